@@ -1,0 +1,85 @@
+"""The command ``tinymnist``: finds the subcommand, turns bad input into one line and exit code 2."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from tinymnist import __version__
+from tinymnist.errors import InputError
+
+COMMANDS = {
+    "predict": "read one digit from each picture",
+    "evaluate": "measure a model on labelled pictures",
+    "train": "train a network from scratch",
+    "summary": "show the layers of a model",
+    "verify": "check that weights still compute what they did when they were saved",
+    "data": "find or download MNIST",
+}
+"""Each is a module of ``tinymnist.commands`` with ``add_arguments(parser)`` and ``run(arguments)``."""
+
+EXAMPLES = """\
+examples:
+  tinymnist predict                       read the sample pictures that come along
+  tinymnist predict photo.jpg             read your own
+  tinymnist evaluate mnist-test           10,000 pictures that the model has never seen
+  tinymnist COMMAND --help                more on each command
+"""
+
+OK, PARTLY, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    0 is success; 1 means that the answer is "no" or that some of the pictures could not be read;
+    2 that the input was unusable.
+    """
+    arguments = _parser(sys.argv[1:] if argv is None else argv).parse_args(argv)
+    if arguments.command is None:
+        _parser([]).print_help()
+        return OK
+    try:
+        code: int = _module(arguments.command).run(arguments)
+        sys.stdout.flush()
+    except InputError as error:
+        print(f"tinymnist: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("tinymnist: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has gone, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    return code
+
+
+def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tinymnist",
+        description="Handwritten digits, read by a network in pure NumPy.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"tinymnist {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for name, purpose in COMMANDS.items():
+        subparser = subparsers.add_parser(
+            name,
+            help=purpose,
+            description=purpose[0].upper() + purpose[1:] + ".",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if name in argv:  # the other commands need not be imported
+            module = _module(name)
+            module.add_arguments(subparser)
+            subparser.epilog = module.EXAMPLES
+    return parser
+
+
+def _module(command: str) -> Any:
+    return importlib.import_module(f"tinymnist.commands.{command}")

@@ -1,0 +1,85 @@
+"""What the subcommands share: their common options, tables, JSON lines, and a progress line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+
+def add_reader_arguments(parser: argparse.ArgumentParser) -> None:
+    """``--model``, ``--recipe`` and ``--json``."""
+    parser.add_argument(
+        "--model",
+        default="mnist-cnn",
+        metavar="NAME|FILE",
+        help="a shipped model (mnist-cnn, keras-cnn, lenet5, mlp) or a weights file; "
+        "default: mnist-cnn",
+    )
+    parser.add_argument(
+        "--recipe",
+        choices=("mnist", "resize", "none"),
+        help="how a picture becomes 28x28: 'mnist' brings it to MNIST's own form, 'resize' does "
+        "what tutorials do, 'none' takes it as it is",
+    )
+    add_json_argument(parser)
+
+
+def add_json_argument(parser: argparse.ArgumentParser) -> None:
+    """``--json``."""
+    parser.add_argument("--json", action="store_true", help="print JSON, one object a line")
+
+
+def print_json(record: dict[str, Any]) -> None:
+    """One object on one line of standard output."""
+    print(json.dumps(record), flush=True)
+
+
+def warn(message: object) -> None:
+    """One line on standard error."""
+    print(f"tinymnist: {message}", file=sys.stderr, flush=True)
+
+
+def table(rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """Align cells; the first ``left`` columns to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+def percent(share: float) -> str:
+    """``0.99712`` as ``99.71 %``; what is not there as ``-``."""
+    return "-" if share != share else f"{100 * share:.2f} %"
+
+
+class Counter:
+    """A moving line "1234 of 5000 pictures, 12 s left", on a terminal only."""
+
+    def __init__(self, total: int, what: str = "pictures") -> None:
+        """Count up to ``total``."""
+        self.total, self.what, self.done = total, what, 0
+        self._shown = sys.stderr.isatty()
+        self._began = self._painted = time.monotonic()
+
+    def tick(self) -> None:
+        """One more."""
+        self.done += 1
+        now = time.monotonic()
+        if self._shown and now - self._painted > 0.2:
+            self._painted = now
+            left = (now - self._began) / self.done * (self.total - self.done)
+            line = f"{self.done} of {self.total} {self.what}, {left:.0f} s left"
+            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Wipe the line away."""
+        if self._shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,98 @@
+"""``tinymnist predict``: one digit from each picture."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tinymnist.commands.output import add_reader_arguments, percent, print_json, warn
+from tinymnist.errors import InputError
+
+EXAMPLES = """\
+examples:
+  tinymnist predict                                    the sample pictures that come along
+  tinymnist predict 7.png scans/                       files and folders of pictures
+  cat 7.png | tinymnist predict -                      a picture from standard input
+  tinymnist predict --json *.jpg > digits.jsonl        for machines
+  tinymnist predict --recipe resize --model keras-cnn my.jpg
+                                                       what the tutorials do, and how it fails
+
+exit codes: 0 all read, 1 some pictures could not be read, 2 nothing could be read
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument(
+        "pictures",
+        nargs="*",
+        metavar="PICTURE",
+        help="picture files, folders of pictures, or - for standard input; "
+        "none: the sample pictures that come with tinymnist",
+    )
+    add_reader_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Read every picture; name those that cannot be read, and go on."""
+    from tinymnist.reader import Reader
+
+    reader = Reader(arguments.model, arguments.recipe)
+    sources = list(_sources(arguments.pictures))
+    if not arguments.pictures:
+        warn("no picture given; these are the samples that come with tinymnist")
+    width = max(len(name) for name, _ in sources)
+    failures: list[str] = []
+    read = 0
+    for name, source in sources:
+        try:
+            prediction = reader.predict(source)
+        except InputError as error:
+            failures.append(str(error) if name in str(error) else f"{name}: {error}")
+            if len(sources) > 1:
+                warn(failures[-1])
+            continue
+        if not read and not arguments.json:
+            print(f"{'file'.ljust(width)}  digit  confidence  runner-up")
+        read += 1
+        _show(name, prediction, width, arguments.json)
+    if not read:
+        raise InputError(failures[0] if len(sources) == 1 else "no picture could be read")
+    return 1 if failures else 0
+
+
+def _show(name: str, prediction: Any, width: int, as_json: bool) -> None:
+    if as_json:
+        probabilities = [round(float(p), 6) for p in prediction.probabilities]
+        print_json(
+            {
+                "file": name,
+                "digit": prediction.digit,
+                "confidence": round(prediction.confidence, 6),
+                "probabilities": probabilities,
+            }
+        )
+        return
+    second, share = prediction.runner_up
+    print(
+        f"{name.ljust(width)}  {prediction.digit!s:>5}  {percent(prediction.confidence):>10}"
+        f"  {second} ({percent(share)})"
+    )
+
+
+def _sources(pictures: list[str]) -> Iterator[tuple[str, Any]]:
+    """(what to call it, where it is) of every picture asked for."""
+    from tinymnist.data import pictures_in
+
+    if not pictures:
+        pictures = [str(Path(__file__).parents[1] / "samples")]
+    for picture in pictures:
+        if picture == "-":
+            yield "-", sys.stdin.buffer.read()
+        elif Path(picture).is_dir():
+            yield from ((str(file), file) for file in pictures_in(Path(picture)))
+        else:
+            yield picture, Path(picture)

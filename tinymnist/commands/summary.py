@@ -1,0 +1,46 @@
+"""``tinymnist summary``: the layers of a model."""
+
+from __future__ import annotations
+
+import argparse
+
+from tinymnist.commands.output import add_json_argument, percent, print_json
+
+EXAMPLES = """\
+examples:
+  tinymnist summary                     the default model
+  tinymnist summary lenet5              another shipped one
+  tinymnist summary my.npz --json       a weights file
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument(
+        "model",
+        nargs="?",
+        default="mnist-cnn",
+        metavar="NAME|FILE",
+        help="a shipped model or a weights file; default: mnist-cnn",
+    )
+    add_json_argument(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the table, and what the file tells beside it."""
+    from tinymnist.nn.weights import load_model
+
+    model = load_model(arguments.model)
+    if arguments.json:
+        layers = [
+            layer.config()
+            | {"output_shape": model.shapes[layer.name], "parameters": layer.count_parameters}
+            for layer in model.layers
+        ]
+        print_json({"name": model.name, "layers": layers, **model.information})
+        return 0
+    print(model.summary())
+    print(f"\nsource: {model.information.get('source', 'unknown')}")
+    for name, figures in model.information.get("metrics", {}).items():
+        print(f"{name}: accuracy {percent(figures['accuracy'])} of {figures['n']} pictures")
+    return 0

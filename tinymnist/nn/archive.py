@@ -1,0 +1,107 @@
+"""Named arrays and a JSON manifest in one .npz file, the same bytes for the same content.
+
+``numpy.savez`` stamps every entry with the time of day, so equal models give unequal files. Here
+the stamps are fixed. Reading never unpickles, and trusts no size that the file states.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinymnist.errors import InputError
+from tinymnist.nn.arrays import Array
+
+MANIFEST = "manifest.json"
+_TIME = (1980, 1, 1, 0, 0, 0)
+_LIMIT = 1 << 30  # bytes; far above any digit reader, far below a machine's memory
+
+
+def write_archive(
+    path: str | os.PathLike[str], manifest: Mapping[str, Any], arrays: Mapping[str, Array]
+) -> None:
+    """Write the file completely or not at all: to a temporary neighbour, then renamed.
+
+    Raises:
+        InputError: when the file cannot be written.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            _write_entries(file, manifest, arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {error.strerror or error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_entries(file: Any, manifest: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        _write_entry(archive, MANIFEST, json.dumps(manifest, indent=1).encode())
+        for name, array in arrays.items():
+            buffer = io.BytesIO()
+            np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
+            _write_entry(archive, f"{name}.npy", buffer.getvalue())
+
+
+def _write_entry(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    entry = zipfile.ZipInfo(name, _TIME)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    archive.writestr(entry, data)
+
+
+def read_archive(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Read what :func:`write_archive` wrote.
+
+    Raises:
+        InputError: when the file is missing, is no such archive, is damaged, or is absurdly large.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _read_entries(archive, str(path))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise InputError(
+            f"{path} is not a weights file of tinymnist, or is damaged: {error}"
+        ) from None
+
+
+def _read_entries(archive: zipfile.ZipFile, path: str) -> tuple[dict[str, Any], dict[str, Array]]:
+    names = archive.namelist()
+    if MANIFEST not in names:
+        raise InputError(
+            f"{path} is an archive without {MANIFEST}, so no weights file of tinymnist; "
+            "expected a file that tinymnist saved"
+        )
+    if (size := sum(entry.file_size for entry in archive.infolist())) > _LIMIT:
+        raise InputError(f"{path} unpacks to {size:,} bytes; expected at most {_LIMIT:,}")
+    try:
+        manifest = json.loads(archive.read(MANIFEST))
+    except ValueError as error:
+        raise InputError(f"{path} has a damaged {MANIFEST}: {error}") from None
+    if not isinstance(manifest, dict):
+        raise InputError(f"{path} has a {MANIFEST} that is not an object")
+    arrays = {n.removesuffix(".npy"): _read_array(archive, n, path) for n in names if n != MANIFEST}
+    return manifest, arrays
+
+
+def _read_array(archive: zipfile.ZipFile, name: str, path: str) -> Array:
+    data = io.BytesIO(archive.read(name))
+    try:
+        array: Array = np.lib.format.read_array(data, allow_pickle=False)
+    except (ValueError, EOFError, MemoryError) as error:
+        raise InputError(f"{path} has a damaged array {name}: {error}") from None
+    return array

@@ -1,0 +1,163 @@
+"""Pooling: each window of a picture gives one number, its maximum or its mean.
+
+The windows are never copied out. One tap of the window, seen while it slides, is a plain strided
+slice of the picture, so pooling is kh*kw operations on whole slices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from tinymnist.nn.arrays import Array
+from tinymnist.nn.functional.convolution import Windows, pad2d, tap_slices, windows_of
+from tinymnist.nn.shapes import Padding
+
+
+class MaxPoolCache(NamedTuple):
+    """What :func:`max_pool2d_backward` needs."""
+
+    x: Array
+    y: Array
+    windows: Windows
+
+
+def max_pool2d(
+    x: Array,
+    pool_size: int | Sequence[int] = 2,
+    *,
+    strides: int | Sequence[int] | None = None,
+    padding: Padding = "valid",
+) -> tuple[Array, MaxPoolCache]:
+    """The largest value in each window.
+
+    Args:
+        x: (n, h, w, c).
+        pool_size: the window, one number or (height, width).
+        strides: how far it moves; None means by its own size.
+        padding: as for convolution; a padded pixel never wins.
+
+    Returns:
+        y (n, oh, ow, c) and the cache for the backward pass.
+    """
+    windows = windows_of(x, pool_size, pool_size if strides is None else strides, padding)
+    padded = pad2d(x, windows.pads, -np.inf)
+    first, *others = tap_slices(windows)
+    y = padded[:, first[0], first[1]].copy()
+    for rows, columns in others:
+        np.maximum(y, padded[:, rows, columns], out=y)
+    return y, MaxPoolCache(x, y, windows)
+
+
+def max_pool2d_backward(dy: Array, cache: MaxPoolCache) -> Array:
+    """Send each gradient to the pixel that won its window.
+
+    When several pixels share the maximum, the first in reading order takes all of it, as in
+    Keras, PyTorch and JAX.
+    """
+    x, y, windows = cache
+    padded = pad2d(x, windows.pads, -np.inf)
+    dx = np.zeros_like(padded)
+    rest = dy.copy()  # the gradients that have not found their pixel yet
+    disjoint = all(s >= k for s, k in zip(windows.strides, windows.kernel, strict=True))
+    for rows, columns in tap_slices(windows):
+        taken = (padded[:, rows, columns] == y).astype(dy.dtype)
+        taken *= rest
+        rest -= taken
+        if disjoint:
+            dx[:, rows, columns] = taken
+        else:
+            dx[:, rows, columns] += taken
+    return _crop(dx, windows)
+
+
+class AveragePoolCache(NamedTuple):
+    """What :func:`average_pool2d_backward` needs."""
+
+    shape: tuple[int, ...]
+    share: Array
+    windows: Windows
+
+
+def average_pool2d(
+    x: Array,
+    pool_size: int | Sequence[int] = 2,
+    *,
+    strides: int | Sequence[int] | None = None,
+    padding: Padding = "valid",
+    count_include_pad: bool = False,
+) -> tuple[Array, AveragePoolCache]:
+    """The mean of each window.
+
+    Args:
+        x: (n, h, w, c).
+        pool_size, strides, padding: as for :func:`max_pool2d`.
+        count_include_pad: whether padded zeros count in the mean. Keras says no (the default
+            here), PyTorch's default is yes.
+    """
+    windows = windows_of(x, pool_size, pool_size if strides is None else strides, padding)
+    share = _share_of_each_pixel(windows, count_include_pad, x.dtype)  # (1, oh, ow, 1)
+    padded = pad2d(x, windows.pads)
+    first, *others = tap_slices(windows)
+    total = padded[:, first[0], first[1]].copy()
+    for rows, columns in others:
+        total += padded[:, rows, columns]
+    total *= share
+    return total, AveragePoolCache(x.shape, share, windows)
+
+
+def average_pool2d_backward(dy: Array, cache: AveragePoolCache) -> Array:
+    """Every pixel of a window has the same share in its mean, and so in its gradient."""
+    shape, share, windows = cache
+    (top, bottom), (left, right) = windows.pads
+    n, h, w, c = shape
+    dx = np.zeros((n, top + h + bottom, left + w + right, c), dy.dtype)
+    spread = dy * share
+    for rows, columns in tap_slices(windows):
+        dx[:, rows, columns] += spread
+    return _crop(dx, windows)
+
+
+def _share_of_each_pixel(
+    windows: Windows, include_pad: bool, dtype: np.dtype[np.floating]
+) -> Array:
+    """1 / (pixels that count), for every window."""
+    real = np.ones((1, *windows.size, 1), dtype)
+    counted = pad2d(real, windows.pads, 1.0 if include_pad else 0.0)
+    total = sum((counted[:, r, c] for r, c in tap_slices(windows)), np.zeros(1, dtype))
+    return 1 / total
+
+
+def _crop(x: Array, windows: Windows) -> Array:
+    (top, _), (left, _) = windows.pads
+    h, w = windows.size
+    return x[:, top : top + h, left : left + w]
+
+
+def global_max_pool2d(x: Array) -> tuple[Array, tuple[Array, Array]]:
+    """The maximum of each channel over the whole picture: (n, h, w, c) -> (n, c)."""
+    y = x.max(axis=(1, 2))
+    return y, (x, y)
+
+
+def global_max_pool2d_backward(dy: Array, cache: tuple[Array, Array]) -> Array:
+    """The first maximum in reading order takes the gradient."""
+    x, _ = cache
+    n, h, w, c = x.shape
+    winners = x.reshape(n, h * w, c).argmax(axis=1)  # (n, c)
+    dx = np.zeros((n, h * w, c), dy.dtype)
+    np.put_along_axis(dx, winners[:, None], dy[:, None], axis=1)
+    return dx.reshape(x.shape)
+
+
+def global_average_pool2d(x: Array) -> tuple[Array, tuple[int, ...]]:
+    """The mean of each channel over the whole picture: (n, h, w, c) -> (n, c)."""
+    return x.mean(axis=(1, 2)), x.shape
+
+
+def global_average_pool2d_backward(dy: Array, shape: tuple[int, ...]) -> Array:
+    """Every pixel takes ``1 / (h w)`` of the gradient."""
+    _, h, w, _ = shape
+    return np.broadcast_to((dy / (h * w))[:, None, None], shape).copy()

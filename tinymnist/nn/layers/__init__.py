@@ -1,0 +1,106 @@
+"""Layers with Keras's names: settings and arrays over the functions of ``nn.functional``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinymnist.nn.layers.activation import (
+    ACTIVATIONS,
+    ELU,
+    GELU,
+    Activation,
+    LeakyReLU,
+    ReLU,
+    Softmax,
+)
+from tinymnist.nn.layers.base import Layer
+from tinymnist.nn.layers.learned import Conv2D, Dense, DepthwiseConv2D
+from tinymnist.nn.layers.merging import Add, Concatenate
+from tinymnist.nn.layers.normalizing import BatchNormalization, Normalization, Rescaling
+from tinymnist.nn.layers.pooling import (
+    AveragePooling2D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
+    MaxPooling2D,
+)
+from tinymnist.nn.layers.reshaping import Dropout, Flatten, Reshape, ZeroPadding2D
+
+MaxPool2D, AvgPool2D = MaxPooling2D, AveragePooling2D
+"""Keras's short names for the same layers."""
+
+LAYERS: dict[str, type[Layer]] = {
+    layer.__name__: layer
+    for layer in (
+        Activation,
+        Add,
+        AveragePooling2D,
+        BatchNormalization,
+        Concatenate,
+        Conv2D,
+        Dense,
+        DepthwiseConv2D,
+        Dropout,
+        ELU,
+        Flatten,
+        GELU,
+        GlobalAveragePooling2D,
+        GlobalMaxPooling2D,
+        LeakyReLU,
+        MaxPooling2D,
+        Normalization,
+        ReLU,
+        Rescaling,
+        Reshape,
+        Softmax,
+        ZeroPadding2D,
+    )
+}
+"""Every layer by the name of its class."""
+
+
+def layer_from_config(config: dict[str, Any]) -> Layer:
+    """Make a layer, without arrays yet, from what :meth:`Layer.config` gave.
+
+    Raises:
+        ValueError: for an unknown class or setting.
+    """
+    settings = dict(config)
+    kind = settings.pop("class", None)
+    if kind not in LAYERS:
+        raise ValueError(f"class must be one of {sorted(LAYERS)}. Received: class={kind!r}")
+    try:
+        return LAYERS[kind](**settings)
+    except TypeError as error:
+        raise ValueError(f"{kind} cannot be made from {settings}: {error}") from None
+
+
+__all__ = [
+    "ACTIVATIONS",
+    "ELU",
+    "GELU",
+    "LAYERS",
+    "Activation",
+    "Add",
+    "AveragePooling2D",
+    "AvgPool2D",
+    "BatchNormalization",
+    "Concatenate",
+    "Conv2D",
+    "Dense",
+    "DepthwiseConv2D",
+    "Dropout",
+    "Flatten",
+    "GlobalAveragePooling2D",
+    "GlobalMaxPooling2D",
+    "Layer",
+    "LeakyReLU",
+    "MaxPool2D",
+    "MaxPooling2D",
+    "Normalization",
+    "ReLU",
+    "Rescaling",
+    "Reshape",
+    "Softmax",
+    "ZeroPadding2D",
+    "layer_from_config",
+]

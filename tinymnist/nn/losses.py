@@ -1,0 +1,151 @@
+"""Cross-entropy on logits, with softmax fused in.
+
+Fused means that neither e^1000 nor log 0 is ever computed, and that the gradient is the plain
+difference ``softmax(logits) - target``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinymnist.nn.arrays import Array
+from tinymnist.nn.functional import log_softmax
+
+
+class CrossEntropyCache(NamedTuple):
+    """What :func:`cross_entropy_backward` needs."""
+
+    log_probabilities: Array
+    targets: Array
+
+
+def cross_entropy(logits: Array, targets: Array) -> tuple[Array, CrossEntropyCache]:
+    """The surprise of each example: ``-sum over k of target_k * log softmax(logits)_k``.
+
+    Args:
+        logits: (n, classes). Log-probabilities are logits too: their softmax is themselves.
+        targets: (n, classes), each row a distribution.
+
+    Returns:
+        The losses (n,), not averaged, and the cache.
+    """
+    log_p, _ = log_softmax(logits)
+    return -(targets * log_p).sum(axis=-1), CrossEntropyCache(log_p, targets)
+
+
+def cross_entropy_backward(dlosses: Array, cache: CrossEntropyCache) -> Array:
+    """Gradient of :func:`cross_entropy` with respect to the logits.
+
+    With ``p = softmax(z)``, ``d log p_k / dz_j = 1[j=k] - p_j``, so
+    ``dz = p * sum(target) - target``; the targets of a row sum to 1.
+
+    Args:
+        dlosses: (n,), the weight of each example in the total.
+        cache: from the forward pass.
+    """
+    log_p, targets = cache
+    total = targets.sum(axis=-1, keepdims=True)  # (n, 1)
+    dlogits: Array = (np.exp(log_p) * total - targets) * dlosses[:, None]
+    return dlogits
+
+
+def one_hot(labels: Array, classes: int, dtype: Any = np.float32) -> Array:
+    """Class numbers (n,) as rows with a single 1: (n, classes).
+
+    Raises:
+        ValueError: for labels that are not whole numbers in 0..classes-1.
+    """
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise ValueError(
+            "labels must be whole numbers of shape (n,). "
+            f"Received: shape={labels.shape}, dtype={labels.dtype}"
+        )
+    if labels.size and (labels.min() < 0 or labels.max() >= classes):
+        raise ValueError(
+            f"labels must lie in 0..{classes - 1}. Received: {labels.min()}..{labels.max()}"
+        )
+    rows = np.zeros((len(labels), classes), dtype)
+    rows[np.arange(len(labels)), labels] = 1
+    return rows
+
+
+@dataclass(frozen=True)
+class CategoricalCrossentropy:
+    """Cross-entropy against rows of probabilities, for instance one-hot.
+
+    Attributes:
+        label_smoothing: this share of every target is spread evenly over all classes
+            (Szegedy et al., 2015), so the network is not pushed towards certainty.
+    """
+
+    label_smoothing: float = 0.0
+
+    def targets(self, y: Array, classes: int, dtype: Any) -> Array:
+        """What the network is compared with: (n, classes) in ``dtype``, unsmoothed."""
+        y = np.asarray(y)
+        if y.ndim != 2 or y.shape[1] != classes:
+            raise ValueError(
+                f"categorical_crossentropy takes targets (n, {classes}); for class numbers use "
+                f"sparse_categorical_crossentropy. Received: y.shape={y.shape}"
+            )
+        return y.astype(dtype)
+
+    def smooth(self, targets: Array) -> Array:
+        """Spread ``label_smoothing`` over all classes."""
+        if not self.label_smoothing:
+            return targets
+        share = self.label_smoothing
+        smoothed: Array = targets * (1 - share) + share / targets.shape[1]
+        return smoothed
+
+
+@dataclass(frozen=True)
+class SparseCategoricalCrossentropy(CategoricalCrossentropy):
+    """Cross-entropy against class numbers (n,)."""
+
+    def targets(self, y: Array, classes: int, dtype: Any) -> Array:
+        """One-hot rows."""
+        return one_hot(y, classes, dtype)
+
+
+LOSSES = {
+    "categorical_crossentropy": CategoricalCrossentropy,
+    "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
+}
+
+
+def get_loss(loss: str | CategoricalCrossentropy) -> CategoricalCrossentropy:
+    """Find a loss by Keras's name, or take one as it is."""
+    if isinstance(loss, CategoricalCrossentropy):
+        return loss
+    if loss not in LOSSES:
+        raise ValueError(f"loss must be one of {list(LOSSES)}. Received: loss={loss!r}")
+    return LOSSES[loss]()
+
+
+def example_weights(
+    labels: Array,
+    class_weight: dict[int, float] | None = None,
+    sample_weight: Array | None = None,
+    dtype: Any = np.float32,
+) -> Array:
+    """How much each example counts: its sample weight times the weight of its class, (n,).
+
+    As in Keras, a batch's loss is the weighted sum divided by the number of examples (PyTorch
+    divides by the sum of the weights).
+    """
+    weights = np.ones(len(labels), dtype)
+    if sample_weight is not None:
+        given = np.asarray(sample_weight, dtype)
+        if given.shape != weights.shape:
+            raise ValueError(
+                f"sample_weight must be of shape {weights.shape}. Received: shape={given.shape}"
+            )
+        weights *= given
+    for label, weight in (class_weight or {}).items():
+        weights[labels == label] *= weight
+    return weights

@@ -1,0 +1,98 @@
+"""Learning-rate schedules: the step number goes in, the learning rate comes out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Schedule(Protocol):
+    """Anything that can be called with the number of steps done so far (0, 1, ...)."""
+
+    def __call__(self, step: int) -> float:
+        """The learning rate of the next step."""
+        ...
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same rate for ever."""
+
+    learning_rate: float
+
+    def __call__(self, step: int) -> float:
+        """The rate."""
+        return self.learning_rate
+
+
+@dataclass(frozen=True)
+class StepDecay:
+    """Multiply the rate by ``factor`` after every ``every`` steps."""
+
+    initial_learning_rate: float
+    every: int
+    factor: float = 0.1
+
+    def __call__(self, step: int) -> float:
+        """``initial * factor ** (step // every)``."""
+        return self.initial_learning_rate * self.factor ** (step // self.every)
+
+
+@dataclass(frozen=True)
+class CosineDecay:
+    """Half a cosine from ``initial_learning_rate`` to ``alpha`` times it (Loshchilov, 2016)."""
+
+    initial_learning_rate: float
+    decay_steps: int
+    alpha: float = 0.0
+
+    def __call__(self, step: int) -> float:
+        """The same formula as Keras's class of this name."""
+        done = min(step / self.decay_steps, 1.0)
+        cosine = 0.5 * (1 + math.cos(math.pi * done))
+        return self.initial_learning_rate * ((1 - self.alpha) * cosine + self.alpha)
+
+
+@dataclass(frozen=True)
+class OneCycle:
+    """Up to ``max_learning_rate`` along a cosine, then down to nearly nothing (Smith, 2018).
+
+    Attributes:
+        max_learning_rate: the peak.
+        total_steps: the length of the whole training.
+        rise: the share of the steps that leads to the peak.
+        start_factor, end_factor: the first and the last rate, as shares of the peak.
+    """
+
+    max_learning_rate: float
+    total_steps: int
+    rise: float = 0.3
+    start_factor: float = 0.04
+    end_factor: float = 1e-4
+
+    def __call__(self, step: int) -> float:
+        """The rate at ``step``; beyond the end it stays at the last one."""
+        peak = self.rise * self.total_steps
+        if step < peak:
+            return self._between(self.start_factor, 1.0, step / peak)
+        done = min((step - peak) / max(self.total_steps - 1 - peak, 1), 1.0)
+        return self._between(1.0, self.end_factor, done)
+
+    def _between(self, first: float, last: float, done: float) -> float:
+        weight = 0.5 * (1 + math.cos(math.pi * done))
+        return self.max_learning_rate * (last + (first - last) * weight)
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """Rise in a straight line over ``steps`` steps, then follow ``then`` from its beginning."""
+
+    steps: int
+    then: Schedule
+
+    def __call__(self, step: int) -> float:
+        """``then(0) * (step + 1) / (steps + 1)`` at first, ``then(step - steps)`` afterwards."""
+        if step < self.steps:
+            return self.then(0) * (step + 1) / (self.steps + 1)
+        return self.then(step - self.steps)

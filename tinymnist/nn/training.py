@@ -1,0 +1,375 @@
+"""The training loop: cut a batch into pieces, sum their gradients, step, and tell the callbacks.
+
+Everything random follows from one key and the position in the training, so neither the number of
+threads nor an interruption changes a single bit of the result.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from os import PathLike
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tinymnist.nn.arrays import Array
+from tinymnist.nn.callbacks import Callback
+from tinymnist.nn.checkpoint import load_checkpoint
+from tinymnist.nn.losses import (
+    CategoricalCrossentropy,
+    cross_entropy,
+    cross_entropy_backward,
+    example_weights,
+)
+from tinymnist.nn.optimizers import Optimizer
+from tinymnist.nn.parallel import Workers, pieces
+from tinymnist.nn.progress import Progress
+
+if TYPE_CHECKING:
+    from tinymnist.nn.model import Sequential
+
+Augment = Callable[[Array, np.random.Generator], Array]
+"""``augment(images, rng) -> images``: draws a new variant of every picture."""
+
+PIECE_SIZE = 16
+"""Examples that a thread carries through the network at a time, so that they stay in its cache."""
+
+
+class History:
+    """What ``fit`` returns: ``history["loss"]`` and the like, one number an epoch."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.history: dict[str, list[float]] = {}
+
+    def append(self, logs: dict[str, float]) -> None:
+        """Add the figures of one epoch."""
+        for name, value in logs.items():
+            self.history.setdefault(name, []).append(value)
+
+
+@dataclass
+class Position:
+    """Where a training stands. ``batch`` and the sums are within the epoch; all start at 0."""
+
+    key: int
+    epoch: int = 0
+    batch: int = 0
+    loss: float = 0.0
+    hits: int = 0
+    examples: int = 0
+    finished: bool = False
+
+    @property
+    def mean_loss(self) -> float:
+        """The loss of this epoch so far, by example."""
+        return self.loss / max(self.examples, 1)
+
+    @property
+    def accuracy(self) -> float:
+        """The accuracy of this epoch so far, on what the network was trained on."""
+        return self.hits / max(self.examples, 1)
+
+    def next_epoch(self) -> None:
+        """Move to the beginning of the next epoch."""
+        self.epoch, self.batch = self.epoch + 1, 0
+        self.loss, self.hits, self.examples = 0.0, 0, 0
+
+
+class PieceResult(NamedTuple):
+    """What one piece of a batch contributes."""
+
+    loss: float
+    hits: int
+    share: float
+    gradients: dict[str, Array]
+    statistics: dict[str, Array]
+
+
+@dataclass
+class Training:
+    """One training under way: everything that callbacks may look at or change."""
+
+    model: Sequential
+    optimizer: Optimizer
+    loss: CategoricalCrossentropy
+    x: Array
+    targets: Array
+    weights: Array
+    validation: tuple[Array, Array] | None
+    epochs: int
+    batch_size: int
+    piece_size: int
+    shuffle: bool
+    augment: Augment | None
+    callbacks: Sequence[Callback]
+    position: Position
+    history: History = field(default_factory=History)
+    interrupted: bool = False
+
+    @property
+    def batches(self) -> int:
+        """Batches in an epoch; the last may be smaller."""
+        return math.ceil(len(self.x) / self.batch_size)
+
+    def run(self, workers: Workers) -> None:
+        """Train from the position to the end."""
+        self._tell("on_train_begin")
+        while self.position.epoch < self.epochs and not self.position.finished:
+            self._run_epoch(workers)
+            if self.interrupted:
+                break
+            self._end_epoch(workers)
+        self._tell("on_train_end")
+
+    def _run_epoch(self, workers: Workers) -> None:
+        order = np.arange(len(self.x))
+        if self.shuffle:
+            order = self._rng(self.position.epoch).permutation(order)
+        for batch in pieces(len(order), self.batch_size)[self.position.batch :]:
+            self._step(order[batch], workers)
+            self.position.batch += 1
+            self._tell("on_batch_end")
+            if self.interrupted:
+                break
+
+    def _step(self, batch: Array, workers: Workers) -> None:
+        """Gradients of all pieces, summed in their order, then one step of the optimizer."""
+        parts = [batch[piece] for piece in pieces(len(batch), self.piece_size)]
+        results = workers.map(
+            lambda number: self._learn_from(parts[number], number, len(batch)), range(len(parts))
+        )
+        position = self.position
+        position.loss += sum(result.loss for result in results)
+        position.hits += sum(result.hits for result in results)
+        position.examples += len(batch)
+        gradients = {
+            name: sum_in_order([result.gradients[name] for result in results])
+            for name in results[0].gradients
+        }
+        self.optimizer.apply(self.model.trainable_weights, gradients)
+        for name in results[0].statistics:
+            value = sum_in_order([r.statistics[name] * r.share for r in results])
+            layer, key = name.rsplit("/", 1)
+            setattr(self.model.get_layer(layer), key, value)
+
+    def _learn_from(self, rows: Array, number: int, batch_length: int) -> PieceResult:
+        """Forward and backward for one piece; changes nothing, so it may run in any thread."""
+        rng = self._rng(self.position.epoch, self.position.batch, number)
+        x, targets, weights = self.x[rows], self.targets[rows], self.weights[rows]
+        if self.augment is not None:
+            x = self.model.cast(self.augment(x, rng))
+        logits, caches = self.model.forward(x, training=True, rng=rng, logits=True)
+        losses, cache = cross_entropy(logits, self.loss.smooth(targets))
+        dlogits = cross_entropy_backward(weights / batch_length, cache)
+        _, gradients = self.model.backward(dlogits, caches, logits=True)
+        statistics = {
+            f"{layer.name}/{key}": value
+            for layer, layer_cache in zip(self.model.layers, caches, strict=True)
+            for key, value in layer.new_statistics(layer_cache).items()
+        }
+        hits = int((logits.argmax(axis=1) == targets.argmax(axis=1)).sum())
+        loss = float((losses * weights).sum())
+        return PieceResult(loss, hits, len(rows) / batch_length, gradients, statistics)
+
+    def _end_epoch(self, workers: Workers) -> None:
+        position = self.position
+        logs = {"loss": position.mean_loss, "accuracy": position.accuracy}
+        if self.validation is not None:
+            x, targets = self.validation
+            figures = _measure(self.model, x, targets, workers.count)
+            logs |= {f"val_{name}": value for name, value in figures.items()}
+        logs["learning_rate"] = self.optimizer.current_learning_rate()
+        self.history.append(logs)
+        position.next_epoch()
+        self._tell("on_epoch_end", logs)
+
+    def _rng(self, *where: int) -> np.random.Generator:
+        """A generator for this place in the training, the same however one came here."""
+        return np.random.default_rng([self.position.key, *where])
+
+    def _tell(self, moment: str, *details: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, moment)(self, *details)
+
+
+def sum_in_order(arrays: list[Array]) -> Array:
+    """Add from first to last, so that the result never depends on which thread was quicker."""
+    total = arrays[0]
+    for array in arrays[1:]:
+        total = total + array
+    return total
+
+
+def fit(
+    model: Sequential,
+    x: Array,
+    y: Array,
+    *,
+    batch_size: int = 32,
+    epochs: int = 1,
+    validation_data: tuple[Array, Array] | None = None,
+    validation_split: float = 0.0,
+    shuffle: bool = True,
+    class_weight: dict[int, float] | None = None,
+    sample_weight: Array | None = None,
+    augment: Augment | None = None,
+    callbacks: Sequence[Callback] = (),
+    rng: np.random.Generator | int = 0,
+    piece_size: int | None = None,
+    workers: int | None = None,
+    resume: str | PathLike[str] | None = None,
+    verbose: str | int = "auto",
+) -> History:
+    """Train a compiled model.
+
+    Args:
+        model: a model after ``compile``; it is changed.
+        x: examples (n, *input_shape).
+        y: class numbers (n,), or rows of probabilities, as the loss wants them.
+        batch_size: examples for each step of the optimizer.
+        epochs: how often to go through all examples.
+        validation_data: (x, y) that are measured after every epoch and never trained on.
+        validation_split: or the share of the examples, from the end, to set aside for that.
+        shuffle: whether each epoch has an order of its own.
+        class_weight: how much each class counts; 1 where it is not named.
+        sample_weight: (n,), how much each example counts.
+        augment: ``augment(images, rng) -> images``, called in the worker threads, a piece at a
+            time.
+        callbacks: see :mod:`tinymnist.nn.callbacks`.
+        rng: a generator or a seed. Order, dropout and augmentation all follow from it.
+        piece_size: how many examples a thread carries through the network at a time. None takes
+            16, or the whole batch where a layer couples the examples (batch normalization). A
+            number for such a model gives "ghost" batch normalization (Hoffer et al., 2017): each
+            piece is normalized by itself.
+        workers: threads; None takes every core. The result does not depend on it, unless a batch
+            is a single piece.
+        resume: a file that :class:`~tinymnist.nn.callbacks.Checkpoint` wrote, to go on from.
+        verbose: "auto", 0 (silent), 1 (a moving line) or 2 (a line an epoch), on standard error.
+
+    Returns:
+        The history: loss, accuracy, val_loss, val_accuracy and learning_rate by epoch.
+
+    Raises:
+        ValueError: when the model is not compiled, or examples and labels do not fit it.
+        InputError: when the checkpoint is unusable.
+
+    Ctrl-C ends the training after the batch and keeps the model; a second one ends at once.
+    """
+    if model.optimizer is None or model.loss is None:
+        raise ValueError("fit needs a compiled model: call model.compile(...) first.")
+    x, targets = model.cast(x), model.loss.targets(y, model.output_shape[-1], model.dtype)
+    if len(x) != len(targets) or not len(x):
+        raise ValueError(
+            f"x and y must have the same length, not 0. Received: {len(x)} and {len(targets)}"
+        )
+    if batch_size < 1 or epochs < 0 or (piece_size is not None and piece_size < 1):
+        raise ValueError(
+            "batch_size and piece_size must be at least 1, epochs at least 0. "
+            f"Received: batch_size={batch_size}, piece_size={piece_size}, epochs={epochs}"
+        )
+    weights = example_weights(targets.argmax(axis=1), class_weight, sample_weight, model.dtype)
+    validation = None
+    if validation_data is not None:
+        held_x, held_y = validation_data
+        held_targets = model.loss.targets(held_y, model.output_shape[-1], model.dtype)
+        validation = model.cast(held_x), held_targets
+    elif validation_split:
+        kept = _kept(len(x), validation_split)
+        validation = x[kept:], targets[kept:]
+        x, targets, weights = x[:kept], targets[:kept], weights[:kept]
+    training = Training(
+        model=model,
+        optimizer=model.optimizer,
+        loss=model.loss,
+        x=x,
+        targets=targets,
+        weights=weights,
+        validation=validation,
+        epochs=epochs,
+        batch_size=batch_size,
+        piece_size=piece_size or _default_piece_size(model, batch_size),
+        shuffle=shuffle,
+        augment=augment,
+        callbacks=sorted(callbacks, key=lambda callback: callback.order),
+        position=Position(key=int(np.random.default_rng(rng).integers(2**63))),
+    )
+    if resume is not None:
+        load_checkpoint(training, resume)
+    training.callbacks = [Progress(verbose), *training.callbacks]
+    with Workers(workers) as threads, _interruptible(training):
+        training.run(threads)
+    return training.history
+
+
+def evaluate(
+    model: Sequential,
+    x: Array,
+    y: Array,
+    *,
+    batch_size: int = 32,
+    workers: int | None = None,
+) -> dict[str, float]:
+    """Loss and accuracy on examples.
+
+    Args:
+        model: a model; without ``compile``, the loss is sparse categorical cross-entropy.
+        x: examples (n, *input_shape).
+        y: labels as the loss wants them.
+        batch_size, workers: as for :meth:`Sequential.predict`.
+
+    Returns:
+        ``{"loss": ..., "accuracy": ...}``; label smoothing does not count here.
+    """
+    from tinymnist.nn.losses import get_loss
+
+    loss = model.loss or get_loss("sparse_categorical_crossentropy")
+    targets = loss.targets(y, model.output_shape[-1], model.dtype)
+    return _measure(model, x, targets, workers, batch_size)
+
+
+def _measure(
+    model: Sequential, x: Array, targets: Array, workers: int | None, batch_size: int = 32
+) -> dict[str, float]:
+    logits = model.predict(x, batch_size=batch_size, workers=workers, logits=True)
+    losses, _ = cross_entropy(logits, targets)
+    hits = logits.argmax(axis=1) == targets.argmax(axis=1)
+    return {"loss": float(losses.mean()), "accuracy": float(hits.mean())}
+
+
+def _default_piece_size(model: Sequential, batch_size: int) -> int:
+    coupled = any(layer.couples_examples and layer.learns for layer in model.layers)
+    return batch_size if coupled else min(PIECE_SIZE, batch_size)
+
+
+def _kept(n: int, validation_split: float) -> int:
+    if not 0 < validation_split < 1:
+        raise ValueError(f"validation_split must be in (0, 1). Received: {validation_split!r}")
+    kept = int(n * (1 - validation_split))
+    if not 0 < kept < n:
+        raise ValueError(f"validation_split must leave examples on both sides. Received: n={n}")
+    return kept
+
+
+@contextmanager
+def _interruptible(training: Training) -> Iterator[None]:
+    """Let the first Ctrl-C finish the batch; the second one gets Python's usual treatment."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may handle signals
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def stop(*_: object) -> None:
+        training.interrupted = True
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

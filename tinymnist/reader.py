@@ -1,0 +1,147 @@
+"""Pictures in, digits out: a recipe brings them to MNIST's form, a network reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinymnist.errors import InputError
+from tinymnist.imaging.recipes import prepare
+from tinymnist.nn.functional import softmax
+from tinymnist.nn.model import Sequential
+from tinymnist.nn.weights import load_model
+
+DEFAULT_MODEL = "mnist-cnn"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a network makes of one picture.
+
+    Attributes:
+        probabilities: (classes,) float32, summing to 1.
+        class_names: what the classes are called.
+    """
+
+    probabilities: NDArray[np.float32]
+    class_names: tuple[str, ...]
+
+    @property
+    def digit(self) -> int | str:
+        """The most probable class: a number where the classes are the digits, else its name."""
+        return self._name(self._ranked[0])
+
+    @property
+    def confidence(self) -> float:
+        """The probability of :attr:`digit`."""
+        return float(self.probabilities[self._ranked[0]])
+
+    @property
+    def runner_up(self) -> tuple[int | str, float]:
+        """The second most probable class and its probability."""
+        second = self._ranked[1]
+        return self._name(second), float(self.probabilities[second])
+
+    @property
+    def _ranked(self) -> list[int]:
+        return [int(i) for i in np.argsort(-self.probabilities, kind="stable")]
+
+    def _name(self, index: int) -> int | str:
+        name = self.class_names[index]
+        return int(name) if name.isdigit() else name
+
+
+class Reader:
+    """A network together with the recipe that prepares pictures for it."""
+
+    def __init__(
+        self, model: str | PathLike[str] | Sequential = DEFAULT_MODEL, recipe: str | None = None
+    ) -> None:
+        """Load a model.
+
+        Args:
+            model: the name of a shipped model, a weights file, or a model.
+            recipe: "mnist", "resize" or "none"; None takes the one the model was made with.
+
+        Raises:
+            InputError: when there is no such model, or it does not take MNIST's pictures.
+        """
+        self.model = model if isinstance(model, Sequential) else load_model(model)
+        if self.model.input_shape != (28, 28, 1):
+            raise InputError(
+                f"{self.model.name} takes {self.model.input_shape}; expected a model that takes "
+                "pictures (28, 28, 1)"
+            )
+        told = self.model.information
+        self.recipe = recipe or told.get("preprocessing", {}).get("recipe", "mnist")
+        classes = self.model.output_shape[-1]
+        self.class_names = tuple(told.get("class_names") or map(str, range(classes)))
+
+    def predict(self, source: Any) -> Prediction:
+        """Read one picture.
+
+        Args:
+            source: a path, the bytes of a file, an open file, a Pillow image or an array.
+
+        Raises:
+            InputError: when it is no picture, or no digit is found on it.
+        """
+        return self.predict_prepared(prepare(source, self.recipe)[None])[0]
+
+    def predict_prepared(self, images: NDArray[np.float32]) -> list[Prediction]:
+        """Read pictures (n, 28, 28, 1) that are in MNIST's form already."""
+        return [Prediction(row, self.class_names) for row in self.probabilities(images)]
+
+    def probabilities(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The probabilities (n, classes) of pictures (n, 28, 28, 1) in MNIST's form."""
+        # Softmax leaves probabilities' logarithms and logits alike as probabilities.
+        return softmax(self.model.predict(images, logits=True))[0]
+
+
+@dataclass(frozen=True)
+class PreparedSet:
+    """Pictures after a recipe.
+
+    Attributes:
+        images: (m, 28, 28, 1) float32.
+        kept: the numbers of the pictures that could be prepared, (m,).
+        failures: number of picture to the error of every other one.
+    """
+
+    images: NDArray[np.float32]
+    kept: NDArray[np.int64]
+    failures: dict[int, InputError]
+
+
+def prepare_all(
+    sources: Iterable[Any], recipe: str, tick: Callable[[], None] = lambda: None
+) -> PreparedSet:
+    """Bring many pictures to MNIST's form, noting those that cannot be, and why.
+
+    Args:
+        sources: as for :func:`tinymnist.imaging.recipes.prepare`.
+        recipe: its name.
+        tick: called after every picture, for a progress display.
+    """
+    images: list[NDArray[np.float32]] = []
+    kept: list[int] = []
+    failures: dict[int, InputError] = {}
+    for number, source in enumerate(sources):
+        try:
+            images.append(prepare(source, recipe))
+            kept.append(number)
+        except InputError as error:
+            failures[number] = error
+        tick()
+    stacked = np.stack(images) if images else np.zeros((0, 28, 28, 1), np.float32)
+    return PreparedSet(stacked, np.array(kept, np.int64), failures)
+
+
+def in_mnist_form(images: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
+    """MNIST's own bytes (n, 28, 28) as the network wants them: (n, 28, 28, 1), 0..1."""
+    return (np.asarray(images, np.float32) / 255).reshape(-1, 28, 28, 1)

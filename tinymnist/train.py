@@ -1,0 +1,114 @@
+"""How the shipped networks are trained: one recipe each, and the function that follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinymnist.nn.architectures import ARCHITECTURES
+from tinymnist.nn.callbacks import Callback
+from tinymnist.nn.losses import SparseCategoricalCrossentropy
+from tinymnist.nn.model import Sequential
+from tinymnist.nn.optimizers import AdamW
+from tinymnist.nn.schedules import OneCycle
+from tinymnist.nn.training import Augment, History
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """Everything that a training depends on beside the pictures.
+
+    Attributes:
+        architecture: a name of :data:`~tinymnist.nn.architectures.ARCHITECTURES`.
+        epochs, batch_size: as in ``fit``.
+        learning_rate: the peak of a one-cycle schedule for AdamW.
+        weight_decay: of kernels only.
+        label_smoothing: of the cross-entropy.
+        augment: whether every picture is varied anew in every epoch.
+        piece_size: as in ``fit``.
+        seed: initial kernels, order, dropout and augmentation follow from it.
+    """
+
+    architecture: str
+    epochs: int
+    batch_size: int = 128
+    learning_rate: float = 0.004
+    weight_decay: float = 0.02
+    label_smoothing: float = 0.0
+    augment: bool = False
+    piece_size: int | None = None
+    seed: int = 0
+
+
+RECIPES: dict[str, TrainingRecipe] = {
+    recipe.architecture: recipe
+    for recipe in (
+        TrainingRecipe("mnist-cnn", 30, label_smoothing=0.05, augment=True, piece_size=64),
+        TrainingRecipe("keras-cnn", 15, weight_decay=0.0, learning_rate=0.002),
+        TrainingRecipe("lenet5", 20, learning_rate=0.003),
+        TrainingRecipe("mlp", 20, learning_rate=0.003),
+    )
+}
+"""The recipe of each shipped network. keras-cnn's shipped weights come from Keras instead."""
+
+
+def train(
+    recipe: TrainingRecipe,
+    images: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    *,
+    class_names: Sequence[str] = tuple("0123456789"),
+    validation_data: tuple[NDArray[np.float32], NDArray[np.int64]] | None = None,
+    callbacks: Sequence[Callback] = (),
+    resume: str | PathLike[str] | None = None,
+    verbose: str | int = "auto",
+) -> tuple[Sequential, History]:
+    """Train a new network by a recipe.
+
+    Args:
+        recipe: what to do.
+        images: (n, 28, 28, 1), 0..1, white ink on black.
+        labels: (n,) numbers of classes.
+        class_names: what the classes are called.
+        validation_data, callbacks, resume, verbose: as in ``fit``.
+
+    Returns:
+        The model, its ``information`` filled in except for metrics, and the history.
+    """
+    model = ARCHITECTURES[recipe.architecture](classes=len(class_names), rng=recipe.seed)
+    steps = recipe.epochs * -(-len(images) // recipe.batch_size)
+    optimizer = AdamW(
+        OneCycle(recipe.learning_rate, max(steps, 1), rise=0.2),
+        weight_decay=recipe.weight_decay,
+        exclude_from_weight_decay=("bias", "gamma", "beta"),
+    )
+    model.compile(optimizer, SparseCategoricalCrossentropy(recipe.label_smoothing))
+    history = model.fit(
+        images,
+        labels,
+        batch_size=recipe.batch_size,
+        epochs=recipe.epochs,
+        validation_data=validation_data,
+        augment=_augmentation() if recipe.augment else None,
+        callbacks=callbacks,
+        rng=recipe.seed,
+        piece_size=recipe.piece_size,
+        resume=resume,
+        verbose=verbose,
+    )
+    model.information = {
+        "class_names": list(class_names),
+        "preprocessing": {"recipe": "mnist"},
+        "source": f"trained by tinymnist: {recipe}",
+    }
+    return model, history
+
+
+def _augmentation() -> Augment:
+    from tinymnist.imaging.augment import RandomAffine  # needs scipy, which prediction does not
+
+    return RandomAffine()
