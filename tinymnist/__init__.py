@@ -16,9 +16,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tinymnist.data import load_mnist as load_mnist
+    from tinymnist.data import load_set as load_set
     from tinymnist.errors import InputError as InputError
     from tinymnist.imaging.recipes import prepare as prepare
-    from tinymnist.nn.layers import Add as Add
     from tinymnist.nn.model import Input as Input
     from tinymnist.nn.model import Sequential as Sequential
     from tinymnist.nn.weights import load_model as load_model
@@ -42,7 +43,19 @@ _HOMES = {
 }
 """Where each public name lives. Layers, losses and optimizers live in ``tinymnist.nn``."""
 
-__all__ = ["__version__", *sorted(_HOMES)]
+__all__ = [
+    "Input",
+    "InputError",
+    "Prediction",
+    "Reader",
+    "Sequential",
+    "__version__",
+    "load_mnist",
+    "load_model",
+    "load_set",
+    "prepare",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -52,4 +65,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return __all__

@@ -1,4 +1,4 @@
-"""The command ``tinymnist``: finds the subcommand, turns bad input into one line and exit code 2."""
+"""The command ``tinymnist``: finds the subcommand; bad input becomes one line and exit code 2."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COMMANDS = {
     "verify": "check that weights still compute what they did when they were saved",
     "data": "find or download MNIST",
 }
-"""Each is a module of ``tinymnist.commands`` with ``add_arguments(parser)`` and ``run(arguments)``."""
+"""Each is a module of ``tinymnist.commands``, with ``add_arguments`` and ``run``."""
 
 EXAMPLES = """\
 examples:

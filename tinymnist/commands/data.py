@@ -29,3 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Find or download."""
     return _download(arguments) if arguments.action == "download" else _find(arguments)
+
+
+def _find(arguments: argparse.Namespace) -> int:
+    pass

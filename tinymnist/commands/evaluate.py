@@ -136,9 +136,8 @@ def _number(value: float) -> float | None:
 
 
 def _by_column(column: list[str], right: NDArray[np.bool_]) -> dict[str, dict[str, float]]:
-    groups = {
-        value: np.array([entry == value for entry in column]) for value in sorted(set(column))
-    }
+    entries = np.array(column)
+    groups = {value: entries == value for value in sorted(set(column))}
     return {
         value: {"n": int(rows.sum()), "accuracy": float(right[rows].mean())}
         for value, rows in groups.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -57,7 +58,7 @@ def table(rows: Sequence[Sequence[str]], left: int = 1) -> str:
 
 def percent(share: float) -> str:
     """``0.99712`` as ``99.71 %``; what is not there as ``-``."""
-    return "-" if share != share else f"{100 * share:.2f} %"
+    return "-" if math.isnan(share) else f"{100 * share:.2f} %"
 
 
 class Counter:

@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recipe", choices=("mnist", "resize", "none"), help="as in predict")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="save the state here")
     parser.add_argument(
-        "--resume", action="store_true", help="go on from --checkpoint if it exists"
+        "--resume", action="store_true", help="go on from --checkpoint if it is there"
     )
     parser.add_argument(
         "--history", type=Path, metavar="FILE.csv", help="the figures of all epochs"

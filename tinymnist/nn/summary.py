@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tinymnist.nn.model import Sequential
+    from tinymnist.nn.graph import Graph
 
 HEADINGS = ("layer", "class", "output", "parameters", "multiply-adds")
 
 
-def summarize(model: Sequential) -> str:
+def summarize(model: Graph) -> str:
     """One row a layer, with totals; what a layer takes is named where it is not the row above."""
     rows: list[tuple[str, ...]] = [HEADINGS]
     works = []

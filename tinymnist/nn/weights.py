@@ -21,8 +21,9 @@ import numpy as np
 from tinymnist.errors import InputError
 from tinymnist.nn.archive import read_archive, write_archive
 from tinymnist.nn.arrays import Array
+from tinymnist.nn.graph import INPUT
 from tinymnist.nn.layers import Layer, layer_from_config
-from tinymnist.nn.model import INPUT, Sequential
+from tinymnist.nn.model import Sequential
 
 FORMAT = "tinymnist weights 1"
 INFORMATION = ("class_names", "preprocessing", "source", "metrics")

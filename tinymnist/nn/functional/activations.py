@@ -98,11 +98,12 @@ def gelu_backward(dy: Array, cache: GeluCache) -> Array:
 
 def _normal_cdf(x: Array, approximate: bool) -> Array:
     if approximate:
-        cdf: Array = 0.5 * (1 + np.tanh(_TANH_SCALE * (x + _TANH_CUBE * x * x * x)))
-        return cdf
-    from scipy.special import erf  # imported here: only models with GELU pay for it
+        bell: Array = np.tanh(_TANH_SCALE * (x + _TANH_CUBE * x * x * x))
+    else:
+        from scipy.special import erf  # imported here: only models with GELU pay for it
 
-    cdf = 0.5 * (1 + erf(x / math.sqrt(2)))
+        bell = erf(x / math.sqrt(2))
+    cdf: Array = 0.5 * (1 + bell)
     return cdf
 
 

@@ -1,0 +1,26 @@
+"""Where tests find data that does not belong to the project; without it, they skip."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def mnist_folder() -> Path:
+    """MNIST's four files, from $TINYMNIST_DATA."""
+    folder = os.environ.get("TINYMNIST_DATA")
+    if not folder:
+        pytest.skip("TINYMNIST_DATA is not set: no MNIST to measure on")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def shared_folder() -> Path:
+    """Other people's pictures and models, from $TINYMNIST_TESTDATA."""
+    folder = os.environ.get("TINYMNIST_TESTDATA")
+    if not folder:
+        pytest.skip("TINYMNIST_TESTDATA is not set: no real pictures to measure on")
+    return Path(folder)

@@ -1,0 +1,305 @@
+"""The command line as a user meets it: output, exit codes, one clear line when it goes wrong."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+import tinymnist
+from tinymnist.cli import COMMANDS, main
+from tinymnist.nn.architectures import mlp
+
+SAMPLES = sorted((Path(tinymnist.__file__).parent / "samples").iterdir())
+
+
+def run(capsys, *argv):
+    """(exit code, standard output, standard error) of a command."""
+    try:
+        code = main([str(argument) for argument in argv])
+    except SystemExit as stop:  # argparse ends this way
+        code = stop.code
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def assert_refused(result, *words):
+    """Exit code 2, nothing on stdout, and one line on stderr that holds the words."""
+    code, out, err = result
+    assert code == 2
+    assert out == ""
+    assert err.startswith("tinymnist: ")
+    assert err.count("\n") == 1 and err.endswith("\n")
+    for word in words:
+        assert word in err
+
+
+@pytest.fixture
+def picture(tmp_path):
+    """A black 1 on white paper."""
+    path = tmp_path / "one.png"
+    image = Image.new("L", (120, 160), 255)
+    ImageDraw.Draw(image).line((60, 30, 58, 130), fill=0, width=9)
+    image.save(path)
+    return path
+
+
+@pytest.fixture
+def labelled(tmp_path, picture):
+    """A folder with one folder a class and a labels.csv elsewhere."""
+    folder = tmp_path / "set"
+    (folder / "1").mkdir(parents=True)
+    for name in ("a.png", "b.png"):
+        (folder / "1" / name).write_bytes(picture.read_bytes())
+    return folder
+
+
+def test_without_a_command_it_shows_the_help(capsys):
+    code, out, _ = run(capsys)
+    assert code == 0
+    assert all(command in out for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_with_examples(capsys, command):
+    code, out, _ = run(capsys, command, "--help")
+    assert code == 0
+    assert "examples:" in out and f"tinymnist {command}" in out and "exit codes" in out
+
+
+def test_version(capsys):
+    code, out, _ = run(capsys, "--version")
+    assert (code, out) == (0, f"tinymnist {tinymnist.__version__}\n")
+
+
+def test_predict_reads_the_samples_right(capsys):
+    code, out, err = run(capsys, "predict", "--json")
+    records = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert "samples" in err
+    assert [Path(record["file"]).name for record in records] == [path.name for path in SAMPLES]
+    assert [record["digit"] for record in records] == [int(path.name[0]) for path in SAMPLES]
+
+
+def test_predict_prints_file_digit_confidence_and_runner_up(capsys, picture):
+    code, out, err = run(capsys, "predict", picture)
+    heading, line = out.splitlines()
+    assert (code, err) == (0, "")
+    assert heading.split() == ["file", "digit", "confidence", "runner-up"]
+    assert line.split()[:2] == [str(picture), "1"]
+
+
+def test_predict_json_has_the_promised_keys(capsys, picture):
+    _, out, _ = run(capsys, "predict", picture, "--json")
+    record = json.loads(out)
+    assert list(record) == ["file", "digit", "confidence", "probabilities"]
+    assert record["digit"] == int(np.argmax(record["probabilities"]))
+    assert record["confidence"] == max(record["probabilities"])
+    assert sum(record["probabilities"]) == pytest.approx(1, abs=1e-4)
+
+
+def test_predict_reads_standard_input(capsys, monkeypatch, picture):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(picture.read_bytes())))
+    code, out, _ = run(capsys, "predict", "-", "--json")
+    assert code == 0
+    assert json.loads(out)["file"] == "-"
+
+
+def test_predict_reads_folders(capsys, labelled):
+    code, out, _ = run(capsys, "predict", labelled, "--json")
+    assert code == 0
+    assert [Path(json.loads(line)["file"]).name for line in out.splitlines()] == ["a.png", "b.png"]
+
+
+def test_predict_names_the_bad_pictures_and_reads_the_others(capsys, tmp_path, picture):
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no picture at all")
+    code, out, err = run(capsys, "predict", bad, picture, tmp_path / "gone.png", "--json")
+    assert code == 1
+    assert [json.loads(line)["file"] for line in out.splitlines()] == [str(picture)]
+    assert len(err.splitlines()) == 2
+    assert "bad.png" in err and "gone.png" in err
+
+
+def write_missing(path, picture):
+    """No file at all."""
+
+
+def write_empty(path, picture):
+    path.write_bytes(b"")
+
+
+def write_text(path, picture):
+    path.write_text("this is not a picture")
+
+
+def write_truncated(path, picture):
+    path.write_bytes(picture.read_bytes()[:60])
+
+
+def write_blank(path, picture):
+    Image.new("L", (50, 50), 255).save(path, "png")
+
+
+@pytest.mark.parametrize(
+    "write", [write_missing, write_empty, write_text, write_truncated, write_blank]
+)
+def test_predict_refuses_what_is_no_picture_of_a_digit(capsys, tmp_path, picture, write):
+    path = tmp_path / "x.png"
+    write(path, picture)
+    assert_refused(run(capsys, "predict", path), "x.png")
+
+
+def test_an_empty_folder_is_refused(capsys, tmp_path):
+    assert_refused(run(capsys, "predict", tmp_path), str(tmp_path))
+
+
+def test_an_unknown_model_lists_the_known_ones(capsys, picture):
+    assert_refused(run(capsys, "predict", picture, "--model", "resnet"), "resnet", "mnist-cnn")
+
+
+def test_a_file_that_holds_no_weights_is_refused(capsys, picture):
+    assert_refused(run(capsys, "predict", picture, "--model", picture), "one.png", "weights")
+
+
+def test_the_none_recipe_wants_28x28(capsys, picture):
+    assert_refused(run(capsys, "predict", picture, "--recipe", "none"), "28")
+
+
+def test_evaluate_a_folder(capsys, labelled):
+    code, out, _ = run(capsys, "evaluate", labelled, "--json")
+    report = json.loads(out)
+    assert code == 0
+    assert (report["n"], report["accuracy"], report["recipe"]) == (2, 1.0, "mnist")
+    assert report["confusion"][1][1] == 2
+    assert report["per_class"]["1"] == {"n": 2, "recall": 1.0, "precision": 1.0}
+
+
+def test_evaluate_counts_a_picture_without_a_digit_as_wrong(capsys, labelled):
+    write_blank(labelled / "1" / "c.png", None)
+    code, out, err = run(capsys, "evaluate", labelled, "--json")
+    report = json.loads(out)
+    assert code == 0
+    assert "c.png" in err
+    assert (report["n"], report["unread"]) == (3, 1)
+    assert report["accuracy"] == pytest.approx(2 / 3)
+
+
+def test_evaluate_apart_by_a_column(capsys, tmp_path, picture):
+    (tmp_path / "labels.csv").write_text("file,label,pen\none.png,1,thin\n")
+    code, out, _ = run(capsys, "evaluate", tmp_path, "--by", "pen", "--json")
+    assert code == 0
+    assert json.loads(out)["by"] == {"thin": {"n": 1, "accuracy": 1.0}}
+    assert_refused(run(capsys, "evaluate", tmp_path, "--by", "ink"), "ink", "pen")
+
+
+def test_evaluate_prints_a_table(capsys, labelled):
+    code, out, _ = run(capsys, "evaluate", labelled)
+    assert code == 0
+    assert "accuracy 100.00 %: 2 of 2 right, 0 wrong" in out
+
+
+@pytest.mark.parametrize("name", ["nowhere", "mnist-validation"])
+def test_an_unknown_set_is_refused(capsys, name):
+    assert_refused(run(capsys, "evaluate", name), name)
+
+
+def make_set(path, n=40):
+    """Pictures of two classes that any network can tell apart, in MNIST's form."""
+    images = np.zeros((n, 28, 28), np.uint8)
+    labels = np.arange(n) % 2
+    images[labels == 0, 8:20, 8:12] = 255
+    images[labels == 1, 8:12, 8:20] = 255
+    np.savez(path, images=images, labels=labels)
+    return path
+
+
+def train_arguments(tmp_path, out="m.npz"):
+    settings = ("--architecture", "mlp", "--epochs", "2", "--recipe", "none", "--quiet")
+    return ("train", make_set(tmp_path / "set.npz"), "--out", tmp_path / out, *settings)
+
+
+def test_train_evaluate_summary_verify(capsys, tmp_path):
+    code, out, _ = run(capsys, *train_arguments(tmp_path), "--validation", "0.2", "--json")
+    assert code == 0
+    assert json.loads(out)["metrics"]["validation"]["n"] == 8
+    model = tmp_path / "m.npz"
+    code, out, _ = run(
+        capsys, "evaluate", tmp_path / "set.npz", "--model", model, "--recipe", "none", "--json"
+    )
+    assert code == 0 and json.loads(out)["accuracy"] == 1.0
+    code, out, _ = run(capsys, "summary", model)
+    assert code == 0 and "101,770 parameters" in out
+    code, out, _ = run(capsys, "verify", model)
+    assert code == 0 and "sound" in out
+
+
+def test_train_resumes_to_the_same_bytes(capsys, tmp_path):
+    run(capsys, *train_arguments(tmp_path, "once.npz"))
+    checkpoint = ("--checkpoint", tmp_path / "m.ckpt")
+    run(capsys, *train_arguments(tmp_path, "twice.npz"), *checkpoint)
+    (tmp_path / "twice.npz").unlink()
+    code, _, _ = run(capsys, *train_arguments(tmp_path, "twice.npz"), *checkpoint, "--resume")
+    assert code == 0
+    assert (tmp_path / "once.npz").read_bytes() == (tmp_path / "twice.npz").read_bytes()
+
+
+def test_train_refuses_before_it_trains(capsys, tmp_path):
+    arguments = train_arguments(tmp_path, "no/such/folder/m.npz")
+    assert_refused(run(capsys, *arguments), "folder")
+    assert_refused(run(capsys, *train_arguments(tmp_path), "--resume"), "--checkpoint")
+    code, _, err = run(capsys, *train_arguments(tmp_path), "--batch-size", "0")
+    assert code == 2 and "at least 1" in err
+
+
+def test_verify_tells_when_a_layer_computes_something_else(capsys, tmp_path, monkeypatch):
+    model = mlp()
+    model.save(tmp_path / "m.npz")
+    from tinymnist.nn import functional as F
+
+    honest = F.dense
+    monkeypatch.setattr(F, "dense", lambda *a: (honest(*a)[0] * 1.001, honest(*a)[1]))
+    code, out, _ = run(capsys, "verify", tmp_path / "m.npz")
+    assert code == 1
+    assert "DIFFERS" in out
+
+
+def test_data_tells_where_mnist_is(capsys, mnist_folder):
+    code, out, _ = run(capsys, "data", "--json")
+    assert code == 0
+    assert json.loads(out)["found"] == str(mnist_folder)
+
+
+def test_data_tells_how_to_get_mnist(capsys, monkeypatch, tmp_path):
+    monkeypatch.delenv("TINYMNIST_DATA", raising=False)
+    for variable in ("HOME", "XDG_CACHE_HOME", "USERPROFILE", "LOCALAPPDATA"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(capsys, "data")
+    assert code == 1
+    assert "tinymnist data download" in out + err
+
+
+def test_prediction_does_not_pay_for_scipy(picture):
+    program = (
+        "import sys; from tinymnist.cli import main; code = main(['predict', sys.argv[1]]); "
+        "sys.exit(code or 'scipy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(picture)], capture_output=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_closed_pipe_is_no_error(picture):
+    command = f'"{sys.executable}" -m tinymnist summary | head -1'
+    if os.name != "posix":
+        pytest.skip("needs a POSIX shell")
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert done.stderr == ""
+    assert done.stdout.startswith("mnist-cnn")
