@@ -144,4 +144,5 @@ def prepare_all(
 
 def in_mnist_form(images: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
     """MNIST's own bytes (n, 28, 28) as the network wants them: (n, 28, 28, 1), 0..1."""
-    return (np.asarray(images, np.float32) / 255).reshape(-1, 28, 28, 1)
+    scaled = np.asarray(images, np.float32) / np.float32(255)
+    return scaled.reshape(-1, 28, 28, 1)

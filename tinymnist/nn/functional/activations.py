@@ -93,7 +93,8 @@ def gelu_backward(dy: Array, cache: GeluCache) -> Array:
         density = 2 * cdf * (1 - cdf) * _TANH_SCALE * (1 + 3 * _TANH_CUBE * x * x)
     else:
         density = np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
-    return dy * (cdf + x * density)
+    dx: Array = dy * (cdf + x * density)
+    return dx
 
 
 def _normal_cdf(x: Array, approximate: bool) -> Array:

@@ -1,0 +1,158 @@
+"""Downloads against a server on this machine that behaves well, badly, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import re
+import threading
+
+import pytest
+
+from tinymnist.data.download import MIRRORS, SHA256, download_mnist
+from tinymnist.errors import InputError
+
+CONTENT = bytes(range(256)) * 1000
+FILES = {"a.gz": hashlib.sha256(CONTENT).hexdigest()}
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """The first folder of the address says how to behave."""
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        self.server.requests.append((self.path, self.headers.get("Range")))
+        manner = self.path.split("/")[1]
+        start = self._start() if manner != "norange" else 0
+        content = b"wrong" * 50_000 if manner == "wrong" else CONTENT
+        if manner == "missing":
+            self.send_error(404)
+        elif start >= len(content):
+            self.send_error(416)
+        else:
+            self._send(content[start:], start, cut=manner == "cut")
+
+    def _start(self):
+        return int(re.search(r"\d+", self.headers.get("Range") or "0").group())
+
+    def _send(self, content, start, cut):
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2] if cut else content)
+
+
+@pytest.fixture
+def server():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.requests = []
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        server.address = f"http://127.0.0.1:{server.server_address[1]}"
+        yield server
+        server.shutdown()
+
+
+def download(server, folder, *manners, **settings):
+    mirrors = [f"{server.address}/{manner}/" for manner in manners]
+    return download_mnist(folder, mirrors=mirrors, files=FILES, timeout=5, **settings)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_good_mirror(server, tmp_path):
+    steps = []
+    folder = download(
+        server, tmp_path / "new" / "folder", "good", progress=lambda *s: steps.append(s)
+    )
+    assert (folder / "a.gz").read_bytes() == CONTENT
+    assert names(folder) == ["a.gz"]
+    assert steps[-1] == ("a.gz", len(CONTENT), len(CONTENT))
+
+
+def test_what_is_there_is_not_fetched_again(server, tmp_path):
+    (tmp_path / "a.gz").write_bytes(CONTENT)
+    download(server, tmp_path, "good")
+    assert server.requests == []
+
+
+def test_a_wrong_file_that_is_there_is_replaced(server, tmp_path):
+    (tmp_path / "a.gz").write_bytes(b"old and wrong")
+    download(server, tmp_path, "good")
+    assert (tmp_path / "a.gz").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("bad", ["missing", "wrong", "cut"])
+def test_after_a_bad_mirror_the_next_is_tried(server, tmp_path, bad):
+    download(server, tmp_path, bad, "good")
+    assert (tmp_path / "a.gz").read_bytes() == CONTENT
+    assert names(tmp_path) == ["a.gz"]
+
+
+def test_what_was_cut_off_is_gone_on_with(server, tmp_path):
+    with pytest.raises(InputError, match=r"cut off|IncompleteRead"):
+        download(server, tmp_path, "cut")
+    half = (tmp_path / "a.gz.part").stat().st_size
+    assert 0 < half < len(CONTENT)
+    download(server, tmp_path, "good")
+    assert server.requests[-1] == ("/good/a.gz", f"bytes={half}-")
+    assert (tmp_path / "a.gz").read_bytes() == CONTENT
+
+
+def test_a_server_that_cannot_resume_sends_all_of_it(server, tmp_path):
+    (tmp_path / "a.gz.part").write_bytes(CONTENT[:1000])
+    download(server, tmp_path, "norange")
+    assert (tmp_path / "a.gz").read_bytes() == CONTENT
+
+
+def test_a_part_that_is_whole_already_is_used(server, tmp_path):
+    (tmp_path / "a.gz.part").write_bytes(CONTENT)
+    download(server, tmp_path, "good")
+    assert names(tmp_path) == ["a.gz"]
+
+
+def test_a_poisoned_part_is_thrown_away(server, tmp_path):
+    (tmp_path / "a.gz.part").write_bytes(b"x" * 1000)
+    with pytest.raises(InputError, match="SHA-256"):
+        download(server, tmp_path, "good")
+    assert names(tmp_path) == []
+    download(server, tmp_path, "good")
+    assert (tmp_path / "a.gz").read_bytes() == CONTENT
+
+
+def test_when_all_fail_every_reason_is_told_in_one_line(server, tmp_path):
+    with pytest.raises(InputError) as raised:
+        download_mnist(
+            tmp_path,
+            mirrors=[f"{server.address}/missing/", "http://127.0.0.1:9/"],
+            files=FILES,
+            timeout=5,
+        )
+    message = str(raised.value)
+    assert "HTTP 404" in message and "refused" in message and "\n" not in message
+    assert names(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match="cannot make the folder"):
+        download_mnist(tmp_path / "file" / "folder", mirrors=[], files=FILES)
+
+
+def test_the_real_addresses_and_hashes_are_well_formed():
+    assert all(address.startswith("https://") and address.endswith("/") for address in MIRRORS)
+    assert len(SHA256) == 4
+    assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in SHA256.values())
+
+
+def test_the_hashes_are_those_of_the_originals(mnist_folder):
+    same = [
+        name
+        for name, digest in SHA256.items()
+        if hashlib.sha256((mnist_folder / name).read_bytes()).hexdigest() == digest
+    ]
+    # A copy of train-images may have been packed anew; its pixels are checked in test_mnist.py.
+    assert set(SHA256) - set(same) <= {"train-images-idx3-ubyte.gz"}

@@ -1,0 +1,110 @@
+"""Where MNIST is looked for, and what is done when it is not what it should be."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+
+import numpy as np
+import pytest
+
+from tinymnist.data import find_mnist, load_mnist
+from tinymnist.data import mnist as module
+from tinymnist.errors import InputError
+
+
+@pytest.fixture
+def nowhere(tmp_path, monkeypatch):
+    """A machine without MNIST: an empty home, an empty working folder, no variables."""
+    home = tmp_path / "home"
+    home.mkdir()
+    for variable in ("TINYMNIST_DATA", "XDG_CACHE_HOME", "KERAS_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("pathlib.Path.home", lambda: home)
+    monkeypatch.chdir(home)
+    return home
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """An MNIST of three and two pictures."""
+    monkeypatch.setattr(module, "SIZES", {"train": 3, "test": 2})
+
+
+def write_files(folder, joint="-", sizes=(3, 2)):
+    folder.mkdir(parents=True, exist_ok=True)
+    for prefix, n in zip(("train", "t10k"), sizes, strict=True):
+        images = bytes([0, 0, 8, 3]) + struct.pack(">3I", n, 28, 28) + bytes(n * 784)
+        labels = bytes([0, 0, 8, 1]) + struct.pack(">I", n) + bytes(range(n))
+        (folder / f"{prefix}-images{joint}idx3-ubyte").write_bytes(images)
+        (folder / f"{prefix}-labels{joint}idx1-ubyte").write_bytes(labels)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "place", [".cache/tinymnist/mnist", "data/MNIST/raw", "MNIST/raw"], ids=str
+)
+def test_it_is_found_in_the_usual_places(nowhere, small, place, monkeypatch):
+    monkeypatch.setattr(module.sys, "platform", "linux")
+    write_files(nowhere / place)
+    images, labels = load_mnist("train")
+    assert images.shape == (3, 28, 28) and images.dtype == np.uint8
+    assert labels.tolist() == [0, 1, 2] and labels.dtype == np.int64
+
+
+@pytest.mark.parametrize("joint", "-.")
+def test_both_ways_to_name_the_files_are_known(nowhere, small, joint, tmp_path):
+    folder = write_files(tmp_path / "files", joint)
+    assert load_mnist("test", folder)[0].shape == (2, 28, 28)
+
+
+def test_the_file_of_keras_is_read(nowhere, small):
+    path = nowhere / ".keras" / "datasets" / "mnist.npz"
+    path.parent.mkdir(parents=True)
+    arrays = {"x_train": np.zeros((3, 28, 28), np.uint8), "y_train": np.arange(3, dtype=np.uint8)}
+    np.savez(path, **arrays, x_test=arrays["x_train"][:2], y_test=arrays["y_train"][:2])
+    assert find_mnist() == path
+    assert load_mnist("train")[1].tolist() == [0, 1, 2]
+    assert load_mnist("test")[0].shape == (2, 28, 28)
+
+
+def test_a_damaged_file_of_keras_is_refused(nowhere):
+    path = nowhere / ".keras" / "datasets" / "mnist.npz"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"PK\x03\x04 nonsense")
+    with pytest.raises(InputError, match=r"mnist\.npz"):
+        load_mnist("test")
+
+
+def test_when_it_is_nowhere_the_message_says_what_to_do(nowhere):
+    with pytest.raises(InputError, match="tinymnist data download"):
+        find_mnist()
+
+
+def test_a_variable_that_points_nowhere_is_not_ignored(nowhere, small, monkeypatch, tmp_path):
+    write_files(nowhere / "MNIST" / "raw")
+    monkeypatch.setenv("TINYMNIST_DATA", str(tmp_path / "gone"))
+    with pytest.raises(InputError, match=r"gone \(\$TINYMNIST_DATA\)"):
+        find_mnist()
+
+
+def test_a_set_of_another_size_is_refused(nowhere, tmp_path):
+    folder = write_files(tmp_path / "files")
+    with pytest.raises(InputError, match="expected 60000 pictures"):
+        load_mnist("train", folder)
+
+
+def test_an_unknown_split_is_refused():
+    with pytest.raises(ValueError, match=r"\['train', 'test'\]. Received: split='validation'"):
+        load_mnist("validation")
+
+
+def test_the_real_one(mnist_folder):
+    images, labels = load_mnist("train", mnist_folder)
+    pixels = hashlib.md5(struct.pack(">4I", 0x803, 60_000, 28, 28) + images.tobytes())
+    assert pixels.hexdigest() == "6bbc9ace898e44ae57da46a324031adb"
+    assert np.bincount(labels).tolist() == [
+        *(5923, 6742, 5958, 6131, 5842),
+        *(5421, 5918, 6265, 5851, 5949),
+    ]
+    assert load_mnist("test", mnist_folder)[1][:5].tolist() == [7, 2, 1, 0, 4]

@@ -1,0 +1,128 @@
+"""Labelled folders, tables and .npz sets, and one clear line for each way to get them wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tinymnist.data import load_set, pictures_in
+from tinymnist.errors import InputError
+
+
+def touch(folder, *names):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"a picture, for all we know")
+    return folder
+
+
+def write_table(folder, text, encoding="utf-8"):
+    (folder / "labels.csv").write_text(text, encoding=encoding)
+    return folder
+
+
+def test_a_folder_a_class(tmp_path):
+    labelled = load_set(touch(tmp_path, "3/b.png", "3/a.JPG", "7/deep/c.png", "9/notes.txt"))
+    assert [path.name for path in labelled.images] == ["a.JPG", "b.png", "c.png"]
+    assert labelled.labels.tolist() == [3, 3, 7]
+    assert labelled.class_names == tuple("0123456789")
+    assert labelled.is_files and not labelled.is_mnist
+
+
+def test_classes_that_are_no_digits_are_sorted(tmp_path):
+    labelled = load_set(touch(tmp_path, "tick/a.png", "cross/b.png"))
+    assert labelled.class_names == ("cross", "tick")
+    assert labelled.labels.tolist() == [0, 1]
+
+
+def test_hidden_files_and_folders_are_left_out(tmp_path):
+    touch(tmp_path, "3/a.png", "3/.b.png", ".git/c.png", "3/.thumbs/d.png")
+    assert len(load_set(tmp_path).images) == 1
+
+
+def test_a_table_with_further_columns(tmp_path):
+    touch(tmp_path, "a.png", "sub/b.png")
+    write_table(tmp_path, "label,file,pen\n 7 ,a.png,thin\n3.0,sub/b.png,\n", "utf-8-sig")
+    labelled = load_set(tmp_path)
+    assert labelled.labels.tolist() == [7, 3]
+    assert labelled.columns == {"pen": ["thin", ""]}
+    assert load_set(tmp_path / "labels.csv").labels.tolist() == [7, 3]
+
+
+@pytest.mark.parametrize(
+    ("table", "complaint"),
+    [
+        ("", "holds no pictures"),
+        ("file,label\n", "holds no pictures"),
+        ("picture,label\na.png,3\n", "no column file"),
+        ("file;label\na.png;3\n", "no column file and label"),
+        ("file,label\ngone.png,3\n", "not there: 'gone.png'"),
+        ("file,label\n../outside.png,3\n", "outside of its folder"),
+        ("file,label\na.png,3\na.png,4\n", "twice"),
+        ("file,label\na.png,\n", "line 2 has no label"),
+        ("file,label\na.png\n", "line 2 has no label"),
+    ],
+)
+def test_a_wrong_table_is_refused(tmp_path, table, complaint):
+    folder = touch(tmp_path / "set", "a.png")
+    touch(tmp_path, "outside.png")
+    with pytest.raises(InputError, match=complaint):
+        load_set(write_table(folder, table))
+
+
+def test_a_table_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "labels.csv").write_bytes(b"\xff\xfe\x00\xd8" * 5)
+    with pytest.raises(InputError, match="cannot be read as a table"):
+        load_set(tmp_path)
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(InputError, match="one folder of pictures a class"):
+        load_set(tmp_path)
+    with pytest.raises(InputError, match="holds no pictures"):
+        pictures_in(tmp_path)
+
+
+@pytest.mark.parametrize("labels", [[3, 1], np.array(["3", "1"])], ids=["numbers", "names"])
+def test_an_npz(tmp_path, labels):
+    np.savez(tmp_path / "s.npz", images=np.zeros((2, 16, 16), np.uint8), labels=labels)
+    labelled = load_set(tmp_path / "s.npz")
+    assert labelled.name == "s"
+    assert labelled.images.shape == (2, 16, 16)
+    assert labelled.labels.tolist() == [3, 1]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "complaint"),
+    [
+        ({"images": np.zeros((2, 8, 8))}, "no array labels"),
+        ({"images": np.zeros((2, 8)), "labels": np.zeros(2, int)}, "images must be"),
+        ({"images": np.zeros((0, 8, 8)), "labels": np.zeros(0, int)}, "images must be"),
+        ({"images": np.zeros((2, 8, 8)), "labels": np.zeros(3, int)}, "labels must be"),
+        ({"images": np.zeros((2, 8, 8)), "labels": np.zeros(2)}, "labels must be"),
+        ({"images": np.array([{}, {}]), "labels": np.zeros(2, int)}, "Object arrays|pickle"),
+    ],
+)
+def test_a_wrong_npz_is_refused(tmp_path, arrays, complaint):
+    np.savez(tmp_path / "s.npz", **arrays)
+    with pytest.raises(InputError, match=complaint):
+        load_set(tmp_path / "s.npz")
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path):
+    touch(tmp_path, "s.npz")
+    with pytest.raises(InputError, match="not a set of pictures"):
+        load_set(tmp_path / "s.npz")
+
+
+def test_an_unknown_set_lists_what_is_possible():
+    with pytest.raises(InputError, match=r"mnist-test, mnist-train, a folder or an \.npz"):
+        load_set("imagenet")
+
+
+def test_real_sets(shared_folder):
+    own = load_set(shared_folder / "data" / "own")
+    assert len(own.images) == 363
+    assert len(set(own.columns["source"])) == 18
+    assert len(load_set(shared_folder / "data" / "sets" / "usps_train.npz").labels) == 7291
