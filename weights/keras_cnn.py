@@ -18,8 +18,8 @@ from pathlib import Path
 import keras
 import numpy as np
 from keras import layers
-from tinymnist.data import load_mnist
 
+from tinymnist.data import load_mnist
 from tinymnist.nn.architectures import keras_cnn
 from tinymnist.reader import in_mnist_form
 

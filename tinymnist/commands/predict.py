@@ -11,6 +11,9 @@ from typing import Any
 from tinymnist.commands.output import add_reader_arguments, percent, print_json, warn
 from tinymnist.errors import InputError
 
+SAMPLES = Path(__file__).parents[1] / "samples"
+"""Pictures drawn by :mod:`tinymnist.imaging.paint`."""
+
 EXAMPLES = """\
 examples:
   tinymnist predict                                    the sample pictures that come along
@@ -43,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     reader = Reader(arguments.model, arguments.recipe)
     sources = list(_sources(arguments.pictures))
     if not arguments.pictures:
-        warn("no picture given; these are the samples that come with tinymnist")
+        warn(f"no picture given; these are the samples in {SAMPLES}")
     width = max(len(name) for name, _ in sources)
     failures: list[str] = []
     read = 0
@@ -88,7 +91,7 @@ def _sources(pictures: list[str]) -> Iterator[tuple[str, Any]]:
     from tinymnist.data import pictures_in
 
     if not pictures:
-        pictures = [str(Path(__file__).parents[1] / "samples")]
+        yield from ((file.name, file) for file in pictures_in(SAMPLES))
     for picture in pictures:
         if picture == "-":
             yield "-", sys.stdin.buffer.read()

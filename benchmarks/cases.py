@@ -1,0 +1,162 @@
+"""The problems of ``benchmarks.im2col``: shapes, random numbers, the check, the measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.convolutions import CONVOLUTIONS, NAIVE, Convolution
+from benchmarks.rows import Array
+from benchmarks.timing import interleaved, medians, peak_memory
+from tinymnist.nn.architectures import ARCHITECTURES
+from tinymnist.nn.layers import Conv2D
+from tinymnist.nn.shapes import as_pair, resolve_padding
+
+PASSES = ("forward", "dkernel", "dx")
+
+TOLERANCE = 1e-5
+"""Of the largest number in the answer; float32 sums of some thousand products stay within."""
+
+
+class Shape(NamedTuple):
+    """One convolution of a shipped model. Padding that it would add is in h and w already."""
+
+    layer: str
+    h: int
+    w: int
+    c: int
+    kernel: int
+    out: int
+    is_first: bool
+
+    @property
+    def title(self) -> str:
+        """``keras-cnn/conv2d: 28x28x1, 3x3 -> 32``."""
+        k = self.kernel
+        return f"{self.layer}: {self.h}x{self.w}x{self.c}, {k}x{k} -> {self.out}"
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The passes that training makes: nobody asks for the dx of a network's input."""
+        return PASSES[:2] if self.is_first else PASSES
+
+
+class Row(NamedTuple):
+    """What was measured of one way, by pass: microseconds for a picture, bytes for the call."""
+
+    way: str
+    times: dict[str, float]
+    peaks: dict[str, int]
+    total: float
+    """Microseconds for the passes that training makes."""
+
+
+class Case(NamedTuple):
+    """One way on one problem, ready to run; arrays lie in the order that the way wants."""
+
+    way: Convolution
+    x: Array
+    kernel: Array
+    dy: Array
+
+    @property
+    def passes(self) -> dict[str, Callable[[], Array]]:
+        """What to call, without arguments."""
+        way, x, kernel, dy = self
+        return {
+            "forward": lambda: way.forward(x, kernel),
+            "dkernel": lambda: way.dkernel(dy, x, kernel),
+            "dx": lambda: way.dx(dy, x, kernel),
+        }
+
+    def answers(self) -> dict[str, Array]:
+        """What each pass gives, pictures with the channels last."""
+        results = {name: run() for name, run in self.passes.items()}
+        if self.way.channels_first:
+            for name in ("forward", "dx"):
+                results[name] = results[name].transpose(0, 2, 3, 1)
+        return results
+
+
+def shipped_shapes(model: str | None = None) -> list[Shape]:
+    """The convolutions of the shipped models (of one, or of all)."""
+    shapes = []
+    for name, build in ARCHITECTURES.items():
+        network = build()
+        for layer in network:
+            if isinstance(layer, Conv2D) and model in (None, name):
+                input_shape = network.shapes[network.sources[layer.name][0]]
+                size = _padded_size(input_shape, layer)
+                kernel = as_pair(layer.kernel_size, "kernel_size")[0]
+                is_first = next(other for other in network if other.learns) is layer
+                label = f"{name}/{layer.name}"
+                shapes.append(Shape(label, *size, kernel, layer.filters, is_first))
+    return shapes
+
+
+def _padded_size(input_shape: tuple[int, ...], layer: Conv2D) -> tuple[int, int, int]:
+    h, w, c = input_shape
+    kernel = as_pair(layer.kernel_size, "kernel_size")
+    (top, bottom), (left, right) = resolve_padding(layer.padding, (h, w), kernel, (1, 1))
+    return top + h + bottom, left + w + right, c
+
+
+def prepare(shape: Shape, n: int, seed: int = 0) -> dict[str, Case]:
+    """Every way with the same random numbers, float32."""
+    rng = np.random.default_rng(seed)
+    h, w, c, k, out = shape[1:6]
+    x = rng.standard_normal((n, h, w, c), np.float32)
+    kernel = rng.standard_normal((k, k, c, out), np.float32)
+    dy = rng.standard_normal((n, h - k + 1, w - k + 1, out), np.float32)
+    return {
+        name: Case(way, _first(x), kernel, _first(dy))
+        if way.channels_first
+        else Case(way, x, kernel, dy)
+        for name, way in CONVOLUTIONS.items()
+    }
+
+
+def _first(pictures: Array) -> Array:
+    """(n, h, w, c) -> (n, c, h, w), copied."""
+    return pictures.transpose(0, 3, 1, 2).copy()
+
+
+def check(cases: dict[str, Case]) -> None:
+    """Compare every way with the loops.
+
+    Raises:
+        ArithmeticError: when an answer differs by more than rounding explains.
+    """
+    wanted = cases[NAIVE].answers()
+    for name, case in cases.items():
+        for what, received in case.answers().items():
+            expected = wanted[what]
+            if received.shape != expected.shape:
+                raise ArithmeticError(f"{name}: {what} must be {expected.shape}, {received.shape=}")
+            error = abs(received - expected).max() / abs(expected).max()
+            if not error < TOLERANCE:
+                raise ArithmeticError(f"{name}: {what} must agree with the loops, {error=}")
+
+
+def measure(shape: Shape, n: int, *, rounds: int, shortest: float) -> list[Row]:
+    """Check, then time, then weigh all ways on one shape; fastest first."""
+    check(prepare(shape, 2))
+    cases = prepare(shape, n)
+    seconds = {
+        name: medians(
+            interleaved(
+                {way: case.passes[name] for way, case in cases.items()},
+                rounds=rounds,
+                shortest=shortest,
+            )
+        )
+        for name in PASSES
+    }
+    rows = []
+    for way, case in cases.items():
+        times = {name: seconds[name][way] / n * 1e6 for name in PASSES}
+        peaks = {name: peak_memory(run) for name, run in case.passes.items()}
+        rows.append(Row(way, times, peaks, sum(times[name] for name in shape.used)))
+    return sorted(rows, key=lambda row: row.total)

@@ -1,0 +1,124 @@
+"""One or more examples of every layer, with the shapes that they take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from tinymnist.nn.layers import (
+    ACTIVATIONS,
+    ELU,
+    GELU,
+    Activation,
+    Add,
+    AveragePooling2D,
+    BatchNormalization,
+    Concatenate,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Dropout,
+    Flatten,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
+    Layer,
+    LeakyReLU,
+    MaxPooling2D,
+    Normalization,
+    ReLU,
+    Rescaling,
+    Reshape,
+    Softmax,
+    ZeroPadding2D,
+)
+
+
+@dataclass(frozen=True)
+class LayerCase:
+    """How to make a layer, and the shapes of its inputs without the batch axis."""
+
+    make: Callable[[], Layer]
+    input_shapes: tuple[tuple[int, ...], ...]
+
+    def __str__(self):
+        settings = self.make().config().items()
+        shown = [f"{k}={v}" for k, v in settings if k not in ("class", "name", "trainable")]
+        return f"{type(self.make()).__name__}({','.join(shown)})".replace(" ", "")
+
+    def built(self, dtype="float64") -> Layer:
+        """The layer with arrays that are neither all 0 nor all 1."""
+        layer, rng = self.make(), np.random.default_rng(0)
+        layer.build(*self.input_shapes, rng=rng, dtype=np.dtype(dtype))
+        layer.set_weights({k: rng.uniform(0.5, 1.5, a.shape) for k, a in layer.weights.items()})
+        return layer
+
+    def inputs(self, n: int, dtype="float64") -> list[np.ndarray]:
+        """A random batch for each input."""
+        rng = np.random.default_rng(1)
+        return [rng.normal(size=(n, *shape)).astype(dtype) for shape in self.input_shapes]
+
+
+def case(make, *input_shapes) -> LayerCase:
+    return LayerCase(make, input_shapes)
+
+
+PICTURE = (6, 7, 3)  # one even and one odd side
+VECTOR = (5,)
+
+LAYER_CASES = [
+    *(case(lambda name=name: Activation(name), VECTOR) for name in ACTIVATIONS),
+    case(lambda: Activation("relu"), PICTURE),
+    case(Add, PICTURE, PICTURE),
+    case(Add, VECTOR, VECTOR, VECTOR),
+    case(AveragePooling2D, PICTURE),
+    case(lambda: AveragePooling2D((3, 2), 2, "same"), PICTURE),
+    case(lambda: AveragePooling2D(3, 2, 1, count_include_pad=True), PICTURE),
+    case(BatchNormalization, PICTURE),
+    case(lambda: BatchNormalization(momentum=0.9, epsilon=1e-5), VECTOR),
+    case(Concatenate, PICTURE, (6, 7, 2)),
+    case(lambda: Conv2D(4, 3), PICTURE),
+    case(lambda: Conv2D(2, (3, 2), (2, 1), "same", activation="tanh", use_bias=False), PICTURE),
+    case(lambda: Conv2D(4, 3, 2, ((1, 0), (0, 2)), activation="relu"), PICTURE),
+    case(lambda: Conv2D(6, 2, dilation_rate=(2, 3), groups=3), PICTURE),
+    case(lambda: Conv2D(3, 3, padding="same"), (9, 8, 10)),  # more channels than "few"
+    case(lambda: Dense(4), VECTOR),
+    case(lambda: Dense(4, activation="softmax", use_bias=False), VECTOR),
+    case(lambda: DepthwiseConv2D(3, padding="same"), PICTURE),
+    case(lambda: DepthwiseConv2D(2, 2, depth_multiplier=2, activation="elu"), PICTURE),
+    case(lambda: Dropout(0.4), PICTURE),
+    case(lambda: Dropout(0), VECTOR),
+    case(lambda: ELU(0.7), PICTURE),
+    case(Flatten, PICTURE),
+    case(GELU, VECTOR),
+    case(lambda: GELU(approximate=True), PICTURE),
+    case(GlobalAveragePooling2D, PICTURE),
+    case(GlobalMaxPooling2D, PICTURE),
+    case(LeakyReLU, PICTURE),
+    case(MaxPooling2D, PICTURE),
+    case(lambda: MaxPooling2D(3, (2, 1), "same"), PICTURE),
+    case(lambda: MaxPooling2D((2, 3), 3), PICTURE),
+    case(lambda: Normalization(0.1307, 0.095), PICTURE),
+    case(lambda: Normalization([0.1, 0.2, 0.3], [0.5, 1.0, 2.0]), PICTURE),
+    case(ReLU, PICTURE),
+    case(lambda: Rescaling(1 / 255, -0.5), PICTURE),
+    case(lambda: Rescaling([1.0, 2.0, 3.0], [0.0, 0.5, 1.0]), PICTURE),
+    case(lambda: Reshape((7, -1, 3)), PICTURE),
+    case(Softmax, VECTOR),
+    case(ZeroPadding2D, PICTURE),
+    case(lambda: ZeroPadding2D(((1, 0), (2, 3))), PICTURE),
+]
+
+
+@pytest.fixture(params=LAYER_CASES, ids=str)
+def layer_case(request) -> LayerCase:
+    """Every layer in turn."""
+    return request.param
+
+
+@pytest.fixture
+def covered_layers() -> set[str]:
+    """The classes that the cases cover."""
+    return {type(example.make()).__name__ for example in LAYER_CASES}

@@ -1,0 +1,102 @@
+"""Ink and paper: which is which, how bright the paper is where, and how dark ink must be.
+
+Each function takes a grey picture and answers one question. None knows what a digit is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinymnist.imaging.filters import maximum, minimum, shrink
+from tinymnist.imaging.pixels import Array
+
+_COARSE = 64
+"""Pixels on the longer side of the picture in which paper and polarity are looked for."""
+_WIDEST_STROKE = 0.3
+"""No stroke is wider than this share of the frame; what is wider is taken for paper."""
+_DARKEST_PAPER = 0.25
+"""Paper in the shadow is at most this much darker than the brightest paper."""
+
+
+def otsu(values: Array) -> tuple[float, float]:
+    """The level that parts values best into two classes, and how well it parts them.
+
+    It maximises the variance between the classes: N. Otsu, "A threshold selection method from
+    gray-level histograms", IEEE Trans. SMC 9 (1979).
+
+    Args:
+        values: any shape, in 0..1.
+
+    Returns:
+        The level in 0..1 (of a plateau, an empty stretch between the classes, its middle), and
+        the share of the variance that lies between the classes, 0..1.
+    """
+    counts, edges = np.histogram(values, 256, (0, 1))
+    centres = (edges[1:] + edges[:-1]) / 2
+    below, total = np.cumsum(counts)[:-1], counts.sum()
+    mass = np.cumsum(counts * centres)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = (mass[-1] * below / total - mass[:-1]) ** 2 / (below * (total - below))
+    between = np.nan_to_num(between)
+    best = np.flatnonzero(between >= between.max() * (1 - 1e-9))
+    level = float((edges[best[0] + 1] + edges[best[-1] + 1]) / 2)
+    variance = float((counts * (centres - mass[-1] / total) ** 2).sum()) / total
+    return level, float(between.max()) / total / variance if variance > 0 else 0.0
+
+
+def ink_is_dark(grey: Array) -> bool:
+    """Whether the picture is dark on light.
+
+    The chief witness is the stroke: it is a ridge, darker (or lighter) than what lies on both its
+    sides, and so are its borders to no table, shadow or gradient of light. The other is the
+    skewness: ink is less than paper, so it lies further from the mean. It has a quarter of a vote.
+    """
+    coarse = shrink(grey, _COARSE)
+    ridges = np.stack([_ridges(coarse, distance) for distance in (1, 2, 4)])
+    deviation = coarse.mean() - coarse
+    return _balance(ridges, 2) + _balance(deviation, 3) / 4 >= 0
+
+
+def ink_map(grey: Array) -> Array:
+    """How much of the paper's light the ink takes away, for dark ink on lighter paper.
+
+    The paper's brightness is a grey closing, the maximum around each pixel followed by the
+    minimum: it fills whatever is darker and narrower than ``_WIDEST_STROKE`` and keeps slow
+    changes of light and the edges of a shadow.
+
+    Args:
+        grey: (h, w) in 0..1.
+
+    Returns:
+        (h, w) float32 in 0..1; 0 is paper.
+    """
+    radius = max(1, round(_WIDEST_STROKE * max(grey.shape) / 2))
+    paper = minimum(maximum(grey, radius), radius)
+    paper = np.maximum(paper, _DARKEST_PAPER * paper.max() + 1e-6)
+    ink: Array = np.clip(1 - grey / paper, 0, 1)
+    return ink
+
+
+def _ridges(grey: Array, distance: int) -> Array:
+    """How much darker each pixel is than both neighbours in some direction; lighter is negative."""
+    height, width = grey.shape
+    padded = np.pad(grey, distance, mode="edge")
+    shifted = {
+        (down, right): padded[distance * down :, distance * right :][:height, :width]
+        for down in range(3)
+        for right in range(3)
+    }
+    ridge = np.zeros_like(grey)
+    for one, other in (((0, 1), (2, 1)), ((1, 0), (1, 2)), ((0, 0), (2, 2)), ((0, 2), (2, 0))):
+        dark = np.minimum(shifted[one], shifted[other]) - grey
+        light = grey - np.maximum(shifted[one], shifted[other])
+        ridge = np.where(dark > np.abs(ridge), dark, ridge)
+        ridge = np.where(light > np.abs(ridge), -light, ridge)
+    return ridge
+
+
+def _balance(values: Array, power: int) -> float:
+    """-1 (all negative) to 1 (all positive), larger values counting by a power."""
+    weights = np.abs(values) ** power
+    total = float(weights.sum())
+    return float((np.sign(values) * weights).sum()) / total if total > 0 else 0.0
