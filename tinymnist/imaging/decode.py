@@ -159,7 +159,7 @@ def _reduced(picture: Image.Image, longest_side: int) -> Image.Image:
     factor = -(-max(picture.size) // longest_side)
     if factor < 2 or min(picture.size) < factor:
         return picture
-    if picture.mode in ("1", "P"):  # these hold names of colours, which cannot be averaged
+    if picture.mode in ("1", "P", "PA"):  # these hold names of colours, which cannot be averaged
         picture = picture.convert("RGBA" if _has_alpha(picture) else "RGB")
     if _is_deep(picture):  # 16 bits cannot be averaged by Pillow, floats can
         picture = Image.fromarray(grey_of_array(np.asarray(picture)))
@@ -176,6 +176,8 @@ def _grey(picture: Image.Image) -> Array:
         return grey_of_array(np.asarray(picture))
     if picture.mode == "LAB":
         return luminance(np.asarray(picture.getchannel(0)))
+    if picture.mode == "La":  # Pillow knows but one way out of it
+        picture = picture.convert("LA")
     if _has_alpha(picture):
         rgba = np.asarray(picture.convert("RGBA"))
         return flatten_alpha(luminance(rgba[..., :3]), np.asarray(rgba[..., 3] / 255, np.float32))

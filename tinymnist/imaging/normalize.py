@@ -97,7 +97,7 @@ def threshold(ink: Array) -> Array:
     """
     level, _ = otsu(ink)
     inked = ink > level
-    if not inked.any():
+    if inked.all() or not inked.any():  # a black picture is all ink
         raise _blank()
     paper, full = float(np.median(ink[~inked])), float(np.median(ink[inked]))
     if full - paper < max(_FAINTEST, 4 * _noise(ink[~inked])):

@@ -8,6 +8,7 @@ Networks for Document Processing" (2006).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -131,7 +132,7 @@ def _rows_by_group(cols: Array, groups: int) -> Array:
     """Windows as matrix rows: (n, oh, ow, kh, kw, c) -> (groups, n*oh*ow, kh*kw*c/groups)."""
     n, oh, ow, kh, kw, c = cols.shape
     rows = cols.reshape(n * oh * ow, kh * kw, groups, c // groups)
-    return rows.transpose(2, 0, 1, 3).reshape(groups, n * oh * ow, -1)
+    return rows.transpose(2, 0, 1, 3).reshape(groups, n * oh * ow, kh * kw * (c // groups))
 
 
 def _kernel_by_group(kernel: Array, groups: int) -> Array:
@@ -142,7 +143,8 @@ def _kernel_by_group(kernel: Array, groups: int) -> Array:
 
 def _outputs_by_group(y: Array, groups: int) -> Array:
     """(n, oh, ow, out) -> (groups, n*oh*ow, out/groups)."""
-    return y.reshape(-1, groups, y.shape[-1] // groups).transpose(1, 0, 2)
+    n, oh, ow, out = y.shape
+    return y.reshape(n * oh * ow, groups, out // groups).transpose(1, 0, 2)
 
 
 def _check_channels(x: Array, kernel: Array, groups: int) -> None:
@@ -237,7 +239,7 @@ def _conv2d_dx(dy: Array, cache: ConvCache) -> Array:
     kh, kw, c_group, _ = kernel.shape
     drows = _outputs_by_group(dy, groups) @ _kernel_by_group(kernel, groups).transpose(0, 2, 1)
     # (groups, n*oh*ow, kh*kw*c_group) -> (n, oh, ow, kh, kw, groups*c_group)
-    by_pixel = drows.reshape(groups, -1, kh * kw, c_group).transpose(1, 2, 0, 3)
+    by_pixel = drows.reshape(groups, drows.shape[1], kh * kw, c_group).transpose(1, 2, 0, 3)
     return col2im(by_pixel.reshape(len(x), *windows.output, kh, kw, groups * c_group), windows)
 
 
@@ -247,5 +249,5 @@ def sum_rows(y: Array) -> Array:
     BLAS sums in blocks, which is both faster and closer to the true sum than NumPy's running
     total along the first axis.
     """
-    rows = y.reshape(-1, y.shape[-1])
+    rows = y.reshape(math.prod(y.shape[:-1]), y.shape[-1])
     return np.ones(len(rows), y.dtype) @ rows

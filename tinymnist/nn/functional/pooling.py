@@ -16,6 +16,22 @@ from tinymnist.nn.functional.convolution import Windows, pad2d, tap_slices, wind
 from tinymnist.nn.shapes import Padding
 
 
+def _pool_windows(
+    x: Array,
+    pool_size: int | Sequence[int],
+    strides: int | Sequence[int] | None,
+    padding: Padding,
+) -> Windows:
+    """The windows of a pooling; each sees at least one pixel, or it would have nothing to say."""
+    windows = windows_of(x, pool_size, pool_size if strides is None else strides, padding)
+    if any(max(pads) >= k for pads, k in zip(windows.pads, windows.kernel, strict=True)):
+        raise ValueError(
+            "padding must be smaller than the pooling window. "
+            f"Received: padding={padding!r}, pool_size={pool_size!r}"
+        )
+    return windows
+
+
 class MaxPoolCache(NamedTuple):
     """What :func:`max_pool2d_backward` needs."""
 
@@ -37,12 +53,15 @@ def max_pool2d(
         x: (n, h, w, c).
         pool_size: the window, one number or (height, width).
         strides: how far it moves; None means by its own size.
-        padding: as for convolution; a padded pixel never wins.
+        padding: as for convolution, but smaller than the window; a padded pixel never wins.
 
     Returns:
         y (n, oh, ow, c) and the cache for the backward pass.
+
+    Raises:
+        ValueError: when the window does not fit the picture, or the padding not the window.
     """
-    windows = windows_of(x, pool_size, pool_size if strides is None else strides, padding)
+    windows = _pool_windows(x, pool_size, strides, padding)
     padded = pad2d(x, windows.pads, -np.inf)
     first, *others = tap_slices(windows)
     y = padded[:, first[0], first[1]].copy()
@@ -97,7 +116,7 @@ def average_pool2d(
         count_include_pad: whether padded zeros count in the mean. Keras says no (the default
             here), PyTorch's default is yes.
     """
-    windows = windows_of(x, pool_size, pool_size if strides is None else strides, padding)
+    windows = _pool_windows(x, pool_size, strides, padding)
     share = _share_of_each_pixel(windows, count_include_pad, x.dtype)  # (1, oh, ow, 1)
     padded = pad2d(x, windows.pads)
     first, *others = tap_slices(windows)

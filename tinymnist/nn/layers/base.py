@@ -76,7 +76,8 @@ class Layer:
         Args:
             dy: (n, ...), as the output.
             cache: from ``forward``.
-            need_dx: False where nothing below learns; the gradients of the inputs are then None.
+            need_dx: False where nothing below learns; a layer that would have to compute the
+                gradients of the inputs then gives None for them.
 
         Returns:
             One gradient for each input, and a dict of parameter gradients, empty when frozen.
