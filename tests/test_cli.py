@@ -222,7 +222,8 @@ def make_set(path, n=40):
 
 
 def train_arguments(tmp_path, out="m.npz"):
-    settings = ("--architecture", "mlp", "--epochs", "2", "--recipe", "none", "--quiet")
+    settings = ("--architecture", "mlp", "--epochs", "8", "--batch-size", "8", "--recipe", "none")
+    settings += ("--quiet",)
     return ("train", make_set(tmp_path / "set.npz"), "--out", tmp_path / out, *settings)
 
 

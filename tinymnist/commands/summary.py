@@ -11,6 +11,8 @@ examples:
   tinymnist summary                     the default model
   tinymnist summary lenet5              another shipped one
   tinymnist summary my.npz --json       a weights file
+
+exit codes: 0 shown, 2 no such model, or an unusable file
 """
 
 

@@ -110,15 +110,16 @@ def _as_binary(source: Any) -> BinaryIO:
 
 
 def _open_path(path: str) -> BinaryIO:
+    name = describe(path)
     if os.path.isdir(path):
-        raise InputError(f"{path}: is a folder; expected a picture")
+        raise InputError(f"{name}: is a folder; expected a picture")
     try:
         return open(path, "rb")
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise InputError(f"{name}: no such file") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path!s}: cannot be read: {reason}") from None
+        raise InputError(f"{name}: cannot be read: {reason}") from None
 
 
 def _identify(stream: BinaryIO, name: str) -> Image.Image:

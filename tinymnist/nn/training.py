@@ -296,12 +296,11 @@ def fit(
         piece_size=piece_size or _default_piece_size(model, batch_size),
         shuffle=shuffle,
         augment=augment,
-        callbacks=sorted(callbacks, key=lambda callback: callback.order),
+        callbacks=[Progress(verbose), *sorted(callbacks, key=lambda callback: callback.order)],
         position=Position(key=int(np.random.default_rng(rng).integers(2**63))),
     )
     if resume is not None:
         load_checkpoint(training, resume)
-    training.callbacks = [Progress(verbose), *training.callbacks]
     with Workers(workers) as threads, _interruptible(training):
         training.run(threads)
     return training.history

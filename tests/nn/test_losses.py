@@ -1,0 +1,98 @@
+"""Losses, weights of examples, and metrics, on numbers that can be checked by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from tinymnist.nn.losses import (
+    CategoricalCrossentropy,
+    SparseCategoricalCrossentropy,
+    cross_entropy,
+    example_weights,
+    get_loss,
+    one_hot,
+)
+from tinymnist.nn.metrics import (
+    accuracy,
+    confusion_matrix,
+    expected_calibration_error,
+    precision_recall,
+    top_k_accuracy,
+)
+
+LABELS = np.array([0, 1, 2, 2])
+PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.5, 0.4, 0.1], [0.1, 0.2, 0.7], [0.6, 0.1, 0.3]])
+
+
+def test_the_loss_is_the_surprise():
+    losses, _ = cross_entropy(np.log(PROBABILITIES), one_hot(LABELS, 3, np.float64))
+    assert np.allclose(losses, -np.log([0.7, 0.4, 0.7, 0.3]))
+
+
+def test_label_smoothing_spreads_a_share_over_all_classes():
+    smooth = SparseCategoricalCrossentropy(0.3)
+    targets = smooth.smooth(smooth.targets([1], 3, np.float64))
+    assert np.allclose(targets, [[0.1, 0.8, 0.1]])
+    plain = SparseCategoricalCrossentropy()
+    assert np.array_equal(plain.smooth(plain.targets([1], 3, np.float64)), [[0, 1, 0]])
+
+
+def test_the_two_losses_differ_in_the_form_of_labels():
+    rows = one_hot(LABELS, 3)
+    assert np.array_equal(CategoricalCrossentropy().targets(rows, 3, np.float32), rows)
+    assert np.array_equal(SparseCategoricalCrossentropy().targets(LABELS, 3, np.float32), rows)
+
+
+def test_class_and_sample_weights_multiply():
+    weights = example_weights(LABELS, {2: 0.5}, [1, 2, 3, 4])
+    assert np.array_equal(weights, [1, 2, 1.5, 2])
+    assert np.array_equal(example_weights(LABELS), [1, 1, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("refused", "message"),
+    [
+        (lambda: one_hot(np.array([0, 3]), 3), r"labels must lie in 0..2. Received: 0..3"),
+        (lambda: one_hot(np.array([-1]), 3), r"labels must lie in 0..2"),
+        (lambda: one_hot(np.array([0.5]), 3), r"whole numbers .*dtype=float64"),
+        (lambda: CategoricalCrossentropy().targets(LABELS, 3, "float32"), "for class numbers use"),
+        (lambda: example_weights(LABELS, None, [1]), r"sample_weight must be of shape \(4,\)"),
+        (lambda: get_loss("mse"), r"loss must be one of \['categorical_crossentropy'"),
+    ],
+)
+def test_labels_that_cannot_be_are_refused(refused, message):
+    with pytest.raises(ValueError, match=message):
+        refused()
+
+
+def test_accuracy_and_top_k():
+    assert accuracy(LABELS, PROBABILITIES) == 0.5
+    assert top_k_accuracy(LABELS, PROBABILITIES, 2) == 1.0
+    assert math.isnan(accuracy(np.zeros(0, int), np.zeros((0, 3))))
+
+
+def test_of_equals_the_lower_class_is_first():
+    tie = np.full((1, 3), 1 / 3)
+    assert [top_k_accuracy([c], tie, 1) for c in range(3)] == [1, 0, 0]
+    assert [top_k_accuracy([c], tie, 2) for c in range(3)] == [1, 1, 0]
+
+
+def test_confusion_precision_and_recall():
+    confusion = confusion_matrix(LABELS, PROBABILITIES.argmax(1), 4)
+    assert confusion.tolist() == [[1, 0, 0, 0], [1, 0, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0]]
+    precision, recall = precision_recall(confusion)
+    assert np.array_equal(precision, [1 / 3, np.nan, 1, np.nan], equal_nan=True)
+    assert np.array_equal(recall, [1, 0, 0.5, np.nan], equal_nan=True)
+
+
+def test_expected_calibration_error():
+    """Two at 0.7 (both right), one at 0.5 and one at 0.6 (both wrong), each in a bin of ten."""
+    error = expected_calibration_error(LABELS, PROBABILITIES, bins=10)
+    assert error == pytest.approx(2 / 4 * 0.3 + 1 / 4 * 0.5 + 1 / 4 * 0.6)
+
+
+def test_certainty_that_is_always_right_is_calibrated():
+    assert expected_calibration_error(LABELS, one_hot(LABELS, 3)) == 0

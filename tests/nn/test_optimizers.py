@@ -1,0 +1,137 @@
+"""Optimizers against steps worked out here, schedules against their formulas."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from tinymnist.nn.optimizers import SGD, Adam, AdamW, get_optimizer
+from tinymnist.nn.schedules import Constant, CosineDecay, OneCycle, StepDecay, WarmUp
+
+GRADIENTS = [0.5, -1.5, 0.25]
+
+
+def path(optimizer, gradients=GRADIENTS, start=1.0, name="dense/kernel"):
+    """Where a single number goes."""
+    parameter, seen = np.array([start]), []
+    for gradient in gradients:
+        optimizer.apply({name: parameter}, {name: np.array([gradient])})
+        seen.append(float(parameter[0]))
+    return seen
+
+
+def test_sgd():
+    assert path(SGD(0.1)) == pytest.approx([0.95, 1.1, 1.075])
+
+
+def test_momentum():
+    # v: -0.05, 0.9 * -0.05 + 0.15 = 0.105, 0.9 * 0.105 - 0.025 = 0.0695
+    assert path(SGD(0.1, 0.9)) == pytest.approx([0.95, 1.055, 1.1245])
+
+
+def test_nesterov():
+    # 0.9 v - 0.1 g with the same v: -0.045 - 0.05, 0.0945 + 0.15, 0.06255 - 0.025
+    assert path(SGD(0.1, 0.9, nesterov=True)) == pytest.approx([0.905, 1.1495, 1.18705])
+
+
+def adam_by_hand(epsilon, hat, scale=1.0):
+    """The two published forms, written out."""
+    m = v = 0.0
+    x, seen = 1.0, []
+    for t, gradient in enumerate(GRADIENTS, start=1):
+        g = gradient * scale
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        if hat:  # Kingma and Ba, end of section 2; Keras
+            rate = 0.01 * math.sqrt(1 - 0.999**t) / (1 - 0.9**t)
+            x -= rate * m / (math.sqrt(v) + epsilon)
+        else:  # algorithm 1; PyTorch
+            x -= 0.01 * (m / (1 - 0.9**t)) / (math.sqrt(v / (1 - 0.999**t)) + epsilon)
+        seen.append(x)
+    return seen
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-6])
+@pytest.mark.parametrize(("epsilon", "hat"), [(1e-7, True), (1e-8, False)])
+def test_both_adams(epsilon, hat, scale):
+    gradients = [g * scale for g in GRADIENTS]
+    steps = path(Adam(0.01, epsilon=epsilon, epsilon_hat=hat), gradients)
+    assert steps == pytest.approx(adam_by_hand(epsilon, hat, scale), rel=1e-12)
+
+
+def test_the_adams_part_where_gradients_are_tiny():
+    keras, torch = (adam_by_hand(e, hat, 1e-6)[0] for e, hat in ((1e-7, True), (1e-8, False)))
+    assert abs(keras - torch) > 1e-3
+
+
+def test_adams_default_is_that_of_keras():
+    assert path(Adam(0.01)) == pytest.approx(adam_by_hand(1e-7, True), rel=1e-12)
+
+
+def test_weight_decay_is_decoupled_and_spares_whom_it_should():
+    decayed = path(AdamW(0.01, weight_decay=0.5), [0.5])
+    assert decayed == pytest.approx([1 * (1 - 0.01 * 0.5) - 0.01], rel=1e-6)
+    spared = AdamW(0.01, weight_decay=0.5, exclude_from_weight_decay=("bias",))
+    assert path(spared, [0.5], name="dense/bias") == pytest.approx([0.99], rel=1e-6)
+    assert path(SGD(0.1, weight_decay=0.5), [0.0]) == pytest.approx([0.95])
+
+
+def test_clipping():
+    gradients = {"a/kernel": np.array([3.0, -4.0]), "b/kernel": np.array([12.0])}
+
+    def step(**clip):
+        parameters = {name: np.zeros_like(g) for name, g in gradients.items()}
+        SGD(1.0, **clip).apply(parameters, gradients)
+        return [-float(v) for p in parameters.values() for v in p]
+
+    assert step(clipvalue=3.5) == pytest.approx([3, -3.5, 3.5])
+    assert step(clipnorm=2.5) == pytest.approx([1.5, -2, 2.5])
+    assert step(global_clipnorm=6.5) == pytest.approx([1.5, -2, 6])  # the norm of all is 13
+    assert step(global_clipnorm=14) == pytest.approx([3, -4, 12])
+    assert gradients["b/kernel"][0] == 12  # untouched
+
+
+def test_float32_stays_float32():
+    for optimizer in (SGD(0.1, 0.9), Adam(), AdamW(clipnorm=1.0, weight_decay=0.1)):
+        parameter = np.ones(3, np.float32)
+        optimizer.apply({"a": parameter}, {"a": np.ones(3, np.float32)})
+        assert parameter.dtype == np.float32
+        assert {array.dtype for array in optimizer.state.values()} == {np.dtype("float32")}
+
+
+def test_parameters_without_a_gradient_stay():
+    parameters = {"a": np.ones(2), "b": np.ones(2)}
+    AdamW(weight_decay=0.5).apply(parameters, {"a": np.ones(2)})
+    assert np.array_equal(parameters["b"], [1, 1])
+
+
+def test_a_schedule_is_asked_for_every_step():
+    optimizer = SGD(StepDecay(1.0, 2, 0.1))
+    assert path(optimizer, [1, 1, 1, 1], start=0.0) == pytest.approx([-1, -2, -2.1, -2.2])
+    assert optimizer.current_learning_rate() == pytest.approx(0.01)
+
+
+def test_schedules():
+    assert [Constant(0.3)(s) for s in (0, 99)] == [0.3, 0.3]
+    assert [StepDecay(1.0, 3, 0.5)(s) for s in (0, 2, 3, 6)] == [1, 1, 0.5, 0.25]
+    cosine = CosineDecay(2.0, 10, alpha=0.1)
+    assert [cosine(s) for s in (0, 5, 10, 99)] == pytest.approx([2, 1.1, 0.2, 0.2])
+    warm = WarmUp(4, CosineDecay(1.0, 10))
+    assert [warm(s) for s in range(5)] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert warm(9) == CosineDecay(1.0, 10)(5)
+
+
+def test_one_cycle_rises_once_and_ends_low():
+    cycle = OneCycle(0.4, 100, rise=0.25, start_factor=0.1, end_factor=0.01)
+    rates = [cycle(step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.04)
+    assert max(rates) == pytest.approx(0.4) == rates[25]
+    assert rates[-1] == pytest.approx(0.004) == cycle(1000)
+    assert rates[:26] == sorted(rates[:26]) and rates[25:] == sorted(rates[25:], reverse=True)
+
+
+def test_names():
+    assert isinstance(get_optimizer("AdamW"), AdamW)
+    with pytest.raises(ValueError, match=r"optimizer must be one of \['sgd', 'adam', 'adamw'\]"):
+        get_optimizer("adagrad")

@@ -1,0 +1,420 @@
+"""Training: what is learnt, what is reported, and what interruptions do not change."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+
+from tinymnist.errors import InputError
+from tinymnist.nn.callbacks import (
+    Callback,
+    Checkpoint,
+    CSVLogger,
+    EarlyStopping,
+    LearningRateScheduler,
+    ReduceLROnPlateau,
+)
+from tinymnist.nn.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, ReLU
+from tinymnist.nn.losses import CategoricalCrossentropy
+from tinymnist.nn.model import Input, Sequential
+from tinymnist.nn.optimizers import SGD, Adam
+from tinymnist.nn.schedules import CosineDecay
+
+
+def pictures(n=90, seed=0):
+    """Bars that lie (0) or stand (1), with noise."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.random((n, 6, 6, 1), np.float32) * 0.6, rng.integers(0, 2, n)
+    for picture, label, place in zip(x, y, rng.integers(0, 6, n), strict=True):
+        if label:
+            picture[:, place] += 1
+        else:
+            picture[place] += 1
+    return x, y
+
+
+def network(dtype="float32", normalized=False):
+    """With dropout, so that randomness matters; with or without layers that couple examples."""
+    middle = [BatchNormalization()] if normalized else []
+    model = Sequential(
+        [Input((6, 6, 1)), Conv2D(4, 3), *middle, ReLU(), Flatten(), Dropout(0.3),
+         Dense(2, activation="softmax")],
+        dtype=dtype,
+        rng=1,
+    )  # fmt: skip
+    model.compile(Adam(0.02))
+    return model
+
+
+def trained(**settings):
+    model = settings.pop("model", None) or network()
+    settings = {"batch_size": 24, "epochs": 2, "verbose": 0} | settings
+    history = model.fit(*pictures(), **settings)
+    return model, history.history
+
+
+def same_bytes(one, other):
+    return {n: a.tobytes() for n, a in one.weights.items()} == {
+        n: a.tobytes() for n, a in other.weights.items()
+    }
+
+
+def shifted(images, rng):
+    """An augmentation."""
+    return np.roll(images, rng.integers(-1, 2), axis=1)
+
+
+def test_it_learns():
+    model, history = trained(epochs=12)
+    assert history["loss"][-1] < 0.3 * history["loss"][0]
+    assert model.evaluate(*pictures(seed=1))["accuracy"] > 0.9
+
+
+def test_a_float64_model_learns_in_float64():
+    model, _ = trained(model=network("float64"))
+    assert {a.dtype for a in model.weights.values()} == {np.dtype("float64")}
+    assert {a.dtype for a in model.optimizer.state.values()} == {np.dtype("float64")}
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others():
+    assert same_bytes(trained(rng=3)[0], trained(rng=3)[0])
+    assert not same_bytes(trained(rng=3)[0], trained(rng=4)[0])
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_number_of_threads_changes_nothing(workers):
+    two, history = trained(workers=2, augment=shifted)
+    other, same = trained(workers=workers, augment=shifted)
+    assert same_bytes(two, other)
+    assert history == same
+
+
+def test_the_sum_over_pieces_is_the_whole_batch():
+    """Without anything random, the cut changes the order of sums only."""
+    models = [network("float64") for _ in range(2)]
+    for model, size in zip(models, (5, 24), strict=True):
+        model.layers[3].rate = 0.0
+        trained(model=model, piece_size=size, shuffle=False)
+    for name, array in models[0].weights.items():
+        assert np.allclose(array, models[1].weights[name], rtol=1e-9, atol=1e-12)
+
+
+def test_batch_normalization_sees_the_whole_batch_unless_told_otherwise():
+    whole, _ = trained(model=network(normalized=True))
+    explicit, _ = trained(model=network(normalized=True), piece_size=24)
+    ghost, _ = trained(model=network(normalized=True), piece_size=8)
+    assert same_bytes(whole, explicit)
+    assert not same_bytes(whole, ghost)
+    assert ghost.get_layer("batch_normalization").moving_mean.any()
+
+
+def test_weights_of_examples_and_classes():
+    """Weight 0 makes examples invisible, whatever they are; class weights do the same by label."""
+    x, y = pictures()
+    weights = (np.arange(90) % 2).astype(float)
+    spoiled = np.where(weights[:, None, None, None] > 0, x, 0.5)
+
+    def fit(x, **settings):
+        model = network()
+        model.fit(x, y, batch_size=30, verbose=0, **settings)
+        return model
+
+    assert same_bytes(fit(x, sample_weight=weights), fit(spoiled, sample_weight=weights))
+    by_class = fit(x, class_weight={0: 0.25})
+    by_sample = fit(x, sample_weight=np.where(y == 0, 0.25, 1.0))
+    assert same_bytes(by_class, by_sample)
+
+
+def test_rows_of_probabilities_as_labels():
+    x, y = pictures()
+    one, other = network(), network()
+    other.compile(Adam(0.02), CategoricalCrossentropy())
+    one.fit(x, y, verbose=0)
+    other.fit(x, np.eye(2)[y], verbose=0)
+    assert same_bytes(one, other)
+
+
+def test_history_and_validation():
+    x, y = pictures()
+    _, given = trained(validation_data=(x[60:], y[60:]))
+    assert list(given) == ["loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
+    assert all(len(column) == 2 for column in given.values())
+    model = network()
+    split = model.fit(x, y, validation_split=1 / 3, batch_size=24, epochs=2, verbose=0).history
+    figures = model.evaluate(x[60:], y[60:])
+    assert split["val_loss"][-1] == pytest.approx(figures["loss"])
+    assert split["val_accuracy"][-1] == pytest.approx(figures["accuracy"])
+
+
+def test_without_shuffling_the_order_is_that_of_the_examples():
+    seen = []
+
+    def spy(images, rng):
+        seen.append(images[:, 0, 0, 0])
+        return images
+
+    x, _ = pictures()
+    trained(shuffle=False, epochs=1, augment=spy, workers=1)
+    assert np.array_equal(np.concatenate(seen), x[:, 0, 0, 0])
+    seen.clear()
+    trained(epochs=1, augment=spy, workers=1)
+    shuffled = np.concatenate(seen)
+    assert not np.array_equal(shuffled, x[:, 0, 0, 0])
+    assert np.array_equal(np.sort(shuffled), np.sort(x[:, 0, 0, 0]))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"batch_size": 0}, "batch_size and piece_size must be at least 1"),
+        ({"piece_size": 0}, "batch_size and piece_size must be at least 1"),
+        ({"validation_split": 1.0}, r"validation_split must be in \(0, 1\)"),
+        ({"verbose": 3}, r'verbose must be "auto", 0, 1 or 2'),
+        ({"sample_weight": [1.0]}, "sample_weight must be of shape"),
+    ],
+)
+def test_bad_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        trained(**settings)
+
+
+def test_bad_examples_are_refused():
+    x, y = pictures()
+    model = network()
+    with pytest.raises(ValueError, match="x and y must have the same length"):
+        model.fit(x, y[:-1], verbose=0)
+    with pytest.raises(ValueError, match=r"labels must lie in 0\.\.1"):
+        model.fit(x, y + 1, verbose=0)
+    with pytest.raises(ValueError, match="fit needs a compiled model"):
+        Sequential([Dense(2)], input_shape=(2,)).fit(x, y)
+
+
+# Progress ----------------------------------------------------------------------------------------
+
+
+def test_piped_progress_is_a_line_an_epoch(capsys):
+    trained(verbose="auto")
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = err.splitlines()
+    assert [line[:9] for line in lines] == ["epoch 1/2", "epoch 2/2"]
+    assert all(word in lines[0] for word in ("loss", "accuracy", "learning_rate", " s "))
+
+
+def test_progress_on_a_terminal_moves_in_one_line(capsys, monkeypatch):
+    monkeypatch.setattr("tinymnist.nn.progress._PAUSE", 0.0)
+    trained(verbose=1, epochs=1)
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and err.endswith("\n")
+    paints = err.split("\r\x1b[K")
+    assert any("2/4" in paint and "s left" in paint and "loss" in paint for paint in paints)
+
+
+def test_silence(capsys):
+    trained(verbose=0)
+    assert capsys.readouterr() == ("", "")
+
+
+# Callbacks ---------------------------------------------------------------------------------------
+
+
+class Recorder(Callback):
+    """Notes the moments."""
+
+    def __init__(self):
+        self.moments = []
+
+    def on_train_begin(self, training):
+        self.moments.append("begin")
+
+    def on_batch_end(self, training):
+        self.moments.append(f"batch {training.position.batch}")
+
+    def on_epoch_end(self, training, logs):
+        self.moments.append(f"epoch {training.position.epoch}")
+
+    def on_train_end(self, training):
+        self.moments.append("end")
+
+
+def test_the_moments_of_callbacks():
+    recorder = Recorder()
+    trained(callbacks=[recorder], batch_size=45)
+    assert recorder.moments == [
+        "begin", "batch 1", "batch 2", "epoch 1", "batch 1", "batch 2", "epoch 2", "end",
+    ]  # fmt: skip
+
+
+class Worsen(Callback):
+    """Makes the model useless after some epochs."""
+
+    def __init__(self, after):
+        self.after = after
+
+    def on_batch_end(self, training):
+        if training.position.epoch >= self.after:
+            training.model.get_layer("dense").kernel[:] = 0
+            training.model.get_layer("dense").bias[:] = 5, -5
+
+
+@pytest.mark.parametrize("restore", [True, False])
+def test_early_stopping_ends_and_restores_the_best(restore):
+    stop = EarlyStopping("val_loss", patience=1, restore_best_weights=restore)
+    model, history = trained(
+        epochs=20, validation_data=pictures(seed=1), callbacks=[Worsen(after=3), stop]
+    )
+    losses = history["val_loss"]
+    assert len(losses) == 5 and int(np.argmin(losses)) == 2  # the third was best, two forgiven
+    found = model.evaluate(*pictures(seed=1))["loss"]
+    assert found == pytest.approx(losses[2] if restore else losses[-1], rel=1e-5)
+
+
+def test_early_stopping_watches_accuracy_upwards():
+    stop = EarlyStopping("accuracy", patience=0, min_delta=2.0)
+    _, history = trained(epochs=20, callbacks=[stop])
+    assert len(history["loss"]) == 2  # the first always improves on nothing
+    with pytest.raises(ValueError, match=r"monitor must be one of \['loss'.*'val_auc'"):
+        trained(callbacks=[EarlyStopping("val_auc")])
+
+
+def test_learning_rate_callbacks():
+    halve = LearningRateScheduler(lambda epoch, rate: 0.1 / 2**epoch)
+    _, history = trained(epochs=3, callbacks=[halve])
+    assert history["learning_rate"] == pytest.approx([0.1, 0.05, 0.025])
+    plateau = ReduceLROnPlateau("loss", factor=0.5, patience=1, min_lr=0.004)
+    _, history = trained(epochs=6, callbacks=[Worsen(after=1), plateau])
+    rates = history["learning_rate"]
+    assert rates[0] == 0.02 and min(rates) >= 0.004 and rates[-1] < 0.02
+
+
+def test_a_schedule_and_a_callback_cannot_both_rule():
+    model = network()
+    model.compile(SGD(CosineDecay(0.1, 10)))
+    with pytest.raises(ValueError, match="a callback can change a learning rate that is a number"):
+        trained(model=model, callbacks=[ReduceLROnPlateau("loss")])
+
+
+def test_csv_history(tmp_path):
+    path = tmp_path / "history.csv"
+    _, history = trained(epochs=3, callbacks=[CSVLogger(path)])
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert [float(row["loss"]) for row in rows] == history["loss"]
+    assert os.listdir(tmp_path) == ["history.csv"]
+
+
+# Interruptions -----------------------------------------------------------------------------------
+
+
+class Interrupt(Callback):
+    """Presses Ctrl-C during a batch."""
+
+    def __init__(self, epoch, batch):
+        self.when = epoch, batch
+
+    def on_batch_end(self, training):
+        if (training.position.epoch, training.position.batch) == self.when:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_ends_after_the_batch_and_keeps_the_model(capsys):
+    recorder = Recorder()
+    before = signal.getsignal(signal.SIGINT)
+    model, history = trained(callbacks=[Interrupt(1, 2), recorder], verbose=2)
+    assert recorder.moments[-2:] == ["batch 2", "end"]
+    assert len(history["loss"]) == 1
+    assert np.isfinite(model.predict(pictures()[0])).all()
+    assert signal.getsignal(signal.SIGINT) is before
+    assert "stopped after this batch; the model is kept" in capsys.readouterr().err
+
+
+def optimizers():
+    """Two that keep different states; new ones, since they remember."""
+    return {"adam": Adam(0.02), "schedule": SGD(CosineDecay(0.1, 12), 0.9)}
+
+
+def interrupted_at(path, where, optimizer="adam", resume=None):
+    """(model, history) of a training that checkpoints, with Ctrl-C at (epoch, batch)."""
+    model = network(normalized=True)
+    model.compile(optimizers()[optimizer])
+    callbacks = [EarlyStopping("loss", patience=9), Interrupt(*where), Checkpoint(path, every=2)]
+    return trained(model=model, epochs=3, augment=shifted, callbacks=callbacks, resume=resume)
+
+
+@pytest.mark.parametrize("optimizer", optimizers())
+@pytest.mark.parametrize("where", [(0, 1), (1, 2), (1, 4)])
+def test_a_resumed_training_ends_in_the_same_bytes(tmp_path, where, optimizer):
+    never = (99, 0)
+    whole, expected = interrupted_at(tmp_path / "other", never, optimizer)
+    path = tmp_path / "state"
+    broken, _ = interrupted_at(path, where, optimizer)
+    resumed, history = interrupted_at(path, never, optimizer, resume=path)
+    assert not same_bytes(whole, broken)
+    assert same_bytes(whole, resumed)
+    assert history == expected
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
+    path = tmp_path / "state"
+    trained(callbacks=[Checkpoint(path)])
+    with pytest.raises(InputError, match=r"other settings \(batch_size\); expected 9, found 24"):
+        trained(callbacks=[Checkpoint(path)], batch_size=9, resume=path)
+    network().save(tmp_path / "model.npz")
+    with pytest.raises(InputError, match="is not a training checkpoint"):
+        trained(callbacks=[Checkpoint(path)], resume=tmp_path / "model.npz")
+    with pytest.raises(InputError, match="No such file"):
+        trained(resume=tmp_path / "nothing")
+
+
+KILLED = textwrap.dedent(
+    """
+    import os, sys
+    import numpy as np
+    from tinymnist.imaging.augment import RandomAffine
+    from tinymnist.nn.architectures import lenet5
+    from tinymnist.nn.callbacks import Checkpoint
+
+    state, out = sys.argv[1:]
+    rng = np.random.default_rng(0)
+    x, y = rng.random((96, 28, 28, 1), np.float32), rng.integers(0, 10, 96)
+    model = lenet5(rng=0)
+    model.compile("adam")
+    model.fit(x, y, epochs=3, batch_size=8, augment=RandomAffine(), verbose=0, workers=2,
+              callbacks=[Checkpoint(state, every=1)],
+              resume=state if os.path.exists(state) else None)
+    model.save(out)
+    """
+)
+
+
+def test_killed_again_and_again_it_ends_in_the_same_bytes(tmp_path):
+    """SIGKILL at moments of chance, many of them amid writing a checkpoint."""
+
+    def start(name):
+        paths = [str(tmp_path / f"{name}.{kind}") for kind in ("ckpt", "npz")]
+        return subprocess.Popen([sys.executable, "-c", KILLED, *paths])
+
+    assert start("whole").wait() == 0
+    expected = (tmp_path / "whole.npz").read_bytes()
+    state, rng, kills = tmp_path / "killed.ckpt", np.random.default_rng(), 0
+    while kills < 3:
+        seen = state.stat().st_mtime_ns if state.exists() else 0
+        process = start("killed")
+        while process.poll() is None and (not state.exists() or state.stat().st_mtime_ns == seen):
+            time.sleep(0.001)  # until it has come at least one batch further
+        time.sleep(rng.uniform(0, 0.1))
+        process.kill()
+        if process.wait() == 0:
+            break  # it was through
+        kills += 1
+    assert kills
+    assert start("killed").wait() == 0
+    assert (tmp_path / "killed.npz").read_bytes() == expected

@@ -1,0 +1,75 @@
+"""Rooms know only the rooms before them, and nobody pays for what they do not use."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tinymnist
+
+PACKAGE = Path(tinymnist.__file__).parent
+ROOMS = ("errors", "nn", "imaging", "data", "reader", "train", "commands", "cli")
+"""In reading order; each may import from those before it and from itself."""
+NEVER = {"imaging": {"nn"}}
+"""Pictures know no network either."""
+
+
+def imports_of(file):
+    """The modules that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def files_of(room):
+    single = PACKAGE / f"{room}.py"
+    return [single] if single.exists() else sorted((PACKAGE / room).rglob("*.py"))
+
+
+def test_every_file_belongs_to_a_room():
+    known = {file for room in ROOMS for file in files_of(room)}
+    entrances = {PACKAGE / "__init__.py", PACKAGE / "__main__.py"}
+    assert set(PACKAGE.rglob("*.py")) == known | entrances
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_run_one_way(room):
+    allowed = set(ROOMS[: ROOMS.index(room) + 1]) - NEVER.get(room, set())
+    for file in files_of(room):
+        for module in imports_of(file):
+            parts = module.split(".")
+            if parts[0] == "tinymnist" and len(parts) > 1:
+                assert parts[1] in allowed, f"{file.relative_to(PACKAGE)} imports {module}"
+
+
+def test_the_package_needs_numpy_pillow_and_scipy_alone():
+    outside = {
+        module.split(".")[0] for file in PACKAGE.rglob("*.py") for module in imports_of(file)
+    }
+    assert outside - sys.stdlib_module_names - {"tinymnist"} == {"numpy", "PIL", "scipy"}
+
+
+def imported_by(code):
+    """The modules that are loaded after running ``code`` in a new interpreter."""
+    program = f"{code}\nimport sys\nprint('\\n'.join(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+def test_predict_starts_without_scipy():
+    loaded = imported_by("from tinymnist.cli import main\nmain(['predict', '--json'])")
+    assert "numpy" in loaded and "PIL" in loaded
+    assert not {m for m in loaded if m.split(".")[0] == "scipy"}
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    assert "numpy" not in imported_by("import tinymnist")
+    assert "numpy" not in imported_by("import tinymnist.cli")
