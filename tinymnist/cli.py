@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinymnist import __version__
+from tinymnist.commands.output import warn
 from tinymnist.errors import InputError
 
 COMMANDS = {
@@ -47,10 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = _module(arguments.command).run(arguments)
         sys.stdout.flush()
     except InputError as error:
-        print(f"tinymnist: {error}", file=sys.stderr)
+        warn(error)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print("tinymnist: interrupted", file=sys.stderr)
+        warn("interrupted")
         return INTERRUPTED
     except BrokenPipeError:  # whoever read our output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

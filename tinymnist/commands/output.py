@@ -40,8 +40,8 @@ def print_json(record: dict[str, Any]) -> None:
 
 
 def warn(message: object) -> None:
-    """One line on standard error."""
-    print(f"tinymnist: {message}", file=sys.stderr, flush=True)
+    """One line on standard error, whatever characters a file's name may hold."""
+    print(f"tinymnist: {' '.join(str(message).splitlines())}", file=sys.stderr, flush=True)
 
 
 def table(rows: Sequence[Sequence[str]], left: int = 1) -> str:

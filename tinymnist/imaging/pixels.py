@@ -13,6 +13,8 @@ Array: TypeAlias = npt.NDArray[np.float32]
 
 _REC_601 = np.array([0.299, 0.587, 0.114], np.float32)
 """The share of red, green and blue in what the eye sees as brightness (ITU-R BT.601)."""
+_OVERSHOOT = 0.25
+"""By how much floats in 0..1 may leave it, as they do after a bicubic resize."""
 _DRAWN_PAPER = 0.1
 """Above this spread of brightness, the opaque part of a picture holds both ink and paper."""
 
@@ -95,6 +97,8 @@ def _channels_last(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def _unit_range(image: npt.NDArray[Any]) -> Array:
     """Numbers to 0..1 by the range they come in: 0..1, 0..255, 0..65535, or their own."""
     low, high = float(image.min()), float(image.max())
+    if image.dtype.kind == "f" and -_OVERSHOOT <= low and high <= 1 + _OVERSHOOT:
+        return np.clip(image, 0, 1).astype(np.float32)
     ceilings = (1.0, 255.0, 65535.0) if image.dtype.kind in "ui" else (1.0, 255.0)
     for ceiling in ceilings:
         if low >= 0 and high <= ceiling:

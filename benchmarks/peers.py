@@ -1,0 +1,199 @@
+"""keras-cnn in tinymnist, PyTorch, Keras and ONNX, all with the same weights.
+
+tinymnist's names and layouts are the common ones: pictures (n, h, w, c), convolution kernels
+(kh, kw, in, out), dense kernels (in, out). Nothing is imported before it is asked for, so that
+threads can be pinned first, and so that a missing framework is just that.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tinymnist.nn import Sequential
+
+    Array = NDArray[Any]
+
+OURS = "tinymnist"
+
+Row = dict[str, Any]
+"""threads, batch, name, and either figures and ratio or what is missing."""
+
+INSTALL = {
+    "torch": "torch==2.13.0",
+    "keras": "keras==3.15.1 tensorflow-cpu==2.21.0",
+    "onnxruntime": "onnx onnxruntime",
+}
+"""What a missing peer wants."""
+
+CHANNELS = 64
+"""What the last convolution gives at each of its pixels, which Flatten then lays out."""
+
+
+def build_all(
+    builders: Mapping[str, Callable[[], Any]], only: Iterable[str]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Build what ``only`` names (all, if it names nothing), tinymnist always.
+
+    Returns:
+        What was built, and for each framework that is not installed how to get it, by name.
+    """
+    wanted = {*only, OURS} if only else {OURS, *INSTALL}
+    built: dict[str, Any] = {}
+    missing: dict[str, str] = {}
+    for name, build in builders.items():
+        framework = name.partition(" ")[0]
+        try:
+            if framework in wanted:
+                built[name] = build()
+        except ModuleNotFoundError:
+            missing[name] = f"missing: pip install {INSTALL[framework]}"
+    return built, missing
+
+
+def make_rows(
+    where: dict[str, int], figures: dict[str, dict[str, float]], missing: dict[str, str]
+) -> list[Row]:
+    """One row a candidate, fastest first; the ratio is of the first figure of each."""
+    first = {name: next(iter(own.values())) for name, own in figures.items()}
+    measured = [
+        {**where, "name": name, **figures[name], "ratio": first[name] / first[OURS]}
+        for name in sorted(figures, key=first.__getitem__)
+    ]
+    return measured + [{**where, "name": name, "missing": why} for name, why in missing.items()]
+
+
+def reference(dropout: float = 0.5, seed: int = 0) -> Sequential:
+    """Our own network; its biases are random, since zeros would hide a wrong one."""
+    import numpy as np
+
+    from tinymnist.nn.architectures import keras_cnn
+
+    network = keras_cnn(rng=seed)
+    rng = np.random.default_rng(seed)
+    weights = {
+        name: rng.normal(0, 0.1, array.shape) if name.endswith("/bias") else array
+        for name, array in network.weights.items()
+    }
+    network.set_weights(weights)
+    network.get_layer("dropout").rate = dropout
+    return network
+
+
+def pictures(n: int, seed: int = 0) -> tuple[Array, Array]:
+    """Noise (n, 28, 28, 1) and labels (n,) drawn at random: neither changes how long it takes."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    return rng.random((n, 28, 28, 1), np.float32), rng.integers(0, 10, n)
+
+
+def channels_first(weights: Mapping[str, Array]) -> list[Array]:
+    """Kernel and bias of each layer as PyTorch and ONNX have them: (out, in, ...)."""
+    arrays = list(weights.values())
+    for i in (0, 2):
+        arrays[i] = arrays[i].transpose(3, 2, 0, 1)
+    # Flatten goes through (h, w, c) here and through (c, h, w) there.
+    inputs, units = arrays[4].shape
+    by_channel = arrays[4].reshape(-1, CHANNELS, units).transpose(2, 1, 0)
+    arrays[4] = by_channel.reshape(units, inputs)
+    return [array.copy() for array in arrays]
+
+
+def from_channels_first(arrays: Iterable[Array], names: Mapping[str, Array]) -> dict[str, Array]:
+    """The way back from :func:`channels_first`, copied."""
+    back = [array.copy() for array in arrays]
+    for i in (0, 2):
+        back[i] = back[i].transpose(2, 3, 1, 0)
+    units, inputs = back[4].shape
+    back[4] = back[4].reshape(units, CHANNELS, -1).transpose(2, 1, 0).reshape(inputs, units)
+    return dict(zip(names, back, strict=True))
+
+
+def torch_network(weights: Mapping[str, Array], dropout: float = 0.5, threads: int = 0) -> Any:
+    """An ``nn.Sequential`` of (n, 1, 28, 28) that gives logits, as PyTorch's losses want them."""
+    import torch
+    from torch import nn
+
+    if threads:
+        torch.set_num_threads(threads)
+    network = nn.Sequential(
+        nn.Conv2d(1, 32, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Dropout(dropout),
+        nn.Linear(1600, 10),
+    )
+    with torch.no_grad():
+        for parameter, array in zip(network.parameters(), channels_first(weights), strict=True):
+            parameter.copy_(torch.from_numpy(array))
+    return network
+
+
+def keras_network(weights: Mapping[str, Array], dropout: float = 0.5, threads: int = 0) -> Any:
+    """The ``keras.Sequential`` of the tutorial, on TensorFlow."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    import tensorflow as tf
+
+    if threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    import keras
+    from keras import layers
+
+    network = keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+            layers.Dropout(dropout),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+    network.set_weights(list(weights.values()))
+    return network
+
+
+def onnx_network(weights: Mapping[str, Array]) -> bytes:
+    """The graph as an ONNX file of (n, 1, 28, 28) -> (n, 10), softmax included."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    names, pool = ("k1", "b1", "k2", "b2", "k3", "b3"), {"kernel_shape": [2, 2], "strides": [2, 2]}
+    nodes = [
+        helper.make_node("Conv", ["x", "k1", "b1"], ["conv1"]),
+        helper.make_node("Relu", ["conv1"], ["relu1"]),
+        helper.make_node("MaxPool", ["relu1"], ["pool1"], **pool),
+        helper.make_node("Conv", ["pool1", "k2", "b2"], ["conv2"]),
+        helper.make_node("Relu", ["conv2"], ["relu2"]),
+        helper.make_node("MaxPool", ["relu2"], ["pool2"], **pool),
+        helper.make_node("Flatten", ["pool2"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "k3", "b3"], ["logits"], transB=1),
+        helper.make_node("Softmax", ["logits"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "keras-cnn",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, 28, 28])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 10])],
+        [
+            numpy_helper.from_array(array, name)
+            for name, array in zip(names, channels_first(weights), strict=True)
+        ],
+    )
+    # An old version of the format, which every onnxruntime of today reads.
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()

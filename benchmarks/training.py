@@ -1,0 +1,199 @@
+"""How fast does keras-cnn learn, here and elsewhere? ``python -m benchmarks.training``.
+
+tinymnist runs ``fit``; the peers run the loop that their users write, over as many batches, each
+cut out of the array by a shuffled index. First, a step of plain gradient descent without dropout
+must move every weight as tinymnist's does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from benchmarks import peers
+from benchmarks.inference import Program, run
+from benchmarks.peers import OURS, Row
+from benchmarks.timing import interleaved, medians
+
+if TYPE_CHECKING:
+    from benchmarks.peers import Array
+
+EXAMPLES = """\
+examples:
+  python -m benchmarks.training                     batches of 32 and 128 on 1 and on 2 threads
+  python -m benchmarks.training --quick             a rough one, in less than a minute
+  python -m benchmarks.training --only torch --batch 64 --threads 1 --json
+"""
+
+TOLERANCE = 1e-4
+"""Of the largest change in an array; what is left of float32 when weights are subtracted."""
+
+
+class Task(NamedTuple):
+    """What to learn, and how."""
+
+    x: Array
+    y: Array
+    batch: int
+    threads: int
+    dropout: float = 0.5
+    optimizer: str = "Adam"  # all call it so
+    rate: float = 0.001
+
+
+class Trainer(NamedTuple):
+    """A network with its data; ``weights`` has tinymnist's names and layouts."""
+
+    epoch: Callable[[], float]
+    """Go through all batches once; gives the mean loss."""
+    weights: Callable[[], dict[str, Array]]
+
+
+def ours(task: Task) -> Trainer:
+    """Train with ``fit``, with all that it does."""
+    from tinymnist.nn import optimizers
+
+    network = peers.reference(task.dropout)
+    network.compile(getattr(optimizers, task.optimizer)(task.rate))
+    settings = {"batch_size": task.batch, "workers": task.threads, "verbose": 0}
+    return Trainer(
+        lambda: network.fit(task.x, task.y, **settings).history["loss"][0],
+        lambda: {name: array.copy() for name, array in network.weights.items()},
+    )
+
+
+def keras(task: Task) -> Trainer:
+    """Call ``train_on_batch`` of a compiled model."""
+    import numpy as np
+
+    start = peers.reference().weights
+    network = peers.keras_network(start, task.dropout, task.threads)
+    import keras
+
+    network.compile(
+        optimizer=getattr(keras.optimizers, task.optimizer)(task.rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    rng = np.random.default_rng(0)
+
+    def epoch() -> float:
+        network.reset_metrics()
+        order = rng.permutation(len(task.x))
+        for at in range(0, len(order), task.batch):
+            chosen = order[at : at + task.batch]
+            mean, _ = network.train_on_batch(task.x[chosen], task.y[chosen])
+        return float(mean)
+
+    return Trainer(epoch, lambda: dict(zip(start, network.get_weights(), strict=True)))
+
+
+def torch(task: Task, *, channels_last: bool = False) -> Trainer:
+    """Write the loop out, eagerly."""
+    start = peers.reference().weights
+    network = peers.torch_network(start, task.dropout, task.threads).train()
+    import torch
+
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    network.to(memory_format=layout)
+    optimizer = getattr(torch.optim, task.optimizer)(network.parameters(), lr=task.rate)
+    loss_of = torch.nn.CrossEntropyLoss()
+    x, y = torch.from_numpy(task.x.reshape(-1, 1, 28, 28)), torch.from_numpy(task.y)
+
+    def epoch() -> float:
+        total = 0.0
+        for chosen in torch.randperm(len(x)).split(task.batch):
+            optimizer.zero_grad()
+            loss = loss_of(network(x[chosen].to(memory_format=layout)), y[chosen])
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(chosen)
+        return total / len(x)
+
+    arrays = [parameter.detach().numpy() for parameter in network.parameters()]  # not copied
+    return Trainer(epoch, lambda: peers.from_channels_first(arrays, start))
+
+
+TRAINERS: dict[str, Callable[[Task], Trainer]] = {
+    OURS: ours,
+    "torch": torch,
+    "torch channels_last": partial(torch, channels_last=True),
+    "keras": keras,
+}
+"""By framework, and what is special after a space."""
+
+
+def build(task: Task, only: list[str]) -> tuple[dict[str, Trainer], dict[str, str]]:
+    """Everyone, ready to train, and what is missing."""
+    return peers.build_all({name: partial(make, task) for name, make in TRAINERS.items()}, only)
+
+
+def check(threads: int, batch: int, only: list[str]) -> None:
+    """Compare one step of gradient descent, with no dropout: the loss and the change of weights.
+
+    Where two numbers in a pooling window are almost the same, rounding tells which is larger and
+    gets the gradient. That is rare, so another batch must do then.
+
+    Raises:
+        ArithmeticError: when they differ by more than rounding explains, on every batch.
+    """
+    errors: dict[str, float] = {}
+    for seed in range(3):
+        n = min(batch, 32)
+        task = Task(*peers.pictures(n, seed), n, threads, 0.0, "SGD", 0.5)
+        errors = differences(build(task, only)[0])
+        if all(error <= TOLERANCE for error in errors.values()):
+            return
+    raise ArithmeticError(f"a step must agree with tinymnist's, relative {errors=}")
+
+
+def differences(trainers: Mapping[str, Trainer]) -> dict[str, float]:
+    """How far one epoch of each is from tinymnist's, as a share of the largest change."""
+    start = peers.reference().weights
+    loss, wanted = trainers[OURS].epoch(), trainers[OURS].weights()
+    errors = {}
+    for name in trainers.keys() - {OURS}:
+        errors[f"{name}: loss"] = abs(trainers[name].epoch() / loss - 1)
+        found = trainers[name].weights()
+        for key, old in start.items():
+            change = abs(wanted[key] - old).max()
+            errors[f"{name}: {key}"] = float(abs(found[key] - wanted[key]).max() / change)
+    return errors
+
+
+def measure(options: argparse.Namespace) -> list[Row]:
+    """Check, then time, batch size by batch size."""
+    threads = options.threads[0]
+    steps, rounds = (2, 2) if options.quick else (8, 11)
+    rows: list[Row] = []
+    for batch in options.batch:
+        check(threads, batch, options.only)
+        task = Task(*peers.pictures(batch * steps), batch, threads)
+        trainers, missing = build(task, options.only)
+        runs = {name: trainer.epoch for name, trainer in trainers.items()}
+        times = medians(interleaved(runs, rounds=rounds, shortest=0.0, budget=15))
+        scales = {"ms_per_step": 1e3 / steps, "s_per_60000": math.ceil(60_000 / batch) / steps}
+        figures = {
+            name: {unit: seconds * scale for unit, scale in scales.items()}
+            for name, seconds in times.items()
+        }
+        rows += peers.make_rows({"threads": threads, "batch": batch}, figures, missing)
+    return rows
+
+
+TRAINING = Program(
+    "training",
+    "Time the training of keras-cnn (dropout, Adam) in tinymnist, PyTorch and Keras.",
+    EXAMPLES,
+    ["torch", "keras"],
+    [32, 128],
+    measure,
+    "tinymnist: fit; torch: an eager loop; keras: train_on_batch of a compiled model",
+)
+
+if __name__ == "__main__":
+    sys.exit(run(TRAINING))

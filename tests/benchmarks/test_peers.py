@@ -1,0 +1,145 @@
+"""The programs that compare with other frameworks run, with and without them, and are fair."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import warnings
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import inference, peers, training
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(program, *arguments):
+    command = [sys.executable, "-m", f"benchmarks.{program}", "--quick", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def keras():
+    """Keras on TensorFlow, whose opinions of NumPy and of each other are not ours to mend."""
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pytest.importorskip("tensorflow")
+        yield pytest.importorskip("keras")
+
+
+# --- without any peer -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("program", "figure"), [("inference", "us_per_picture"), ("training", "ms_per_step")]
+)
+def test_json_has_a_row_for_every_number_of_threads(program, figure):
+    done = run(program, "--json", "--batch", "2", "--threads", "1", "2", "--only", "tinymnist")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert "numpy" in report["machine"]
+    rows = report["rows"]
+    assert [(row["threads"], row["batch"], row["name"]) for row in rows] == [
+        (1, 2, "tinymnist"),
+        (2, 2, "tinymnist"),
+    ]
+    assert all(row["ratio"] == 1 and row[figure] > 0 for row in rows)
+
+
+def test_a_missing_peer_is_no_win(monkeypatch):
+    for name in ("torch", "onnx", "onnxruntime", "keras", "tensorflow"):
+        monkeypatch.setitem(sys.modules, name, None)  # importing it now fails
+    options = argparse.Namespace(batch=[2], threads=[1], only=[], quick=True, spin=False)
+    rows = inference.measure(options) + training.measure(options)
+    assert [row["name"] for row in rows if "ratio" in row] == ["tinymnist"] * 2
+    gone = {row["name"]: row["missing"] for row in rows if "ratio" not in row}
+    assert gone.keys() == {"torch", "torch channels_last", "keras", "onnxruntime"}
+    assert gone["torch"] == "missing: pip install torch==2.13.0"
+    text = inference.table(rows[:4])
+    assert text.count("missing: pip install") == 3
+    assert text.count("x\n") == 1  # one ratio: tinymnist's own
+
+
+def test_the_versions_to_install_are_those_of_the_project():
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    wanted = " ".join(peers.INSTALL.values()).split()
+    assert [package for package in wanted if f'"{package}' not in project] == []
+
+
+def test_channels_first_and_back():
+    weights = peers.reference().weights
+    back = peers.from_channels_first(peers.channels_first(weights), weights)
+    assert all(np.array_equal(back[name], array) for name, array in weights.items())
+
+
+def test_a_wrong_prediction_is_caught():
+    built = {"tinymnist": lambda x: x, "torch": lambda x: x + np.float32(2e-5)}
+    with pytest.raises(ArithmeticError, match="torch: probabilities must agree"):
+        inference.check(built, np.zeros((2, 10), np.float32))
+
+
+def test_a_wrong_step_is_caught(monkeypatch):
+    def careless(task):
+        return training.ours(task._replace(rate=task.rate * 1.001))
+
+    monkeypatch.setitem(training.TRAINERS, "torch", careless)
+    with pytest.raises(ArithmeticError, match="torch: conv2d/kernel"):
+        training.check(1, 2, ["torch"])
+
+
+@pytest.mark.parametrize("program", ["inference", "training"])
+def test_a_batch_of_nothing_is_refused(program):
+    done = run(program, "--batch", "0")
+    assert done.returncode == 2
+    assert "at least 1" in done.stderr
+
+
+# --- with them ------------------------------------------------------------------------------
+
+
+def agree(name):
+    """Predictions first, on an odd number of pictures."""
+    builders = inference.predictors(0, spin=False)
+    built, missing = peers.build_all(builders, [name])
+    assert not missing
+    inference.check(built, peers.pictures(5)[0])
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_torch_predicts_and_learns_the_same(channels_last, monkeypatch):
+    pytest.importorskip("torch")
+    agree("torch")
+    make = partial(training.torch, channels_last=channels_last)
+    monkeypatch.setattr(training, "TRAINERS", {"tinymnist": training.ours, "torch": make})
+    training.check(0, 4, ["torch"])
+
+
+@pytest.mark.peer
+def test_keras_predicts_and_learns_the_same(keras):
+    agree("keras")
+    training.check(0, 4, ["keras"])
+
+
+@pytest.mark.peer
+def test_onnxruntime_predicts_the_same():
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    agree("onnxruntime")
+
+
+@pytest.mark.peer
+def test_torch_gets_its_rows():
+    pytest.importorskip("torch")
+    done = run("training", "--batch", "2", "--threads", "1", "--only", "torch")
+    assert done.returncode == 0, done.stderr
+    assert {"tinymnist", "torch"} <= {line.partition(" ")[0] for line in done.stdout.splitlines()}
+    assert "missing" not in done.stdout.partition("ratio:")[0]
