@@ -49,8 +49,8 @@ RECIPES: dict[str, TrainingRecipe] = {
     for recipe in (
         TrainingRecipe("mnist-cnn", 30, label_smoothing=0.05, augment=True, piece_size=64),
         TrainingRecipe("keras-cnn", 15, weight_decay=0.0, learning_rate=0.002),
-        TrainingRecipe("lenet5", 20, learning_rate=0.003),
-        TrainingRecipe("mlp", 20, learning_rate=0.003),
+        TrainingRecipe("lenet5", 20, learning_rate=0.003, piece_size=64),
+        TrainingRecipe("mlp", 20, learning_rate=0.003, piece_size=64),
     )
 }
 """The recipe of each shipped network. keras-cnn's shipped weights come from Keras instead."""

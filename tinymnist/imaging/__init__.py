@@ -1,6 +1,6 @@
 """Pictures to arrays. It knows no network.
 
-To read it: ``sources`` and ``decode`` (any picture to a grey array), ``components``, ``strokes``
-and ``normalize`` (one digit to MNIST's own form), ``recipes`` (the two together), then ``drawing``
-and ``paint`` (the sample pictures that ship with the package).
+To read it: ``pixels`` and ``decode`` (any picture to a grey array), ``filters``, ``components``,
+``paper``, ``strokes`` and ``normalize`` (one digit to MNIST's own form), ``recipes`` (the two
+together), then ``augment`` (variants for training) and ``paint`` (the sample pictures).
 """

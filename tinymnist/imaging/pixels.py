@@ -97,8 +97,8 @@ def _channels_last(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def _unit_range(image: npt.NDArray[Any]) -> Array:
     """Numbers to 0..1 by the range they come in: 0..1, 0..255, 0..65535, or their own."""
     low, high = float(image.min()), float(image.max())
-    if image.dtype.kind == "f" and -_OVERSHOOT <= low and high <= 1 + _OVERSHOOT:
-        return np.clip(image, 0, 1).astype(np.float32)
+    if image.dtype.kind == "f" and low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT:
+        return np.asarray(np.clip(image, 0, 1), np.float32)
     ceilings = (1.0, 255.0, 65535.0) if image.dtype.kind in "ui" else (1.0, 255.0)
     for ceiling in ceilings:
         if low >= 0 and high <= ceiling:

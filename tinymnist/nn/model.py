@@ -11,7 +11,7 @@ import numpy as np
 from tinymnist.nn.arrays import Array, float_dtype
 from tinymnist.nn.graph import Graph, Input, cast_copy
 from tinymnist.nn.layers import Dense, Flatten
-from tinymnist.nn.parallel import Workers, pieces
+from tinymnist.nn.parallel import Workers, pieces, single_threaded_blas
 from tinymnist.nn.summary import summarize
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ class Sequential(Graph):
                 y = output
             return y
 
-        with Workers(workers) as threads:
+        # One picture is too little work for the threads of BLAS, which cost more than they bring.
+        with Workers(workers) as threads, single_threaded_blas():
             parts = threads.map(run, pieces(len(x), batch_size) or [slice(0, 0)])
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 

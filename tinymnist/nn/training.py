@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 Augment = Callable[[Array, np.random.Generator], Array]
 """``augment(images, rng) -> images``: draws a new variant of every picture."""
 
-PIECE_SIZE = 16
-"""Examples that a thread carries through the network at a time, so that they stay in its cache."""
+PIECE_SIZES = (16, 32)
+"""Examples that a thread carries through the network at a time: as many as stay in its cache, but
+no fewer than keep Python's own share of the work small."""
 
 
 class History:
@@ -244,7 +245,7 @@ def fit(
         callbacks: see :mod:`tinymnist.nn.callbacks`.
         rng: a generator or a seed. Order, dropout and augmentation all follow from it.
         piece_size: how many examples a thread carries through the network at a time. None takes
-            16, or the whole batch where a layer couples the examples (batch normalization). A
+            half a batch, but 16 to 32, or the whole batch where a layer couples the examples (batch normalization). A
             number for such a model gives "ghost" batch normalization (Hoffer et al., 2017): each
             piece is normalized by itself.
         workers: threads; None takes every core. The result does not depend on it, unless a batch
@@ -343,7 +344,10 @@ def _measure(
 
 def _default_piece_size(model: Sequential, batch_size: int) -> int:
     coupled = any(layer.couples_examples and layer.learns for layer in model.layers)
-    return batch_size if coupled else min(PIECE_SIZE, batch_size)
+    if coupled:
+        return batch_size
+    fewest, most = PIECE_SIZES
+    return min(max(batch_size // 2, fewest), most)
 
 
 def _kept(n: int, validation_split: float) -> int:

@@ -17,7 +17,7 @@ import numpy as np
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.shapes import Padding, Pads, Pair, as_pair, resolve_padding, window_output
 
-_FEW_CHANNELS = 8
+_LONG_STRETCH = 16  # numbers
 _TAPS_FIRST = (3, 4, 5, 0, 1, 2)  # its own inverse
 
 
@@ -74,14 +74,20 @@ def pad2d(x: Array, pads: Pads, value: float = 0.0) -> Array:
     return y
 
 
+def axis_slices(windows: Windows) -> tuple[list[slice], list[slice]]:
+    """For each of the kh rows and kw columns of the window, what it meets while it slides."""
+    (oh, ow), (kh, kw) = windows.output, windows.kernel
+    (sh, sw), (dh, dw) = windows.strides, windows.dilation
+    return (
+        [slice(a * dh, a * dh + oh * sh, sh) for a in range(kh)],
+        [slice(b * dw, b * dw + ow * sw, sw) for b in range(kw)],
+    )
+
+
 def tap_slices(windows: Windows) -> list[tuple[slice, slice]]:
     """For each of the kh*kw taps, the pixels that it meets while the window slides."""
-    (oh, ow), (sh, sw), (dh, dw) = windows.output, windows.strides, windows.dilation
-    return [
-        (slice(i * dh, i * dh + oh * sh, sh), slice(j * dw, j * dw + ow * sw, sw))
-        for i in range(windows.kernel[0])
-        for j in range(windows.kernel[1])
-    ]
+    rows, columns = axis_slices(windows)
+    return [(row, column) for row in rows for column in columns]
 
 
 def sliding_windows(x: Array, windows: Windows) -> Array:
@@ -105,26 +111,29 @@ def im2col(x: Array, windows: Windows) -> Array:
     so the copy runs in long contiguous stretches. This is why the house keeps channels last.
     """
     seen = sliding_windows(pad2d(x, windows.pads), windows)
-    if x.shape[-1] >= _FEW_CHANNELS:
+    if windows.kernel[1] * x.shape[-1] >= _LONG_STRETCH:
         return np.ascontiguousarray(seen)
-    # With few channels the stretches are short, and it is quicker to copy tap by tap, along a row
-    # of the picture. Only the order in memory differs; BLAS multiplies either as quickly.
+    # Where the stretches are short, it is quicker to copy tap by tap, along a row of the picture.
+    # Only the order in memory differs; BLAS multiplies either as quickly.
     return np.ascontiguousarray(seen.transpose(_TAPS_FIRST)).transpose(_TAPS_FIRST)
 
 
 def col2im(cols: Array, windows: Windows) -> Array:
     """Add windows (n, oh, ow, kh, kw, c) back into pictures (n, h, w, c): the adjoint of im2col.
 
-    A pixel that lies in several windows receives the sum of what they hold. There are only kh*kw
-    additions of whole slices, one for each tap.
+    A pixel that lies in several windows receives the sum of what they hold. There are only kh + kw
+    additions of whole slices: first the rows of the windows are added up, then their columns.
     """
-    n, oh, ow, kh, kw, c = cols.shape
+    n, _, ow, _, kw, c = cols.shape
     (top, bottom), (left, right) = windows.pads
     h, w = windows.size
+    rows, columns = axis_slices(windows)
+    strips = np.zeros((n, top + h + bottom, ow, kw, c), cols.dtype)
+    for a, seen in enumerate(rows):
+        strips[:, seen] += cols[:, :, :, a]  # (n, oh, ow, kw, c)
     x = np.zeros((n, top + h + bottom, left + w + right, c), cols.dtype)
-    taps = cols.reshape(n, oh, ow, kh * kw, c)
-    for t, (rows, columns) in enumerate(tap_slices(windows)):
-        x[:, rows, columns] += taps[:, :, :, t]
+    for b, seen in enumerate(columns):
+        x[:, :, seen] += strips[:, :, :, b]  # (n, h, ow, c)
     return x[:, top : top + h, left : left + w]
 
 
