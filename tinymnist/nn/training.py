@@ -245,9 +245,9 @@ def fit(
         callbacks: see :mod:`tinymnist.nn.callbacks`.
         rng: a generator or a seed. Order, dropout and augmentation all follow from it.
         piece_size: how many examples a thread carries through the network at a time. None takes
-            half a batch, but 16 to 32, or the whole batch where a layer couples the examples (batch normalization). A
-            number for such a model gives "ghost" batch normalization (Hoffer et al., 2017): each
-            piece is normalized by itself.
+            half a batch, but 16 to 32, or the whole batch where a layer couples the examples
+            (batch normalization). A number for such a model gives "ghost" batch normalization
+            (Hoffer et al., 2017): each piece is normalized by itself.
         workers: threads; None takes every core. The result does not depend on it, unless a batch
             is a single piece.
         resume: a file that :class:`~tinymnist.nn.callbacks.Checkpoint` wrote, to go on from.
