@@ -12,7 +12,7 @@ import pytest
 import tinymnist
 
 PACKAGE = Path(tinymnist.__file__).parent
-ROOMS = ("errors", "nn", "imaging", "data", "reader", "train", "commands", "cli")
+ROOMS = ("errors", "nn", "imaging", "data", "reader", "explain", "figures", "train", "commands", "cli")
 """In reading order; each may import from those before it and from itself."""
 NEVER = {"imaging": {"nn"}}
 """Pictures know no network either."""

@@ -15,6 +15,7 @@ from tinymnist.errors import InputError
 
 COMMANDS = {
     "predict": "read one digit from each picture",
+    "explain": "show what is done to a picture before it is read",
     "evaluate": "measure a model on labelled pictures",
     "train": "train a network from scratch",
     "summary": "show the layers of a model",

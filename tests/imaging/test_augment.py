@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tinymnist.imaging.augment import RandomAffine
+from tinymnist.imaging.augment import RandomDistortion
 from tinymnist.imaging.paint import ink
 
 STILL = {"rotation_range": 0, "shift_range": 0, "shear_range": 0, "zoom_range": 0}
@@ -35,7 +35,7 @@ def moments(image):
 
 
 def vary(images, seed=0, **ranges):
-    return RandomAffine(**(STILL | ranges))(images, np.random.default_rng(seed))
+    return RandomDistortion(**(STILL | ranges))(images, np.random.default_rng(seed))
 
 
 def assert_fills(values, limit, tolerance=0.0):
@@ -47,7 +47,7 @@ def assert_fills(values, limit, tolerance=0.0):
 
 def test_the_same_generator_gives_the_same_variants():
     images = digits()
-    augment = RandomAffine()
+    augment = RandomDistortion()
     first, second = (augment(images, np.random.default_rng(5)) for _ in range(2))
     np.testing.assert_array_equal(first, second)
     other = augment(images, np.random.default_rng(6))
@@ -56,12 +56,12 @@ def test_the_same_generator_gives_the_same_variants():
 
 def test_a_generator_goes_on():
     rng = np.random.default_rng(0)
-    augment = RandomAffine()
+    augment = RandomDistortion()
     assert not np.array_equal(augment(digits(), rng), augment(digits(), rng))
 
 
 def test_every_picture_gets_its_own_variant():
-    varied = RandomAffine()(blobs(5, spread=(2, 8)), np.random.default_rng(0))
+    varied = RandomDistortion()(blobs(5, spread=(2, 8)), np.random.default_rng(0))
     assert all(not np.array_equal(*neighbours) for neighbours in pairwise(varied))
 
 
@@ -69,13 +69,13 @@ def test_every_picture_gets_its_own_variant():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_shape_and_dtype_are_kept(shape, dtype):
     images = np.random.default_rng(0).random(shape).astype(dtype)
-    varied = RandomAffine()(images, np.random.default_rng(1))
+    varied = RandomDistortion()(images, np.random.default_rng(1))
     assert varied.shape == shape and varied.dtype == dtype
 
 
 def test_values_stay_within_the_range_of_the_old_ones():
     images = np.random.default_rng(0).random((20, 28, 28, 1), np.float32)
-    varied = RandomAffine()(images, np.random.default_rng(1))
+    varied = RandomDistortion()(images, np.random.default_rng(1))
     assert varied.min() >= 0 and varied.max() <= images.max()
 
 
@@ -83,7 +83,7 @@ def test_the_pictures_are_left_alone():
     images = digits()
     images.flags.writeable = False
     before = images.copy()
-    varied = RandomAffine()(images, np.random.default_rng(0))
+    varied = RandomDistortion()(images, np.random.default_rng(0))
     np.testing.assert_array_equal(images, before)
     assert not np.shares_memory(varied, images)
 

@@ -10,12 +10,13 @@ from tinymnist.data import load_mnist
 from tinymnist.errors import InputError
 from tinymnist.imaging.components import find_components
 from tinymnist.imaging.decode import decode
-from tinymnist.imaging.normalize import NoDigitFound, is_mnist, normalize, stages
+from tinymnist.imaging.isolate import NoDigitFound
+from tinymnist.imaging.normalize import STAGES, is_mnist, normalize, stages
 from tinymnist.imaging.paint import SAMPLES, ink, slope
 from tinymnist.imaging.strokes import MNIST_WIDTHS, stroke_width
 
 DIGITS = range(10)
-STAGES = ["grey", "dark ink", "flat paper", "clear ink", "one digit", "boxed", "centred"]
+NAMES = ["grey", "polarity", "background", "noise", "threshold", "components", "box", "centre"]
 
 
 def black_on_white(digit, size=(200, 160), **how):
@@ -205,7 +206,7 @@ def test_a_picture_of_mnists_form_passes_bit_for_bit():
     result = normalize(image)
     np.testing.assert_array_equal(result, image)
     assert result is not image
-    assert list(stages(image)) == ["grey", "centred"]
+    assert list(stages(image)) == ["grey", "centre"]
 
 
 @pytest.mark.parametrize(
@@ -237,23 +238,45 @@ def test_the_result_has_mnists_form_and_stays():
 
 def test_stages_are_named_in_order():
     made = stages(black_on_white(8))
-    assert list(made) == STAGES
+    assert list(made) == NAMES
     for image in made.values():
         assert image.ndim == 2
         assert np.issubdtype(image.dtype, np.floating)
         assert image.min() >= 0 and image.max() <= 1
-    assert max(made["boxed"].shape) == 20
-    np.testing.assert_array_equal(made["centred"], normalize(black_on_white(8)))
+    assert max(made["box"].shape) == 20
+    np.testing.assert_array_equal(made["centre"], normalize(black_on_white(8)))
 
 
 def test_the_stages_do_what_they_are_named_for():
     grey = 1 - black_on_white(8)  # white on black
     grey[:3, :3] = 1
     made = stages(grey)
-    np.testing.assert_array_equal(made["dark ink"], 1 - grey)
-    assert made["flat paper"][-1, -1] == 0
-    assert made["clear ink"][1, 1] == 1
-    assert made["one digit"][1, 1] == 0
+    np.testing.assert_array_equal(made["polarity"], 1 - grey)
+    assert made["background"][-1, -1] == 0
+    assert made["threshold"][1, 1] == 1
+    assert made["components"][1, 1] == 0
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_stage_can_be_switched_off(name):
+    grey = black_on_white(5)
+    made = stages(grey, skip={name})
+    assert made["centre"].shape == (28, 28)
+    assert made["centre"].min() >= 0 and made["centre"].max() <= 1
+    assert name == "centre" or name not in made
+
+
+def test_slant_is_taken_away_where_that_is_asked_for():
+    lean = black_on_white(1, slant=0.5)
+    up = normalize(lean, skip=())
+    assert np.ptp(np.flatnonzero((up > 0.5).any(0))) < np.ptp(
+        np.flatnonzero((normalize(lean) > 0.5).any(0))
+    )
+
+
+def test_an_unknown_stage_is_refused():
+    with pytest.raises(ValueError, match=r"skip may name \['polarity'.*Received: \['colour'\]"):
+        normalize(black_on_white(5), skip=["colour"])
 
 
 # Nothing to be found
@@ -292,6 +315,30 @@ def test_a_faint_shade_at_one_end_is_no_digit():
     shade = np.linspace(0.97, 1, 80, dtype=np.float32)[None].repeat(50, 0)
     with pytest.raises(NoDigitFound):
         normalize(shade)
+
+
+@pytest.mark.parametrize("darkest", [0.95, 0.9, 0.8, 0.5, 0.3])
+def test_light_from_one_side_is_no_digit(darkest):
+    ramp = np.linspace(darkest, 1, 200, dtype=np.float32)[None].repeat(150, 0)
+    for picture in (ramp, ramp.T, 1 - ramp):
+        with pytest.raises(NoDigitFound):
+            normalize(picture)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5])
+def test_salt_and_pepper_are_no_digit(share):
+    specks = (np.random.default_rng(0).random((200, 200)) < share).astype(np.float32)
+    with pytest.raises(NoDigitFound):
+        normalize(specks)
+
+
+@pytest.mark.parametrize("digit", DIGITS)
+def test_strong_noise_is_averaged_away(digit):
+    rng = np.random.default_rng(digit)
+    clean = black_on_white(digit)
+    noisy = np.clip(clean * 0.8 + 0.1 + 0.2 * rng.standard_normal(clean.shape), 0, 1)
+    found, expected = normalize(np.asarray(noisy, np.float32)), normalize(clean)
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.8
 
 
 def test_no_digit_is_an_error_of_the_input():

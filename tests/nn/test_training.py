@@ -378,7 +378,7 @@ KILLED = textwrap.dedent(
     """
     import os, sys
     import numpy as np
-    from tinymnist.imaging.augment import RandomAffine
+    from tinymnist.imaging.augment import RandomDistortion
     from tinymnist.nn.architectures import lenet5
     from tinymnist.nn.callbacks import Checkpoint
 
@@ -387,7 +387,7 @@ KILLED = textwrap.dedent(
     x, y = rng.random((96, 28, 28, 1), np.float32), rng.integers(0, 10, 96)
     model = lenet5(rng=0)
     model.compile("adam")
-    model.fit(x, y, epochs=3, batch_size=8, augment=RandomAffine(), verbose=0, workers=2,
+    model.fit(x, y, epochs=3, batch_size=8, augment=RandomDistortion(), verbose=0, workers=2,
               callbacks=[Checkpoint(state, every=1)],
               resume=state if os.path.exists(state) else None)
     model.save(out)

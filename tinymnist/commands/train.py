@@ -51,7 +51,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--augment",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="turn, move, shear and zoom every picture anew in every epoch",
+        help="distort and damage every picture anew in every epoch",
+    )
+    parser.add_argument(
+        "--scenes",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="also train on MNIST's digits painted into pictures and brought back by the recipe; "
+        "only for mnist-train",
     )
     parser.add_argument(
         "--validation",
@@ -90,8 +97,8 @@ def run(arguments: argparse.Namespace) -> int:
     from tinymnist.train import train
 
     _check(arguments)
-    recipe = _recipe(arguments)
     labelled = load_set(arguments.set)
+    recipe = _recipe(arguments, labelled)
     images, labels = _prepared(labelled, arguments.recipe)
     images, labels, held_out = _split(images, labels, arguments.validation, recipe.seed)
     callbacks: list[Callback] = []
@@ -126,11 +133,15 @@ def _check(arguments: argparse.Namespace) -> None:
         raise InputError(f"--validation must be in [0, 1); received {arguments.validation}")
 
 
-def _recipe(arguments: argparse.Namespace) -> TrainingRecipe:
+def _recipe(arguments: argparse.Namespace, labelled: LabelledSet) -> TrainingRecipe:
     from tinymnist.train import RECIPES
 
-    named = ("epochs", "batch_size", "learning_rate", "augment", "seed")
+    if arguments.scenes and not labelled.is_mnist:
+        raise InputError(f"--scenes paints MNIST's digits; received {labelled.name}")
+    named = ("epochs", "batch_size", "learning_rate", "augment", "scenes", "seed")
     given = {name: getattr(arguments, name) for name in named}
+    if not labelled.is_mnist:
+        given["scenes"] = False
     changes = {name: value for name, value in given.items() if value is not None}
     return dataclasses.replace(RECIPES[arguments.architecture], **changes)
 

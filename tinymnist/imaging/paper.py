@@ -16,6 +16,15 @@ _WIDEST_STROKE = 0.3
 """No stroke is wider than this share of the frame; what is wider is taken for paper."""
 _DARKEST_PAPER = 0.25
 """Paper in the shadow is at most this much darker than the brightest paper."""
+_FAINTEST = 0.04
+"""What stands out less from the light around it is not seen."""
+_BEARABLE = 0.12
+"""Noise that is this small against the ink does no harm."""
+_SMALLEST_NOISY = 40
+"""In smaller pictures, strokes are as narrow as grains."""
+_MOST_PASSES = 4
+_NORMAL_MEDIAN = 0.6745
+"""The median of the absolute value of a standard normal number."""
 
 
 def otsu(values: Array) -> tuple[float, float]:
@@ -75,6 +84,60 @@ def ink_map(grey: Array) -> Array:
     paper = np.maximum(paper, _DARKEST_PAPER * paper.max() + 1e-6)
     ink: Array = np.clip(1 - grey / paper, 0, 1)
     return ink
+
+
+def is_empty(grey: Array) -> bool:
+    """Whether there is nothing to be seen but smooth light: no pixel stands out from it.
+
+    The light is a polynomial of the second degree in both directions, fitted to the whole picture
+    by least squares.
+
+    Args:
+        grey: (h, w) in 0..1.
+    """
+    coarse = shrink(grey, _COARSE)
+    down, right = np.meshgrid(*(np.linspace(-1, 1, side) for side in coarse.shape), indexing="ij")
+    terms = np.stack([np.ones_like(down), down, right, down**2, down * right, right**2], axis=-1)
+    terms = terms.reshape(-1, 6)
+    values = coarse.reshape(-1).astype(float)
+    weights = np.linalg.lstsq(terms, values, rcond=None)[0]
+    return bool(np.abs(values - terms @ weights).max() < _FAINTEST)
+
+
+def noise_level(grey: Array) -> float:
+    """The standard deviation of noise that differs from pixel to pixel.
+
+    A second difference in both directions leaves nothing of a slope or of a straight edge. Its
+    spread under noise is 6 times that of the noise (J. Immerkaer, "Fast Noise Variance
+    Estimation", CVIU 64, 1996); the median keeps the few pixels of strokes from counting.
+
+    Args:
+        grey: (h, w), at least 3x3.
+    """
+    rows = grey[2:] - 2 * grey[1:-1] + grey[:-2]
+    both = rows[:, 2:] - 2 * rows[:, 1:-1] + rows[:, :-2]
+    return float(np.median(np.abs(both))) / (6 * _NORMAL_MEDIAN)
+
+
+def denoise(ink: Array) -> Array:
+    """Average neighbours until noise is small against ink, in pictures large enough for it.
+
+    Args:
+        ink: (h, w) in 0..1, 0 is paper.
+    """
+    for _ in range(_MOST_PASSES):
+        if min(ink.shape) < _SMALLEST_NOISY or noise_level(ink) <= _BEARABLE * _contrast(ink):
+            break
+        padded = np.pad(ink, 1, mode="edge")
+        rows = padded[2:] + padded[1:-1] + padded[:-2]
+        ink = np.asarray((rows[:, 2:] + rows[:, 1:-1] + rows[:, :-2]) / 9, np.float32)
+    return ink
+
+
+def _contrast(ink: Array) -> float:
+    level, _ = otsu(ink)
+    inked = ink > level
+    return float(ink[inked].mean() - ink[~inked].mean()) if inked.any() else 0.0
 
 
 def _ridges(grey: Array, distance: int) -> Array:

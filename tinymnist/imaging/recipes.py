@@ -10,7 +10,9 @@ from PIL.Image import Resampling
 from tinymnist.errors import InputError
 from tinymnist.imaging.decode import Source, decode, describe
 from tinymnist.imaging.filters import resize
-from tinymnist.imaging.normalize import SIDE, NoDigitFound, normalize
+from tinymnist.imaging.frame import SIDE
+from tinymnist.imaging.isolate import NoDigitFound
+from tinymnist.imaging.normalize import normalize
 from tinymnist.imaging.pixels import Array
 
 

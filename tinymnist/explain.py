@@ -1,0 +1,134 @@
+"""What the recipe did to a picture, stage by stage, in pictures and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinymnist.errors import InputError
+from tinymnist.imaging.components import find_components
+from tinymnist.imaging.decode import decode, describe
+from tinymnist.imaging.frame import centre_of_mass
+from tinymnist.imaging.isolate import NoDigitFound
+from tinymnist.imaging.normalize import stages
+from tinymnist.imaging.paper import noise_level
+from tinymnist.imaging.strokes import stroke_width
+from tinymnist.reader import Prediction, Reader
+
+Image = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage.
+
+    Attributes:
+        name: the stage's name, "grey" for the picture as it comes.
+        image: (h, w) in 0..1, the picture after it.
+        note: what it did, in a few words.
+    """
+
+    name: str
+    image: Image
+    note: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """All stages in order, and what the network made of the last."""
+
+    steps: tuple[Step, ...]
+    prediction: Prediction
+
+
+def explain(source: Any, reader: Reader, skip: Collection[str] = ("slant",)) -> Explanation:
+    """Follow one picture through the recipe and the network.
+
+    Args:
+        source: as for :meth:`tinymnist.reader.Reader.predict`.
+        reader: the network.
+        skip: stages to leave out, as for :func:`tinymnist.imaging.normalize.normalize`.
+
+    Raises:
+        InputError: when the source is no picture, or there is no digit on it.
+    """
+    try:
+        made = stages(decode(source), skip=skip)
+    except NoDigitFound as error:
+        raise InputError(f"{describe(source)}: {error}") from None
+    steps, before = [], made["grey"]
+    for name, image in made.items():
+        steps.append(Step(name, image, _NOTES[name](before, image)))
+        before = image
+    if len(steps) == 2:  # in MNIST's form already
+        steps[1] = Step("centre", before, "in MNIST's form already: nothing to do")
+    return Explanation(tuple(steps), reader.predict_prepared(before[None, ..., None])[0])
+
+
+def _grey(before: Image, after: Image) -> str:
+    height, width = after.shape
+    return f"{width}x{height} pixels, brightness {after.min():.2f} to {after.max():.2f}"
+
+
+def _polarity(before: Image, after: Image) -> str:
+    inverted = not np.array_equal(before, after)
+    return "light ink on dark: inverted" if inverted else "dark ink on light: kept"
+
+
+def _background(before: Image, after: Image) -> str:
+    paper = before[after < 0.05] if (after < 0.05).any() else before
+    low, high = np.percentile(paper, (2, 98))
+    return f"the light on the paper varies by {100 * (1 - low / max(high, 1e-6)):.0f} %: evened out"
+
+
+def _noise(before: Image, after: Image) -> str:
+    if min(after.shape) < 3:
+        return "too small for noise"
+    first, last = (100 * noise_level(image) for image in (before, after))
+    done = "kept" if abs(first - last) < 1e-3 else f"averaged to {last:.1f} %"
+    return f"noise {first:.1f} %: {done}"
+
+
+def _threshold(before: Image, after: Image) -> str:
+    return f"{100 * float((after > 0.5).mean()):.1f} % of the picture is ink"
+
+
+def _components(before: Image, after: Image) -> str:
+    marks, kept = (len(find_components(image > 0).boxes) for image in (before, after))
+    return f"{kept} of {marks} mark{'s'[: marks != 1]} kept"
+
+
+def _slant(before: Image, after: Image) -> str:
+    return "set upright"
+
+
+def _box(before: Image, after: Image) -> str:
+    rows, columns = (np.flatnonzero((before > 0.5).any(axis)) for axis in (1, 0))
+    height, width = (int(np.ptp(places)) + 1 if places.size else 0 for places in (rows, columns))
+    return (
+        f"{width}x{height} pixels become {after.shape[1]}x{after.shape[0]}, "
+        f"strokes {stroke_width(np.pad(after, 1)):.1f} wide"
+    )
+
+
+def _centre(before: Image, after: Image) -> str:
+    row, column = centre_of_mass(after)
+    return f"centre of mass at {column:.1f}, {row:.1f} of 28x28"
+
+
+_NOTES: dict[str, Callable[[Image, Image], str]] = {
+    "grey": _grey,
+    "polarity": _polarity,
+    "background": _background,
+    "noise": _noise,
+    "threshold": _threshold,
+    "components": _components,
+    "slant": _slant,
+    "box": _box,
+    "centre": _centre,
+}
+"""(picture before, picture after) -> what the stage did."""

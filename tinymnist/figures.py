@@ -1,0 +1,84 @@
+"""Figures as pictures, drawn with Pillow."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from tinymnist.errors import InputError
+from tinymnist.explain import Explanation
+from tinymnist.reader import Prediction
+
+_PANEL, _GAP, _TITLE, _NOTE = 180, 14, 26, 52
+_INK, _QUIET, _BAR = "#222222", "#666666", "#3b6ea5"
+
+
+def draw_explanation(explanation: Explanation) -> Image.Image:
+    """The stages in a row, each with its name and what it did; the prediction at the end."""
+    count = len(explanation.steps) + 1
+    size = (count * (_PANEL + _GAP) + _GAP, _TITLE + _PANEL + _NOTE + 2 * _GAP)
+    figure = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(figure)
+    for number, step in enumerate(explanation.steps):
+        left = _GAP + number * (_PANEL + _GAP)
+        _write(draw, (left, _GAP), step.name, _INK, 15)
+        thumbnail, top = _fitted(step.image), _GAP + _TITLE
+        figure.paste(thumbnail, (left, top))
+        box = (left - 1, top - 1, left + thumbnail.width, top + thumbnail.height)
+        draw.rectangle(box, outline="#bbbbbb")
+        note = textwrap.fill(step.note, 28)
+        _write(draw, (left, _GAP + _TITLE + _PANEL + 6), note, _QUIET, 12)
+    _draw_prediction(draw, _GAP + (count - 1) * (_PANEL + _GAP), explanation.prediction)
+    return figure
+
+
+def save_figure(figure: Image.Image, path: str | os.PathLike[str]) -> None:
+    """Write a figure completely or not at all, in the format that the name ends in.
+
+    Raises:
+        InputError: when the format is unknown, or the file cannot be written.
+    """
+    target = Path(path)
+    kind = Image.registered_extensions().get(target.suffix.lower())
+    if kind is None:
+        raise InputError(f"{target}: unknown kind of picture; expected a name that ends in .png")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        figure.save(temporary, format=kind)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {error.strerror or error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _draw_prediction(draw: ImageDraw.ImageDraw, left: int, prediction: Prediction) -> None:
+    _write(draw, (left, _GAP), f"read as {prediction.digit}", _INK, 15)
+    row = _PANEL / len(prediction.probabilities)
+    for number, share in enumerate(prediction.probabilities):
+        top = _GAP + _TITLE + number * row
+        _write(draw, (left, top), prediction.class_names[number][:8], _QUIET, 12)
+        draw.rectangle((left + 20, top + 3, left + 20 + share * (_PANEL - 70), top + row - 4), _BAR)
+        if share >= 0.005:
+            end = left + 26 + share * (_PANEL - 70)
+            _write(draw, (end, top), f"{100 * share:.0f} %", _QUIET, 12)
+
+
+def _fitted(image: NDArray[np.float32]) -> Image.Image:
+    """As large as fits the panel; small pictures show their pixels."""
+    picture = Image.fromarray(np.uint8(np.clip(image, 0, 1) * 255 + 0.5))
+    scale = _PANEL / max(picture.size)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    how = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX
+    return picture.resize(size, how)
+
+
+def _write(
+    draw: ImageDraw.ImageDraw, place: tuple[float, float], text: str, ink: str, size: int
+) -> None:
+    draw.text(place, text, ink, ImageFont.load_default(size))
