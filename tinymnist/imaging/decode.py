@@ -17,6 +17,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from tinymnist.errors import InputError
+from tinymnist.imaging.colour import grey_of_colours
 from tinymnist.imaging.pixels import Array, flatten_alpha, grey_of_array, luminance
 
 Source: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Image.Image | npt.NDArray[Any]"
@@ -56,7 +57,7 @@ def decode(source: Source, *, longest_side: int = LONGEST_SIDE) -> Array:
         InputError: when there is no such picture, or it is broken, empty or too large.
     """
     if isinstance(source, np.ndarray):
-        return grey_of_array(source)
+        return grey_of_array(source, grey_of_colours)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # broken metadata is the file's business, not the user's
         return _decode_picture(source, longest_side)
@@ -81,7 +82,8 @@ def _decode_picture(source: Any, longest_side: int) -> Array:
     stream, name = _open(source), describe(source)
     try:
         with _identify(stream, name) as picture:
-            picture.draft("L", (longest_side, longest_side))  # JPEG decodes at 1/2, 1/4 or 1/8
+            # JPEG decodes at 1/2, 1/4 or 1/8 of its size.
+            picture.draft(picture.mode, (longest_side, longest_side))
             return _read(picture, name, longest_side)
     finally:
         if stream is not source:
@@ -182,7 +184,9 @@ def _grey(picture: Image.Image) -> Array:
     if _has_alpha(picture):
         rgba = np.asarray(picture.convert("RGBA"))
         return flatten_alpha(luminance(rgba[..., :3]), np.asarray(rgba[..., 3] / 255, np.float32))
-    return luminance(np.asarray(picture.convert("L")))
+    if picture.mode in ("1", "L"):
+        return luminance(np.asarray(picture.convert("L")))
+    return grey_of_colours(np.asarray(picture.convert("RGB")))
 
 
 def _has_alpha(picture: Image.Image) -> bool:

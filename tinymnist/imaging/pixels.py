@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,11 +20,14 @@ _DRAWN_PAPER = 0.1
 """Above this spread of brightness, the opaque part of a picture holds both ink and paper."""
 
 
-def grey_of_array(array: npt.NDArray[Any]) -> Array:
+def grey_of_array(
+    array: npt.NDArray[Any], of_colours: Callable[[npt.NDArray[Any]], Array] | None = None
+) -> Array:
     """Grey, as displayed, of an array that may be an image.
 
     Args:
         array: (h, w), (h, w, 1..4), (1, h, w) or (1, h, w, 1..4); booleans, integers or floats.
+        of_colours: makes grey (h, w) of opaque colours (h, w, 3); None takes their brightness.
 
     Returns:
         (h, w) float32 in 0..1, a new array.
@@ -38,7 +42,8 @@ def grey_of_array(array: npt.NDArray[Any]) -> Array:
         raise InputError("an image array holds finite numbers. Received: nan or inf")
     values = _unit_range(image)
     channels = values.shape[2]
-    grey = values[..., 0] if channels < 3 else luminance(values[..., :3])
+    to_grey = of_colours if of_colours and channels == 3 else luminance
+    grey = values[..., 0] if channels < 3 else to_grey(values[..., :3])
     return flatten_alpha(grey, values[..., -1]) if channels in (2, 4) else grey.copy()
 
 

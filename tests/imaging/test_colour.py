@@ -1,0 +1,68 @@
+"""Coloured ink on coloured paper."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tinymnist.imaging.colour import grey_of_colours
+from tinymnist.imaging.decode import decode
+from tinymnist.imaging.normalize import normalize
+from tinymnist.imaging.paint import ink, tint, to_image
+from tinymnist.imaging.pixels import luminance
+
+PAIRS = [
+    ("#c83232", "#3c8c3c"),  # red on a green as bright
+    ("#ffee00", "#ffffff"),  # yellow on white
+    ("#0000ff", "#000000"),  # blue on black
+    ("#5050ff", "#808000"),  # blue on olive
+    ("#d2691e", "#9370db"),  # orange on violet
+]
+DIGIT = ink(5, (120, 100), height=0.6, pen=0.1)
+
+
+def likeness(picture):
+    one, other = normalize(decode(picture)), normalize(1 - DIGIT)
+    return np.corrcoef(one.ravel(), other.ravel())[0, 1]
+
+
+@pytest.mark.parametrize(("pen", "paper"), PAIRS)
+def test_ink_and_paper_part(pen, paper):
+    picture = to_image(tint(DIGIT, pen, paper))
+    assert likeness(picture) > 0.95
+    assert likeness(np.asarray(picture)) > 0.95
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    assert likeness(file.getvalue()) > 0.95
+
+
+@pytest.mark.parametrize(("pen", "paper"), [("#1c2f66", "#efe6d2"), ("#c0232b", "#f6e36a")])
+def test_brightness_stays_where_it_serves(pen, paper):
+    colours = np.asarray(to_image(tint(DIGIT, pen, paper)))
+    np.testing.assert_array_equal(grey_of_colours(colours), luminance(colours))
+
+
+def test_grey_pictures_are_left_alone():
+    grey = np.uint8(255 * (1 - DIGIT))
+    np.testing.assert_array_equal(
+        grey_of_colours(np.dstack([grey] * 3)), luminance(np.dstack([grey] * 3))
+    )
+
+
+def test_any_colours_give_grey_between_0_and_1():
+    rng = np.random.default_rng(0)
+    for shape in ((1, 1), (1, 7), (30, 20)):
+        grey = grey_of_colours(rng.integers(0, 256, (*shape, 3), np.uint8))
+        assert grey.shape == shape and grey.dtype == np.float32
+        assert grey.min() >= 0 and grey.max() <= 1
+
+
+def test_a_photo_of_coloured_ink_in_jpeg():
+    rng = np.random.default_rng(0)
+    scene = tint(DIGIT, "#c83232", "#3c8c3c") + 0.03 * rng.standard_normal((120, 100, 3))
+    file = io.BytesIO()
+    to_image(scene).resize((400, 480), Image.Resampling.BICUBIC).save(file, "JPEG", quality=85)
+    assert likeness(file.getvalue()) > 0.9
