@@ -6,7 +6,7 @@ import numpy as np
 
 from tinymnist.errors import InputError
 from tinymnist.imaging.components import Components, Index, Mask, find_components
-from tinymnist.imaging.paper import otsu
+from tinymnist.imaging.paper import otsu, sample
 from tinymnist.imaging.pixels import Array
 
 _FAINTEST = 0.06
@@ -34,8 +34,9 @@ def threshold(ink: Array) -> Array:
     inked = ink > level
     if inked.all() or not inked.any():  # a black picture is all ink
         raise blank()
-    paper, full = float(np.median(ink[~inked])), float(np.median(ink[inked]))
-    if full - paper < max(_FAINTEST, 4 * _noise(ink[~inked])):
+    around = sample(ink[~inked])
+    paper, full = float(np.median(around)), float(np.median(sample(ink[inked])))
+    if full - paper < max(_FAINTEST, 4 * _noise(around)):
         raise blank()
     low, high = (paper + (full - paper) * share for share in _SOFT)
     clear: Array = np.clip((ink - low) / (high - low), 0, 1)

@@ -23,6 +23,7 @@ _BEARABLE = 0.12
 _SMALLEST_NOISY = 40
 """In smaller pictures, strokes are as narrow as grains."""
 _MOST_PASSES = 4
+_SAMPLE = 8192
 _NORMAL_MEDIAN = 0.6745
 """The median of the absolute value of a standard normal number."""
 
@@ -40,7 +41,8 @@ def otsu(values: Array) -> tuple[float, float]:
         The level in 0..1 (of a plateau, an empty stretch between the classes, its middle), and
         the share of the variance that lies between the classes, 0..1.
     """
-    counts, edges = np.histogram(values, 256, (0, 1))
+    counts = np.bincount(np.clip(values * 256, 0, 255).astype(np.uint8).ravel(), minlength=256)
+    edges = np.arange(257) / 256
     centres = (edges[1:] + edges[:-1]) / 2
     below, total = np.cumsum(counts)[:-1], counts.sum()
     mass = np.cumsum(counts * centres)
@@ -98,9 +100,9 @@ def is_empty(grey: Array) -> bool:
     coarse = shrink(grey, _COARSE)
     down, right = np.meshgrid(*(np.linspace(-1, 1, side) for side in coarse.shape), indexing="ij")
     terms = np.stack([np.ones_like(down), down, right, down**2, down * right, right**2], axis=-1)
-    terms = terms.reshape(-1, 6)
-    values = coarse.reshape(-1).astype(float)
-    weights = np.linalg.lstsq(terms, values, rcond=None)[0]
+    terms, values = terms.reshape(-1, 6), coarse.reshape(-1).astype(float)
+    # The normal equations; where a side has but one or two pixels, they have many solutions.
+    weights = np.linalg.pinv(terms.T @ terms) @ (terms.T @ values)
     return bool(np.abs(values - terms @ weights).max() < _FAINTEST)
 
 
@@ -116,7 +118,13 @@ def noise_level(grey: Array) -> float:
     """
     rows = grey[2:] - 2 * grey[1:-1] + grey[:-2]
     both = rows[:, 2:] - 2 * rows[:, 1:-1] + rows[:, :-2]
-    return float(np.median(np.abs(both))) / (6 * _NORMAL_MEDIAN)
+    return float(np.median(np.abs(sample(both)))) / (6 * _NORMAL_MEDIAN)
+
+
+def sample(values: Array) -> Array:
+    """Enough of many values to tell their median: (at most ``2 * _SAMPLE``,)."""
+    flat = values.ravel()
+    return flat[:: max(1, flat.size // _SAMPLE)]
 
 
 def denoise(ink: Array) -> Array:
