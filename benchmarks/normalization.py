@@ -1,0 +1,139 @@
+"""What does it cost to bring a picture to MNIST's form? ``python -m benchmarks.normalization``.
+
+Painted pictures of five sizes, as files in memory, are decoded and normalised, and the default
+model says whether that went well. A profile tells which stages took the time. Photographs of 50
+megapixels, each in a process of its own, tell the memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from benchmarks.timing import machine_line, pin_threads
+
+if TYPE_CHECKING:
+    from benchmarks.stages import Peak, Row
+
+EXAMPLES = """\
+examples:
+  python -m benchmarks.normalization             times, stages and memory, in about a minute
+  python -m benchmarks.normalization --quick     a rough one, without the memory
+  python -m benchmarks.normalization --json > normalization.json
+"""
+
+Table = list[tuple[str, ...]]
+
+TARGETS = {"28x28 to 400x400": 3.0, "4000x3000": 500.0, "50 megapixels": 1000.0}
+"""Milliseconds, milliseconds, megabytes: the averages and the maximum must stay below."""
+SMALL = ("28x28", "100x100", "400x400")
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.normalization",
+        description="Time the recipe on painted pictures, stage by stage, and weigh its memory.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--quick", action="store_true", help="few and short runs, no memory")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, no table")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and report."""
+    options = parse(arguments)
+    pin_threads(1)
+    from benchmarks.stages import CASES, measure, weigh  # imports NumPy, so not before
+
+    rows = [measure(case, quick=options.quick) for case in CASES]
+    peaks = {} if options.quick else weigh()
+    print(as_json(rows, peaks) if options.json else text(rows, peaks))
+    return 0
+
+
+def text(rows: Sequence[Row], peaks: dict[str, Peak]) -> str:
+    """Three tables, and whether the targets are met."""
+    from tinymnist.commands.output import table
+
+    tables = [times(rows), by_stage(rows), *([memory(peaks)] if peaks else [])]
+    lines = [
+        f"{name}: {value:.2f} {'MB' if 'megapixels' in name else 'ms'}, target below "
+        f"{TARGETS[name]:g}: {'met' if value < TARGETS[name] else 'MISSED'}"
+        for name, value in verdicts(rows, peaks).items()
+    ]
+    where = f"one thread, decoding included{busy()}; {machine_line('numpy', 'pillow')}"
+    return "\n\n".join([*map(table, tables), "\n".join([*lines, where])])
+
+
+def busy() -> str:
+    """Whether others want more of the machine than it has, which makes every figure too large."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    cores = os.cpu_count() or 1
+    return f"; the machine is busy: load {load:.1f} on {cores} cores" if load > cores + 0.5 else ""
+
+
+def times(rows: Sequence[Row]) -> Table:
+    """Decoding and the recipe by size, and the two slowest stages."""
+    cells = [("ms a picture", "decode", "normalize", "total", "read right", "slowest stages")]
+    for row in rows:
+        numbers = (f"{value:.2f}" for value in (row.decode, row.normalize, row.total))
+        slowest = sorted(row.stages, key=lambda name: -row.stages[name])[:2]
+        shares = ", ".join(f"{name} {row.stages[name] / row.total:.0%}" for name in slowest)
+        cells.append((row.case, *numbers, f"{row.right} of {row.of}", shares))
+    return cells
+
+
+def by_stage(rows: Sequence[Row]) -> Table:
+    """Every stage that takes a hundredth somewhere, the slowest first."""
+    shares: dict[str, list[float]] = {}
+    for row in rows:
+        for name, value in row.stages.items():
+            shares.setdefault(name, []).append(value / row.total)
+    names = [name for name in shares if max(shares[name]) > 0.01]
+    names.sort(key=lambda name: -sum(shares[name]))
+    numbers = [(name, *(f"{row.stages.get(name, 0.0):.2f}" for row in rows)) for name in names]
+    return [("ms by stage", *(row.case for row in rows)), *numbers]
+
+
+def memory(peaks: dict[str, Peak]) -> Table:
+    """Megabytes of a process that reads one file of 50 megapixels."""
+    cells = [
+        (name, *("unknown" if value is None else f"{value / 1e6:.0f}" for value in peak.values()))
+        for name, peak in peaks.items()
+    ]
+    return [("MB, 50 megapixels", *next(iter(peaks.values()))), *cells]
+
+
+def verdicts(rows: Sequence[Row], peaks: dict[str, Peak]) -> dict[str, float]:
+    """By target: what was measured, in the target's unit."""
+    total = {row.case: row.total for row in rows}
+    found = {
+        "28x28 to 400x400": sum(total[name] for name in SMALL) / len(SMALL),
+        "4000x3000": total["4000x3000"],
+    }
+    known = [peak["peak"] for peak in peaks.values() if peak["peak"]]
+    return found | ({"50 megapixels": max(known) / 1e6} if known else {})
+
+
+def as_json(rows: Sequence[Row], peaks: dict[str, Peak]) -> str:
+    """Everything that was measured, as one object."""
+    return json.dumps(
+        {
+            "machine": machine_line("numpy", "pillow"),
+            "milliseconds": [{**row._asdict(), "total": row.total} for row in rows],
+            "peak_bytes": peaks,
+            "targets": TARGETS,
+            "measured": verdicts(rows, peaks),
+        }
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""The problems of ``benchmarks.normalization``: pictures, times, stages, memory."""
+
+from __future__ import annotations
+
+import cProfile
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.painted import encoded, paint, photo
+from benchmarks.timing import interleaved, medians
+from tinymnist.imaging.decode import decode
+from tinymnist.imaging.normalize import normalize, stages
+from tinymnist.imaging.pixels import Array
+from tinymnist.reader import Reader
+
+Peak: TypeAlias = "dict[str, int | None]"
+"""``before`` and ``peak`` in bytes; None where the system does not tell."""
+
+
+class Case(NamedTuple):
+    """Pictures of one size, (h, w) in pixels."""
+
+    name: str
+    size: tuple[int, int]
+    form: str
+    count: int
+
+
+CASES = [
+    Case("28x28", (28, 28), "PNG", 30),
+    Case("100x100", (100, 100), "PNG", 30),
+    Case("400x400", (400, 400), "PNG", 30),
+    Case("1600x1200", (1200, 1600), "JPEG", 6),
+    Case("4000x3000", (3000, 4000), "JPEG", 3),
+]
+LARGE = (6144, 8192)
+"""50 megapixels."""
+
+
+class Row(NamedTuple):
+    """What a picture of one size takes, in milliseconds, and what the default model made of it."""
+
+    case: str
+    decode: float
+    normalize: float
+    right: int
+    of: int
+    stages: dict[str, float]
+    """By function; ``decode`` is one of them."""
+
+    @property
+    def total(self) -> float:
+        """Both together."""
+        return self.decode + self.normalize
+
+
+def measure(case: Case, *, quick: bool = False) -> Row:
+    """Read, then time, then profile the pictures of one size."""
+    painted = paint(3 if quick else case.count, case.size)
+    files = [encoded(picture, case.form) for _, picture in painted]
+    greys = [decode(file) for file in files]
+    right = count_right([digit for digit, _ in painted], greys)
+    seconds = medians(
+        interleaved(
+            {
+                "decode": lambda: [decode(file) for file in files],
+                "normalize": lambda: [normalize(grey) for grey in greys],
+            },
+            rounds=3 if quick else 15,
+            shortest=0.0,
+            budget=1 if quick else 4,
+        )
+    )
+    times = {name: 1e3 * value / len(files) for name, value in seconds.items()}
+    shares = stage_shares(greys)
+    parts = {name: share * times["normalize"] for name, share in shares.items()}
+    return Row(
+        case.name, **times, right=right, of=len(files), stages={"decode": times["decode"], **parts}
+    )
+
+
+def count_right(digits: Sequence[int], greys: Sequence[Array]) -> int:
+    """How many the default model reads as painted."""
+    images = np.stack([normalize(grey)[..., None] for grey in greys])
+    found = Reader().predict_prepared(images)
+    return sum(one.digit == digit for one, digit in zip(found, digits, strict=True))
+
+
+def stage_shares(greys: Sequence[Array]) -> dict[str, float]:
+    """By function that :func:`tinymnist.imaging.normalize.stages` calls, its share of the time.
+
+    The profiler knows the callees of every function, so whatever the stages are called, they are
+    found. Its own toll falls on small functions: shares are near enough, times would be too long.
+    """
+    profile = cProfile.Profile()
+    profile.runcall(lambda: [stages(grey) for grey in greys])
+    entry = next(entry for entry in profile.getstats() if entry.code is stages.__code__)
+    parts: dict[str, float] = {}
+    for callee in entry.calls or []:
+        name = callee.code if isinstance(callee.code, str) else callee.code.co_name
+        parts[name] = parts.get(name, 0.0) + callee.totaltime / entry.totaltime
+    parts["(between)"] = 1 - sum(parts.values())
+    return dict(sorted(parts.items(), key=lambda part: -part[1]))
+
+
+def weigh() -> dict[str, Peak]:
+    """The memory for 50-megapixel files, by format."""
+    return {name: peak_of(file) for name, file in large_files()}
+
+
+def large_files() -> Iterator[tuple[str, bytes]]:
+    """One photograph in many ways, one at a time."""
+    picture = photo(7, LARGE, np.random.default_rng(0))
+    yield "JPEG", encoded(picture, "JPEG")
+    yield "PNG", encoded(picture, "PNG")
+    yield "PNG, RGBA", encoded(picture.convert("RGBA"), "PNG")
+    grey = np.asarray(picture.convert("L"))
+    yield "PNG, 16-bit grey", encoded(Image.fromarray(np.uint16(grey) * np.uint16(257)), "PNG")
+    yield "TIFF, float grey", encoded(Image.fromarray(np.float32(grey) / 255), "TIFF")
+
+
+def peak_of(file: bytes) -> Peak:
+    """What :mod:`benchmarks.peak` says about one file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "picture")
+        path.write_bytes(file)
+        command = [sys.executable, "-m", "benchmarks.peak", str(path)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    peak: Peak = json.loads(done.stdout)
+    return peak
