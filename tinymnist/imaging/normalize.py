@@ -23,7 +23,7 @@ from tinymnist.imaging.pixels import Array
 
 __all__ = ["STAGES", "NoDigitFound", "is_mnist", "normalize", "stages"]
 
-_WORKING_SIDE = 512
+_WORKING_SIDE = 384
 """Pixels on the longer side of the picture in which the digit is looked for."""
 
 
