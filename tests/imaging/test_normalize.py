@@ -341,5 +341,21 @@ def test_strong_noise_is_averaged_away(digit):
     assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.8
 
 
+@pytest.mark.parametrize("digit", DIGITS)
+def test_specks_in_a_small_picture_are_mended(digit):
+    clean = black_on_white(digit, size=(32, 28), height=0.8, pen=0.16)
+    rng = np.random.default_rng(digit)
+    specks = rng.random(clean.shape)
+    spoiled = np.where(specks < 0.06, 0, np.where(specks > 0.94, 1, clean)).astype(np.float32)
+    found, expected = normalize(spoiled), normalize(clean)
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.75
+
+
+def test_a_line_of_one_pixel_is_no_speck():
+    page = np.ones((28, 28), np.float32)
+    page[4:24, 14] = 0
+    assert (stages(page)["noise"] > 0.5).sum() == 20
+
+
 def test_no_digit_is_an_error_of_the_input():
     assert issubclass(NoDigitFound, InputError)

@@ -22,8 +22,14 @@ _BEARABLE = 0.12
 """Noise that is this small against the ink does no harm."""
 _SMALLEST_NOISY = 40
 """In smaller pictures, strokes are as narrow as grains."""
+_SMALLEST_SPECKLED = 24
+"""In smaller ones still, a stroke's own pixels resemble each other as little as specks."""
 _MOST_PASSES = 4
 _SAMPLE = 8192
+_ALIKE = 0.3
+"""Neighbours that differ by less resemble each other."""
+_FEW_SPECKS = 0.015
+"""Which share of a picture may be specks before they are taken for noise."""
 _NORMAL_MEDIAN = 0.6745
 """The median of the absolute value of a standard normal number."""
 
@@ -128,17 +134,42 @@ def sample(values: Array) -> Array:
 
 
 def denoise(ink: Array) -> Array:
-    """Average neighbours until noise is small against ink, in pictures large enough for it.
+    """Make noise small against ink: grains by averaging, in small pictures specks one by one.
 
     Args:
         ink: (h, w) in 0..1, 0 is paper.
     """
+    if min(ink.shape) < _SMALLEST_NOISY:
+        return ink if min(ink.shape) < _SMALLEST_SPECKLED else _without_specks(ink)
     for _ in range(_MOST_PASSES):
-        if min(ink.shape) < _SMALLEST_NOISY or noise_level(ink) <= _BEARABLE * _contrast(ink):
+        if noise_level(ink) <= _BEARABLE * _contrast(ink):
             break
         padded = np.pad(ink, 1, mode="edge")
         rows = padded[2:] + padded[1:-1] + padded[:-2]
         ink = np.asarray((rows[:, 2:] + rows[:, 1:-1] + rows[:, :-2]) / 9, np.float32)
+    return ink
+
+
+def _without_specks(ink: Array) -> Array:
+    """Give pixels that resemble at most one neighbour the median of all eight, where they abound.
+
+    A stroke of a single pixel's width is safe: its pixels have two neighbours that resemble them.
+    """
+    for _ in range(_MOST_PASSES):
+        height, width = ink.shape
+        padded = np.pad(ink, 1, mode="reflect")
+        around = np.stack(
+            [
+                padded[down : down + height, right : right + width]
+                for down in range(3)
+                for right in range(3)
+                if (down, right) != (1, 1)
+            ]
+        )
+        alone = (np.abs(around - ink) < _ALIKE).sum(axis=0) <= 1
+        if alone.mean() <= _FEW_SPECKS:
+            break
+        ink = np.where(alone, np.median(around, axis=0), ink)
     return ink
 
 
