@@ -15,8 +15,10 @@ from tinymnist.errors import InputError
 
 COMMANDS = {
     "predict": "read one digit from each picture",
+    "read": "read all digits on each picture, row by row",
     "explain": "show what is done to a picture before it is read",
     "evaluate": "measure a model on labelled pictures",
+    "diagnose": "tell why a model fails on your pictures, and what to do",
     "train": "train a network from scratch",
     "summary": "show the layers of a model",
     "verify": "check that weights still compute what they did when they were saved",

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinymnist.errors import InputError
+from tinymnist.imaging.decode import decode, describe
 from tinymnist.imaging.recipes import prepare
 from tinymnist.nn.functional import softmax
 from tinymnist.nn.model import Sequential
 from tinymnist.nn.weights import load_model
 
+if TYPE_CHECKING:
+    from tinymnist.imaging.lattice import Box, Row
+
 DEFAULT_MODEL = "mnist-cnn"
+PAGE_SIDE = 1600
+"""Pixels on the longer side of a page in which digits are looked for; more are averaged."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,51 @@ class Prediction:
         return int(name) if name.isdigit() else name
 
 
+@dataclass(frozen=True)
+class PageDigit:
+    """A digit on a page.
+
+    Attributes:
+        prediction: what it is taken for.
+        box: left, top, right, bottom in pixels of the picture as it is seen upright; right and
+            bottom are exclusive.
+    """
+
+    prediction: Prediction
+    box: tuple[int, int, int, int]
+
+    @property
+    def digit(self) -> int | str:
+        """The most probable class."""
+        return self.prediction.digit
+
+    @property
+    def confidence(self) -> float:
+        """Its probability."""
+        return self.prediction.confidence
+
+
+@dataclass(frozen=True)
+class Page:
+    """What is written on a page.
+
+    Attributes:
+        rows: from the top, each with its digits from the left; no row is empty.
+    """
+
+    rows: tuple[tuple[PageDigit, ...], ...]
+
+    @property
+    def digits(self) -> tuple[PageDigit, ...]:
+        """All digits in reading order."""
+        return tuple(digit for row in self.rows for digit in row)
+
+    @property
+    def text(self) -> str:
+        """The digits without spaces, the rows joined by newlines."""
+        return "\n".join("".join(str(digit.digit) for digit in row) for row in self.rows)
+
+
 class Reader:
     """A network together with the recipe that prepares pictures for it."""
 
@@ -93,6 +145,52 @@ class Reader:
         """
         return self.predict_prepared(prepare(source, self.recipe)[None])[0]
 
+    def read(self, source: Any) -> Page:
+        """Read a page with any number of digits in any number of rows.
+
+        A page is always brought to MNIST's form, whatever the reader's recipe. All its digits go
+        through the network at once.
+
+        Args:
+            source: as for :meth:`predict`.
+
+        Raises:
+            InputError: when it is no picture, or no digit is found on it.
+        """
+        from tinymnist.imaging.isolate import NoDigitFound
+        from tinymnist.imaging.original import rewindable, upright_size
+        from tinymnist.imaging.segment import segment
+
+        source = rewindable(source)
+        grey = decode(source, longest_side=PAGE_SIDE)
+        try:
+            rows = self._read_rows(segment(grey))
+        except NoDigitFound as error:
+            raise NoDigitFound(f"{describe(source)}: {error}") from None
+        if not rows:
+            raise NoDigitFound(f"{describe(source)}: no digit found: no mark looks like one")
+        size = upright_size(source, grey.shape)
+        return Page(
+            tuple(
+                tuple(PageDigit(p, _scaled(box, grey.shape, size)) for p, box in row)
+                for row in rows
+            )
+        )
+
+    def _read_rows(self, rows: list[Row]) -> list[list[tuple[Prediction, Box]]]:
+        """What the network is surest of in each row; rows without a digit are left out."""
+        images = [candidate.image for row in rows for candidate in row.candidates]
+        if not images:
+            return []
+        predictions = iter(self.predict_prepared(np.stack(images)[..., None]))
+        read = []
+        for row in rows:
+            own = [next(predictions) for _ in row.candidates]
+            chosen = row.cheapest([prediction.confidence for prediction in own])
+            if chosen:
+                read.append([(own[i], row.candidates[i].box) for i in chosen])
+        return read
+
     def predict_prepared(self, images: NDArray[np.float32]) -> list[Prediction]:
         """Read pictures (n, 28, 28, 1) that are in MNIST's form already."""
         return [Prediction(row, self.class_names) for row in self.probabilities(images)]
@@ -101,6 +199,17 @@ class Reader:
         """The probabilities (n, classes) of pictures (n, 28, 28, 1) in MNIST's form."""
         # Softmax leaves probabilities' logarithms and logits alike as probabilities.
         return softmax(self.model.predict(images, logits=True))[0]
+
+
+def _scaled(box: Box, shape: tuple[int, ...], size: tuple[int, int]) -> Box:
+    """(top, left, bottom, right) on a page of one size to (left, top, right, bottom) on another."""
+    down, right = size[0] / shape[0], size[1] / shape[1]
+    return (
+        math.floor(box[1] * right),
+        math.floor(box[0] * down),
+        min(math.ceil(box[3] * right), size[1]),
+        min(math.ceil(box[2] * down), size[0]),
+    )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,152 @@
+"""``tinymnist read``: all digits on each picture, in reading order."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinymnist.commands.output import add_json_argument, print_json, warn
+from tinymnist.errors import InputError
+
+if TYPE_CHECKING:
+    from tinymnist.reader import Page
+
+EXAMPLES = """\
+examples:
+  tinymnist read letter.jpg                            all digits, one row a line
+  tinymnist read scans/ --json > digits.jsonl          with confidences and boxes, for machines
+  tinymnist read letter.jpg --annotate out.png         see what was read where
+  tinymnist read scans/ --annotate seen/               the same, a picture each
+  cat letter.jpg | tinymnist read -                    a picture from standard input
+
+With --json, a box is left, top, right, bottom in pixels of the picture as it is seen upright.
+exit codes: 0 all read, 1 some pictures could not be read, 2 nothing could be read
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument(
+        "pictures",
+        nargs="+",
+        metavar="PICTURE",
+        help="picture files, folders of pictures, or - for standard input",
+    )
+    parser.add_argument(
+        "--model",
+        default="mnist-cnn",
+        metavar="NAME|FILE",
+        help="a shipped model (mnist-cnn, keras-cnn, lenet5, mlp) or a weights file; "
+        "default: mnist-cnn",
+    )
+    parser.add_argument(
+        "--annotate",
+        metavar="OUT",
+        help="draw boxes and digits on the picture and write it to this file; "
+        "of several pictures, into this folder",
+    )
+    add_json_argument(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Read every page; name those that cannot be read, and go on."""
+    from tinymnist.reader import Reader
+
+    reader = Reader(arguments.model)
+    sources = list(_sources(arguments.pictures))
+    drawings = _drawings(arguments.annotate, [name for name, _ in sources])
+    failures: list[str] = []
+    for (name, source), drawing in zip(sources, drawings, strict=True):
+        try:
+            page = reader.read(source)
+        except InputError as error:
+            failures.append(str(error) if name in str(error) else f"{name}: {error}")
+            if len(sources) > 1:
+                warn(failures[-1])
+            continue
+        _show(name, page, arguments.json)
+        if drawing is not None:
+            _annotate(source, page, drawing)
+    if len(failures) == len(sources):
+        raise InputError(failures[0] if len(sources) == 1 else "no picture could be read")
+    return 1 if failures else 0
+
+
+def _show(name: str, page: Page, as_json: bool) -> None:
+    if as_json:
+        digits = [
+            {"digit": d.digit, "confidence": round(d.confidence, 6), "box": list(d.box)}
+            for d in page.digits
+        ]
+        print_json({"file": name, "text": page.text, "digits": digits})
+        return
+    margin = " " * (len(name) + 2)
+    print(f"{name}  " + page.text.replace("\n", f"\n{margin}"), flush=True)
+
+
+def _sources(pictures: list[str]) -> Iterator[tuple[str, Any]]:
+    """(what to call it, where it is) of every picture asked for."""
+    from tinymnist.data import pictures_in
+
+    for picture in pictures:
+        if picture == "-":
+            yield "-", sys.stdin.buffer.read()
+        elif Path(picture).is_dir():
+            yield from ((str(file), file) for file in pictures_in(Path(picture)))
+        else:
+            yield picture, Path(picture)
+
+
+def _drawings(out: str | None, names: list[str]) -> list[Path | None]:
+    """Where each annotated picture goes.
+
+    Raises:
+        InputError: when a picture's own file would be overwritten, or the place cannot be used.
+    """
+    if out is None:
+        return [None] * len(names)
+    place = Path(out)
+    if len(names) == 1 and not place.is_dir():
+        if place.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
+            raise InputError(f"{out}: --annotate expects a file .png, .jpg or .webp, or a folder")
+        chosen = [place]
+    else:
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"{out}: cannot be made a folder for the {len(names)} annotated pictures: "
+                f"{error.strerror}"
+            ) from None
+        chosen = _distinct(
+            [place / f"{Path(name).stem.strip('-') or 'read'}.png" for name in names]
+        )
+    taken = {Path(name).resolve() for name in names}
+    for file in chosen:
+        if file.resolve() in taken:
+            raise InputError(f"{file}: is a picture to be read; give --annotate another place")
+    return [*chosen]
+
+
+def _distinct(files: list[Path]) -> list[Path]:
+    """Number the files whose name occurred before: 7.png, 7-2.png, ..."""
+    used: list[Path] = []
+    for file in files:
+        free, number = file, 1
+        while free in used:
+            number += 1
+            free = file.with_stem(f"{file.stem}-{number}")
+        used.append(free)
+    return used
+
+
+def _annotate(source: Any, page: Page, out: Path) -> None:
+    from tinymnist.figures import save_figure
+    from tinymnist.imaging.annotate import annotate
+    from tinymnist.imaging.original import upright_picture
+
+    boxes, labels = [d.box for d in page.digits], [str(d.digit) for d in page.digits]
+    save_figure(annotate(upright_picture(source), boxes, labels), out)

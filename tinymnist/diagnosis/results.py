@@ -1,0 +1,125 @@
+"""What a diagnosis holds: every picture read after every set of repairs, and how it all drifts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinymnist.diagnosis.costs import NONE, Cost, Flags, costs_of, in_sequence
+from tinymnist.errors import InputError
+from tinymnist.imaging.repairs import PLANS, REPAIRS, Repairs
+
+UNREAD = -1
+"""The class of a picture on which nothing was found."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What is to be diagnosed.
+
+    Attributes:
+        name: of the set.
+        sources: n of what :func:`tinymnist.imaging.decode.decode` takes.
+        labels: (n,) numbers of the reader's classes, or None.
+    """
+
+    name: str
+    sources: Sequence[Any] | NDArray[Any]
+    labels: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How far a property lies from MNIST's.
+
+    Attributes:
+        values: the pictures' numbers (n,); of the intensity (n, 784). NaN where there is none.
+        distance: Wasserstein-1, in units of :meth:`Reference.unit`; NaN if nothing was measured.
+        chance: the distance that as many of MNIST's own pictures show on average.
+    """
+
+    values: NDArray[np.floating]
+    distance: float
+    chance: float
+
+    @property
+    def is_notable(self) -> bool:
+        """Whether it is both large and more than chance."""
+        return self.distance >= 0.5 and self.distance > 2 * self.chance
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What was measured; n pictures, v = len(PLANS) + 1 variants of each, the last the recipe's.
+
+    Attributes:
+        pictures: the set.
+        model: the network's name.
+        class_names: of the network.
+        found: (n, v) numbers of the classes that were read; -1 where nothing was.
+        confidence: (n, v), 0..1.
+        drifts: for each of :data:`tinymnist.imaging.properties.ALL`.
+        class_shares: (classes,) of the labels, or else of what the recipe reads.
+        class_drift: their total variation distance from MNIST's, 0..1: half the sum of all
+            differences; NaN if the network's classes are not the digits.
+        failures: number of picture to what was wrong, where the recipe got nothing to read.
+    """
+
+    pictures: Pictures
+    model: str
+    class_names: tuple[str, ...]
+    found: NDArray[np.int64]
+    confidence: NDArray[np.float32]
+    drifts: dict[str, Drift]
+    class_shares: NDArray[np.float64]
+    class_drift: float
+    failures: dict[int, InputError]
+
+    @property
+    def n(self) -> int:
+        """How many pictures there are."""
+        return len(self.found)
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether accuracy is measured; else agreement with what the full recipe reads."""
+        return self.pictures.labels is not None
+
+    @property
+    def truth(self) -> NDArray[np.int64]:
+        """(n,) the labels, or else what the recipe reads."""
+        labels = self.pictures.labels
+        return self.found[:, -1] if labels is None else labels
+
+    def right(self, plan: Repairs | None) -> Flags:
+        """Which pictures (n,) are read right after some repairs; None is the full recipe."""
+        read: NDArray[np.int64] = self.found[:, _place(plan)]
+        right: Flags = (read == self.truth) & (read != UNREAD)
+        return right
+
+    def mean_confidence(self, plan: Repairs | None) -> float:
+        """Over all pictures, after some repairs; None is the full recipe."""
+        return float(self.confidence[:, _place(plan)].mean())
+
+    @property
+    def costs(self) -> list[Cost]:
+        """What each mismatch costs, the dearest first."""
+        return costs_of(self.right)
+
+    def sequence(self) -> list[tuple[str, float, float]]:
+        """(name, share read right, mean confidence): nothing repaired, one repair more, recipe."""
+        plans: list[tuple[str, Repairs | None]] = [("nothing (recipe 'resize')", NONE)]
+        plans += [(f"+ {name}", in_sequence(name)) for name in REPAIRS]
+        plans.append(("the whole recipe 'mnist'", None))
+        return [
+            (name, float(self.right(plan).mean()), self.mean_confidence(plan))
+            for name, plan in plans
+        ]
+
+
+def _place(plan: Repairs | None) -> int:
+    return -1 if plan is None else PLANS.index(plan)
