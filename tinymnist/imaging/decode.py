@@ -17,7 +17,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from tinymnist.errors import InputError
-from tinymnist.imaging.colour import grey_of_colours
+from tinymnist.imaging.colour import grey_of_colours, parting_weights, weigh
 from tinymnist.imaging.pixels import Array, flatten_alpha, grey_of_array, luminance
 
 Source: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Image.Image | npt.NDArray[Any]"
@@ -186,7 +186,10 @@ def _grey(picture: Image.Image) -> Array:
         return flatten_alpha(luminance(rgba[..., :3]), np.asarray(rgba[..., 3] / 255, np.float32))
     if picture.mode in ("1", "L"):
         return luminance(np.asarray(picture.convert("L")))
-    return grey_of_colours(np.asarray(picture.convert("RGB")))
+    colours = np.asarray(picture.convert("RGB"))
+    if (weights := parting_weights(colours)) is None:
+        return luminance(np.asarray(picture.convert("L")))  # quicker than the sum of channels
+    return weigh(colours, weights)
 
 
 def _has_alpha(picture: Image.Image) -> bool:
