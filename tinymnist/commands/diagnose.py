@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinymnist.commands.output import Counter, add_json_argument, print_json, warn
+from tinymnist.commands.output import (
+    Counter,
+    add_json_argument,
+    add_model_argument,
+    print_json,
+    warn,
+)
 from tinymnist.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,12 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--limit", type=int, metavar="N", help="draw N pictures by lot, the same each time"
     )
-    parser.add_argument(
-        "--model",
-        default="mnist-cnn",
-        metavar="NAME|FILE",
-        help="a shipped model or a weights file; default: mnist-cnn",
-    )
+    add_model_argument(parser)
     add_json_argument(parser)
 
 

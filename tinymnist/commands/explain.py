@@ -5,7 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tinymnist.commands.output import add_json_argument, percent, print_json, table
+from tinymnist.commands.output import (
+    add_json_argument,
+    add_model_argument,
+    percent,
+    print_json,
+    table,
+)
 
 EXAMPLES = """\
 examples:
@@ -29,12 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--skip", action="append", default=[], choices=STAGES, help="leave a stage out; repeatable"
     )
     parser.add_argument("--upright", action="store_true", help="take the digit's slant away too")
-    parser.add_argument(
-        "--model",
-        default="mnist-cnn",
-        metavar="NAME|FILE",
-        help="a shipped model or a weights file; default: mnist-cnn",
-    )
+    add_model_argument(parser)
     add_json_argument(parser)
 
 

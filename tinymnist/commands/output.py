@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 
-def add_reader_arguments(parser: argparse.ArgumentParser) -> None:
-    """``--model``, ``--recipe`` and ``--json``."""
+def add_model_argument(parser: argparse.ArgumentParser) -> None:
+    """``--model``."""
     parser.add_argument(
         "--model",
         default="mnist-cnn",
@@ -20,6 +20,11 @@ def add_reader_arguments(parser: argparse.ArgumentParser) -> None:
         help="a shipped model (mnist-cnn, keras-cnn, lenet5, mlp) or a weights file; "
         "default: mnist-cnn",
     )
+
+
+def add_reader_arguments(parser: argparse.ArgumentParser) -> None:
+    """``--model``, ``--recipe`` and ``--json``."""
+    add_model_argument(parser)
     parser.add_argument(
         "--recipe",
         choices=("mnist", "resize", "none"),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Iterator
+import itertools
 from pathlib import Path
 from typing import Any
 
 from tinymnist.commands.output import add_reader_arguments, percent, print_json, warn
-from tinymnist.errors import InputError
+from tinymnist.commands.sources import for_each, sources_of
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 """Pictures drawn by :mod:`tinymnist.imaging.paint`."""
@@ -44,27 +43,21 @@ def run(arguments: argparse.Namespace) -> int:
     from tinymnist.reader import Reader
 
     reader = Reader(arguments.model, arguments.recipe)
-    sources = list(_sources(arguments.pictures))
-    if not arguments.pictures:
+    if arguments.pictures:
+        sources = sources_of(arguments.pictures)
+    else:
         warn(f"no picture given; these are the samples in {SAMPLES}")
-    width = max(len(name) for name, _ in sources)
-    failures: list[str] = []
-    read = 0
-    for name, source in sources:
-        try:
-            prediction = reader.predict(source)
-        except InputError as error:
-            failures.append(str(error) if name in str(error) else f"{name}: {error}")
-            if len(sources) > 1:
-                warn(failures[-1])
-            continue
-        if not read and not arguments.json:
+        sources = [(Path(name).name, file) for name, file in sources_of([str(SAMPLES)])]
+    width = max((len(name) for name, _ in sources), default=0)
+    lines = itertools.count()
+
+    def predict(name: str, source: Any) -> None:
+        prediction = reader.predict(source)
+        if not next(lines) and not arguments.json:
             print(f"{'file'.ljust(width)}  digit  confidence  runner-up")
-        read += 1
         _show(name, prediction, width, arguments.json)
-    if not read:
-        raise InputError(failures[0] if len(sources) == 1 else "no picture could be read")
-    return 1 if failures else 0
+
+    return for_each(sources, predict)
 
 
 def _show(name: str, prediction: Any, width: int, as_json: bool) -> None:
@@ -84,18 +77,3 @@ def _show(name: str, prediction: Any, width: int, as_json: bool) -> None:
         f"{name.ljust(width)}  {prediction.digit!s:>5}  {percent(prediction.confidence):>10}"
         f"  {second} ({percent(share)})"
     )
-
-
-def _sources(pictures: list[str]) -> Iterator[tuple[str, Any]]:
-    """(what to call it, where it is) of every picture asked for."""
-    from tinymnist.data import pictures_in
-
-    if not pictures:
-        yield from ((file.name, file) for file in pictures_in(SAMPLES))
-    for picture in pictures:
-        if picture == "-":
-            yield "-", sys.stdin.buffer.read()
-        elif Path(picture).is_dir():
-            yield from ((str(file), file) for file in pictures_in(Path(picture)))
-        else:
-            yield picture, Path(picture)

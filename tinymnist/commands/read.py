@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinymnist.commands.output import add_json_argument, print_json, warn
+from tinymnist.commands.output import add_json_argument, add_model_argument, print_json
+from tinymnist.commands.sources import for_each, sources_of
 from tinymnist.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,13 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PICTURE",
         help="picture files, folders of pictures, or - for standard input",
     )
-    parser.add_argument(
-        "--model",
-        default="mnist-cnn",
-        metavar="NAME|FILE",
-        help="a shipped model (mnist-cnn, keras-cnn, lenet5, mlp) or a weights file; "
-        "default: mnist-cnn",
-    )
+    add_model_argument(parser)
     parser.add_argument(
         "--annotate",
         metavar="OUT",
@@ -56,23 +49,17 @@ def run(arguments: argparse.Namespace) -> int:
     from tinymnist.reader import Reader
 
     reader = Reader(arguments.model)
-    sources = list(_sources(arguments.pictures))
-    drawings = _drawings(arguments.annotate, [name for name, _ in sources])
-    failures: list[str] = []
-    for (name, source), drawing in zip(sources, drawings, strict=True):
-        try:
-            page = reader.read(source)
-        except InputError as error:
-            failures.append(str(error) if name in str(error) else f"{name}: {error}")
-            if len(sources) > 1:
-                warn(failures[-1])
-            continue
+    sources = sources_of(arguments.pictures)
+    names = [name for name, _ in sources]
+    drawings = dict(zip(names, _drawings(arguments.annotate, names), strict=True))
+
+    def read(name: str, source: Any) -> None:
+        page = reader.read(source)
         _show(name, page, arguments.json)
-        if drawing is not None:
+        if (drawing := drawings[name]) is not None:
             _annotate(source, page, drawing)
-    if len(failures) == len(sources):
-        raise InputError(failures[0] if len(sources) == 1 else "no picture could be read")
-    return 1 if failures else 0
+
+    return for_each(sources, read)
 
 
 def _show(name: str, page: Page, as_json: bool) -> None:
@@ -85,19 +72,6 @@ def _show(name: str, page: Page, as_json: bool) -> None:
         return
     margin = " " * (len(name) + 2)
     print(f"{name}  " + page.text.replace("\n", f"\n{margin}"), flush=True)
-
-
-def _sources(pictures: list[str]) -> Iterator[tuple[str, Any]]:
-    """(what to call it, where it is) of every picture asked for."""
-    from tinymnist.data import pictures_in
-
-    for picture in pictures:
-        if picture == "-":
-            yield "-", sys.stdin.buffer.read()
-        elif Path(picture).is_dir():
-            yield from ((str(file), file) for file in pictures_in(Path(picture)))
-        else:
-            yield picture, Path(picture)
 
 
 def _drawings(out: str | None, names: list[str]) -> list[Path | None]:

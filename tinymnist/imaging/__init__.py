@@ -1,6 +1,13 @@
 """Pictures to arrays. It knows no network.
 
-To read it: ``pixels`` and ``decode`` (any picture to a grey array), ``filters``, ``components``,
-``paper``, ``strokes`` and ``normalize`` (one digit to MNIST's own form), ``recipes`` (the two
-together), then ``augment`` (variants for training) and ``paint`` (the sample pictures).
+To read it, follow one digit: ``pixels``, ``colour`` and ``decode`` (any picture to a grey array);
+``filters``, ``components``, ``paper`` (what is ink), ``isolate`` (the digit's own ink),
+``strokes`` and ``frame`` (into MNIST's frame), ``normalize`` (all of that in stages), ``recipes``.
+
+Then a page: ``page``, ``rules``, ``marks``, ``rows``, ``cuts``, ``lattice`` and ``segment``;
+``original`` and ``annotate`` draw what was found.
+
+Then training: ``paint``, ``scenes``, ``styles``, ``widen`` and ``augment`` make variants of digits.
+
+Then diagnosis: ``anatomy``, ``properties``, ``statistics`` and ``repairs``.
 """

@@ -1,0 +1,51 @@
+"""The pictures that a command was given, and what happens when some of them cannot be read."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from tinymnist.commands.output import warn
+from tinymnist.errors import InputError
+
+Source = tuple[str, Any]
+"""What to call a picture, and where it is: a path, or its bytes."""
+
+
+def sources_of(pictures: Iterable[str]) -> list[Source]:
+    """Every picture asked for: files, folders of pictures, and ``-`` for standard input."""
+    from tinymnist.data import pictures_in
+
+    found: list[Source] = []
+    for picture in pictures:
+        if picture == "-":
+            found.append(("-", sys.stdin.buffer.read()))
+        elif Path(picture).is_dir():
+            found += [(str(file), file) for file in pictures_in(Path(picture))]
+        else:
+            found.append((picture, Path(picture)))
+    return found
+
+
+def for_each(sources: list[Source], work: Callable[[str, Any], None]) -> int:
+    """Call ``work(name, source)`` on every picture; name those that cannot be read, and go on.
+
+    Returns:
+        The exit code: 0, or 1 when some pictures could not be read.
+
+    Raises:
+        InputError: when none could.
+    """
+    failures: list[str] = []
+    for name, source in sources:
+        try:
+            work(name, source)
+        except InputError as error:
+            failures.append(str(error) if name in str(error) else f"{name}: {error}")
+            if len(sources) > 1:
+                warn(failures[-1])
+    if len(failures) == len(sources):
+        raise InputError(failures[0] if len(sources) == 1 else "no picture could be read")
+    return 1 if failures else 0
