@@ -42,13 +42,14 @@ _TRUST = 2
 
 _SKIP = 2.0
 """The cost of taking a mark of a digit's size for no digit."""
-_CUT, _CUT_INK = 0.1, 2.0
-"""The cost of a cut, and what is added for each height of a digit that it goes through ink."""
+_CUT, _CUT_INK, _CUT_NARROW = 0.13, 1.7, 1.0
+"""The cost of a cut; what is added for each height of a digit that it goes through ink, and for
+each height that the component is narrower than one: two digits seldom are."""
 _GAP = 2.0
 """The cost of joining pieces that are a digit's height apart."""
-_WIDE, _WIDE_FROM = 2.4, 1.0
-_HEIGHT, _HEIGHT_FREE = 5.0, 0.6
-"""Digits of a row differ in height by a factor of exp(0.6) at no cost."""
+_WIDE, _WIDE_FROM = 0.85, 0.6
+_HEIGHT, _HEIGHT_FREE = 3.0, 0.35
+"""Digits of a row differ in height by a factor of exp(0.35) at no cost."""
 
 
 def segment(grey: Array) -> list[Row]:
@@ -111,7 +112,7 @@ def _row_height(tall: Index, usual: float) -> float:
 
 def _pieces(page: PageInk, parts: Components, marks: Index, typical: float) -> _Pieces:
     """Cut wide components; everything in the order of the middles."""
-    found: list[tuple[float, Index, Mask, float]] = []  # middle, box, mask in it, cost of the cut
+    found: list[tuple[float, Index, Mask, int, float]] = []  # middle, box, mask, mark, cut's cost
     for mark in marks:
         top, left, bottom, right = parts.boxes[mark]
         mask = parts.labels[top:bottom, left:right] == mark
@@ -122,14 +123,26 @@ def _pieces(page: PageInk, parts: Components, marks: Index, typical: float) -> _
             inside = own[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
             start = np.array([top + rows[0], left + columns[0]])
             box = np.concatenate([start, start + inside.shape])
-            found.append(((box[1] + box[3]) / 2, box, inside, cost))
+            found.append(((box[1] + box[3]) / 2, box, inside, int(mark), cost))
     found.sort(key=lambda piece: piece[0])
     labels = np.full(page.mask.shape, -1, np.intp)
-    for number, (_, box, own, _) in enumerate(found):
+    for number, (_, box, own, _, _) in enumerate(found):
         labels[box[0] : box[2], box[1] : box[3]][own] = number
-    boxes = np.stack([box for _, box, _, _ in found])
-    cuts = np.array([cost for _, _, _, cost in found], np.float32)
+    boxes = np.stack([box for _, box, _, _, _ in found])
+    cuts = _between([mark for *_, mark, _ in found], [cost for *_, cost in found])
     return _Pieces(page, labels, np.arange(len(found)), boxes, cuts, typical)
+
+
+def _between(marks: list[int], costs: list[float]) -> Array:
+    """The cost of parting each piece from the one before, where both are of one mark.
+
+    Seams wind, so a mark's first piece need not be its leftmost; the dearer of two cuts counts.
+    """
+    cuts = [0.0]
+    for place in range(1, len(marks)):
+        together = marks[place] == marks[place - 1]
+        cuts.append(max(costs[place - 1 : place + 1]) if together else 0.0)
+    return np.array(cuts, np.float32)
 
 
 def _cut(mask: Mask, typical: float) -> list[tuple[Mask, float]]:
@@ -144,7 +157,8 @@ def _cut(mask: Mask, typical: float) -> list[tuple[Mask, float]]:
     side = np.zeros(mask.shape, np.intp)
     for cut in cuts:
         side += columns >= cut.columns[:, None]
-    costs = [0.0] + [_CUT + _CUT_INK * cut.ink / typical for cut in cuts]
+    least = _CUT + _CUT_NARROW * max(0.0, 1 - width / max(typical, mask.shape[0]))
+    costs = [0.0] + [least + _CUT_INK * cut.ink / typical for cut in cuts]
     return [(mask & (side == number), cost) for number, cost in enumerate(costs)]
 
 
@@ -164,7 +178,7 @@ def _candidate(pieces: _Pieces, first: int, last: int) -> Candidate | None:
         )
     except NoDigitFound:
         return None
-    cost = _WIDE * max(0.0, wide - _WIDE_FROM)
+    cost = _WIDE * max(0.0, wide / max(1.0, tall) - _WIDE_FROM)
     cost += _HEIGHT * max(0.0, abs(float(np.log(tall))) - _HEIGHT_FREE)
     cost += _GAP * _gaps(boxes, pieces.cuts[first:last]) / pieces.typical
     return Candidate(first, last, (int(top), int(left), int(bottom), int(right)), image, cost)
