@@ -14,6 +14,7 @@ import tinymnist
 PACKAGE = Path(tinymnist.__file__).parent
 ROOMS = (
     "errors",
+    "files",
     "nn",
     "imaging",
     "data",

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tinymnist.errors import InputError
 from tinymnist.explain import Explanation
+from tinymnist.files import whole_file
 from tinymnist.reader import Prediction
 
 _PANEL, _GAP, _TITLE, _NOTE = 180, 14, 26, 52
@@ -47,14 +48,8 @@ def save_figure(figure: Image.Image, path: str | os.PathLike[str]) -> None:
     kind = Image.registered_extensions().get(target.suffix.lower())
     if kind is None:
         raise InputError(f"{target}: unknown kind of picture; expected a name that ends in .png")
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
+    with whole_file(target) as temporary:
         figure.save(temporary, format=kind)
-        os.replace(temporary, target)
-    except OSError as error:
-        raise InputError(f"cannot write {target}: {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _draw_prediction(draw: ImageDraw.ImageDraw, left: int, prediction: Prediction) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -16,7 +15,7 @@ from tinymnist.diagnosis.causes import percent, signed
 from tinymnist.diagnosis.costs import NONE
 from tinymnist.diagnosis.gallery import examples, worst
 from tinymnist.diagnosis.results import Diagnosis
-from tinymnist.errors import InputError
+from tinymnist.files import whole_file
 from tinymnist.imaging.properties import ALL
 from tinymnist.imaging.repairs import REPAIRS
 from tinymnist.imaging.statistics import mnist_reference
@@ -32,14 +31,8 @@ def write_report(diagnosis: Diagnosis, advice: Sequence[Advice], path: Path) -> 
         InputError: when the file cannot be written.
     """
     page = render(diagnosis, advice)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole_file(path) as temporary:
         temporary.write_text(page, encoding="utf-8", errors="xmlcharrefreplace")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def render(diagnosis: Diagnosis, advice: Sequence[Advice]) -> str:

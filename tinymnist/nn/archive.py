@@ -12,12 +12,12 @@ import os
 import zipfile
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tinymnist.errors import InputError
+from tinymnist.files import whole_file
 from tinymnist.nn.arrays import Array
 
 MANIFEST = "manifest.json"
@@ -33,18 +33,10 @@ def write_archive(
     Raises:
         InputError: when the file cannot be written.
     """
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            _write_entries(file, manifest, arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except OSError as error:
-        raise InputError(f"cannot write {target}: {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as temporary, open(temporary, "wb") as file:
+        _write_entries(file, manifest, arrays)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _write_entries(file: Any, manifest: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
