@@ -16,7 +16,9 @@ from tinymnist.imaging.paint import SAMPLES, ink, slope
 from tinymnist.imaging.strokes import MNIST_WIDTHS, stroke_width
 
 DIGITS = range(10)
-NAMES = ["grey", "polarity", "background", "noise", "threshold", "components", "box", "centre"]
+NAMES = [
+    "grey", "polarity", "background", "noise", "threshold", "rules", "components", "box", "centre"
+]  # fmt: skip
 
 
 def black_on_white(digit, size=(200, 160), **how):

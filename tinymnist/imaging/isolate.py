@@ -6,7 +6,7 @@ import numpy as np
 
 from tinymnist.errors import InputError
 from tinymnist.imaging.components import Components, Index, Mask, find_components
-from tinymnist.imaging.paper import otsu, sample
+from tinymnist.imaging.paper import median, otsu, sample
 from tinymnist.imaging.pixels import Array
 
 _FAINTEST = 0.06
@@ -35,7 +35,7 @@ def threshold(ink: Array) -> Array:
     if inked.all() or not inked.any():  # a black picture is all ink
         raise blank()
     around = sample(ink[~inked])
-    paper, full = float(np.median(around)), float(np.median(sample(ink[inked])))
+    paper, full = median(around), median(sample(ink[inked]))
     if full - paper < max(_FAINTEST, 4 * _noise(around)):
         raise blank()
     low, high = (paper + (full - paper) * share for share in _SOFT)
@@ -70,7 +70,7 @@ def blank() -> NoDigitFound:
 
 def _noise(paper: Array) -> float:
     """The standard deviation of noise, by the median, which strokes and shadows do not move."""
-    return 1.4826 * float(np.median(np.abs(paper - np.median(paper))))
+    return 1.4826 * median(np.abs(paper - np.float32(median(paper))))
 
 
 def _share_of_frame(parts: Components) -> Array:

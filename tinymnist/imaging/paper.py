@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinymnist.imaging.filters import maximum, minimum, shrink
+from tinymnist.imaging.filters import bordered, maximum, minimum, shrink
 from tinymnist.imaging.pixels import Array
 
 _COARSE = 64
@@ -30,6 +30,7 @@ _ALIKE = 0.3
 """Neighbours that differ by less resemble each other."""
 _FEW_SPECKS = 0.015
 """Which share of a picture may be specks before they are taken for noise."""
+_LEVEL_CENTRES = (np.arange(256) + 0.5) / 256
 _NORMAL_MEDIAN = 0.6745
 """The median of the absolute value of a standard normal number."""
 
@@ -47,22 +48,27 @@ def otsu(values: Array) -> tuple[float, float]:
         The level in 0..1 (of a plateau, an empty stretch between the classes, its middle), and
         the share of the variance that lies between the classes, 0..1.
     """
-    counts = np.bincount(np.clip(values * 256, 0, 255).astype(np.uint8).ravel(), minlength=256)
-    edges = np.arange(257) / 256
-    centres = (edges[1:] + edges[:-1]) / 2
+    levels = np.minimum((values * 256).astype(np.intp), 255).ravel()
+    counts = np.bincount(levels, minlength=256)
     below, total = np.cumsum(counts)[:-1], counts.sum()
-    mass = np.cumsum(counts * centres)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        between = (mass[-1] * below / total - mass[:-1]) ** 2 / (below * (total - below))
-    between = np.nan_to_num(between)
-    best = np.flatnonzero(between >= between.max() * (1 - 1e-9))
-    level = float((edges[best[0] + 1] + edges[best[-1] + 1]) / 2)
-    variance = float((counts * (centres - mass[-1] / total) ** 2).sum()) / total
-    return level, float(between.max()) / total / variance if variance > 0 else 0.0
+    mass = np.cumsum(counts * _LEVEL_CENTRES)
+    between = (mass[-1] * below / total - mass[:-1]) ** 2
+    pairs = below * (total - below)
+    between = np.divide(between, pairs, out=np.zeros(255), where=pairs > 0)
+    most = float(between.max())
+    best = np.flatnonzero(between >= most * (1 - 1e-9))
+    level = float(best[0] + best[-1] + 2) / 512
+    variance = float(counts @ (_LEVEL_CENTRES - mass[-1] / total) ** 2) / total
+    return level, most / total / variance if variance > 0 else 0.0
 
 
 def ink_is_dark(grey: Array) -> bool:
-    """Whether the picture is dark on light.
+    """Whether the picture is dark on light; see :func:`ink_darkness`."""
+    return ink_darkness(grey) >= 0
+
+
+def ink_darkness(grey: Array) -> float:
+    """How surely the picture is dark on light: -1.25 (light on dark, no doubt) to 1.25.
 
     The chief witness is the stroke: it is a ridge, darker (or lighter) than what lies on both its
     sides, and so are its borders to no table, shadow or gradient of light. The other is the
@@ -71,7 +77,7 @@ def ink_is_dark(grey: Array) -> bool:
     coarse = shrink(grey, _COARSE)
     ridges = np.stack([_ridges(coarse, distance) for distance in (1, 2, 4)])
     deviation = coarse.mean() - coarse
-    return _balance(ridges, 2) + _balance(deviation, 3) / 4 >= 0
+    return _balance(ridges, 2) + _balance(deviation, 3) / 4
 
 
 def ink_map(grey: Array) -> Array:
@@ -104,12 +110,27 @@ def is_empty(grey: Array) -> bool:
         grey: (h, w) in 0..1.
     """
     coarse = shrink(grey, _COARSE)
+    if _bends_too_much(coarse) or _bends_too_much(coarse.T):
+        return False
     down, right = np.meshgrid(*(np.linspace(-1, 1, side) for side in coarse.shape), indexing="ij")
     terms = np.stack([np.ones_like(down), down, right, down**2, down * right, right**2], axis=-1)
     terms, values = terms.reshape(-1, 6), coarse.reshape(-1).astype(float)
     # The normal equations; where a side has but one or two pixels, they have many solutions.
     weights = np.linalg.pinv(terms.T @ terms) @ (terms.T @ values)
     return bool(np.abs(values - terms @ weights).max() < _FAINTEST)
+
+
+def _bends_too_much(grey: Array) -> bool:
+    """Whether no polynomial of the second degree comes near: most pictures are done with that.
+
+    Along a line its second differences are all alike, and values that are off by at most e move
+    each of them by at most 4 e.
+    """
+    return any(
+        float(np.ptp(grey[2 * step :] - 2 * grey[step:-step] + grey[: -2 * step])) > 8 * _FAINTEST
+        for step in (1, 2, 4)
+        if len(grey) > 2 * step
+    )
 
 
 def noise_level(grey: Array) -> float:
@@ -124,13 +145,21 @@ def noise_level(grey: Array) -> float:
     """
     rows = grey[2:] - 2 * grey[1:-1] + grey[:-2]
     both = rows[:, 2:] - 2 * rows[:, 1:-1] + rows[:, :-2]
-    return float(np.median(np.abs(sample(both)))) / (6 * _NORMAL_MEDIAN)
+    return median(np.abs(sample(both))) / (6 * _NORMAL_MEDIAN)
 
 
 def sample(values: Array) -> Array:
     """Enough of many values to tell their median: (at most ``2 * _SAMPLE``,)."""
     flat = values.ravel()
     return flat[:: max(1, flat.size // _SAMPLE)]
+
+
+def median(values: Array) -> float:
+    """Of (n,) numbers, n > 0: ``np.median``, which takes several times as long to get ready."""
+    half = len(values) // 2
+    if len(values) % 2:
+        return float(np.partition(values, half)[half])
+    return float(np.partition(values, (half - 1, half))[half - 1 : half + 1].mean())
 
 
 def denoise(ink: Array) -> Array:
@@ -144,7 +173,7 @@ def denoise(ink: Array) -> Array:
     for _ in range(_MOST_PASSES):
         if noise_level(ink) <= _BEARABLE * _contrast(ink):
             break
-        padded = np.pad(ink, 1, mode="edge")
+        padded = bordered(ink, 1)
         rows = padded[2:] + padded[1:-1] + padded[:-2]
         ink = np.asarray((rows[:, 2:] + rows[:, 1:-1] + rows[:, :-2]) / 9, np.float32)
     return ink
@@ -182,18 +211,17 @@ def _contrast(ink: Array) -> float:
 def _ridges(grey: Array, distance: int) -> Array:
     """How much darker each pixel is than both neighbours in some direction; lighter is negative."""
     height, width = grey.shape
-    padded = np.pad(grey, distance, mode="edge")
+    padded = bordered(grey, distance)
     shifted = {
         (down, right): padded[distance * down :, distance * right :][:height, :width]
         for down in range(3)
         for right in range(3)
     }
-    ridge = np.zeros_like(grey)
-    for one, other in (((0, 1), (2, 1)), ((1, 0), (1, 2)), ((0, 0), (2, 2)), ((0, 2), (2, 0))):
-        dark = np.minimum(shifted[one], shifted[other]) - grey
-        light = grey - np.maximum(shifted[one], shifted[other])
-        ridge = np.where(dark > np.abs(ridge), dark, ridge)
-        ridge = np.where(light > np.abs(ridge), -light, ridge)
+    pairs = (((0, 1), (2, 1)), ((1, 0), (1, 2)), ((0, 0), (2, 2)), ((0, 2), (2, 0)))
+    darker = np.maximum.reduce([np.minimum(shifted[one], shifted[two]) for one, two in pairs])
+    lighter = np.minimum.reduce([np.maximum(shifted[one], shifted[two]) for one, two in pairs])
+    dark, light = np.maximum(darker - grey, 0), np.maximum(grey - lighter, 0)
+    ridge: Array = np.where(dark >= light, dark, -light)
     return ridge
 
 
