@@ -18,6 +18,10 @@ _DARKEST_PAPER = 0.25
 """Paper in the shadow is at most this much darker than the brightest paper."""
 _FAINTEST = 0.04
 """What stands out less from the light around it is not seen."""
+_OUTSTANDING = 4
+"""Ink must differ from paper by so many standard deviations of the paper."""
+_FINE_GRAIN = 0.015
+"""Noise below this standard deviation does not move the paper's brightness much."""
 _BEARABLE = 0.12
 """Noise that is this small against the ink does no harm."""
 _SMALLEST_NOISY = 40
@@ -59,7 +63,7 @@ def otsu(values: Array) -> tuple[float, float]:
     best = np.flatnonzero(between >= most * (1 - 1e-9))
     level = float(best[0] + best[-1] + 2) / 512
     variance = float(counts @ (_LEVEL_CENTRES - mass[-1] / total) ** 2) / total
-    return level, most / total / variance if variance > 0 else 0.0
+    return level, most / variance if variance > 0 else 0.0
 
 
 def ink_is_dark(grey: Array) -> bool:
@@ -94,7 +98,7 @@ def ink_map(grey: Array) -> Array:
         (h, w) float32 in 0..1; 0 is paper.
     """
     radius = max(1, round(_WIDEST_STROKE * max(grey.shape) / 2))
-    paper = minimum(maximum(grey, radius), radius)
+    paper = minimum(maximum(_without_grain(grey), radius), radius)
     paper = np.maximum(paper, _DARKEST_PAPER * paper.max() + 1e-6)
     ink: Array = np.clip(1 - grey / paper, 0, 1)
     return ink
@@ -168,15 +172,49 @@ def denoise(ink: Array) -> Array:
     Args:
         ink: (h, w) in 0..1, 0 is paper.
     """
+    if min(ink.shape) < _SMALLEST_SPECKLED:
+        return ink
     if min(ink.shape) < _SMALLEST_NOISY:
-        return ink if min(ink.shape) < _SMALLEST_SPECKLED else _without_specks(ink)
+        clean = _without_specks(ink)
+        return clean if stands_out(clean) else _averaged(clean)
     for _ in range(_MOST_PASSES):
-        if noise_level(ink) <= _BEARABLE * _contrast(ink):
+        if noise_level(ink) <= _BEARABLE * _contrast(ink) and stands_out(ink):
             break
-        padded = bordered(ink, 1)
-        rows = padded[2:] + padded[1:-1] + padded[:-2]
-        ink = np.asarray((rows[:, 2:] + rows[:, 1:-1] + rows[:, :-2]) / 9, np.float32)
+        ink = _averaged(ink)
     return ink
+
+
+def stands_out(ink: Array) -> bool:
+    """Whether ink differs from paper by more than paper from paper.
+
+    Otsu's level parts anything, noise as well: then the medians of both sides are 2.1 standard
+    deviations of the lower side apart, as those of a normal distribution cut in the middle. Where
+    noise hides a digit, averaging brings them further apart; of noise alone it does not.
+    """
+    level, _ = otsu(ink)
+    inked = ink > level
+    if inked.all() or not inked.any():
+        return False
+    around = sample(ink[~inked])
+    paper, full = median(around), median(sample(ink[inked]))
+    spread = median(np.abs(around - np.float32(paper))) / _NORMAL_MEDIAN
+    return full - paper >= max(_FAINTEST, _OUTSTANDING * spread)
+
+
+def _without_grain(grey: Array) -> Array:
+    """Average until no grain is left that a maximum would pick: for the paper's brightness only."""
+    for _ in range(_MOST_PASSES if min(grey.shape) >= _SMALLEST_NOISY else 0):
+        if noise_level(grey) <= _FINE_GRAIN:
+            break
+        grey = _averaged(grey)
+    return grey
+
+
+def _averaged(values: Array) -> Array:
+    """The mean of each pixel and its eight neighbours."""
+    padded = bordered(values, 1)
+    rows = padded[2:] + padded[1:-1] + padded[:-2]
+    return np.asarray((rows[:, 2:] + rows[:, 1:-1] + rows[:, :-2]) / 9, np.float32)
 
 
 def _without_specks(ink: Array) -> Array:
