@@ -44,6 +44,7 @@ def test_otsu_of_two_values_parts_them_wholly_and_of_noise_by_two_over_pi():
     assert otsu(noise)[1] == pytest.approx(2 / np.pi, abs=0.01)
 
 
+@settings(max_examples=40, deadline=None)
 @given(hnp.arrays(np.float32, st.integers(1, 30), elements=st.floats(-5, 5, width=32)))
 def test_the_median_is_numpys(values):
     assert median(values) == pytest.approx(float(np.median(values)), abs=1e-6)
