@@ -18,7 +18,7 @@ _SMALLEST_RULED = 32
 """In smaller pictures, a digit's own strokes may be thin and go from edge to edge."""
 _FAINTEST = 0.1
 """How much ink a pixel must hold to belong to a line."""
-_LEAST_LEFT = 0.4
+_LEAST_LEFT = 0.1
 """What remains is at least so much ink against what goes; else the lines were the digit."""
 _MANY = 0.55
 """The share of the page's width that a line covers, if there are others like it."""
