@@ -78,11 +78,15 @@ def _dense(group: Group, plan: Plan, hidden: bool) -> Iterator[Config]:
 
 
 def _norm(block: Block) -> Config:
-    return {"class": "BatchNormalization", TENSORS: block.name, "epsilon": block.epsilon,
-            "momentum": 0.9}  # fmt: skip
+    kind = "BatchNormalization" if block.kind == "norm" else "LayerNormalization"
+    own = {"momentum": 0.9} if block.kind == "norm" else {}
+    return {"class": kind, TENSORS: block.name, "epsilon": block.epsilon, **own}  # fmt: skip
 
 
 def _activation(group: Group, plan: Plan) -> list[Config]:
+    if group.prelu is not None and group.prelu.outputs > 1:
+        shared = [1, 2] if group.main.kind == "conv" else []
+        return [{"class": "PReLU", TENSORS: group.prelu.name, "shared_axes": shared}]
     if group.prelu is not None:
         return [{"class": "LeakyReLU", TENSORS: group.prelu.name}]
     if plan.activation in SLOPES:
