@@ -115,6 +115,8 @@ def grouped(blocks: Iterable[Block]) -> list[Group]:
                 f"{block.name} normalizes pictures without running statistics (GroupNorm, "
                 "InstanceNorm, LayerNorm over everything ...)"
             )
+        if block.kind == "prelu" and block.outputs > 1 and "relu" not in block.name.lower():
+            raise ValueError(f"{block.name} may be a PReLU, or a norm without bias")
         if block.kind != "prelu":
             groups[-1] = Group(group.main, (*group.norms, block), group.prelu)
         else:

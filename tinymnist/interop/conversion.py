@@ -38,10 +38,7 @@ ACTIVATIONS = ("tanh", "sigmoid", "leaky_relu", "elu", "gelu", "linear")
 POOR = 0.9
 """Accuracy below which an architecture found by shape is in doubt."""
 SOUND = 0.98
-"""Accuracy from which ReLU and max-pooling need no rivals."""
-FEWER_ERRORS = 0.5
-"""Another activation or pooling must leave at most this share of ReLU's and max-pooling's errors;
-a network that merely learnt badly does not come to be misread."""
+"""Accuracy below which further scalings, pools and strides are tried with every activation."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +156,7 @@ def _makers(found: Candidates | Sequential, plan: int | None, decides: bool) -> 
         model = found.choose(plan)
         words = str(found.plans[(plan or 1) - 1]) if found.plans else ""
         return [(lambda: model, words)]
-    return [_maker(found, each) for each in found.plans]
+    return [_maker(found, each) for each in _both_pools(found.plans)]
 
 
 def _maker(found: Candidates, plan: Plan) -> Maker:
@@ -198,11 +195,11 @@ def _doubted(
 ) -> tuple[list[Score], list[str]]:
     """Try what shapes never tell: another activation, another pooling, strides."""
     best = scores[0]
-    if best.accuracy >= SOUND:
-        return scores, []
     rivals = entries(_maker(found, each) for each in _variants(found, best, plan))
-    limit = 1 - FEWER_ERRORS * (1 - best.accuracy)
-    better = [s for s in race(rivals, pictures, at_least=limit) if s.accuracy > limit]
+    if best.accuracy >= SOUND:
+        same = (best.entry.scaling, best.entry.fit)
+        rivals = [entry for entry in rivals if (entry.scaling, entry.fit) == same]
+    better = [s for s in race(rivals, pictures, best.accuracy) if s.n == best.n and s.beats(best)]
     if not better:
         return scores, []
     if decides:
@@ -215,15 +212,25 @@ def _doubted(
 
 def _variants(found: Candidates, best: Score, plan: int | None) -> Iterator[Plan]:
     """The winner with other activations and pools, and, where it does poorly, wider plans."""
-    winner = next(p for p in found.plans if str(p) == best.entry.plan)
-    pools = ("max", "average") if any(s.pool.size > 1 for s in winner.steps) else ("max",)
+    winner = next(p for p in _both_pools(found.plans) if str(p) == best.entry.plan)
     for activation in ("relu", *ACTIVATIONS):
-        for pooling in pools:
-            variant = replace(winner, activation=activation, pooling=pooling)
-            if variant != winner:
-                yield variant
+        yield from (
+            variant
+            for variant in _both_pools([replace(winner, activation=activation)])
+            if variant != winner
+        )
     if best.accuracy < POOR and winner.steps and plan is None:
         try:
             yield from (p for p in fitting(found.blocks, wide=True) if p not in found.plans)
         except NoPlan:
             return
+
+
+def _both_pools(plans: Sequence[Plan]) -> list[Plan]:
+    """Each plan with maxima and with averages, where it pools at all."""
+    return [
+        replace(plan, pooling=pooling)
+        for plan in plans
+        for pooling in ("max", "average")
+        if pooling == "max" or any(step.pool.size > 1 for step in plan.steps)
+    ]

@@ -95,5 +95,5 @@ def refusal(path: str | PathLike[str], kind: Format | None) -> InputError:
             f"{path} is no model of a known kind; expected weights of tinymnist, .keras, .h5, "
             "ONNX, a PyTorch state_dict or safetensors"
         )
-    advice = REFUSALS[kind].format(path=path)
+    advice = REFUSALS[kind].replace("{path}", str(path))
     return InputError(f"{path} is {kind.value}, which tinymnist does not read; {advice}")

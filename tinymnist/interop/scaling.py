@@ -84,11 +84,32 @@ class Entry:
 
 @dataclass(frozen=True)
 class Score:
-    """How an entry did: ``accuracy`` on ``n`` pictures."""
+    """How an entry did.
+
+    Attributes:
+        entry: what was measured.
+        right: for each picture that it saw, in the order of :attr:`Labelled.mixed`, whether the
+            class with the largest output was the right one.
+    """
 
     entry: Entry
-    accuracy: float
-    n: int
+    right: NDArray[np.bool_]
+
+    @property
+    def n(self) -> int:
+        """How many pictures it saw before it left the race."""
+        return len(self.right)
+
+    @property
+    def accuracy(self) -> float:
+        """The share that was right."""
+        return float(self.right.mean())
+
+    def beats(self, other: Score) -> bool:
+        """Whether it is better than chance explains (McNemar's test), on the same pictures."""
+        gained = int((self.right & ~other.right).sum())
+        lost = int((other.right & ~self.right).sum())
+        return gained - lost > DOUBT * math.sqrt(gained + lost)
 
 
 def entries(makers: Iterable[tuple[Callable[[], Sequential], str]]) -> list[Entry]:
@@ -114,25 +135,31 @@ def race(field: Sequence[Entry], pictures: Labelled, at_least: float = 0.0) -> l
         before, the last to do so first.
     """
     mixed, last = pictures.mixed, len(pictures.labels)
-    right = dict.fromkeys(range(len(field)), 0)
+    running = [Score(entry, np.zeros(0, bool)) for entry in field]
     out: list[Score] = []
-    seen = 0
     for n in (*(n for n in ROUNDS if n < last), last):
-        for number in right:
-            right[number] += _right(field[number], mixed, slice(seen, n))
-        shares = {number: count / n for number, count in right.items()}
-        least = _least(max(shares.values(), default=0.0), at_least, n) if n < last else 0.0
-        fallen = [Score(field[i], share, n) for i, share in shares.items() if share < least]
+        running = [_seen_further(score, mixed, n) for score in running]
+        best = max((score.accuracy for score in running), default=0.0)
+        least = _least(max(best, at_least), n) if n < last else 0.0
+        fallen = [score for score in running if score.accuracy < least]
         out = sorted(fallen, key=_by_accuracy) + out
-        right = {i: count for i, count in right.items() if shares[i] >= least}
-        seen = n
-    return _ranked([Score(field[i], count / last, last) for i, count in right.items()]) + out
+        running = [score for score in running if score.accuracy >= least]
+    return _ranked(running) + out
 
 
-def _least(best: float, wanted: float, n: int) -> float:
-    """The accuracy on ``n`` pictures below which nobody will catch up."""
-    limit = max(best, wanted)
-    return limit - DOUBT * math.sqrt(max(limit * (1 - limit), 1 / n) / n)
+def _seen_further(score: Score, pictures: Labelled, n: int) -> Score:
+    """The same entry's score on the first ``n`` pictures."""
+    part = slice(score.n, n)
+    model = score.entry.make()
+    x = model_input(pictures.images[part], model.input_shape, score.entry.preprocessing)
+    outputs = model.predict(x, logits=True)
+    found = outputs.reshape(len(x), -1).argmax(axis=1)
+    return Score(score.entry, np.concatenate([score.right, found == pictures.labels[part]]))
+
+
+def _least(best: float, n: int) -> float:
+    """The accuracy on ``n`` pictures below which nobody catches up with ``best``."""
+    return best - DOUBT * math.sqrt(max(best * (1 - best), 1 / n) / n)
 
 
 def _ranked(scores: list[Score]) -> list[Score]:
@@ -146,12 +173,3 @@ def _ranked(scores: list[Score]) -> list[Score]:
 
 def _by_accuracy(score: Score) -> float:
     return -score.accuracy
-
-
-def _right(entry: Entry, pictures: Labelled, part: slice) -> int:
-    """How many of some pictures have the largest output at their class."""
-    model = entry.make()
-    x = model_input(pictures.images[part], model.input_shape, entry.preprocessing)
-    outputs = model.predict(x, logits=True)
-    found = outputs.reshape(len(x), -1).argmax(axis=1)
-    return int((found == pictures.labels[part]).sum())

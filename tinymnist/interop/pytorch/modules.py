@@ -78,7 +78,7 @@ def _block(name: str, leaves: Leaves) -> Block:
         if bias is not None:
             arrays["bias"] = _float(name, bias)
         return Block(name, "conv" if weight.ndim == 4 else "dense", arrays)
-    if bias is None and (weight.size == 1 or (weight.ndim == 1 and "relu" in name.lower())):
+    if bias is None and (weight.size == 1 or weight.ndim == 1):
         return Block(name, "prelu", {"alpha": _float(name, weight.squeeze())})
     if weight.ndim == 1 and bias is not None and bias.shape == weight.shape:
         arrays = {"gamma": _float(name, weight), "beta": _float(name, bias)}
