@@ -79,7 +79,7 @@ def open_candidates(
         raise refusal(path, kind)
     module = importlib.import_module(f"tinymnist.interop.{READERS[kind]}")
     if hasattr(module, "candidates"):
-        found: Candidates = module.candidates(path, architecture=architecture)
+        found: Sequential | Candidates = module.candidates(path, architecture=architecture)
         return found
     if architecture is not None and READERS[kind] not in TAKE_ARCHITECTURE:
         raise InputError(f"{path} is {kind.value}, which tells its layers itself")
