@@ -112,17 +112,18 @@ def outcome_of(row: dict[str, str], folder: Path, pictures: Labelled) -> Outcome
         return replace(blank, result="refused", reason=reason)
     except ModuleNotFoundError as error:
         return replace(blank, result="missing", reason=str(error))
-    return _measured(blank, found)
+    return _measured(blank, found, len(pictures.labels))
 
 
-def _measured(blank: Outcome, found: Conversion) -> Outcome:
+def _measured(blank: Outcome, found: Conversion, n: int) -> Outcome:
+    """Classes that a network does not know count as wrong, as in the manifest."""
     best = next(iter(found.scores), None)
     if best is None:
         return replace(blank, result="converted", reason="; ".join(found.doubts))
     return replace(
         blank,
         result="converted",
-        found=best.accuracy,
+        found=int(best.right.sum()) / n,
         scaling=best.entry.scaling + (f", {best.entry.fit}" if best.entry.fit else ""),
         plan=best.entry.plan,
         plans=len(found.plans),
