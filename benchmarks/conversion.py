@@ -64,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Convert all, print the table, then what was refused and what deviates."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--formats", nargs="*", help="only these; default: all in the manifest")
+    parser.add_argument("--only", default="", metavar="TEXT", help="files with this in their name")
     parser.add_argument("--limit", type=int, help="so many pictures, for a quick look")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures")
     arguments = parser.parse_args(argv)
@@ -77,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             mixed, images=mixed.images[: arguments.limit], labels=mixed.labels[: arguments.limit]
         )
     outcomes = []
-    for outcome in outcomes_of(folder, pictures, arguments.formats):
+    for outcome in outcomes_of(folder, pictures, arguments.formats, arguments.only):
         print(_line(outcome), flush=True)
         outcomes.append(outcome)
     print("\n" + table(outcomes))
@@ -86,13 +87,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def outcomes_of(
-    folder: Path, pictures: Labelled, formats: Sequence[str] | None = None
+    folder: Path, pictures: Labelled, formats: Sequence[str] | None = None, only: str = ""
 ) -> Iterator[Outcome]:
     """Convert the files of a manifest one by one."""
     with open(folder / "manifest.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     for row in rows:
-        if formats and row["format"] not in formats:
+        if (formats and row["format"] not in formats) or only not in row["file"]:
             continue
         before = time.process_time()
         outcome = outcome_of(row, folder, pictures)
@@ -111,17 +112,18 @@ def outcome_of(row: dict[str, str], folder: Path, pictures: Labelled) -> Outcome
         return replace(blank, result="refused", reason=reason)
     except ModuleNotFoundError as error:
         return replace(blank, result="missing", reason=str(error))
-    return _measured(blank, found)
+    return _measured(blank, found, len(pictures.labels))
 
 
-def _measured(blank: Outcome, found: Conversion) -> Outcome:
+def _measured(blank: Outcome, found: Conversion, n: int) -> Outcome:
+    """Classes that a network does not know count as wrong, as in the manifest."""
     best = next(iter(found.scores), None)
     if best is None:
         return replace(blank, result="converted", reason="; ".join(found.doubts))
     return replace(
         blank,
         result="converted",
-        found=best.accuracy,
+        found=int(best.right.sum()) / n,
         scaling=best.entry.scaling + (f", {best.entry.fit}" if best.entry.fit else ""),
         plan=best.entry.plan,
         plans=len(found.plans),

@@ -6,6 +6,7 @@ import argparse
 import importlib
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,7 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         _parser([]).print_help()
         return OK
     try:
-        code: int = _module(arguments.command).run(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: warn(message)
+            code: int = _module(arguments.command).run(arguments)
         sys.stdout.flush()
     except InputError as error:
         warn(error)

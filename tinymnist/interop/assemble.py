@@ -145,7 +145,7 @@ def _give(layer: Layer, block: Block, inputs: list[Shape], order: Order) -> None
     if isinstance(layer, LeakyReLU):
         if arrays["alpha"].size != 1:
             raise ValueError(f"{layer.name} has one slope, and {block.name} has {block.outputs}")
-        layer.negative_slope = float(arrays["alpha"])
+        layer.negative_slope = arrays["alpha"].item()
         return
     if isinstance(layer, (Dense, Conv2D, DepthwiseConv2D)):
         if "bias" not in arrays:

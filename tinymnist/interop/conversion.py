@@ -30,6 +30,7 @@ from tinymnist.interop.scaling import (
     Score,
     entries,
     race,
+    ranked,
 )
 from tinymnist.nn.model import Sequential
 
@@ -116,10 +117,11 @@ def convert(
             first, plans, doubts=[unknown][scaling is not None :] + _unchecked(found, plan)
         )
     measured = measured.below(first.output_shape[-1])  # type: ignore[union-attr]
-    runners = [e for e in entries(makers) if scaling in (None, e.scaling)]
-    scores = race(runners, measured)
+    scores = race([e for e in entries(makers) if scaling in (None, e.scaling)], measured)
     doubts: list[str] = []
     if isinstance(found, Candidates) and found.plans:
+        if decides:
+            scores = _with_averages(found, scores, measured)
         scores, doubts = _doubted(found, plan, scores, measured, decides)
     best = scores[0]
     model = best.entry.make()
@@ -156,7 +158,7 @@ def _makers(found: Candidates | Sequential, plan: int | None, decides: bool) -> 
         model = found.choose(plan)
         words = str(found.plans[(plan or 1) - 1]) if found.plans else ""
         return [(lambda: model, words)]
-    return [_maker(found, each) for each in _both_pools(found.plans)]
+    return [_maker(found, each) for each in found.plans]
 
 
 def _maker(found: Candidates, plan: Plan) -> Maker:
@@ -188,6 +190,17 @@ def _unchecked(found: Candidates | Sequential, plan: int | None) -> list[str]:
         f"{found.path}: its layers were inferred from shapes and not checked on pictures: "
         f"{found.plans[(plan or 1) - 1]}"
     ]
+
+
+def _with_averages(found: Candidates, scores: list[Score], pictures: Labelled) -> list[Score]:
+    """Let the finalists' plans compete once more, with averages in place of maxima."""
+    last = [score for score in scores if score.n == len(pictures.labels)]
+    words = {score.entry.plan for score in last}
+    finalists = [plan for plan in found.plans if str(plan) in words]
+    others = [p for p in _both_pools(finalists) if str(p) not in words]
+    late = race(entries(_maker(found, each) for each in others), pictures, last[0].accuracy)
+    arrived = [score for score in late if score.n == last[0].n]
+    return ranked(last + arrived) + [s for s in scores + late if s.n < last[0].n]
 
 
 def _doubted(

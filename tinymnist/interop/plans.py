@@ -113,6 +113,6 @@ class Plan:
             for g, s in zip(self.groups, self.steps, strict=False)
         )
         uneven = not self.is_even and (padded > 1 or len(self.steps) > 3)
-        return (self.input_shape[0] != PICTURE_SIDES[0], strange, odd, strides, uneven, padded,
-                self.head == "average", straggling, len(set(gaps)),
+        return (self.input_shape[0] != PICTURE_SIDES[0], strange, odd, strides,
+                self.head == "average", uneven, padded, straggling, len(set(gaps)),
                 ORDERS.index(self.order))  # fmt: skip

@@ -20,7 +20,7 @@ from tinymnist.adapter import SCALINGS, model_input, possible_fits, scaling_entr
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.model import Sequential
 
-ROUNDS = (16, 64, 256, 1024)
+ROUNDS = (8, 32, 128, 512, 2048)
 """Pictures that decide who stays in the race, before all of them decide who wins."""
 DOUBT = 3.0
 """Standard errors behind the best at which an entry is out."""
@@ -144,7 +144,7 @@ def race(field: Sequence[Entry], pictures: Labelled, at_least: float = 0.0) -> l
         fallen = [score for score in running if score.accuracy < least]
         out = sorted(fallen, key=_by_accuracy) + out
         running = [score for score in running if score.accuracy >= least]
-    return _ranked(running) + out
+    return ranked(running) + out
 
 
 def _seen_further(score: Score, pictures: Labelled, n: int) -> Score:
@@ -162,8 +162,12 @@ def _least(best: float, n: int) -> float:
     return best - DOUBT * math.sqrt(max(best * (1 - best), 1 / n) / n)
 
 
-def _ranked(scores: list[Score]) -> list[Score]:
-    """Best first, but the first of those that are in a dead heat with the best."""
+def ranked(scores: list[Score]) -> list[Score]:
+    """Best first, but the first of those that are in a dead heat with the best before them.
+
+    Args:
+        scores: on the same pictures.
+    """
     if not scores:
         return []
     best = max(score.accuracy for score in scores)

@@ -133,3 +133,13 @@ def test_several_architectures_are_listed_and_one_is_picked(zipped, saved):
     assert read(path, plan=2).input_shape == (32, 32, 1)
     with pytest.raises(InputError, match="there is no plan 3; expected 1 to 2"):
         read(path, plan=3)
+
+
+def test_networks_written_by_hand(zipped, saved):
+    rng = np.random.default_rng(2)
+    shapes = {"W1": (784, 20), "b1": (20,), "W2": (20, 10), "b2": (10,)}
+    state = {name: rng.normal(size=shape).astype("f4") / 9 for name, shape in shapes.items()}
+    x = rng.random((2, 28, 28, 1)).astype("f4")
+    hidden = np.maximum(x.reshape(2, -1) @ state["W1"] + state["b1"], 0)
+    found = read(saved(zipped(state))).predict(x)
+    assert found == pytest.approx(hidden @ state["W2"] + state["b2"], rel=1e-4, abs=1e-4)

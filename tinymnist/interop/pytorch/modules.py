@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -28,12 +29,22 @@ def blocks_of(tensors: Mapping[str, Array]) -> list[Block]:
     """
     modules: dict[str, Leaves] = {}
     for name, array in tensors.items():
-        module, _, leaf = name.rpartition(".")
+        module, leaf = _split(name)
         if leaf != "num_batches_tracked":
             modules.setdefault(module, {})[leaf] = array
     for name, leaves in modules.items():
         _refuse_special(name, leaves)
     return [_block(name, leaves) for name, leaves in modules.items() if leaves]
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Module and leaf; the ``W1, b1, W2, b2`` of networks written by hand are layers, too."""
+    module, _, leaf = name.rpartition(".")
+    by_hand = re.fullmatch("(w|weights?|b|bias|biases)_?([0-9]{1,3})", leaf, re.IGNORECASE)
+    if by_hand is None:
+        return module, leaf
+    kind = "weight" if by_hand[1][0] in "wW" else "bias"
+    return f"{module}.layer{by_hand[2]}".lstrip("."), kind
 
 
 _SPECIAL = {
@@ -72,6 +83,8 @@ def _block(name: str, leaves: Leaves) -> Block:
         found = {leaf: tuple(array.shape) for leaf, array in leaves.items()}
         raise Unmapped(f"{name or 'the model'} holds {str(found)[:200]}: no module that is known")
     bias = leaves.get("bias")
+    if weight.ndim == 2 and bias is not None and bias.shape == weight.shape[1:] != weight.shape[:1]:
+        weight = weight.T  # (in, out), as networks written by hand have it
     if weight.ndim in (2, 4) and (bias is None or bias.shape == weight.shape[:1]):
         axes = (2, 3, 1, 0) if weight.ndim == 4 else (1, 0)  # (out, in, kh, kw) or (out, in)
         arrays = {"kernel": _float(name, weight.transpose(axes))}
@@ -102,4 +115,4 @@ def _norm(name: str, leaves: Leaves) -> Block:
 def _float(name: str, array: Array) -> Array:
     if array.dtype.kind != "f":
         raise Unmapped(f"{name} holds {array.dtype} numbers; expected floating-point weights")
-    return np.ascontiguousarray(array, np.float32)
+    return np.array(array, np.float32, order="C")

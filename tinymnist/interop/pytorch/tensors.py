@@ -118,6 +118,7 @@ def _rebuild_subclass(function: Any, _: Any, arguments: Any, *__: Any) -> Any:
 
 
 def _ordered(pairs: Any = ()) -> dict[Any, Any]:
+    pairs = list(pairs.items()) if isinstance(pairs, dict) else pairs
     if any(not isinstance(key, (str, int, float)) for key, _ in pairs):
         raise Refused("it has a dict with keys that are neither names nor numbers")
     return dict(pairs)
@@ -146,6 +147,7 @@ def _constant(value: str) -> Callable[..., str]:
 
 KNOWN: dict[tuple[str, str], Callable[..., Any]] = {
     ("collections", "OrderedDict"): _ordered,
+    ("collections", "Counter"): _ordered,
     ("torch._utils", "_rebuild_tensor"): _rebuild,
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild,
     ("torch._utils", "_rebuild_parameter"): _inner,

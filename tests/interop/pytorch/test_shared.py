@@ -1,0 +1,35 @@
+"""State_dicts of other people: opened, or refused for the reason that the manifest gives."""
+
+import csv
+
+import pytest
+
+from tinymnist import InputError
+from tinymnist.interop.conversion import convert, mnist_at_hand
+from tinymnist.interop.pytorch import candidates
+
+
+@pytest.fixture(scope="module")
+def rows(shared_folder):
+    with open(shared_folder / "models" / "manifest.csv", newline="", encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if row["format"] == "pt"]
+
+
+def test_every_plain_chain_is_opened_and_nothing_else(rows, shared_folder):
+    for row in rows:
+        path = shared_folder / "models" / row["file"]
+        if row["needs"]:
+            with pytest.raises(InputError):
+                candidates(path)
+        else:
+            assert candidates(path).plans, row["file"]
+    assert len(rows) > 10
+
+
+def test_perceptrons_read_what_the_manifest_says(rows, shared_folder, mnist_folder, monkeypatch):
+    monkeypatch.setenv("TINYMNIST_DATA", str(mnist_folder))
+    pictures = mnist_at_hand()
+    small = [row for row in rows if "conv" not in row["layers"] and not row["needs"]]
+    for row in [row for row in small if int(row["n_params"]) < 120_000]:
+        found = convert(shared_folder / "models" / row["file"], pictures=pictures).scores[0]
+        assert found.accuracy == pytest.approx(float(row["accuracy_ours"]), abs=2e-4 + 1e-9)
