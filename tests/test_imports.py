@@ -22,6 +22,7 @@ ROOMS = (
     "explain",
     "figures",
     "train",
+    "interop",
     "diagnosis",
     "commands",
     "cli",
