@@ -18,6 +18,7 @@ ROOMS = (
     "nn",
     "imaging",
     "data",
+    "interop",
     "reader",
     "explain",
     "figures",
