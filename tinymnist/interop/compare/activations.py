@@ -52,8 +52,8 @@ def outputs_of(model: Any, x: Array) -> list[Output]:
 
 
 def framework_of(model: Any) -> str | None:
-    """ "torch", "keras" or "onnx", told by the classes that an object's class comes from."""
-    homes = {kind.__module__.split(".")[0]: kind.__name__ for kind in reversed(type(model).__mro__)}
+    """Keras, torch or onnx, told by where the classes come from that an object belongs to."""
+    homes = {kind.__module__.split(".")[0] for kind in type(model).__mro__}
     if "torch" in homes:
         return "torch"
     if "keras" in homes or "tf_keras" in homes:

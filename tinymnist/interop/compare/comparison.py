@@ -8,16 +8,13 @@ from typing import Any
 
 from tinymnist.errors import InputError
 from tinymnist.interop.compare.causes.search import Cause, find_causes
+from tinymnist.interop.compare.defaults import ATOL, RTOL
 from tinymnist.interop.compare.layouts import in_the_layout_of
 from tinymnist.interop.compare.matching import Pair, match
 from tinymnist.interop.compare.measuring import Row, measure
 from tinymnist.interop.compare.outputs import Output
 from tinymnist.interop.compare.side import Side
 from tinymnist.interop.compare.trial import Trial
-
-ATOL, RTOL = 1e-6, 1e-5
-"""What two float32 runs of one network stay within, as a rule."""
-
 
 @dataclass(frozen=True)
 class Explanation:

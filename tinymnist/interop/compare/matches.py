@@ -9,7 +9,8 @@ import numpy as np
 
 from tinymnist.interop.compare.activations import is_arrays, outputs_of
 from tinymnist.interop.compare.captured import as_outputs
-from tinymnist.interop.compare.comparison import ATOL, RTOL, Comparison, compare
+from tinymnist.interop.compare.comparison import Comparison, compare
+from tinymnist.interop.compare.defaults import ATOL, RTOL
 from tinymnist.interop.compare.side import Side
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.graph import Graph

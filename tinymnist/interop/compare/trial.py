@@ -79,7 +79,7 @@ def with_layers(model: Sequential, changed: Mapping[str, Layer]) -> Sequential:
     twin = Sequential(
         [changed.get(layer.name, layer) for layer in model.layers],
         input_shape=model.input_shape,
-        wiring={name: sources for name, sources in model.sources.items()},
+        wiring=model.sources,
         dtype=model.dtype,
         name=model.name,
     )

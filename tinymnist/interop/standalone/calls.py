@@ -6,6 +6,7 @@ activation one in :data:`ACTIVATIONS`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,8 +35,18 @@ class Call:
 ACTIVATIONS: dict[str, Call | None] = {
     "linear": None,
     "relu": Call("relu"),
+    "relu6": Call("relu_pieces", settings={"max_value": 6.0}),
     "leaky_relu": Call("leaky_relu", settings={"negative_slope": 0.2}),
     "elu": Call("elu"),
+    "selu": Call("selu"),
+    "exponential": Call("exponential"),
+    "hard_sigmoid": Call("hard_sigmoid"),
+    "hard_silu": Call("hard_silu"),
+    "hard_tanh": Call("hard_tanh"),
+    "mish": Call("mish"),
+    "silu": Call("silu"),
+    "softplus": Call("softplus"),
+    "softsign": Call("softsign"),
     "gelu": Call("gelu"),
     "sigmoid": Call("sigmoid"),
     "tanh": Call("tanh"),
@@ -124,6 +135,29 @@ def _gelu(layer: Any, input_shape: Shape) -> Call:
     return Call("gelu_tanh" if layer.approximate else "gelu")
 
 
+def _relu(layer: Any, input_shape: Shape) -> Call:
+    highest = math.inf if layer.max_value is None else layer.max_value
+    settings = {
+        "max_value": highest,
+        "negative_slope": layer.negative_slope,
+        "threshold": layer.threshold,
+    }
+    plain = highest == math.inf and not layer.negative_slope and not layer.threshold
+    return Call("relu") if plain else Call("relu_pieces", settings=settings)
+
+
+def _layer_normalization(layer: Any, input_shape: Shape) -> Call:
+    return Call("layer_normalization", ("gamma", "beta"), {"epsilon": layer.epsilon})
+
+
+def _prelu(layer: Any, input_shape: Shape) -> Call:
+    return Call("prelu", ("alpha",))
+
+
+def _permute(layer: Any, input_shape: Shape) -> Call:
+    return Call("permute", settings={"axes": tuple(layer.dims)})
+
+
 def _reshape(layer: Any, input_shape: Shape) -> Call:
     return Call("reshape", settings={"shape": layer.output_shape(input_shape)})
 
@@ -151,10 +185,14 @@ CALLS: dict[str, Callable[[Any, Shape], Call | None]] = {
     "GELU": _gelu,
     "GlobalAveragePooling2D": _plain("global_average_pool"),
     "GlobalMaxPooling2D": _plain("global_max_pool"),
+    "LayerNormalization": _layer_normalization,
     "LeakyReLU": _plain("leaky_relu", "negative_slope"),
     "MaxPooling2D": _pooling("max_pool"),
+    "Multiply": _plain("multiply"),
     "Normalization": _plain("normalization", "mean", "variance"),
-    "ReLU": _plain("relu"),
+    "PReLU": _prelu,
+    "Permute": _permute,
+    "ReLU": _relu,
     "Rescaling": _plain("rescaling", "scale", "offset"),
     "Reshape": _reshape,
     "Softmax": _plain("softmax"),

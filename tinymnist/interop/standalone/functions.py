@@ -110,6 +110,13 @@ def batch_normalization(
     return x * slope + (beta - mean * slope)
 
 
+def layer_normalization(x: Array, gamma: Array, beta: Array, epsilon: float) -> Array:
+    """Bring each example, of pictures each pixel, to mean 0 and variance 1; scale and shift."""
+    centred = x - x.mean(axis=-1, keepdims=True)
+    variance = (centred * centred).mean(axis=-1, keepdims=True)  # (..., 1)
+    return centred / np.sqrt(variance + epsilon) * gamma + beta
+
+
 def rescaling(x: Array, scale: float | Sequence[float], offset: float | Sequence[float]) -> Array:
     """``x * scale + offset``; both are one number, or one for each channel."""
     return x * np.asarray(scale, x.dtype) + np.asarray(offset, x.dtype)
@@ -133,6 +140,11 @@ def reshape(x: Array, shape: tuple[int, ...]) -> Array:
     return x.reshape(len(x), *shape)
 
 
+def permute(x: Array, axes: tuple[int, ...]) -> Array:
+    """The axes of each example in another order; they are counted from 1."""
+    return x.transpose(0, *axes)
+
+
 def dense(x: Array, kernel: Array, bias: Array | float = 0.0) -> Array:
     """Every unit weighs all features: (n, features) @ (features, units) -> (n, units)."""
     return x @ kernel + bias
@@ -141,6 +153,11 @@ def dense(x: Array, kernel: Array, bias: Array | float = 0.0) -> Array:
 def add(*xs: Array) -> Array:
     """The sum of branches of one shape."""
     return sum(xs[1:], xs[0])
+
+
+def multiply(*xs: Array) -> Array:
+    """The product of branches of one shape, number by number."""
+    return np.multiply.reduce(xs)
 
 
 def concatenate(*xs: Array) -> Array:
@@ -153,6 +170,18 @@ def relu(x: Array) -> Array:
     return np.maximum(x, 0)
 
 
+def relu_pieces(
+    x: Array, max_value: float = math.inf, negative_slope: float = 0.0, threshold: float = 0.0
+) -> Array:
+    """``x``, but at most ``max_value``, and below ``threshold`` along ``negative_slope``."""
+    return np.where(x >= threshold, np.minimum(x, max_value), negative_slope * (x - threshold))
+
+
+def prelu(x: Array, alpha: Array) -> Array:
+    """``x`` above 0, ``alpha * x`` below, with slopes that were learnt."""
+    return np.where(x > 0, x, alpha * x)
+
+
 def leaky_relu(x: Array, negative_slope: float) -> Array:
     """``x`` above 0, ``negative_slope * x`` below."""
     return np.where(x > 0, x, negative_slope * x)
@@ -161,6 +190,11 @@ def leaky_relu(x: Array, negative_slope: float) -> Array:
 def elu(x: Array, alpha: float = 1.0) -> Array:
     """``x`` above 0, ``alpha * (e^x - 1)`` below."""
     return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+
+
+def selu(x: Array) -> Array:
+    """An ELU with the two numbers that keep mean 0 and variance 1."""
+    return elu(x, 1.6732632423543772) * 1.0507009873554805
 
 
 def gelu(x: Array) -> Array:
@@ -178,6 +212,46 @@ def sigmoid(x: Array) -> Array:
     """``1 / (1 + e^-x)``, by way of e^-|x|, so that nothing overflows."""
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1, small) / (1 + small)
+
+
+def silu(x: Array) -> Array:
+    """``x * sigmoid(x)``, or swish."""
+    return x * sigmoid(x)
+
+
+def softplus(x: Array) -> Array:
+    """``log(1 + e^x)``, without overflow."""
+    return np.logaddexp(x, np.zeros_like(x))
+
+
+def mish(x: Array) -> Array:
+    """``x * tanh(softplus(x))``."""
+    return x * np.tanh(softplus(x))
+
+
+def softsign(x: Array) -> Array:
+    """``x / (1 + |x|)``."""
+    return x / (1 + np.abs(x))
+
+
+def exponential(x: Array) -> Array:
+    """``e^x``."""
+    return np.exp(x)
+
+
+def hard_sigmoid(x: Array) -> Array:
+    """``x / 6 + 1 / 2``, kept within 0 and 1."""
+    return np.clip(x / 6 + 0.5, 0, 1)
+
+
+def hard_silu(x: Array) -> Array:
+    """``x * hard_sigmoid(x)``, or hard swish."""
+    return x * hard_sigmoid(x)
+
+
+def hard_tanh(x: Array) -> Array:
+    """``x``, kept within -1 and 1."""
+    return np.clip(x, -1, 1)
 
 
 def tanh(x: Array) -> Array:

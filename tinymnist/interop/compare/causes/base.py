@@ -24,7 +24,7 @@ ACTIVATION = "activation"
 POOLING = "pooling"
 
 CAUSES = {
-    SCALING: "the pictures are scaled in another way: 0..255, 0..1, -1..1, or by mean and deviation",
+    SCALING: "pictures in another range: 0..255, 0..1, -1..1, or by mean and deviation",
     POLARITY: "black on white instead of white on black",
     LAYOUT: "axes in another order: channels, height and width, or those of a kernel",
     FLATTEN: "a picture becomes a vector in another order",

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinymnist.interop.compare.causes.base import DROPOUT, Experiments, Scene, Variant
 from tinymnist.nn.arrays import Array
-from tinymnist.nn.layers import Dense, Dropout
+from tinymnist.nn.layers import Dense, Dropout, Layer
 from tinymnist.nn.model import Sequential
 
 _FEWEST = 0.005
@@ -60,7 +60,7 @@ def spread(scene: Scene) -> str | None:
         seen, target = scene.pairs[scene.parting]
         if seen.layer != layer.name:
             return None
-        found, kernel = target.values.astype(np.float64), kernel
+        found = target.values.astype(np.float64)
         if seen.kind == "softmax":
             z = outputs.get(f"{layer.name} before softmax", z)
             with np.errstate(divide="ignore"):
@@ -90,10 +90,10 @@ def _fits(gap: Array, variance: Array, *, positive_only: bool, found: Array) -> 
     return bool(abs(scores.std() - 1) < _TAIL * error / 2 and abs(scores.mean()) < _TAIL * error)
 
 
-def _rate_before(model: Sequential, layer: Dense | object) -> float | None:
+def _rate_before(model: Sequential, layer: Layer) -> float | None:
     """The rate of the Dropout that a layer takes its input from."""
     known = {one.name: one for one in model.layers}
-    name = model.sources[layer.name][0]  # type: ignore[union-attr]
+    name = model.sources[layer.name][0]
     while (above := known.get(name)) is not None:
         if isinstance(above, Dropout):
             return above.rate or None

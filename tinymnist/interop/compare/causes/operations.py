@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from tinymnist.interop.compare.causes.base import (
     ACTIVATION,
@@ -65,24 +66,24 @@ def _swapped(layers: list[Layer]) -> Iterator[tuple[str, dict[str, Layer]]]:
 
 def poolings(scene: Scene) -> Experiments:
     """Padded pixels counted in the mean or not; maximum in place of mean, and back."""
-    layers = [
-        one
-        for one in scene.trial.model.layers
-        if isinstance(one, (AveragePooling2D, MaxPooling2D))
-    ]
+    kinds = (AveragePooling2D, MaxPooling2D)
+    layers: list[Layer] = [one for one in scene.trial.model.layers if isinstance(one, kinds)]
     for where, chosen in scopes(layers, scene.suspects):
         counted: dict[str, Layer] = {}
         other: dict[str, Layer] = {}
         for layer in chosen:
-            window = (layer.pool_size, layer.strides, layer.padding)
             if isinstance(layer, AveragePooling2D):
                 twin = changed(layer, count_include_pad=not layer.count_include_pad)
                 counted[layer.name] = twin
-                other[layer.name] = MaxPooling2D(*window, name=layer.name)
-            else:
-                other[layer.name] = AveragePooling2D(*window, name=layer.name)
+                other[layer.name] = MaxPooling2D(**_window(layer))
+            elif isinstance(layer, MaxPooling2D):
+                other[layer.name] = AveragePooling2D(**_window(layer))
         if counted:
             change = f"padded pixels in the mean of {where} counted the other way"
             yield Variant(POOLING, change, scene.trial.with_layers(counted))
         change = f"maximum and mean in {where} exchanged"
         yield Variant(POOLING, change, scene.trial.with_layers(other))
+
+
+def _window(layer: AveragePooling2D | MaxPooling2D) -> dict[str, Any]:
+    return {name: getattr(layer, name) for name in ("pool_size", "strides", "padding", "name")}

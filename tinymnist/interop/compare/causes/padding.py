@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 from tinymnist.interop.compare.causes.base import PADDING, Experiments, Scene, Variant, scopes
 from tinymnist.interop.compare.trial import changed
@@ -17,7 +18,7 @@ from tinymnist.nn.layers import (
 from tinymnist.nn.model import Sequential
 from tinymnist.nn.shapes import Pads, Pair, as_pair, resolve_padding
 
-_CHOICES = (
+_CHOICES: tuple[tuple[str, Callable[[int], Pair]], ...] = (
     ("all of it first", lambda total: (total, 0)),
     ("all of it last", lambda total: (0, total)),
     ("the odd pixel first", lambda total: (total - total // 2, total // 2)),

@@ -163,9 +163,7 @@ def _mean_error(pair: Pair) -> float:
     return float(np.minimum(gap, 1e30).mean()) if gap.size else 0.0
 
 
-def _suspects(
-    trial: Trial, pairs: Sequence[Pair], parting: int
-) -> tuple[Sequence[Layer], bool]:
+def _suspects(trial: Trial, pairs: Sequence[Pair], parting: int) -> tuple[Sequence[Layer], bool]:
     """The layers behind the last pair that agrees, and whether that is the input."""
     order = {layer.name: number for number, layer in enumerate(trial.model.layers)}
     known = [order[pair.a.layer] for pair in pairs[:parting] if pair.a.layer in order]

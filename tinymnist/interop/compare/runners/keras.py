@@ -48,9 +48,7 @@ def shaped(model: Any, x: Array, first: bool) -> Array:
     if not isinstance(stated, tuple) or None in stated[1:]:
         return given
     if int(np.prod(stated[1:])) != int(np.prod(given.shape[1:])):
-        raise InputError(
-            f"the Keras model takes {stated[1:]}; the examples are {x.shape[1:]} each"
-        )
+        raise InputError(f"the Keras model takes {stated[1:]}; the examples are {x.shape[1:]} each")
     return given.reshape(len(x), *stated[1:])
 
 
@@ -84,3 +82,18 @@ def _told(layer: Any, found: list[tuple[str, str, Any]]) -> Any:
         return result
 
     return call
+
+
+def load(path: str) -> Any:
+    """Open a .keras or .h5 file.
+
+    Raises:
+        InputError: when Keras refuses it.
+    """
+    import keras
+
+    try:
+        return keras.models.load_model(path, compile=False)
+    except Exception as error:  # whatever Keras, h5py or the backend find wrong
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(f"{path}: Keras {keras.__version__} refuses it: {reason}") from None

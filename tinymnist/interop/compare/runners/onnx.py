@@ -35,7 +35,9 @@ def run(model: Any, x: Array) -> list[Output]:
     names = [name for node in proto.graph.node for name in node.output if name]
     last = [output.name for output in proto.graph.output]
     del proto.graph.output[:]
-    proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in dict.fromkeys(names + last))
+    proto.graph.output.extend(
+        onnx.ValueInfoProto(name=name) for name in dict.fromkeys(names + last)
+    )
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
@@ -86,7 +88,10 @@ def _run_all(session: Any, given: Array) -> dict[str, Array]:
         pieces.append([r[: len(piece)] if np.ndim(r) and len(r) == size else r for r in results])
     if len(pieces) == 1:
         return dict(zip(names, pieces[0], strict=True))
-    joined = [np.concatenate(parts) if np.ndim(parts[0]) else parts[0] for parts in zip(*pieces, strict=True)]
+    joined = [
+        np.concatenate(parts) if np.ndim(parts[0]) else parts[0]
+        for parts in zip(*pieces, strict=True)
+    ]
     return dict(zip(names, joined, strict=True))
 
 
@@ -109,7 +114,13 @@ def _in_our_layout(nodes: Any, values: dict[str, Array], first: bool, n: int) ->
             is_first[name] = lies
             before = values.get(source)
             kind = kind_of(node.op_type)
-            if value.ndim == 2 and lies and before is not None and before.ndim == 4 and kind == "flatten":
+            if (
+                value.ndim == 2
+                and lies
+                and before is not None
+                and before.ndim == 4
+                and kind == "flatten"
+            ):
                 c, h, w = before.shape[1:]
                 flattened[name] = (h, w, c)
             elif value.ndim == 2 and source in flattened and kind != "dense":
@@ -127,3 +138,18 @@ def _turned(node: Any, lies: bool) -> bool:
     """How pictures lie behind a Transpose."""
     order = next((list(a.ints) for a in node.attribute if a.name == "perm"), [])
     return {(0, 2, 3, 1): False, (0, 3, 1, 2): True}.get(tuple(order), lies)
+
+
+def load(path: str) -> Any:
+    """Open an ONNX file.
+
+    Raises:
+        InputError: when it is none.
+    """
+    import onnx
+
+    try:
+        return onnx.load(path)
+    except Exception as error:  # whatever protobuf or the external data make of it
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(f"{path}: onnx cannot read it: {reason}") from None

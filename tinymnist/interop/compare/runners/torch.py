@@ -50,7 +50,9 @@ def _events(model: Any, given: Any) -> list[tuple[str, str, Array]]:
         return record(model, given)
     except (RuntimeError, ValueError) as error:
         if given.ndim == 2:
-            raise InputError(f"the PyTorch model does not take {tuple(given.shape)}: {error}") from None
+            raise InputError(
+                f"the PyTorch model does not take {tuple(given.shape)}: {error}"
+            ) from None
         reason = str(error).splitlines()[0]
     try:
         return record(model, given.flatten(1))
