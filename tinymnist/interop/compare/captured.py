@@ -92,7 +92,7 @@ def as_outputs(arrays: Mapping[str, Any], source: str) -> tuple[Output, ...]:
             )
         array = array if array.dtype in FLOATS else array.astype(np.float32)
         kind = INPUT_KIND if name in INPUT_NAMES else kind_of(name)
-        outputs.append(Output(name, kind, array))
+        outputs.append(Output(name, kind, array, guessed=True))
     counts = {len(output.values) for output in outputs}
     if len(counts) > 1:
         raise InputError(f"{source}: arrays of {sorted(counts)} examples; expected one number")

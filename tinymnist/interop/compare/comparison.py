@@ -16,6 +16,7 @@ from tinymnist.interop.compare.outputs import Output
 from tinymnist.interop.compare.side import Side
 from tinymnist.interop.compare.trial import Trial
 
+
 @dataclass(frozen=True)
 class Explanation:
     """What was found by experiments.

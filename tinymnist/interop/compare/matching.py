@@ -67,24 +67,32 @@ def _likeness(a: Output, b: Output) -> float:
     """How much two outputs look as if they belonged together; 0 if they cannot."""
     if a.values.shape != b.values.shape or (a.kind == "input") != (b.kind == "input"):
         return 0.0
-    score = 1.5 + 2 * _closeness(a.values[:_PICTURES], b.values[:_PICTURES])
+    score = 2.0 + _closeness(a.values[:_PICTURES], b.values[:_PICTURES])
+    score += 1.5 * (a.name == b.name)
     if a.kind and b.kind:
-        score += 1.0 if a.kind == b.kind else -0.75
-    score -= 0.5 * (_is_positive(a.values) != _is_positive(b.values))
+        weight = 0.5 if a.guessed or b.guessed else 1.0
+        score += weight if a.kind == b.kind else -weight
+    score -= 0.75 * len(_signature(a.values) ^ _signature(b.values))
     return max(score - 0.1 * a.inner - 0.1 * b.inner, 0.01)
 
 
 def _closeness(a: Array, b: Array) -> float:
-    """1 for the same numbers, half their correlation otherwise."""
+    """5 for the same numbers, their correlation otherwise."""
     a, b = a.astype(np.float64).ravel(), b.astype(np.float64).ravel()
     if not (np.isfinite(a).all() and np.isfinite(b).all()) or not a.size:
         return 0.0
     if np.abs(a - b).max() <= 1e-3 * max(np.abs(a).max(), np.abs(b).max()):
-        return 1.0
+        return 5.0
     a, b = a - a.mean(), b - b.mean()
     norm = float(np.sqrt((a @ a) * (b @ b)))
-    return max(float(a @ b) / norm, 0.0) / 2 if norm else 0.0
+    return max(float(a @ b) / norm, 0.0) if norm else 0.0
 
 
-def _is_positive(values: Array) -> bool:
-    return bool((values >= 0).all())
+def _signature(values: Array) -> frozenset[str]:
+    """What an activation leaves behind: nothing below 0 (relu), nothing beyond 1 (tanh)."""
+    marks = set()
+    if (values >= 0).all():
+        marks.add("positive")
+    if (np.abs(values) <= 1 + 1e-6).all():
+        marks.add("bounded")
+    return frozenset(marks)

@@ -52,6 +52,7 @@ class Output:
         values: (n, ...), pictures channels last.
         inner: whether this is a step inside a layer, such as a convolution before the activation
             that is fused with it. Nobody misses it on the other side.
+        guessed: whether ``kind`` is but a guess from the layer's name.
         layer: the layer of tinymnist's model that it belongs to; "" elsewhere.
     """
 
@@ -59,4 +60,5 @@ class Output:
     kind: str
     values: Array
     inner: bool = False
+    guessed: bool = False
     layer: str = ""

@@ -55,7 +55,9 @@ def names_of(row: Row) -> str:
 
 def how_far(row: Row) -> str:
     """How far two outputs are apart, and whose fault it is if that can be said."""
-    share = "" if math.isinf(row.relative_error) else f", {number(row.relative_error)} of the largest"
+    share = (
+        "" if math.isinf(row.relative_error) else f", {number(row.relative_error)} of the largest"
+    )
     return f"up to {number(row.max_error)} apart{share}{_side_that_is_off(row)}"
 
 
@@ -146,7 +148,7 @@ def _aligned(cells: Sequence[Sequence[str]], left: int) -> str:
 
 
 def _deed(found: Explanation, change: str) -> str:
-    return f"With {change}, in {found.actor}" if " scatter" not in change else change.capitalize()
+    return change if " lies as far off" in change else f"With {change}, in {found.actor}"
 
 
 def _side_that_is_off(row: Row) -> str:

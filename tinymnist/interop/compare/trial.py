@@ -12,7 +12,7 @@ import numpy as np
 from tinymnist.interop.compare.outputs import INPUT_KIND, Output, kind_of
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.graph import INPUT
-from tinymnist.nn.layers import ACTIVATIONS, BatchNormalization, Layer
+from tinymnist.nn.layers import ACTIVATIONS, BatchNormalization, Dropout, Layer
 from tinymnist.nn.model import Sequential
 
 Head = Callable[[Array], Array]
@@ -27,6 +27,7 @@ class Trial:
         x: (n, *input_shape).
         batch_statistics: whether batch normalization looks at this batch, as in training.
         head: what happens to the last output afterwards.
+        dropout: where dropout takes its choices from; None drops nothing.
         masks: factors for the outputs of some layers, as dropout multiplies them.
     """
 
@@ -34,6 +35,7 @@ class Trial:
     x: Array
     batch_statistics: bool = False
     head: Head | None = None
+    dropout: np.random.Generator | None = None
     masks: Mapping[str, Array] = field(default_factory=dict)
 
     def with_input(self, x: Array) -> Trial:
@@ -65,6 +67,8 @@ class Trial:
         if word == "linear" or not hasattr(layer, "product"):
             if self.batch_statistics and isinstance(layer, BatchNormalization):
                 y, _ = changed(layer, trainable=True).forward(*xs, training=True)
+            elif self.dropout is not None and isinstance(layer, Dropout):
+                y, _ = layer.forward(*xs, training=True, rng=self.dropout)
             else:
                 y, _ = layer.forward(*xs)
             return [Output(name, kind if word == "linear" else word, y, layer=name)]

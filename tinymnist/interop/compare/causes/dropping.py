@@ -7,14 +7,15 @@ from dataclasses import replace
 import numpy as np
 
 from tinymnist.interop.compare.causes.base import DROPOUT, Experiments, Scene, Variant
+from tinymnist.interop.compare.trial import Trial
 from tinymnist.nn.arrays import Array
-from tinymnist.nn.layers import Dense, Dropout, Layer
-from tinymnist.nn.model import Sequential
+from tinymnist.nn.layers import Dropout
 
 _FEWEST = 0.005
 """The share of dropped numbers from which on it is taken for dropout."""
-_TAIL = 4.0
-"""How far the measured spread may be from the expected one, in standard errors."""
+_RUNS = 32
+_MARGIN = 1.25
+"""By what factor an output may lie outside of what the runs with dropout span."""
 
 
 def masks(scene: Scene) -> Experiments:
@@ -40,64 +41,44 @@ def masks(scene: Scene) -> Experiments:
 
 
 def spread(scene: Scene) -> str | None:
-    """Whether what parts is scattered as dropout in front of it would scatter it.
+    """Whether what parts lies where runs with dropout lie.
 
-    With the rate p, a Dense layer gives ``sum over i of m_i x_i K_ij`` where ``m_i`` is 0 or
-    ``1 / (1 - p)``: the mean is what it gives without dropout, and the variance is
-    ``p / (1 - p) * sum over i of (x_i K_ij)^2``.
+    The mask itself is not seen behind a Dense layer. But the model can be run with dropout many
+    times: these runs say how far from the run without it an output has to be expected.
 
     Returns:
         What was found, in words; None if the numbers say something else.
     """
-    model = scene.trial.model
-    for layer in scene.suspects:
-        rate = _rate_before(model, layer)
-        if not isinstance(layer, Dense) or rate is None:
-            continue
-        outputs = {output.name: output.values for output in scene.trial.run()}
-        x, z = outputs[model.sources[layer.name][0]], outputs[layer.name]
-        kernel = layer.kernel.astype(np.float64)
-        seen, target = scene.pairs[scene.parting]
-        if seen.layer != layer.name:
-            return None
-        found = target.values.astype(np.float64)
-        if seen.kind == "softmax":
-            z = outputs.get(f"{layer.name} before softmax", z)
-            with np.errstate(divide="ignore"):
-                found = np.log(found)
-            found, kernel = found - found.mean(1, keepdims=True), kernel - kernel.mean(1)[:, None]
-            z = z - z.mean(1, keepdims=True)
-        variance = rate / (1 - rate) * (x.astype(np.float64) ** 2 @ kernel**2)
-        if _fits(found - z, variance, positive_only=seen.kind == "relu", found=found):
-            return (
-                f"{layer.name} is scattered as the {100 * rate:.0f} % dropout in front of it "
-                "would scatter it"
-            )
-    return None
+    dropouts = [one for one in scene.trial.model.layers if isinstance(one, Dropout) and one.rate]
+    seen, target = scene.pairs[scene.parting]
+    if not dropouts:
+        return None
+    rng = np.random.default_rng(0)
+    runs = np.stack(
+        [_output(replace(scene.trial, dropout=rng), seen.name, seen.kind) for _ in range(_RUNS)]
+    )
+    still = _comparable(seen.values, seen.kind)
+    variance = np.square(runs - still).mean(axis=0)
+    usable = variance > 1e-12 * max(float(variance.max(initial=0.0)), 1e-30)
+    found = _comparable(target.values, seen.kind)
+    if not usable.any() or not np.isfinite(found).all():
+        return None
+    distances = [float((np.square(one - still) / variance)[usable].mean()) for one in runs]
+    distance = float((np.square(found - still) / variance)[usable].mean())
+    if not min(distances) / _MARGIN <= distance <= max(distances) * _MARGIN:
+        return None
+    rates = " and ".join(f"{100 * one.rate:.0f} %" for one in dropouts)
+    return f"{seen.name} lies as far off as in {_RUNS} runs with a dropout of {rates}"
 
 
-def _fits(gap: Array, variance: Array, *, positive_only: bool, found: Array) -> bool:
-    """Whether gaps have mean 0 and the variance that they should."""
-    usable = np.isfinite(gap) & (variance > 0)
-    if positive_only:
-        usable &= found > 0
-    scores = gap[usable] / np.sqrt(variance[usable])
-    # The units of one picture share a mask; count the pictures as half of what is independent.
-    independent = max(len(gap) * 2, 1)
-    if len(scores) < 16:
-        return False
-    error = np.sqrt(2 / independent)
-    return bool(abs(scores.std() - 1) < _TAIL * error / 2 and abs(scores.mean()) < _TAIL * error)
+def _output(trial: Trial, name: str, kind: str) -> Array:
+    values = next(output.values for output in trial.run() if output.name == name)
+    return _comparable(values, kind)
 
 
-def _rate_before(model: Sequential, layer: Layer) -> float | None:
-    """The rate of the Dropout that a layer takes its input from."""
-    known = {one.name: one for one in model.layers}
-    name = model.sources[layer.name][0]
-    while (above := known.get(name)) is not None:
-        if isinstance(above, Dropout):
-            return above.rate or None
-        if above.parameters or len(model.sources[name]) != 1 or len(model.shapes[name]) != 1:
-            return None
-        name = model.sources[name][0]
-    return None
+def _comparable(values: Array, kind: str) -> Array:
+    """Probabilities by their logarithms, which spread evenly; everything else as it is."""
+    if kind != "softmax":
+        return values.astype(np.float64)
+    logs = np.log(np.maximum(values.astype(np.float64), 1e-30))
+    return logs - logs.mean(axis=-1, keepdims=True)

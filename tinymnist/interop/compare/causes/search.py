@@ -42,6 +42,8 @@ EXPERIMENTS: tuple[Callable[[Scene], Experiments], ...] = (
 _MOST_CAUSES = 3
 _ENOUGH = 0.9
 """The share of an error whose explanation is worth telling."""
+_SOME = 0.5
+"""The share that a change must explain where they part, whatever happens further on."""
 _SLACK = 10.0
 """By how much an experiment may miss the tolerance: it multiplies rounding, too."""
 
@@ -127,6 +129,8 @@ def _best(verdicts: Iterator[_Verdict], complete: int) -> _Verdict | None:
     """The first that explains everything, or else the one that reaches furthest."""
     best, reached = None, (-1, -1.0)
     for verdict in verdicts:
+        if verdict.explained < _SOME:
+            continue  # what it changed for the better is chance
         if verdict.parting == complete:
             return verdict
         reaches = (verdict.parting, round(verdict.explained, 3))
