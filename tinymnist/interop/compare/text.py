@@ -74,7 +74,7 @@ def explanation_lines(comparison: Comparison) -> list[str]:
     lines = []
     for place, cause in enumerate(found.causes):
         lead = "Cause" if place == 0 else "Then"
-        lines.append(f"{lead}: {cause.cause}. {_deed(found, cause.change)},")
+        lines.append(f"{lead}: {cause.cause}. {deed(found, cause.change)},")
         lines.append(f"  {outcome(cause.explained, cause.layer, cause.next_layer)}.")
     return lines
 
@@ -147,7 +147,8 @@ def _aligned(cells: Sequence[Sequence[str]], left: int) -> str:
     )
 
 
-def _deed(found: Explanation, change: str) -> str:
+def deed(found: Explanation, change: str) -> str:
+    """What was changed, and where."""
     return change if " lies as far off" in change else f"With {change}, in {found.actor}"
 
 

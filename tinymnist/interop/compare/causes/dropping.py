@@ -78,7 +78,8 @@ def _output(trial: Trial, name: str, kind: str) -> Array:
 
 def _comparable(values: Array, kind: str) -> Array:
     """Probabilities by their logarithms, which spread evenly; everything else as it is."""
+    exact: Array = values.astype(np.float64)
     if kind != "softmax":
-        return values.astype(np.float64)
-    logs = np.log(np.maximum(values.astype(np.float64), 1e-30))
+        return exact
+    logs: Array = np.log(np.maximum(exact, 1e-30))
     return logs - logs.mean(axis=-1, keepdims=True)

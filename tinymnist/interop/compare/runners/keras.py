@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -97,3 +97,38 @@ def load(path: str) -> Any:
     except Exception as error:  # whatever Keras, h5py or the backend find wrong
         reason = " ".join(str(error).split())[:300]
         raise InputError(f"{path}: Keras {keras.__version__} refuses it: {reason}") from None
+
+
+def gradients(model: Any, x: Array, weights: Callable[[Any], Array]) -> list[Output]:
+    """The gradient of the weighed sum of the outputs at every layer; needs Keras on TensorFlow.
+
+    Args:
+        model, x: as for :func:`run`.
+        weights: gives what the outputs are weighed by, for their shape.
+
+    Raises:
+        InputError: when Keras runs on something else.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise InputError(
+            f"gradients of Keras are taken on TensorFlow; it runs on {keras.backend.backend()}; "
+            "set KERAS_BACKEND=tensorflow"
+        )
+    import tensorflow as tf
+
+    first = channels_first(model)
+    given = tf.convert_to_tensor(shaped(model, np.asarray(x, np.float32), first))
+    with tf.GradientTape(persistent=True) as tape, listening(model) as found:
+        tape.watch(given)
+        last = model(given, training=False)
+        total = tf.reduce_sum(last * tf.cast(weights(last.shape), last.dtype))
+    told = []
+    for name, kind, tensor in [("input", INPUT_KIND, given), *found]:
+        gradient = tape.gradient(total, tensor)
+        if gradient is not None:
+            values = np.array(gradient)
+            values = values.reshape(x.shape) if kind == INPUT_KIND else values
+            told.append(Output(name, kind, channels_last(values) if first else values))
+    return told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -64,32 +65,38 @@ def _events(model: Any, given: Any) -> list[tuple[str, str, Array]]:
 
 def record(model: Any, given: Any) -> list[tuple[str, str, Array]]:
     """Run a module and note what its leaves and the functions between them give."""
-    tensors = recorded_tensors(model, given)
-    return [(name, kind, tensor.detach().cpu().numpy().copy()) for name, kind, tensor in tensors]
+    # Copied at once, because the next module may work in place.
+    tensors = recorded(model, given, lambda tensor: tensor.detach().clone())
+    return [(name, kind, tensor.cpu().numpy()) for name, kind, tensor in tensors]
 
 
-def recorded_tensors(model: Any, given: Any) -> list[tuple[str, str, Any]]:
-    """As :func:`record`, as tensors of the graph."""
+def recorded(model: Any, given: Any, keep: Callable[[Any], Any]) -> list[tuple[str, str, Any]]:
+    """As :func:`record`, as tensors: ``keep`` makes of each what is noted."""
     from torch.overrides import TorchFunctionMode
 
     found: list[tuple[str, str, Any]] = []
+    latest: list[Any] = [None]
     inside = [0]  # how deep in leaf modules; functions there belong to the module
 
-    class Listener(TorchFunctionMode):
+    class Listener(TorchFunctionMode):  # type: ignore[misc, unused-ignore]
         def __torch_function__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
             result = function(*args, **(kwargs or {}))
             name = getattr(function, "__name__", "").strip("_")
-            if not inside[0] and kind_of(name) and _is_batch(result, given):
-                found.append((_free(name, found), kind_of(name), result))
+            if not inside[0] and kind_of(name):
+                note(name, kind_of(name), result)
             return result
+
+    def note(name: str, kind: str, result: Any) -> None:
+        if _is_batch(result, given):
+            latest[0] = result
+            found.append((_free(name, found), kind, keep(result)))
 
     def enter(module: Any, arguments: Any) -> None:
         inside[0] += 1
 
     def leave(module: Any, arguments: Any, result: Any, *, name: str) -> None:
         inside[0] -= 1
-        if _is_batch(result, given):
-            found.append((_free(name, found), kind_of(type(module).__name__), result))
+        note(name, kind_of(type(module).__name__), result)
 
     hooks = []
     for name, module in model.named_modules():
@@ -103,8 +110,8 @@ def recorded_tensors(model: Any, given: Any) -> list[tuple[str, str, Any]]:
     finally:
         for hook in hooks:
             hook.remove()
-    if _is_batch(result, given) and not any(result is tensor for _, _, tensor in found[-1:]):
-        found.append((_free("output", found), "", result))
+    if result is not latest[0]:
+        note("output", "", result)
     return found
 
 
@@ -152,3 +159,28 @@ def _in_our_layout(events: list[tuple[str, str, Array]]) -> list[Output]:
             flattened = False
         outputs.append(Output(name, kind, np.ascontiguousarray(new)))
     return outputs
+
+
+def gradients(model: Any, x: Array, weights: Callable[[Any], Array]) -> list[Output]:
+    """The gradient of the weighed sum of the outputs at every layer.
+
+    Args:
+        model, x: as for :func:`run`.
+        weights: gives what the outputs are weighed by, for their shape.
+    """
+    import torch
+
+    example = next(model.parameters(), torch.zeros(1))
+    given = torch.as_tensor(np.ascontiguousarray(_channels_first(x)))
+    given = given.to(example.device, example.dtype).requires_grad_()
+    with torch.enable_grad():
+        tensors = [("input", INPUT_KIND, given), *recorded(model, given, lambda one: one)]
+        last = tensors[-1][2]
+        total = (last * torch.as_tensor(weights(last.shape)).to(last)).sum()
+        found = torch.autograd.grad(total, [one for _, _, one in tensors], allow_unused=True)
+    events = [
+        (name, kind, gradient.detach().cpu().numpy())
+        for (name, kind, _), gradient in zip(tensors, found, strict=True)
+        if gradient is not None
+    ]
+    return _in_our_layout(events)

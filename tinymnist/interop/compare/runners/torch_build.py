@@ -25,17 +25,17 @@ def build(model: Sequential) -> Any:
     """
     import torch
 
-    modules = torch.nn.ModuleDict()
-    names = {}
-    for number, layer in enumerate(model.layers):
-        shape = model.shapes[model.sources[layer.name][0]]
-        names[layer.name] = f"{number}_{layer.name.replace('.', '_')}"
-        modules[names[layer.name]] = torch.nn.Sequential(*_modules(layer, shape))
+    layers = {
+        layer.name: _as_one(_modules(layer, model.shapes[model.sources[layer.name][0]]))
+        for layer in model.layers
+    }
 
-    class Network(torch.nn.Module):
+    class Network(torch.nn.Module):  # type: ignore[misc, unused-ignore]
         def __init__(self) -> None:
             super().__init__()
-            self.layers = modules
+            for name, module in layers.items():
+                plain = name.replace(".", "_")
+                self.add_module(f"{plain}_" if hasattr(self, plain) else plain, module)
 
         def forward(self, x: Any) -> Any:
             outputs = {INPUT: x}
@@ -43,15 +43,21 @@ def build(model: Sequential) -> Any:
                 xs = [outputs[source] for source in model.sources[layer.name]]
                 kind = type(layer).__name__
                 if kind == "Add":
-                    outputs[layer.name] = torch.stack(xs).sum(0)
+                    outputs[layer.name] = torch.add(xs[0], sum(xs[2:], xs[1]))
                 elif kind == "Concatenate":
-                    outputs[layer.name] = torch.cat(xs, dim=1)
+                    outputs[layer.name] = torch.concat(xs, dim=1)
                 else:
-                    outputs[layer.name] = self.layers[names[layer.name]](xs[0])
+                    outputs[layer.name] = layers[layer.name](xs[0])
             return outputs[model.layers[-1].name]
 
     dtype = torch.float64 if model.dtype == np.float64 else torch.float32
     return Network().to(dtype).eval()
+
+
+def _as_one(modules: list[Any]) -> Any:
+    from torch import nn
+
+    return modules[0] if len(modules) == 1 else nn.Sequential(*modules)
 
 
 def _modules(layer: Layer, shape: Shape) -> list[Any]:
@@ -70,7 +76,7 @@ def _modules(layer: Layer, shape: Shape) -> list[Any]:
 def _activation(word: str, layer: Layer) -> Any:
     from torch import nn
 
-    known = {
+    known: dict[str, Any] = {
         "relu": nn.ReLU,
         "leaky_relu": lambda: nn.LeakyReLU(0.2),
         "elu": nn.ELU,
@@ -157,7 +163,8 @@ def _average_pool(layer: Any, shape: Shape) -> list[Any]:
 def _dense(layer: Any, shape: Shape) -> list[Any]:
     from torch import nn
 
-    made = nn.Linear(*layer.kernel.shape, bias=layer.bias is not None)
+    features, units = layer.kernel.shape
+    made = nn.Linear(features, units, bias=layer.bias is not None)
     arrays = {"weight": layer.kernel.T}
     return [_filled(made, **arrays | ({} if layer.bias is None else {"bias": layer.bias}))]
 
@@ -191,7 +198,7 @@ def _flatten(layer: Any, shape: Shape) -> list[Any]:
     """By height, width and channel: the kernels behind it are tinymnist's."""
     from torch import nn
 
-    class ByPixel(nn.Module):
+    class ByPixel(nn.Module):  # type: ignore[misc, unused-ignore]
         def forward(self, x: Any) -> Any:
             return x.permute(0, 2, 3, 1) if x.ndim == 4 else x
 
