@@ -18,6 +18,8 @@ from tinymnist.nn.arrays import Array
 
 _PICTURES = 8
 """How many examples are looked at."""
+_LEAST, _LEAST_INNER = 1.2, 1.7
+"""The likeness below which two outputs are no pair: a step inside a layer may well have none."""
 
 
 class Pair(NamedTuple):
@@ -73,7 +75,8 @@ def _likeness(a: Output, b: Output) -> float:
         weight = 0.5 if a.guessed or b.guessed else 1.0
         score += weight if a.kind == b.kind else -weight
     score -= 0.75 * len(_signature(a.values) ^ _signature(b.values))
-    return max(score - 0.1 * a.inner - 0.1 * b.inner, 0.01)
+    inner = a.inner or b.inner
+    return score - 0.1 * inner if score >= (_LEAST_INNER if inner else _LEAST) else 0.0
 
 
 def _closeness(a: Array, b: Array) -> float:

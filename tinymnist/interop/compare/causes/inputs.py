@@ -52,8 +52,7 @@ def scalings(scene: Scene) -> Experiments:
     if not scene.from_start:
         return
     x = scene.trial.x
-    low, high = float(x.min(initial=0)), float(x.max(initial=0))
-    negative = low + high - x
+    negative = inverted(x)
     yield Variant(POLARITY, "the input inverted", scene.trial.with_input(negative))
     for line in LINES:
         scaled = scene.trial.with_input(x * line.slope + line.shift)
@@ -62,6 +61,15 @@ def scalings(scene: Scene) -> Experiments:
         both = scene.trial.with_input(negative * line.slope + line.shift)
         yield Variant(POLARITY, f"the input inverted and brought {line.name}", both)
     yield from _fitted(scene)
+
+
+def inverted(x: Array) -> Array:
+    """Black for white: in 0..1 or 0..255 if the pictures lie there, else within their own range."""
+    low, high = float(x.min(initial=0)), float(x.max(initial=0))
+    for top in (1.0, 255.0):
+        if low >= 0 and high <= top:
+            return top - x
+    return low + high - x
 
 
 def standardizing(scene: Scene) -> Experiments:
@@ -80,30 +88,33 @@ def _fitted(scene: Scene) -> Experiments:
     """The line that fits best, where what parts is still linear in the input.
 
     If a layer's output is ``z(x) = L x + z(0)``, then ``z(s x + t) = z(0) + s (z(x) - z(0)) +
-    t (z(1) - z(0))``, so s and t are found by least squares.
+    t (z(1) - z(0))``, so s and t are found by least squares. Of a fused ReLU, what lies above 0 is
+    the z that went in.
     """
     seen, target = scene.pairs[scene.parting]
-    zero, one = (_at(scene.trial, value, seen.name) for value in (0.0, 1.0))
-    if zero is None or one is None:
+    name = f"{seen.layer} before relu" if seen.kind == "relu" else seen.name
+    z = _named(scene.trial, name)
+    zero, half, one = (_named(_grey(scene.trial, value), name) for value in (0.0, 0.5, 1.0))
+    if z is None or zero is None or half is None or one is None:
         return
-    half = _at(scene.trial, 0.5, seen.name)
-    if half is None or not np.allclose(half, (zero + one) / 2, rtol=1e-4, atol=1e-5):
-        return  # not linear
-    gain = np.broadcast_to(one - zero, seen.values.shape)
-    columns = np.stack([(seen.values - zero).ravel(), gain.ravel()], axis=1)
-    wanted = (target.values - zero).ravel()
-    if not np.isfinite(wanted).all():
-        return
-    (slope, shift), *_ = np.linalg.lstsq(columns.astype(np.float64), wanted, rcond=None)
+    usable = target.values > 0 if seen.kind == "relu" else np.isfinite(target.values)
+    if not np.allclose(half, (zero + one) / 2, rtol=1e-4, atol=1e-5) or usable.sum() < 4:
+        return  # not linear, or nothing to be seen
+    gain = np.broadcast_to(one - zero, z.shape)
+    columns = np.stack([(z - zero)[usable], gain[usable]], axis=1).astype(np.float64)
+    (slope, shift), *_ = np.linalg.lstsq(columns, (target.values - zero)[usable], rcond=None)
     changed = scene.trial.with_input(scene.trial.x * slope + shift)
     cause = POLARITY if slope < 0 else SCALING
     yield Variant(cause, f"the input times {slope:.5g} plus {shift:.5g} (fitted)", changed)
 
 
-def _at(trial: Trial, value: float, name: str) -> Array | None:
-    """An output for pictures of one grey."""
-    outputs = trial.with_input(np.full_like(trial.x[:1], value)).run()
-    return next((output.values for output in outputs if output.name == name), None)
+def _grey(trial: Trial, value: float) -> Trial:
+    """The trial with one picture of one grey."""
+    return trial.with_input(np.full_like(trial.x[:1], value))
+
+
+def _named(trial: Trial, name: str) -> Array | None:
+    return next((output.values for output in trial.run() if output.name == name), None)
 
 
 def orientations(scene: Scene) -> Experiments:
