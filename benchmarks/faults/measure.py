@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
@@ -55,26 +55,33 @@ def pictures(model: Sequential) -> Array:
     return np.asarray(x * tint, np.float32)
 
 
-def cases(models: list[Sequential], folder: Path) -> Iterator[Case]:
-    """Every fault in every model that can have it, in both views.
+def cases(
+    models: Sequence[Sequential],
+    folder: Path,
+    faults: Sequence[Fault] = FAULTS,
+    views: Sequence[str] = VIEWS,
+) -> Iterator[Case]:
+    """Every fault in every model that can have it, in every view.
 
     Args:
         models: where to plant.
         folder: for files.
+        faults: what to plant.
+        views: what the user captures.
     """
     for model in models:
         weights, inputs = folder / f"{model.name}.npz", folder / "inputs.npz"
         model.save(weights)
         x = pictures(model)
         np.savez(inputs, input=x)
-        for fault in FAULTS:
+        for fault in faults:
             damaged = fault.plant(port_of(model).copy(), x)
             if damaged is None:
                 continue
             port, fed = damaged
             with np.errstate(all="ignore"):
                 outputs = port.run(fed)
-            for view in VIEWS:
+            for view in views:
                 shown = outputs if view == VIEWS[0] else dict([list(outputs.items())[-1]])
                 np.savez(folder / "captured.npz", **shown)  # type: ignore[arg-type]
                 record = compared(weights, folder / "captured.npz", inputs)

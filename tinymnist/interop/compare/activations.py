@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -49,6 +49,21 @@ def outputs_of(model: Any, x: Array) -> list[Output]:
         )
     outputs: list[Output] = runner(framework).run(model, np.asarray(x))
     return outputs
+
+
+def first_change(model: Any, x: Array, once: Sequence[Output]) -> str:
+    """Run a model of another framework again: the first layer that gives something else.
+
+    Returns:
+        The layer's name; "" if all is as it was.
+    """
+    framework = str(framework_of(model))
+    settings = {"seed": 1} if framework == "torch" else {}
+    again = runner(framework).run(model, np.asarray(x), **settings)
+    for first, second in zip(once, again, strict=False):
+        if not np.array_equal(first.values, second.values, equal_nan=True):
+            return first.name
+    return ""
 
 
 def framework_of(model: Any) -> str | None:

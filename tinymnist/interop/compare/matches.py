@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinymnist.interop.compare.activations import is_arrays, outputs_of
+from tinymnist.interop.compare.activations import first_change, is_arrays, outputs_of
 from tinymnist.interop.compare.captured import as_outputs
 from tinymnist.interop.compare.comparison import Comparison, compare
 from tinymnist.interop.compare.defaults import ATOL, RTOL
@@ -56,13 +56,4 @@ def _side(model: Any, x: Array, name: str) -> Side:
     outputs = tuple(outputs_of(model, x))
     if isinstance(model, Graph):
         return Side(name, outputs, model, np.asarray(x))  # type: ignore[arg-type]
-    again = outputs_of(model, x)
-    return Side(name, outputs, restless=first_change(outputs, again))
-
-
-def first_change(once: Any, again: Any) -> str:
-    """The first layer that gave something else the second time; "" if none did."""
-    for first, second in zip(once, again, strict=False):
-        if not np.array_equal(first.values, second.values, equal_nan=True):
-            return str(first.name)
-    return ""
+    return Side(name, outputs, restless=first_change(model, x, outputs))

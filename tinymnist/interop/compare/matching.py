@@ -92,8 +92,10 @@ def _closeness(a: Array, b: Array) -> float:
 
 
 def _signature(values: Array) -> frozenset[str]:
-    """What an activation leaves behind: nothing below 0 (relu), nothing beyond 1 (tanh)."""
+    """What an activation leaves behind: nothing below 0 (relu), beyond 1 (tanh), sums of 1."""
     marks = set()
+    if values.ndim == 2 and (np.abs(values.sum(axis=1) - 1) <= 1e-3).all():
+        marks.add("probabilities")
     if (values >= 0).all():
         marks.add("positive")
     if (np.abs(values) <= 1 + 1e-6).all():

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from tinymnist.errors import InputError
-from tinymnist.interop.compare.activations import outputs_of, runner
+from tinymnist.interop.compare.activations import first_change, outputs_of, runner
 from tinymnist.interop.compare.captured import is_captured, read_captured
-from tinymnist.interop.compare.matches import first_change
 from tinymnist.interop.compare.outputs import INPUT_KIND, Output
 from tinymnist.interop.compare.side import Side
 from tinymnist.interop.compare.trial import Trial
@@ -53,8 +52,9 @@ class Opened:
         if self.captured:
             return Side(self.name, self.captured)
         if self.native is not None:
-            once, again = (tuple(outputs_of(self.native, x)) for _ in range(2))
-            return Side(self.name, once, self.model, own, first_change(once, again))
+            outputs = tuple(outputs_of(self.native, x))
+            changes = first_change(self.native, x, outputs)
+            return Side(self.name, outputs, self.model, own, changes)
         if self.model is None or own is None:
             raise InputError(
                 f"{self.name} takes {_expected(self.model)}; the examples are {x.shape[1:]} each; "

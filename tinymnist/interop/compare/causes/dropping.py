@@ -14,8 +14,8 @@ from tinymnist.nn.layers import Dropout
 _FEWEST = 0.005
 """The share of dropped numbers from which on it is taken for dropout."""
 _RUNS = 32
-_MARGIN = 1.25
-"""By what factor an output may lie outside of what the runs with dropout span."""
+_MARGIN = 0.25
+"""How far a figure may lie outside of those of the runs, as a share of what they span."""
 
 
 def masks(scene: Scene) -> Experiments:
@@ -63,12 +63,24 @@ def spread(scene: Scene) -> str | None:
     found = _comparable(target.values, seen.kind)
     if not usable.any() or not np.isfinite(found).all():
         return None
-    distances = [float((np.square(one - still) / variance)[usable].mean()) for one in runs]
-    distance = float((np.square(found - still) / variance)[usable].mean())
-    if not min(distances) / _MARGIN <= distance <= max(distances) * _MARGIN:
+    deviation = np.sqrt(np.where(usable, variance, np.inf))
+    usual = np.array([_figures((one - still) / deviation) for one in runs])
+    room = _MARGIN * (usual.max(axis=0) - usual.min(axis=0))
+    figures = _figures((found - still) / deviation)
+    if not ((usual.min(axis=0) - room <= figures) & (figures <= usual.max(axis=0) + room)).all():
         return None
     rates = " and ".join(f"{100 * one.rate:.0f} %" for one in dropouts)
     return f"{seen.name} lies as far off as in {_RUNS} runs with a dropout of {rates}"
+
+
+def _figures(scores: Array) -> Array:
+    """What tells chance from a fault: the size of deviations, their mean, and how they repeat.
+
+    Dropout draws anew for each example; a fault does the same to all of them, so that the mean
+    over the examples is large.
+    """
+    over_examples = np.square(scores.mean(axis=0)).mean()
+    return np.array([np.square(scores).mean(), np.abs(scores).mean(), scores.mean(), over_examples])
 
 
 def _output(trial: Trial, name: str, kind: str) -> Array:

@@ -13,7 +13,7 @@ from tinymnist.interop.compare.outputs import INPUT_KIND, Output, kind_of
 from tinymnist.nn.arrays import Array
 
 
-def run(model: Any, x: Array) -> list[Output]:
+def run(model: Any, x: Array, *, seed: int | None = None) -> list[Output]:
     """Run a ``torch.nn.Module`` in the mode that it is in: ``eval()`` it first, as a rule.
 
     Buffers (the moving statistics, in training mode) and the random state are put back afterwards.
@@ -21,6 +21,7 @@ def run(model: Any, x: Array) -> list[Output]:
     Args:
         model: any module; it gets pictures as (n, c, h, w), or (n, features) if it wants those.
         x: (n, h, w, c) or (n, features).
+        seed: for what draws in the model; None takes the random state as it is.
 
     Raises:
         InputError: when the model does not take such examples.
@@ -33,6 +34,8 @@ def run(model: Any, x: Array) -> list[Output]:
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            if seed is not None:
+                torch.manual_seed(seed)
             events = _events(model, given)
     finally:
         for name, buffer in model.named_buffers():
