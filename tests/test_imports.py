@@ -18,6 +18,7 @@ ROOMS = (
     "nn",
     "imaging",
     "data",
+    "adapter",
     "interop",
     "reader",
     "explain",

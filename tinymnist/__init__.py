@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from tinymnist.data import load_set as load_set
     from tinymnist.errors import InputError as InputError
     from tinymnist.imaging.recipes import prepare as prepare
+    from tinymnist.interop import load_model as load_model
     from tinymnist.nn.model import Input as Input
     from tinymnist.nn.model import Sequential as Sequential
-    from tinymnist.nn.weights import load_model as load_model
     from tinymnist.nn.weights import verify as verify
     from tinymnist.reader import Prediction as Prediction
     from tinymnist.reader import Reader as Reader
@@ -36,7 +36,7 @@ _HOMES = {
     "Reader": "tinymnist.reader",
     "Sequential": "tinymnist.nn.model",
     "load_mnist": "tinymnist.data",
-    "load_model": "tinymnist.nn.weights",
+    "load_model": "tinymnist.interop",
     "load_set": "tinymnist.data",
     "prepare": "tinymnist.imaging.recipes",
     "verify": "tinymnist.nn.weights",

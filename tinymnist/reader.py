@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinymnist.adapter import model_input, picture_side, probabilities
 from tinymnist.errors import InputError
 from tinymnist.imaging.decode import decode, describe
 from tinymnist.imaging.recipes import prepare
-from tinymnist.nn.functional import softmax
+from tinymnist.interop import load_model
 from tinymnist.nn.model import Sequential
-from tinymnist.nn.weights import load_model
 
 if TYPE_CHECKING:
     from tinymnist.imaging.lattice import Box, Row
@@ -117,20 +117,22 @@ class Reader:
         """Load a model.
 
         Args:
-            model: the name of a shipped model, a weights file, or a model.
+            model: the name of a shipped model, a weights file, another framework's file, or a
+                model.
             recipe: "mnist", "resize" or "none"; None takes the one the model was made with.
 
         Raises:
             InputError: when there is no such model, or it does not take MNIST's pictures.
         """
         self.model = model if isinstance(model, Sequential) else load_model(model)
-        if self.model.input_shape != (28, 28, 1):
+        if picture_side(self.model.input_shape) is None:
             raise InputError(
                 f"{self.model.name} takes {self.model.input_shape}; expected a model that takes "
-                "pictures (28, 28, 1)"
+                "square pictures, (28, 28, 1) for instance"
             )
         told = self.model.information
-        self.recipe = recipe or told.get("preprocessing", {}).get("recipe", "mnist")
+        self.preprocessing = told.get("preprocessing", {})
+        self.recipe = recipe or self.preprocessing.get("recipe", "mnist")
         classes = self.model.output_shape[-1]
         self.class_names = tuple(told.get("class_names") or map(str, range(classes)))
 
@@ -197,8 +199,8 @@ class Reader:
 
     def probabilities(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """The probabilities (n, classes) of pictures (n, 28, 28, 1) in MNIST's form."""
-        # Softmax leaves probabilities' logarithms and logits alike as probabilities.
-        return softmax(self.model.predict(images, logits=True))[0]
+        x = model_input(images, self.model.input_shape, self.preprocessing)
+        return probabilities(self.model, x)
 
 
 def _scaled(box: Box, shape: tuple[int, ...], size: tuple[int, int]) -> Box:

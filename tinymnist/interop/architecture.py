@@ -12,7 +12,7 @@ The form is tinymnist's own::
 Every layer has the name of its class and Keras's settings; see :data:`tinymnist.nn.layers.LAYERS`.
 Layers take the blocks of weights in the file's order, unless ``"tensors"`` names one; ``"wiring"``,
 ``{"sum": ["a", "b"]}``, gives the inputs of layers that do not simply follow the one before, and
-BatchNormalization has PyTorch's epsilon, 1e-5, unless it says otherwise.
+the normalizations have PyTorch's epsilon, 1e-5, unless they say otherwise.
 """
 
 from __future__ import annotations
@@ -56,10 +56,15 @@ def read_description(spec: str | PathLike[str]) -> Description:
         ) from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is no JSON file: {error}") from None
-    return _checked(content, path)
+    return checked(content, path)
 
 
-def _checked(content: Any, path: Path) -> Description:
+def checked(content: Any, path: Path) -> Description:
+    """Make a description of what JSON holds.
+
+    Raises:
+        InputError: when it is not of the form above.
+    """
     if isinstance(content, dict) and "class_name" in content:
         raise InputError(
             f"{path} is Keras's description of an architecture, which goes with Keras's weights; "
@@ -87,7 +92,8 @@ def _checked(content: Any, path: Path) -> Description:
 
 
 def _with_epsilon(layer: dict[str, Any]) -> dict[str, Any]:
-    return {"epsilon": 1e-5, **layer} if layer["class"] == "BatchNormalization" else layer
+    normalizes = layer["class"] in ("BatchNormalization", "LayerNormalization")
+    return {"epsilon": 1e-5, **layer} if normalizes else layer
 
 
 def _is_shape(shape: Any) -> bool:

@@ -18,7 +18,9 @@ from tinymnist.nn.layers import (
     Dense,
     DepthwiseConv2D,
     Layer,
+    LayerNormalization,
     LeakyReLU,
+    PReLU,
     layer_from_config,
 )
 from tinymnist.nn.layers.base import default_name
@@ -31,6 +33,8 @@ _KINDS: dict[type[Layer], str] = {
     DepthwiseConv2D: "conv",
     Dense: "dense",
     BatchNormalization: "norm",
+    LayerNormalization: "layernorm",
+    PReLU: "prelu",
 }
 _MOST_OUTPUTS = 1 << 26
 
@@ -139,7 +143,9 @@ def _give(layer: Layer, block: Block, inputs: list[Shape], order: Order) -> None
     """Hand the arrays of a block to its layer, in the layer's order of features."""
     arrays = dict(block.arrays)
     if isinstance(layer, LeakyReLU):
-        layer.negative_slope = float(arrays["slope"])
+        if arrays["alpha"].size != 1:
+            raise ValueError(f"{layer.name} has one slope, and {block.name} has {block.outputs}")
+        layer.negative_slope = float(arrays["alpha"])
         return
     if isinstance(layer, (Dense, Conv2D, DepthwiseConv2D)):
         if "bias" not in arrays:
@@ -150,6 +156,8 @@ def _give(layer: Layer, block: Block, inputs: list[Shape], order: Order) -> None
             arrays["kernel"] = arrays["kernel"][order]
     else:
         expected = layer.weight_shapes(*inputs)
+        if isinstance(layer, PReLU) and arrays["alpha"].size == np.prod(expected["alpha"]):
+            arrays = {"alpha": arrays["alpha"].reshape(expected["alpha"])}
         if order is not None:
             arrays = {n: a[order] if len(a) == len(order) else a for n, a in arrays.items()}
     found = {name: tuple(array.shape) for name, array in arrays.items()}

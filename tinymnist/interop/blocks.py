@@ -8,13 +8,13 @@ description to say.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from tinymnist.nn.arrays import Array
 
-Kind = Literal["conv", "dense", "norm", "prelu"]
+Kind = Literal["conv", "dense", "norm", "layernorm", "prelu"]
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,10 @@ class Block:
 
     Attributes:
         name: what the file calls it, ``features.3`` for instance.
-        kind: "conv", "dense", "norm" (batch normalization) or "prelu" (one slope for all).
+        kind: "conv", "dense", "norm" (batch normalization), "layernorm" or "prelu".
         arrays: in tinymnist's layouts and under its names: ``kernel`` (kh, kw, in / groups, out) or
-            (in, out) and ``bias``; ``gamma, beta, moving_mean, moving_variance``; ``slope`` ().
+            (in, out) and ``bias``; ``gamma, beta, moving_mean, moving_variance``; of a prelu
+            ``alpha``, (c,) or () where one slope goes for all.
         epsilon: of a norm.
     """
 
@@ -41,7 +42,7 @@ class Block:
 
     @property
     def outputs(self) -> int:
-        """Features or channels that come out; 1 for a prelu."""
+        """Features or channels that come out; 1 for a prelu of one slope."""
         first = next(iter(self.arrays.values()))
         return int(first.shape[-1]) if first.ndim else 1
 
@@ -107,10 +108,57 @@ def grouped(blocks: Iterable[Block]) -> list[Group]:
         if not groups:
             raise ValueError(f"{block} comes first, before any convolution or dense layer")
         group = groups[-1]
-        if block.kind == "norm" and block.outputs != group.main.outputs:
+        if block.outputs not in (group.main.outputs, 1):
             raise ValueError(f"{block} follows {group.main}, and has another width")
-        if block.kind == "norm":
+        if block.kind == "layernorm" and group.main.kind == "conv":
+            raise ValueError(
+                f"{block.name} normalizes pictures without running statistics (GroupNorm, "
+                "InstanceNorm, LayerNorm over everything ...)"
+            )
+        if block.kind == "prelu" and block.outputs > 1 and "relu" not in block.name.lower():
+            raise ValueError(f"{block.name} may be a PReLU, or a norm without bias")
+        if block.kind != "prelu":
             groups[-1] = Group(group.main, (*group.norms, block), group.prelu)
         else:
             groups[-1] = Group(group.main, group.norms, block)
     return groups
+
+
+def associated(blocks: Sequence[Block]) -> list[Block]:
+    """Put norms and prelus behind their layers again, where names alone gave the order.
+
+    Sorted by name, ``bn1, bn2`` come before ``conv1, conv2``. A norm belongs to the layer of the
+    same number, else to the first of its width that has none.
+    """
+    mains = [block for block in blocks if block.kind in ("conv", "dense")]
+    mains.sort(key=lambda block: block.kind)  # stable: convolutions first
+    try:
+        groups = grouped(blocks)
+        if all(len(group.norms) < 2 for group in groups):
+            return list(blocks)
+    except ValueError:
+        pass
+    followers: dict[str, list[Block]] = {main.name: [] for main in mains}
+    for block in blocks:
+        if block.kind not in ("conv", "dense"):
+            home = _home(block, mains, followers)
+            if home is None:
+                return list(blocks)
+            followers[home.name].append(block)
+    return [block for main in mains for block in (main, *followers[main.name])]
+
+
+def _home(
+    block: Block, mains: Sequence[Block], followers: Mapping[str, list[Block]]
+) -> Block | None:
+    """The layer that a norm or a prelu follows."""
+    kinds = {block.kind}
+    fitting = [
+        main
+        for main in mains
+        if block.outputs in (main.outputs, 1)
+        and not kinds & {follower.kind for follower in followers[main.name]}
+    ]
+    number = re.findall("[0-9]+", block.name)[-1:]
+    numbered = [main for main in fitting if re.findall("[0-9]+", main.name)[-1:] == number]
+    return next(iter(numbered or fitting), None)

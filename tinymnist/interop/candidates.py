@@ -13,12 +13,14 @@ from pathlib import Path
 
 from tinymnist.errors import InputError
 from tinymnist.interop.architecture import read_description
-from tinymnist.interop.assemble import assemble
+from tinymnist.interop.assemble import Description, assemble
 from tinymnist.interop.blocks import Block
+from tinymnist.interop.fitting import NoPlan, fitting
 from tinymnist.interop.layout import describe
-from tinymnist.interop.plans import NoPlan, Plan, fitting
+from tinymnist.interop.plans import Plan
 from tinymnist.nn.model import Sequential
 
+_MOST_LISTED = 12
 _DAMAGE = (ValueError, TypeError, AttributeError, ArithmeticError)
 
 
@@ -42,6 +44,11 @@ class Candidates:
     described: Sequential | None = None
     channels_first: bool = False
 
+    @property
+    def listed(self) -> list[str]:
+        """The plans in words, numbered."""
+        return [f"{i}) {plan}" for i, plan in enumerate(self.plans, 1)]
+
     def choose(self, number: int | None = None) -> Sequential:
         """The model, if there is one alone, or number ``number`` of several, from 1.
 
@@ -55,8 +62,9 @@ class Candidates:
         if number is None and len(self.plans) > 1:
             raise InputError(
                 f"{self.path}: {len(self.plans)} architectures fit its weights; choose one with "
-                f"plan=N (--plan N), or let labelled pictures decide (--score mnist-test): "
-                + "; ".join(f"{i}) {plan}" for i, plan in enumerate(self.plans, 1))
+                "plan=N (--plan N), or let labelled pictures decide (--score mnist-test): "
+                + "; ".join(self.listed[:_MOST_LISTED])
+                + (" ..." if len(self.plans) > _MOST_LISTED else "")
             )
         if number is not None and not 1 <= number <= len(self.plans):
             raise InputError(
@@ -111,15 +119,30 @@ def from_blocks(
                 f"{path}: {error}; describe the layers with --architecture FILE.json"
             ) from None
         return Candidates(path, source, blocks, plans, channels_first=channels_first)
-    description = read_description(architecture)
+    described = read_description(architecture)
+    source = f"{source}; layers from {Path(architecture).name}"
+    return from_description(described, blocks, path, source, channels_first=channels_first)
+
+
+def from_description(
+    description: Description,
+    blocks: Sequence[Block],
+    path: str | PathLike[str],
+    source: str,
+    *,
+    channels_first: bool = False,
+) -> Candidates:
+    """The one model that blocks of weights are, since somebody says its layers.
+
+    Raises:
+        InputError: when blocks and layers do not fit each other.
+    """
+    path = Path(path)
     try:
         model = assemble(description, blocks, channels_first=channels_first, name=path.stem)
     except _DAMAGE as error:
-        raise InputError(f"{path} does not fit {architecture}: {error}") from None
-    model.information = {
-        "preprocessing": {"recipe": "mnist"},
-        "source": f"{source}; layers from {Path(architecture).name}",
-    }
+        raise InputError(f"{path} does not fit the layers described: {error}") from None
+    model.information = {"preprocessing": {"recipe": "mnist"}, "source": source}
     return Candidates(path, source, blocks, described=model, channels_first=channels_first)
 
 

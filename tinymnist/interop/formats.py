@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 from os import PathLike
-from typing import Any
 
 from tinymnist.errors import InputError
+from tinymnist.interop.candidates import Candidates
 from tinymnist.interop.refusals import REFUSALS
 from tinymnist.interop.sniffing import Format, sniff
 from tinymnist.nn.model import Sequential
@@ -23,13 +23,12 @@ READERS = {
     Format.SAFETENSORS: "safetensors",
 }
 """The module of ``tinymnist.interop`` whose ``read(path, **options)`` opens each format."""
-WITH_OPTIONS = {
-    "keras": ("architecture",),
-    "onnx": (),
-    "pytorch": ("architecture", "plan"),
-    "safetensors": ("architecture", "plan"),
-}
-"""What each reader wants to be told, because its files may not tell it."""
+TAKE_ARCHITECTURE = ("keras", "pytorch", "safetensors")
+"""Readers of files that may hold weights alone.
+
+A module that has ``candidates(path, architecture=None)`` beside ``read`` gives every model that
+bare weights may be; see :mod:`tinymnist.interop.candidates`.
+"""
 
 
 def open_model(
@@ -54,18 +53,38 @@ def open_model(
         InputError: when the file is missing, damaged or of a kind that is not read, when it holds
             something that cannot be mapped, or when an option does not apply to it.
     """
+    found = open_candidates(source, architecture=architecture)
+    if isinstance(found, Sequential):
+        if plan is not None:
+            raise InputError(f"{source}: its layers are told, so there is no plan to choose")
+        return found
+    return found.choose(plan)
+
+
+def open_candidates(
+    source: str | PathLike[str], *, architecture: str | PathLike[str] | None = None
+) -> Sequential | Candidates:
+    """Open a model file; where it holds weights alone, everything that they may be.
+
+    Raises:
+        InputError: as :func:`open_model`, but not for several architectures.
+    """
     path = find(source)
     kind = sniff(path)
     if kind is Format.TINYMNIST:
-        _refuse_options(path, kind, (), architecture=architecture, plan=plan)
+        if architecture is not None:
+            raise InputError(f"{path} is {kind.value}, which tell their layers themselves")
         return load_weights(path)
     if kind not in READERS:
         raise refusal(path, kind)
-    name = READERS[kind]
-    _refuse_options(path, kind, WITH_OPTIONS[name], architecture=architecture, plan=plan)
-    given = {"architecture": architecture, "plan": plan}
-    options = {key: value for key, value in given.items() if value is not None}
-    model: Sequential = _module(name).read(path, **options)
+    module = importlib.import_module(f"tinymnist.interop.{READERS[kind]}")
+    if hasattr(module, "candidates"):
+        found: Sequential | Candidates = module.candidates(path, architecture=architecture)
+        return found
+    if architecture is not None and READERS[kind] not in TAKE_ARCHITECTURE:
+        raise InputError(f"{path} is {kind.value}, which tells its layers itself")
+    given = {} if architecture is None else {"architecture": architecture}
+    model: Sequential = module.read(path, **given)
     return model
 
 
@@ -76,17 +95,5 @@ def refusal(path: str | PathLike[str], kind: Format | None) -> InputError:
             f"{path} is no model of a known kind; expected weights of tinymnist, .keras, .h5, "
             "ONNX, a PyTorch state_dict or safetensors"
         )
-    advice = REFUSALS[kind].format(path=path)
+    advice = REFUSALS[kind].replace("{path}", str(path))
     return InputError(f"{path} is {kind.value}, which tinymnist does not read; {advice}")
-
-
-def _module(name: str) -> Any:
-    return importlib.import_module(f"tinymnist.interop.{name}")
-
-
-def _refuse_options(path: Any, kind: Format, known: tuple[str, ...], **given: Any) -> None:
-    for option, value in given.items():
-        if value is not None and option not in known:
-            raise InputError(
-                f"{path} is {kind.value}, which tells its layers itself; leave out {option}"
-            )

@@ -22,7 +22,9 @@ from tinymnist.nn.layers import (
     Dropout,
     Flatten,
     Layer,
+    LayerNormalization,
     LeakyReLU,
+    PReLU,
     ReLU,
     Rescaling,
     Reshape,
@@ -31,8 +33,8 @@ from tinymnist.nn.layers import (
 
 Order = Array | None
 """For each of our features, where the other framework keeps it; None where nothing differs."""
-_FEATUREWISE = (Activation, BatchNormalization, Dropout, ELU, GELU, LeakyReLU, ReLU, Rescaling,
-                Softmax)  # fmt: skip
+_FEATUREWISE = (Activation, BatchNormalization, Dropout, ELU, GELU, LayerNormalization, LeakyReLU,
+                PReLU, ReLU, Rescaling, Softmax)  # fmt: skip
 
 
 def order_after(

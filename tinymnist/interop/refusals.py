@@ -25,19 +25,22 @@ REFUSALS = {
         "convert the file of weights that belongs to it: `tinymnist convert WEIGHTS.h5 DEST.npz "
         "--architecture {path}`"
     ),
-    Format.CAFFE: "convert it with caffe2onnx: `python -m caffe2onnx.convert --prototxt "
-    "DEPLOY.prototxt --caffemodel FILE.caffemodel --onnx model.onnx`",
-    Format.CAFFE_TEXT: "convert the .caffemodel that belongs to it with caffe2onnx",
+    Format.CAFFE: (
+        "make an ONNX file of it and its .prototxt, with the tool caffe2onnx for instance"
+    ),
+    Format.CAFFE_TEXT: (
+        "make an ONNX file of it and its .caffemodel, with the tool caffe2onnx for instance"
+    ),
     Format.PICKLE: (
-        "unpickling would run whatever code it holds. If you trust it, save its arrays in Python: "
-        "`torch.save({name: torch.tensor(a) for name, a in pickle.load(open(FILE, 'rb')).items()}, "
-        "'weights.pt')`"
+        "unpickling would run whatever code it holds. If you trust it, load it in Python and save "
+        "its arrays as PyTorch names them: `torch.save({'fc1.weight': torch.tensor(W1.T), "
+        "'fc1.bias': torch.tensor(b1), ...}, 'weights.pt')`"
     ),
     Format.TORCH_TAR: "open it with PyTorch and save it again: `torch.save(torch.load(FILE), NEW)`",
     Format.ARRAYS: (
-        "it holds arrays without tinymnist's manifest, so nothing tells the layers; save them as a "
-        "state_dict: `torch.save({name: torch.tensor(a) for name, a in numpy.load(FILE).items()}, "
-        "'weights.pt')`"
+        "it has no manifest of tinymnist, so nothing tells the layers; save its arrays as PyTorch "
+        "names them: `torch.save({'fc1.weight': torch.tensor(W1.T), 'fc1.bias': "
+        "torch.tensor(b1), ...}, 'weights.pt')`"
     ),
     Format.BROKEN_HDF5: "its bytes are lost; get the file again, in binary mode",
     Format.LFS_POINTER: "get the file itself: `git lfs pull`",

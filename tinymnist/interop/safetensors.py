@@ -16,9 +16,13 @@ from typing import Any
 import numpy as np
 
 from tinymnist.errors import InputError
-from tinymnist.interop.blocks import natural
-from tinymnist.interop.candidates import Candidates, from_blocks
+from tinymnist.files import whole_file
+from tinymnist.interop.architecture import checked
+from tinymnist.interop.assemble import TENSORS, Description
+from tinymnist.interop.blocks import associated, natural
+from tinymnist.interop.candidates import Candidates, from_blocks, from_description
 from tinymnist.interop.pytorch.modules import Unmapped, blocks_of
+from tinymnist.interop.pytorch.names import tensors_of
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.model import Sequential
 
@@ -29,6 +33,8 @@ DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8",
 _MOST_HEADER = 100_000_000
 _MOST_BYTES = 1 << 30
 METADATA = "__metadata__"
+DESCRIPTION = "tinymnist"
+"""Under which name of the metadata tinymnist keeps the layers."""
 
 
 def read(
@@ -57,14 +63,40 @@ def candidates(
         InputError: as :func:`read`, but not for several architectures.
     """
     tensors, metadata = read_tensors(path)
-    by_name = {name: tensors[name] for name in sorted(tensors, key=natural)}
+    told = _told(metadata.get(DESCRIPTION, ""), path) if architecture is None else None
+    names = list(tensors) if told else sorted(tensors, key=natural)
     try:
-        blocks = blocks_of(by_name)
+        blocks = blocks_of({name: tensors[name] for name in names})
     except Unmapped as error:
         raise InputError(f"{path}: {error}") from None
     made_by = metadata.get("format", "")
     source = f"safetensors{f' ({made_by[:20]})' if made_by else ''}, {Path(path).name}"
-    return from_blocks(blocks, path, source, architecture=architecture, channels_first=True)
+    if told is None:
+        return from_blocks(
+            associated(blocks), path, source, architecture=architecture, channels_first=True
+        )
+    return from_description(told, blocks, path, source, channels_first=True)
+
+
+def _told(text: str, path: Any) -> Description | None:
+    """The layers that :func:`write` put into the metadata."""
+    if not text:
+        return None
+    try:
+        return checked(json.loads(text), Path(path))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} has damaged metadata: {str(error)[:100]}") from None
+
+
+def _described(model: Sequential) -> dict[str, Any]:
+    """The layers, each with the name of its tensors."""
+    layers = [
+        {**layer.config(), TENSORS: layer.name} if layer.weights else layer.config()
+        for layer in model.layers
+    ]
+    return Description(model.input_shape, layers, model.wiring).as_json()
 
 
 def read_tensors(path: str | PathLike[str]) -> tuple[dict[str, Array], dict[str, str]]:
@@ -133,3 +165,27 @@ def _tensor(entry: Mapping[str, Any], buffer: memoryview) -> Array:
     if entry["dtype"] == "BF16":
         flat = (flat.astype(np.uint32) << 16).view(np.float32)
     return flat.reshape(entry["shape"])
+
+
+def write(model: Sequential, path: str | PathLike[str]) -> None:
+    """Write a model, its tensors named and laid out as PyTorch's state_dicts are.
+
+    The layers go into the metadata, so that :func:`read` gives back the same model.
+
+    Raises:
+        InputError: when the file cannot be written, or a layer has no counterpart in PyTorch.
+    """
+    tensors = tensors_of(model)
+    metadata = {"format": "pt", DESCRIPTION: json.dumps(_described(model))}
+    header: dict[str, Any] = {METADATA: metadata}
+    end = 0
+    for name, array in tensors.items():
+        code = next(code for code, dtype in DTYPES.items() if np.dtype(dtype) == array.dtype)
+        begin, end = end, end + array.nbytes
+        header[name] = {"dtype": code, "shape": list(array.shape), "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # so that the numbers begin at a multiple of eight
+    with whole_file(path) as temporary, open(temporary, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for array in tensors.values():
+            file.write(np.ascontiguousarray(array).tobytes())

@@ -23,8 +23,8 @@ def blocks_of(tensors: Mapping[str, Array]) -> list[Block]:
         tensors: by their names in a state_dict, ``conv1.weight`` (out, in, kh, kw) and so on.
 
     Raises:
-        Unmapped: for a module that is neither a convolution, nor linear, nor batch normalization,
-            nor a PReLU of one slope.
+        Unmapped: for a module that is neither a convolution, nor linear, nor a normalization, nor
+            a PReLU.
     """
     modules: dict[str, Leaves] = {}
     for name, array in tensors.items():
@@ -78,15 +78,11 @@ def _block(name: str, leaves: Leaves) -> Block:
         if bias is not None:
             arrays["bias"] = _float(name, bias)
         return Block(name, "conv" if weight.ndim == 4 else "dense", arrays)
-    if weight.size == 1 and bias is None:
-        return Block(name, "prelu", {"slope": _float(name, weight.reshape(()))})
-    if weight.ndim == 1 and bias is None:
-        raise Unmapped(f"{name} is a PReLU with a slope for each channel, or a norm without bias")
-    if weight.ndim == 1:
-        raise Unmapped(
-            f"{name} normalizes without running statistics (LayerNorm, GroupNorm, or BatchNorm "
-            "with track_running_stats=False): tinymnist has no such layer"
-        )
+    if bias is None and (weight.size == 1 or weight.ndim == 1):
+        return Block(name, "prelu", {"alpha": _float(name, weight.squeeze())})
+    if weight.ndim == 1 and bias is not None and bias.shape == weight.shape:
+        arrays = {"gamma": _float(name, weight), "beta": _float(name, bias)}
+        return Block(name, "layernorm", arrays)
     raise Unmapped(f"{name} has a weight of shape {weight.shape}: no layer for digits")
 
 

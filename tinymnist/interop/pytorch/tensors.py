@@ -165,6 +165,7 @@ KNOWN: dict[tuple[str, str], Callable[..., Any]] = {
     **{(module, name): _nothing
        for module in ("numpy.core.multiarray", "numpy._core.multiarray") for name in ("scalar",)},
     ("numpy", "dtype"): _nothing,
+    ("_codecs", "encode"): _nothing,
     **{("torch", name): _constant(dtype) for name, dtype in DTYPES.items()},
     **{("torch", name): _nothing
        for name in ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8",
