@@ -251,6 +251,14 @@ def binary(function: Callable[[Array, Array], Array]) -> Operation:
     return run
 
 
+def matmul(node: Node, x: Array, y: Array) -> Array:
+    """Products of matrices; stacks of them are broadcast."""
+    stacks = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    bounded([*stacks, *x.shape[-2:-1], *y.shape[-1:]])
+    product: Array = np.matmul(x, y)
+    return product
+
+
 def divide(x: Array, y: Array) -> Array:
     """Integers are divided towards 0, as C does."""
     if not np.issubdtype(x.dtype, np.integer):
@@ -338,7 +346,7 @@ ARITHMETIC: dict[str, Operation] = {
     "Div": binary(divide), "Equal": binary(np.equal), "Erf": unary(erf), "Exp": unary(np.exp),
     "Expand": expand, "Flatten": flatten, "Floor": unary(np.floor), "Gather": gather,
     "Greater": binary(np.greater), "Identity": same, "Less": binary(np.less),
-    "Log": unary(np.log), "MatMul": binary(np.matmul), "Max": many(np.maximum),
+    "Log": unary(np.log), "MatMul": matmul, "Max": many(np.maximum),
     "Min": many(np.minimum), "Mul": binary(np.multiply), "Neg": unary(np.negative),
     "Not": unary(np.logical_not), "Or": binary(np.logical_or), "Pad": pad, "Pow": binary(power),
     "Range": range_, "Reciprocal": unary(np.reciprocal), "ReduceMax": reduction(np.max),

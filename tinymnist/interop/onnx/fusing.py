@@ -96,6 +96,16 @@ def softmax(graph: Patterns, node: Node) -> Node | None:
     return Node("Softmax", (x,), node.outputs, {"axis": int(axes.reshape(-1)[0])}, 13, node.name)
 
 
+def softsign(graph: Patterns, node: Node) -> Node | None:
+    """``x / (1 + Abs(x))``."""
+    plus = graph.maker(node.inputs[1], "Add") if node.op == "Div" else None
+    size = None if plus is None else graph.with_number(plus, 1.0)
+    absolute = None if size is None else graph.maker(size, "Abs")
+    if absolute is None or absolute.inputs[0] != node.inputs[0]:
+        return None
+    return Node("Softsign", (node.inputs[0],), node.outputs, {}, 17, node.name)
+
+
 def gelu(graph: Patterns, node: Node) -> Node | None:
     """``x * 0.5 * (1 + Erf(x / sqrt(2)))``, multiplied in any order."""
     if node.op != "Mul":
@@ -232,6 +242,7 @@ def _axes(graph: Patterns, node: Node) -> tuple[int, ...] | None:
 PATTERNS: tuple[Callable[[Patterns, Node], Node | None], ...] = (
     log_softmax,
     softmax,
+    softsign,
     gelu,
     layer_norm,
     keras_layer_norm,

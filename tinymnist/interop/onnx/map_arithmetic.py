@@ -243,10 +243,25 @@ def merge(mapper: Mapper, node: Node) -> View:
     elif node.op == "Div":
         raise Unmappable("it would need to divide by an activation")
     if len({view.shape for view in views}) != 1:
+        if node.op == "Mul":
+            return _weighed(mapper, views)
         raise Unmappable(f"it would need to repeat one of {[view.shape for view in views]}")
     views = alike(mapper, views)
     layer = Multiply() if node.op == "Mul" else Add()
     return views[0].moved(mapper.builder.add(layer, *(view.source for view in views)))
+
+
+def _weighed(mapper: Mapper, views: list[View]) -> View:
+    """A product in which one tensor has sides of 1 where the other has more: weighed channels."""
+    largest = max(views, key=lambda view: size_of(view.order))
+    for view in views:
+        if len(view.shape) != len(largest.shape) or any(
+            side not in (1, most) for side, most in zip(view.shape, largest.shape, strict=True)
+        ):
+            raise Unmappable(f"it would need to repeat one of {[view.shape for view in views]}")
+    laid = [_by_axes(mapper, view) for view in views]
+    whole = laid[views.index(largest)]
+    return whole.moved(mapper.builder.add(Multiply(), *(view.source for view in laid)))
 
 
 def alike(mapper: Mapper, views: list[View]) -> list[View]:
