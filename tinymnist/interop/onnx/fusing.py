@@ -51,6 +51,11 @@ class Patterns:
             node = self._producers.get(node.inputs[0])
         return node if node is not None and node.op in ops else None
 
+    def mean(self, name: str) -> Node | None:
+        """The ReduceMean behind a tensor, also where only its shape was changed since."""
+        moved = self.maker(name, "Reshape")
+        return self.maker(name if moved is None else moved.inputs[0], "ReduceMean")
+
     def number(self, name: str) -> float | None:
         """The value of a constant that is one number."""
         array = self.constants.get(name)
@@ -164,21 +169,29 @@ def layer_norm(graph: Patterns, node: Node) -> Node | None:
 
 def keras_layer_norm(graph: Patterns, node: Node) -> Node | None:
     """``x * s + (beta - mean * s)`` with ``s = gamma / Sqrt(variance + epsilon)``: Keras's."""
-    if node.op != "Add":
-        return None
-    for scaled, shift in (node.inputs, node.inputs[::-1]):
-        product, less = graph.maker(scaled, "Mul"), graph.maker(shift, "Sub")
-        if product is None or less is None or less.inputs[0] not in graph.constants:
-            continue
-        moved = graph.maker(less.inputs[1], "Mul")
-        for x, s in (product.inputs, product.inputs[::-1]):
+    for scaled, shift in (node.inputs, node.inputs[::-1]) if node.op == "Add" else ():
+        product = graph.maker(scaled, "Mul")
+        for x, s in () if product is None else (product.inputs, product.inputs[::-1]):
             gamma, found = _inverse_deviation(graph, s)
-            if moved is None or s not in moved.inputs or found is None or found[0] != x:
-                continue
-            mean = graph.maker(next(n for n in moved.inputs if n != s), "ReduceMean")
-            if mean is not None and mean.inputs[0] == x:
-                return _norm_node(found, (gamma, less.inputs[0]), node)
+            beta, mean = _moved_mean(graph, shift, s)
+            if found is not None and mean is not None and found[0] == x == mean.inputs[0]:
+                return _norm_node(found, (gamma, beta), node)
     return None
+
+
+def _moved_mean(graph: Patterns, name: str, s: str) -> tuple[str, Node | None]:
+    """``beta - mean * s`` or ``-mean * s + beta``: the name of beta, and the node of the mean."""
+    node = graph.maker(name, "Sub", "Add")
+    for beta, moved in () if node is None else (node.inputs, node.inputs[::-1]):
+        product = graph.maker(moved, "Mul")
+        if beta not in graph.constants or product is None or s not in product.inputs:
+            continue
+        factor = next((n for n in product.inputs if n != s), s)
+        if node is not None and node.op == "Add":
+            minus = graph.maker(factor, "Neg")
+            factor = "" if minus is None else minus.inputs[0]
+        return beta, graph.mean(factor)
+    return "", None
 
 
 _Found = tuple[str, tuple[int, ...], float]
@@ -227,7 +240,7 @@ def _deviation(graph: Patterns, name: str) -> _Found | None:
 def _centred(graph: Patterns, name: str) -> tuple[str, tuple[int, ...]] | None:
     """``x - ReduceMean(x)``: x, and the axes."""
     minus = graph.maker(name, "Sub")
-    mean = None if minus is None else graph.maker(minus.inputs[1], "ReduceMean")
+    mean = None if minus is None else graph.mean(minus.inputs[1])
     if minus is None or mean is None or mean.inputs[0] != minus.inputs[0]:
         return None
     axes = _axes(graph, mean)

@@ -247,11 +247,17 @@ def layer_norm(mapper: Mapper, node: Node) -> View:
     sides = [size_of(axis) if i in own else 1 for i, axis in enumerate(view.axes)]
     affine = [mapper.optional(node, 1), mapper.optional(node, 2)]
     gamma, beta = (
-        np.broadcast_to(value if array is None else finite(array), sides).reshape(-1)
+        np.broadcast_to(value if array is None else _cut(finite(array), sides), sides).reshape(-1)
         for value, array in zip((np.float32(1), np.float32(0)), affine, strict=True)
     )
     epsilon = float(node.settings.get("epsilon", 1e-5))
     return _normalized(mapper, node, view, atoms, (gamma, beta), epsilon)
+
+
+def _cut(array: Array, sides: list[int]) -> Array:
+    """An array without the leading axes of length 1 that are more than there are sides."""
+    extra = max(array.ndim - len(sides), 0)
+    return array.reshape(array.shape[extra:])
 
 
 def _normalized(mapper: Mapper, node: Node, view: View, atoms: Axis, affine: tuple[Array, Array],

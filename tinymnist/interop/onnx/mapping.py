@@ -58,6 +58,10 @@ class Mapper:
                 self._step(node)
             except Unmappable as reason:
                 raise Unmappable(f"node {node} cannot be mapped: {reason}") from None
+            except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
+                # Settings or shapes that contradict each other; NumPy says how.
+                told = " ".join(str(error).split())
+                raise Unmappable(f"node {node} is damaged: {told}") from None
 
     def _step(self, node: Node) -> None:
         first = node.inputs[0] if node.inputs else ""
