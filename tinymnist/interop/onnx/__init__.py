@@ -18,4 +18,11 @@ def read(path: str | PathLike[str]) -> Sequential:
     return read_file(path)
 
 
-__all__ = ["read"]
+def write(model: Sequential, path: str | PathLike[str], *, channels_first: bool = False) -> None:
+    """Write a model as an ONNX file; see :func:`tinymnist.interop.onnx.writing.write`."""
+    from tinymnist.interop.onnx.writing import write as write_file
+
+    write_file(model, path, channels_first=channels_first)
+
+
+__all__ = ["read", "write"]

@@ -110,8 +110,9 @@ class Beginning:
     view: View
 
 
-def beginnings(port: Port) -> Iterator[Beginning]:
+def beginnings(port: Port, network: Network) -> Iterator[Beginning]:
     """Every way to understand an input, the likeliest first."""
+    turned = any(n.op == "Transpose" and port.name in n.inputs for n in network.nodes)
     shapes: list[tuple[int | None, ...]]
     if port.shape is None:
         shapes = [(None, 1, _SIDE, _SIDE), (None, _SIDE * _SIDE), (None, _SIDE, _SIDE, 1)]
@@ -125,13 +126,13 @@ def beginnings(port: Port) -> Iterator[Beginning]:
         if not shape:
             raise Unmappable("a single number is no picture")
         if len(shape) > 1:
-            yield _with_batch(shape[1:], shape[0] or _MANY)
+            yield _with_batch(shape[1:], shape[0] or _MANY, turned)
             if shape[0] is None:
-                yield _with_batch(shape[1:], 1)
+                yield _with_batch(shape[1:], 1, turned)
         # One picture without a batch axis, or one whose rows are called a batch.
         first = shape[0] if shape[0] is not None else shape[-1]
         if first is not None and len(shape) <= 3:
-            yield _without_batch((first, *(side or 1 for side in shape[1:])))
+            yield _without_batch((first, *(side or 1 for side in shape[1:])), turned)
 
 
 def _completed(shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -145,25 +146,27 @@ def _completed(shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
     return (*shape[:1], *(side or _SIDE * _SIDE for side in shape[1:]))
 
 
-def _with_batch(sides: tuple[int | None, ...], batch: int) -> Beginning:
+def _with_batch(sides: tuple[int | None, ...], batch: int, turned: bool) -> Beginning:
     own = tuple(side or 1 for side in sides)
-    shape, order, axes = _picture(own)
+    shape, order, axes = _picture(own, turned)
     return Beginning(shape, (batch, *own), View(INPUT, order, axes, batch))
 
 
-def _without_batch(own: tuple[int, ...]) -> Beginning:
-    shape, order, axes = _picture(own)
+def _without_batch(own: tuple[int, ...], turned: bool) -> Beginning:
+    shape, order, axes = _picture(own, turned)
     return Beginning(shape, own, View(INPUT, order, axes, None))
 
 
-def _picture(sides: tuple[int, ...]) -> tuple[Shape, Axis, tuple[Axis, ...]]:
+def _picture(sides: tuple[int, ...], turned: bool) -> tuple[Shape, Axis, tuple[Axis, ...]]:
     """The input shape, the atoms in memory, and the axes of the tensor, for one example.
 
-    A row of a square number of features, 784 for instance, is a square picture.
+    A row of a square number of features, 784 for instance, is a square picture. Where sizes do not
+    tell the channels, a graph that turns its input at once gets it with channels last.
     """
     axes: list[Axis] = [(Atom(side),) if side != 1 else () for side in sides]
     long = [i for i, side in enumerate(sides) if side != 1]
-    if len(sides) >= 3 and len(long) == 3 and sides[-3] in (1, 3) and sides[-1] not in (1, 3):
+    last = sides[-1] in (1, 3) or (turned and sides[0] not in (1, 3))
+    if len(sides) == 3 and len(long) == 3 and not last:
         moved = [*axes[-2:], axes[-3]]  # channels in front
         shape: Shape = (sides[-2], sides[-1], sides[-3])
     elif len(sides) == 3 and len(long) == 3:

@@ -18,6 +18,9 @@ from tinymnist.nn.arrays import Array
 LAYER_NORM = "tinymnist.LayerNormalization"
 """Normalizes over the axes in ``settings["axes"]``, which ONNX's own can only say of the last."""
 
+BENT_RELU = "tinymnist.Relu"
+"""A ReLU with the settings "most", "slope" and "edge"."""
+
 
 def fuse(network: Network) -> Network:
     """The same network, with every pattern that was found replaced by one node."""
@@ -109,6 +112,23 @@ def softsign(graph: Patterns, node: Node) -> Node | None:
     if absolute is None or absolute.inputs[0] != node.inputs[0]:
         return None
     return Node("Softsign", (node.inputs[0],), node.outputs, {}, 17, node.name)
+
+
+def bent_relu(graph: Patterns, node: Node) -> Node | None:
+    """``Where(x < edge, (x - edge) * slope, Min(x, most))``: Keras's general ReLU."""
+    below = graph.maker(node.inputs[0], "Less") if node.op == "Where" else None
+    line = None if below is None else graph.maker(node.inputs[1], "Mul")
+    if below is None or line is None:
+        return None
+    x, edge, slope = below.inputs[0], graph.number(below.inputs[1]), graph.number(line.inputs[1])
+    minus, top = graph.maker(line.inputs[0], "Sub"), graph.maker(node.inputs[2], "Min")
+    most = None if top is None or top.inputs[0] != x else graph.number(top.inputs[1])
+    if minus is None or edge is None or slope is None or minus.inputs[0] != x:
+        return None
+    if graph.number(minus.inputs[1]) != edge or (most is None and node.inputs[2] != x):
+        return None
+    settings = {"most": most, "slope": slope, "edge": edge}
+    return Node(BENT_RELU, (x,), node.outputs, settings, 17, node.name)
 
 
 def gelu(graph: Patterns, node: Node) -> Node | None:
@@ -256,6 +276,7 @@ PATTERNS: tuple[Callable[[Patterns, Node], Node | None], ...] = (
     log_softmax,
     softmax,
     softsign,
+    bent_relu,
     gelu,
     layer_norm,
     keras_layer_norm,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinymnist.interop.onnx.fusing import BENT_RELU
 from tinymnist.interop.onnx.mapping import Mapper, in_order, is_one, maps
 from tinymnist.interop.onnx.nodes import Node, Unmappable
 from tinymnist.interop.onnx.operations import clip_bounds, is_plain_selu
@@ -41,6 +42,14 @@ _WORDS = {
 def activation(mapper: Mapper, node: Node) -> View:
     """Those without settings."""
     return mapper.elementwise(node, ReLU() if node.op == "Relu" else Activation(_WORDS[node.op]))
+
+
+@maps(BENT_RELU)
+def bent_relu(mapper: Mapper, node: Node) -> View:
+    """Keras's general ReLU."""
+    most, slope, edge = (node.settings[key] for key in ("most", "slope", "edge"))
+    top = None if most is None else _short(most)
+    return mapper.elementwise(node, ReLU(top, _short(slope), _short(edge)))
 
 
 @maps("LeakyRelu")

@@ -23,7 +23,9 @@ _MOST_WORK = 2_000_000_000
 _FEW = 3
 
 
-def prove(model: Sequential, network: Network, port: Port, beginning: Beginning) -> None:
+def prove(
+    model: Sequential, network: Network, port: Port, beginning: Beginning, ending: View
+) -> None:
     """Compare a model's output with that of the graph that it was made of.
 
     Networks whose graph would take long to run are taken as they are.
@@ -47,7 +49,7 @@ def prove(model: Sequential, network: Network, port: Port, beginning: Beginning)
     tensor = run(network, {port.name: fed.astype(port.kind)})[network.outputs[0]]
     with np.errstate(all="ignore"):
         found = model.predict(x, workers=1)
-    if deviation(found, tensor) > TOLERANCE:
+    if deviation(found, as_laid(tensor, ending)) > TOLERANCE:
         raise Unmappable(
             "its layers would compute something else than its graph; please report the file"
         )
@@ -61,13 +63,15 @@ def as_fed(x: Array, view: View) -> Array:
     return np.ascontiguousarray(pieces.transpose([0, *wanted]).reshape(len(x), *sides))
 
 
-def deviation(found: Array, tensor: Array) -> float:
-    """The largest difference, as a share of the largest number; pictures may be channels first."""
-    expected = np.squeeze(
-        tensor, axis=tuple(i for i in range(1, tensor.ndim) if tensor.shape[i] == 1)
-    )
-    if expected.ndim == 4:
-        expected = np.moveaxis(expected, 1, -1)
+def as_laid(tensor: Array, view: View) -> Array:
+    """A graph's tensor as the layer under it has its output, one example a row."""
+    own = [atom for axis in view.axes for atom in axis]
+    pieces = tensor.reshape(-1, *(atom.size for atom in own))
+    return pieces.transpose([0, *(own.index(atom) + 1 for atom in view.order)])
+
+
+def deviation(found: Array, expected: Array) -> float:
+    """The largest difference, as a share of the largest number."""
     if expected.size != found.size:
         return math.inf
     expected = expected.reshape(found.shape)

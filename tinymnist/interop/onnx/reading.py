@@ -8,6 +8,7 @@ primitive nodes, ``mapping`` walks through the graph and makes layers, keeping a
 
 from __future__ import annotations
 
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
@@ -31,6 +32,8 @@ from tinymnist.interop.onnx.mapping import Mapper
 from tinymnist.interop.onnx.nodes import Network, Port, Unmappable
 from tinymnist.interop.onnx.proving import prove
 from tinymnist.interop.onnx.remembering import remembered
+from tinymnist.interop.onnx.views import View
+from tinymnist.nn.layers import Activation
 from tinymnist.nn.model import Sequential
 
 _MAPPINGS = (map_arithmetic, map_layers, map_moves)
@@ -66,14 +69,14 @@ def _convert(part: Network, ending: Ending, network: Network, source: Source) ->
     port = picture_port(part)
     folded = fuse(fold(part))
     first: Unmappable | None = None
-    for beginning in beginnings(port):
+    for beginning in beginnings(port, part):
         try:
-            builder, last = _layers(folded, port, beginning)
+            builder, view = _layers(folded, port, beginning)
         except Unmappable as reason:
             first = first or reason
             continue
-        model = builder.model(source.path.stem, last)
-        prove(model, part, port, beginning)
+        model = builder.model(source.path.stem, view.source)
+        prove(model, part, port, beginning, view)
         told = {"left_out": list(ending.left_out), "output": ending.output}
         others = [name for name in network.outputs if name != ending.output]
         model.information = remembered(
@@ -87,19 +90,21 @@ def _convert(part: Network, ending: Ending, network: Network, source: Source) ->
     raise first or Unmappable("its input cannot be understood")
 
 
-def _layers(network: Network, port: Port, beginning: Beginning) -> tuple[Builder, str]:
-    """Walk through the graph; the layers, and the name of the last."""
+def _layers(network: Network, port: Port, beginning: Beginning) -> tuple[Builder, View]:
+    """Walk through the graph; the layers, and the scores over the last of them."""
     dtype = "float64" if port.kind == "float64" else "float32"
     builder = Builder(beginning.shape, dtype)
     mapper = Mapper(network, builder, {port.name: beginning.view})
     mapper.walk(network.nodes)
     view = mapper.view(network.outputs[0])
     axes = [axis for axis in view.axes if axis]
-    groups = [*axes[1:], axes[0]] if len(axes) == 3 else axes
-    last = builder.laid_out(view, groups)
+    # Pictures stay as they lie, channels last; what was flattened gets the file's own order.
+    axes.sort(key=lambda axis: view.order.index(axis[0]))
+    last = builder.laid_out(view, axes)
     if not builder.layers:
-        raise Unmappable("it has no layers")
-    return builder, last
+        last = builder.add(Activation("linear"), last)
+    order = tuple(atom for axis in axes for atom in axis)
+    return builder, replace(view, source=last, order=order)
 
 
 def _input(port: Port, beginning: Beginning) -> dict[str, Any]:
