@@ -23,7 +23,7 @@ from onnx.backend.test.runner import BackendIsNotSupposedToImplementIt
 
 from tinymnist.errors import InputError
 from tinymnist.interop.onnx.loading import network_of
-from tinymnist.interop.onnx.nodes import Network, Unmappable
+from tinymnist.interop.onnx.nodes import Contradiction, Network, Unmappable
 from tinymnist.interop.onnx.running import operation_of, run
 from tinymnist.nn.arrays import Array
 
@@ -43,15 +43,21 @@ class TinymnistRep(BackendRep):
 
         Raises:
             BackendIsNotSupposedToImplementIt: when a setting or a type is not there.
+            ValueError: when shapes do not fit.
         """
         names = [port.name for port in self.network.inputs]
         if isinstance(inputs, Mapping):
-            fed = {name: np.asarray(array) for name, array in inputs.items()}
+            fed = dict(inputs)
         else:
             listed = inputs if isinstance(inputs, Sequence) else [inputs]
-            fed = {name: np.asarray(array) for name, array in zip(names, listed, strict=True)}
+            fed = dict(zip(names, listed, strict=True))
+        if any(array is None or isinstance(array, list) for array in fed.values()):
+            raise BackendIsNotSupposedToImplementIt("it would need sequences of tensors")
+        fed = {name: np.asarray(array) for name, array in fed.items()}
         try:
             found = run(self.network, fed)
+        except Contradiction as error:
+            raise ValueError(f"the model or its inputs do not fit: {error}") from None
         except Unmappable as reason:
             raise BackendIsNotSupposedToImplementIt(str(reason)) from None
         return tuple(found[name] for name in self.network.outputs)

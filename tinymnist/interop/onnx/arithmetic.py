@@ -298,6 +298,8 @@ def reduction(function: Callable[..., Array]) -> Operation:
                 return x
             chosen = tuple(range(x.ndim))
         keep = bool(node.settings.get("keepdims", 1))
+        if not x.size and function in (np.max, np.min):
+            raise Unmappable("of nothing there is no largest number")
         return function(x, axis=chosen, keepdims=keep).astype(x.dtype)
 
     return run

@@ -11,7 +11,7 @@ import numpy as np
 from tinymnist.interop.onnx.fusing import BENT_RELU
 from tinymnist.interop.onnx.mapping import Mapper, in_order, is_one, maps
 from tinymnist.interop.onnx.nodes import Node, Unmappable
-from tinymnist.interop.onnx.operations import clip_bounds, is_plain_selu
+from tinymnist.interop.onnx.operations import clip_bounds, is_plain_selu, old_slope
 from tinymnist.interop.onnx.views import Axis, View, fresh, size_of
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.layers import (
@@ -109,7 +109,7 @@ def prelu(mapper: Mapper, node: Node) -> View:
     view, slope = mapper.view(node.inputs[0]), mapper.constant(node.inputs[1])
     if slope.size == 1:
         return mapper.elementwise(node, LeakyReLU(_short(slope.reshape(-1)[0])))
-    atoms, values = spread(view, slope)
+    atoms, values = spread(view, old_slope(node, slope, view.rank))
     seen = mapper.with_last(view, atoms)
     rank = len(mapper.builder.shapes[seen.source])
     alpha = in_order(values, atoms, seen.order).reshape((1,) * (rank - 1) + (-1,))

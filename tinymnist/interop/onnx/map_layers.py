@@ -205,7 +205,9 @@ def _dense_along(mapper: Mapper, node: Node, view: View, arrays: dict[str, Array
     seen = mapper.with_last(view, view.axes[-1])
     rest = seen.order[: len(seen.order) - len(view.axes[-1])]
     last = seen.order[len(rest) :]
-    source = mapper.as_picture(seen, rest, (), last)
+    shape = mapper.builder.shapes[seen.source]
+    is_picture = len(shape) == 3 and shape[2] == size_of(last)
+    source = seen.source if is_picture else mapper.as_picture(seen, rest, (), last)
     units = arrays["kernel"].shape[1]
     layer = Conv2D(units, 1, use_bias="bias" in arrays)
     arrays["kernel"] = arrays["kernel"][None, None]

@@ -17,7 +17,7 @@ import numpy as np
 
 from tinymnist.interop.onnx.arithmetic import shape_of as shape_operation
 from tinymnist.interop.onnx.building import Builder
-from tinymnist.interop.onnx.nodes import Network, Node, Unmappable
+from tinymnist.interop.onnx.nodes import Contradiction, Network, Node, Unmappable
 from tinymnist.interop.onnx.running import run_node
 from tinymnist.interop.onnx.views import Atom, Axis, View, fresh, size_of
 from tinymnist.nn.arrays import Array
@@ -26,6 +26,10 @@ from tinymnist.nn.layers import Layer
 Mapping = Callable[["Mapper", Node], View]
 MAPPINGS: dict[str, Mapping] = {}
 """For each of ONNX's operations, what makes layers of it. The ``map_`` modules fill it."""
+
+
+_ABSORBED = {"Add", "Sub", "Mul", "Div"}
+"""What the layer before may take over: its output is then that of this node."""
 
 
 def maps(*ops: str) -> Callable[[Mapping], Mapping]:
@@ -61,7 +65,7 @@ class Mapper:
             except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
                 # Settings or shapes that contradict each other; NumPy says how.
                 told = " ".join(str(error).split())
-                raise Unmappable(f"node {node} is damaged: {told}") from None
+                raise Contradiction(f"node {node} is damaged: {told}") from None
 
     def _step(self, node: Node) -> None:
         first = node.inputs[0] if node.inputs else ""
@@ -77,7 +81,8 @@ class Mapper:
         elif node.op in MAPPINGS:
             view = MAPPINGS[node.op](self, node)
             self.tensors[node.outputs[0]] = view
-            self.builder.tensors[view.source] = node.outputs[0]
+            if view.source not in self.builder.tensors or node.op in _ABSORBED:
+                self.builder.tensors[view.source] = node.outputs[0]
         else:
             raise Unmappable(f"tinymnist has no counterpart of {node.op}")
 

@@ -18,6 +18,10 @@ class Unmappable(Exception):
     """Something that tinymnist has no counterpart for; the message says what it would need."""
 
 
+class Contradiction(Unmappable):
+    """Settings and shapes that do not fit each other; the message is NumPy's."""
+
+
 @dataclass(frozen=True)
 class Node:
     """One operation.
@@ -100,7 +104,7 @@ def taken_by(node: Node) -> list[str]:
     names = [name for name in node.inputs if name]
     for branch in node.settings.values():
         if isinstance(branch, Network):
-            inside = set(branch.producers) | set(branch.constants)
+            inside = {*branch.producers, *branch.constants, *(p.name for p in branch.inputs)}
             taken = [name for inner in branch.nodes for name in taken_by(inner)]
             names += [name for name in (*taken, *branch.outputs) if name not in inside]
     return names

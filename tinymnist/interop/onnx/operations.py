@@ -167,7 +167,8 @@ def gemm(node: Node, a: Array, b: Array, c: Array | None = None) -> Array:
     if c is None:
         return F.dense(a, kernel)[0]
     if broadcast(c, np.empty((1, kernel.shape[1]))) != (1, kernel.shape[1]):
-        raise Unmappable("a bias is one number a unit")
+        y: Array = F.dense(a, kernel)[0] + c * a.dtype.type(node.settings.get("beta", 1))
+        return y
     bias = np.broadcast_to(c, (1, kernel.shape[1]))[0] * a.dtype.type(node.settings.get("beta", 1))
     return F.dense(a, kernel, bias)[0]
 
@@ -214,14 +215,16 @@ def batch_normalization(
 
 def layer_normalization(node: Node, x: Array, gamma: Array, beta: Array | None = None) -> Any:
     """Over all axes from ``axis`` on, together."""
-    if len([name for name in node.outputs if name]) > 1:
-        raise Unmappable("its mean and deviation are no outputs")
     axis = node.settings.get("axis", -1) % x.ndim
     rows = x.reshape(*x.shape[:axis], -1)
     scale = np.broadcast_to(gamma, x.shape[axis:]).reshape(-1)
     shift = np.zeros_like(scale) if beta is None else np.broadcast_to(beta, x.shape[axis:])
-    y, _ = F.layer_normalization(rows, scale, shift.reshape(-1), node.settings.get("epsilon", 1e-5))
-    return y.reshape(x.shape)
+    y, cache = F.layer_normalization(
+        rows, scale, shift.reshape(-1), node.settings.get("epsilon", 1e-5)
+    )
+    kept = (*x.shape[:axis], *(1,) * (x.ndim - axis))
+    mean = rows.mean(axis=-1, keepdims=True)
+    return y.reshape(x.shape), mean.reshape(kept), cache.scale.reshape(kept)
 
 
 def instance_normalization(node: Node, x: Array, gamma: Array, beta: Array) -> Array:
@@ -343,7 +346,14 @@ def prelu(node: Node, x: Array, slope: Array) -> Array:
     """A slope below 0 that broadcasts against the tensor."""
     if x.dtype not in FLOATS or x.ndim < 2:
         raise Unmappable(f"it would need {x.ndim} dimensions of {x.dtype}")
-    return F.prelu(x, slope)[0]
+    return F.prelu(x, old_slope(node, slope, x.ndim))[0]
+
+
+def old_slope(node: Node, slope: Array, rank: int) -> Array:
+    """Before opset 7, a row of slopes was one for each channel of (n, c, ...)."""
+    if node.opset >= 7 or slope.ndim != 1:
+        return slope
+    return slope.reshape(-1, *(1,) * (rank - 2))
 
 
 OPERATIONS: dict[str, Operation] = ARITHMETIC | {

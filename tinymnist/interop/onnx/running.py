@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinymnist.interop.onnx.arithmetic import Operation
-from tinymnist.interop.onnx.nodes import Network, Node, Unmappable
+from tinymnist.interop.onnx.nodes import Contradiction, Network, Node, Unmappable
 from tinymnist.interop.onnx.operations import OPERATIONS
 from tinymnist.nn.arrays import Array
 
@@ -19,9 +19,14 @@ def operation_of(node: Node) -> Operation:
     Raises:
         Unmappable: when tinymnist has none.
     """
-    if node.op not in OPERATIONS:
+    if node.op not in OPERATIONS and node.op != "If":
         raise Unmappable(f"tinymnist has no operation {node.op}")
-    return OPERATIONS[node.op]
+    return OPERATIONS.get(node.op, _no_operation)
+
+
+def _no_operation(node: Node, *arrays: Array) -> Array:
+    """Stands where the graph itself says what to do."""
+    raise Unmappable(f"{node.op} is no function of arrays")
 
 
 def run_node(node: Node, values: Mapping[str, Array]) -> dict[str, Array]:
@@ -30,6 +35,8 @@ def run_node(node: Node, values: Mapping[str, Array]) -> dict[str, Array]:
     Raises:
         Unmappable: when the operation, or a setting of it, is not there.
     """
+    if node.op == "If":
+        return _branch(node, values)
     arrays: list[Any] = [values[name] if name else None for name in node.inputs]
     while arrays and arrays[-1] is None:
         arrays.pop()
@@ -38,7 +45,7 @@ def run_node(node: Node, values: Mapping[str, Array]) -> dict[str, Array]:
         with np.errstate(all="ignore"):
             found = function(node, *arrays)
     except (ValueError, TypeError, KeyError, IndexError, ArithmeticError, AttributeError) as error:
-        raise Unmappable(f"{' '.join(str(error).split())}") from None
+        raise Contradiction(" ".join(str(error).split())) from None
     results = found if isinstance(found, tuple) else (found,)
     wanted = [name for name in node.outputs if name]
     if len(results) < len(wanted):
@@ -46,6 +53,16 @@ def run_node(node: Node, values: Mapping[str, Array]) -> dict[str, Array]:
     return {
         name: np.asarray(array) for name, array in zip(node.outputs, results, strict=False) if name
     }
+
+
+def _branch(node: Node, values: Mapping[str, Array]) -> dict[str, Array]:
+    """The results of one of two graphs, which see all that was computed before them."""
+    chosen = "then_branch" if values[node.inputs[0]].reshape(-1)[0] else "else_branch"
+    branch = node.settings.get(chosen)
+    if not isinstance(branch, Network):
+        raise Unmappable(f"it has no {chosen}")
+    found = run(branch, values)
+    return dict(zip(node.outputs, (found[name] for name in branch.outputs), strict=True))
 
 
 def run(network: Network, fed: Mapping[str, Array], keep: bool = False) -> dict[str, Array]:
@@ -65,7 +82,7 @@ def run(network: Network, fed: Mapping[str, Array], keep: bool = False) -> dict[
         try:
             values |= run_node(node, values)
         except Unmappable as reason:
-            raise Unmappable(f"node {node}: {reason}") from None
+            raise type(reason)(f"node {node}: {reason}") from None
         for name in {name for name in node.inputs if name} if not keep else ():
             left[name] -= node.inputs.count(name)
             if not left[name]:
