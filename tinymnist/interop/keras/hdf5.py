@@ -52,7 +52,7 @@ class Hdf5:
         self._index()
 
     def _walk(self, root: Any) -> None:
-        h5py = _h5py()
+        h5py = load_h5py()
         waiting, seen = [("", root)], {_address(root)}
         while waiting:
             prefix, group = waiting.pop()
@@ -132,7 +132,7 @@ class Hdf5:
         holder = self.groups[group]
         if name not in holder.attrs:
             return None
-        h5py = _h5py()
+        h5py = load_h5py()
         attribute = h5py.h5a.open(holder.id, name.encode())
         count = math.prod(attribute.shape or ())
         if count > _MOST_NAMES:
@@ -159,7 +159,7 @@ def opened(data: bytes, path: str) -> Iterator[Hdf5]:
     Raises:
         InputError: when h5py is missing, or the file is damaged or does not keep to the limits.
     """
-    h5py = _h5py()
+    h5py = load_h5py()
     if len(data) > MOST_BYTES:
         raise InputError(f"{path} has {len(data):,} bytes; expected at most {MOST_BYTES:,}")
     try:
@@ -170,7 +170,12 @@ def opened(data: bytes, path: str) -> Iterator[Hdf5]:
         raise InputError(f"{path} is a damaged HDF5 file: {reason}") from None
 
 
-def _h5py() -> Any:
+def load_h5py() -> Any:
+    """The package, imported on first use.
+
+    Raises:
+        InputError: when it is not installed.
+    """
     try:
         return importlib.import_module("h5py")
     except ImportError:
@@ -178,7 +183,7 @@ def _h5py() -> Any:
 
 
 def _address(thing: Any) -> Any:
-    info = _h5py().h5o.get_info(thing.id)
+    info = load_h5py().h5o.get_info(thing.id)
     return info.fileno, info.addr
 
 
