@@ -49,12 +49,11 @@ def is_counted(file: Hdf5) -> bool:
 def counted_layers(file: Hdf5) -> list[StoredLayer]:
     """The arrays of Keras 3's layout: class by class, for the order between classes is not kept."""
     container = "layers" if "layers" in file.members else "_layer_checkpoint_dependencies"
-    names = sorted(file.members.get(container, ()), key=numbered)
     layers = []
-    for name in names:
+    for name in sorted(file.members.get(container, ()), key=numbered):
         arrays = variables(file, f"{container}/{name}")
         layers.append(StoredLayer(name, [(f"{name}/{i}", a) for i, a in enumerate(arrays)]))
-        if not arrays and any(p.startswith(f"{container}/{name}/layers/") for p in file.datasets):
+        if "layers" in file.members.get(f"{container}/{name}", ()):
             raise InputError(
                 f"{file.path} holds weights of a model inside a model; describe them with "
                 "--architecture FILE.json, as model.to_json() gave it"

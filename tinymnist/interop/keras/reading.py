@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -22,7 +22,7 @@ from tinymnist.interop.keras.bare import (
 )
 from tinymnist.interop.keras.config import ModelConfig, model_config, parse
 from tinymnist.interop.keras.hdf5 import MOST_BYTES, Hdf5, opened
-from tinymnist.interop.keras.weights import give_counted, give_listed, stored_layers
+from tinymnist.interop.keras.weights import StoredLayer, give_counted, give_listed, stored_layers
 from tinymnist.nn.model import Sequential
 
 
@@ -141,24 +141,32 @@ def _read_weights(
     backend: str | None,
 ) -> Sequential | Candidates:
     counted = is_counted(file)
-    stored = counted_layers(file) if counted else stored_layers(file, "")
-    if not any(layer.arrays for layer in stored):
-        raise InputError(f"{path} is an HDF5 file without a Keras model or its weights")
-    if not counted:
-        backend = backend or backend_by_names(stored)
     config = None if architecture is None else keras_json(architecture)
-    told = version or ("3" if counted else version_by_names(stored))
     if config is None:
+        stored = counted_layers(file) if counted else stored_layers(file, "")
+        _insist_on_arrays(stored, path)
+        if not counted:
+            backend = backend or backend_by_names(stored)
+        told = version or ("3" if counted else version_by_names(stored))
         source = _source(told, path, "weights")
         return from_weights(stored, path, source, architecture, backend, in_order=not counted)
     model = model_config(config, str(architecture))
     check_layers(model, str(architecture))
+    version = version or str(config.get("keras_version") or "")
     if counted:
         give_counted(model, file)
+        version = version or "3"
     else:
+        stored = stored_layers(file, "")
+        _insist_on_arrays(stored, path)
         give_listed(model, stored, path)
-    version = version or str(config.get("keras_version") or told)
+        version, backend = version or version_by_names(stored), backend or backend_by_names(stored)
     return _finished(model, path, version, backend, f"weights and {Path(architecture or '').name}")
+
+
+def _insist_on_arrays(stored: Sequence[StoredLayer], path: str) -> None:
+    if not any(layer.arrays for layer in stored):
+        raise InputError(f"{path} is an HDF5 file without a Keras model or its weights")
 
 
 def _finished(
