@@ -141,7 +141,9 @@ def _layer_config(entry: Any, path: str, depth: int) -> LayerConfig:
     else:
         model = None
         kind, settings = todays(kind, _plain(inside) if isinstance(inside, dict) else {})
-        name = str(settings.get("name") or settings.get("custom_name") or entry.get("name") or "")
+        # In Keras 0 the class was called name, and layers had none.
+        named = entry if "class_name" in entry else {}
+        name = str(settings.get("name") or named.get("name") or "")
         if isinstance(entry.get("build_config"), dict):
             settings.setdefault("_built_for", entry["build_config"].get("input_shape"))
     calls = [_sources(node, path) for node in entry.get("inbound_nodes") or ()]

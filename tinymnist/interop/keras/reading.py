@@ -82,8 +82,9 @@ def _begins_as_zip(path: str | PathLike[str]) -> bool:
 
 
 def _bytes(path: str | PathLike[str]) -> bytes:
-    with open(path, "rb") as file:
-        return file.read(MOST_BYTES + 1)
+    if (size := Path(path).stat().st_size) > MOST_BYTES:
+        raise InputError(f"{path} has {size:,} bytes; expected at most {MOST_BYTES:,}")
+    return Path(path).read_bytes()
 
 
 @contextmanager
