@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from tinymnist.errors import InputError
+from tinymnist.interop.compare.trial import changed
 from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.graph import INPUT
-from tinymnist.nn.layers import Layer
+from tinymnist.nn.layers import Dense, Flatten, Layer
 from tinymnist.nn.model import Sequential
 from tinymnist.nn.shapes import as_pair, resolve_padding
 
@@ -27,7 +29,7 @@ def build(model: Sequential) -> Any:
 
     layers = {
         layer.name: _as_one(_modules(layer, model.shapes[model.sources[layer.name][0]]))
-        for layer in model.layers
+        for layer in _by_channel(model)
     }
 
     class Network(torch.nn.Module):  # type: ignore[misc, unused-ignore]
@@ -52,6 +54,24 @@ def build(model: Sequential) -> Any:
 
     dtype = torch.float64 if model.dtype == np.float64 else torch.float32
     return Network().to(dtype).eval()
+
+
+def _by_channel(model: Sequential) -> Iterator[Layer]:
+    """The layers, those behind a Flatten with their features channels first, as PyTorch has them."""
+    orders: dict[str, Array] = {}
+    for layer in model.layers:
+        source = model.sources[layer.name][0]
+        shape, order = model.shapes[source], orders.get(source)
+        if isinstance(layer, Flatten) and len(shape) == 3:
+            h, w, c = shape
+            orders[layer.name] = np.arange(h * w * c).reshape(h, w, c).transpose(2, 0, 1).ravel()
+        elif order is not None and isinstance(layer, Dense):
+            layer = changed(layer, kernel=layer.kernel[order])  # noqa: PLW2901
+        elif order is not None:
+            arrays = {name: array[order] for name, array in layer.weights.items()}
+            layer = changed(layer, **arrays)  # noqa: PLW2901
+            orders[layer.name] = order
+        yield layer
 
 
 def _as_one(modules: list[Any]) -> Any:
@@ -194,17 +214,6 @@ def _global(pool: str) -> Any:
     return make
 
 
-def _flatten(layer: Any, shape: Shape) -> list[Any]:
-    """By height, width and channel: the kernels behind it are tinymnist's."""
-    from torch import nn
-
-    class ByPixel(nn.Module):  # type: ignore[misc, unused-ignore]
-        def forward(self, x: Any) -> Any:
-            return x.permute(0, 2, 3, 1) if x.ndim == 4 else x
-
-    return [ByPixel(), nn.Flatten()]
-
-
 def _of(name: str, *settings: str) -> Any:
     def make(layer: Any, shape: Shape) -> list[Any]:
         from torch import nn
@@ -232,7 +241,7 @@ _MAKERS: dict[str, Any] = {
     "DepthwiseConv2D": _convolution,
     "Dropout": _of("Dropout", "rate"),
     "ELU": _of("ELU", "alpha"),
-    "Flatten": _flatten,
+    "Flatten": _of("Flatten"),
     "GlobalAveragePooling2D": _global("AdaptiveAvgPool2d"),
     "GlobalMaxPooling2D": _global("AdaptiveMaxPool2d"),
     "LeakyReLU": _of("LeakyReLU", "negative_slope"),
