@@ -57,7 +57,7 @@ def build(model: Sequential) -> Any:
 
 
 def _by_channel(model: Sequential) -> Iterator[Layer]:
-    """The layers, those behind a Flatten with their features channels first, as PyTorch has them."""
+    """The layers; those behind a Flatten get their features channels first, as in PyTorch."""
     orders: dict[str, Array] = {}
     for layer in model.layers:
         source = model.sources[layer.name][0]
