@@ -128,6 +128,19 @@ def test_a_model_that_scales_by_itself_gets_whole_numbers_as_they_are():
     assert names["main"]([]) == 0
 
 
+def test_a_scaling_that_was_found_is_applied():
+    layers = [Input((784,)), L.Dense(10, activation="softmax")]
+    model = Sequential(layers)
+    scaling = {"name": "x/127.5-1", "scale": 2.0, "offset": -1.0}
+    model.information = {"preprocessing": {"recipe": "mnist", "scaling": scaling}}
+    names = run(page(model, "it.py"))
+    pictures = np.random.default_rng(0).random((3, 28, 28, 1)).astype("float32")
+    expected = model.predict(2 * pictures.reshape(3, 784) - 1)
+    for form in (pictures[..., 0], pictures.reshape(3, 784)):
+        assert np.allclose(names["predict"](form), expected, rtol=0, atol=1e-6)
+    assert names["main"]([]) == 0
+
+
 def test_only_what_the_model_needs_is_in_the_file():
     text = page(tinymnist.load_model("mlp"), "it.py")
     assert "def dense" in text and "def relu" in text

@@ -287,6 +287,21 @@ def test_a_wrong_epsilon_in_onnx_is_named(proto):
     assert "BatchNorm epsilon. With the epsilon of bn 0.001" in str(failure.value)
 
 
+@pytest.mark.parametrize("size", [2, 5, 7])
+def test_an_onnx_model_of_a_fixed_batch_is_run_piece_by_piece(proto, size):
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = size
+    proto.graph.output[0].type.tensor_type.shape.dim[0].dim_value = size
+    assert len(assert_model_matches(proto, network(), pictures(5)).rows) == 10
+
+
+def test_a_second_input_of_onnx_is_fed_zeros(proto):
+    from onnx import TensorProto, helper
+
+    labels = helper.make_tensor_value_info("labels", TensorProto.FLOAT, ["n", 10])
+    proto.graph.input.insert(0, labels)
+    assert_model_matches(proto, network(), pictures())
+
+
 def test_an_onnx_file_is_run_by_onnxruntime(proto, tmp_path):
     (tmp_path / "net.onnx").write_bytes(proto.SerializeToString())
     network().save(tmp_path / "net.npz")

@@ -9,6 +9,7 @@ from string import Template
 from typing import Any
 
 from tinymnist import __version__
+from tinymnist.adapter import picture_side
 from tinymnist.interop.standalone import quarry
 from tinymnist.interop.standalone.packing import harmless, packed, wrapped
 from tinymnist.interop.standalone.sample import GREYS, SEVEN, sample_for, takes_bytes
@@ -36,7 +37,8 @@ def page(model: Sequential, file: str) -> str:
     """
     story = Story(model)
     sample = sample_for(model)
-    answer = model.predict(sample, workers=1)[0]
+    scale, offset = scaling_of(model)
+    answer = model.predict(sample * model.dtype.type(scale) + model.dtype.type(offset))[0]
     arrays = dict(model.weights)
     drawn = model.input_shape == (28, 28, 1) and bool(arrays)  # something has to be packed
     listed = answer.size <= _MOST_LISTED
@@ -70,10 +72,9 @@ def _shapes(model: Sequential) -> dict[str, Any]:
     """Everything in the page that depends on the shapes of input and output."""
     shape, outputs = model.input_shape, model.output_shape
     raw = takes_bytes(model)
-    one_channel = len(shape) == 3 and shape[-1] == 1
-    bare = f"({shape[0]}, {shape[1]})" if one_channel else ""
-    receive = f"    if x.shape[-2:] == {bare}:\n        x = x[..., None]\n"
-    scale = '    if x.dtype.kind in "iu":\n        x = x / 255\n'
+    side = picture_side(shape) if math.prod(shape) != 3 * (shape[0] if shape else 0) ** 2 else None
+    bare = f"({side}, {side})" if side is not None else ""
+    receive = f"    if x.shape[-2:] == {bare}:\n        x = x.reshape(-1, {sides(shape)})\n"
     return {
         "one_picture": bare or literal(shape),
         "input_shape": literal(shape),
@@ -82,8 +83,8 @@ def _shapes(model: Sequential) -> dict[str, Any]:
         "ndim": len(shape),
         "batch_ndim": len(shape) + 1,
         "journey": f"(n, {sides(shape)}) -> (n, {sides(outputs)})",
-        "receive": receive if one_channel else "",
-        "scale": "" if raw else scale,
+        "receive": receive if bare else "",
+        "scale": _scale_code(model),
         "range": "White ink on black, as MNIST; 0..255."
         if raw
         else "White ink on black, as MNIST: 0..1, or whole numbers 0..255.",
@@ -91,6 +92,21 @@ def _shapes(model: Sequential) -> dict[str, Any]:
         "dtype": {4: "<f4", 8: "<f8"}[model.dtype.itemsize],
         "float_size": model.dtype.itemsize,
     }
+
+
+def scaling_of(model: Sequential) -> tuple[float, float]:
+    """Scale and offset that bring pictures in 0..1 to what the model was trained with."""
+    told = model.information.get("preprocessing", {}).get("scaling") or {}
+    return float(told.get("scale", 1.0)), float(told.get("offset", 0.0))
+
+
+def _scale_code(model: Sequential) -> str:
+    """What ``predict`` does with the range of the pictures."""
+    code = "" if takes_bytes(model) else '    if x.dtype.kind in "iu":\n        x = x / 255\n'
+    scale, offset = scaling_of(model)
+    if (scale, offset) != (1.0, 0.0):
+        code += f"    x = x * {scale!r} + {offset!r}  # as the network was trained\n"
+    return code
 
 
 def _measure(model: Sequential, answer: Array) -> dict[str, str]:

@@ -45,9 +45,10 @@ def run(model: Any, x: Array) -> list[Output]:
         session = onnxruntime.InferenceSession(
             proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
-        given, first = _shaped(session.get_inputs()[0], x)
-        values = _run_all(session, given)
-    except (RuntimeError, ValueError, IndexError) as error:
+        stated = _picture_input(session, x)
+        given, first = _shaped(stated, x)
+        values = _run_all(session, stated, given)
+    except Exception as error:  # onnxruntime's own errors have no common base
         raise InputError(f"onnxruntime refuses the model: {str(error).splitlines()[0]}") from None
     told = _in_our_layout(proto.graph.node, values, first, len(x))
     kept = [output for output in told if output.name not in last]
@@ -56,6 +57,18 @@ def run(model: Any, x: Array) -> list[Output]:
         *kept,
         *(output for output in told if output.name in last),
     ]
+
+
+def _picture_input(session: Any, x: Array) -> Any:
+    """The input that takes the examples; a training graph has one for labels, too."""
+    inputs = session.get_inputs()
+    sizes = [[side for side in one.shape[1:] if isinstance(side, int)] for one in inputs]
+    fitting = [
+        one
+        for one, sides in zip(inputs, sizes, strict=True)
+        if int(np.prod(sides)) == int(np.prod(x.shape[1:]))
+    ]
+    return (fitting or inputs)[0]
 
 
 def _shaped(stated: Any, x: Array) -> tuple[Array, bool]:
@@ -73,18 +86,24 @@ def _shaped(stated: Any, x: Array) -> tuple[Array, bool]:
     return x.reshape(len(x), -1) if len(shape) == 2 else x, False
 
 
-def _run_all(session: Any, given: Array) -> dict[str, Array]:
+def _run_all(session: Any, stated: Any, given: Array) -> dict[str, Array]:
     """Every tensor by name; a model of a fixed batch size is run piece by piece."""
-    stated = session.get_inputs()[0]
     names = [output.name for output in session.get_outputs()]
     size = stated.shape[0] if stated.shape and isinstance(stated.shape[0], int) else len(given)
-    size = size if 0 < size < len(given) else len(given)
+    size = size if size > 0 else len(given)
+    others = {
+        one.name: np.zeros(
+            [side if isinstance(side, int) else size for side in one.shape], np.float32
+        )
+        for one in session.get_inputs()
+        if one.name != stated.name
+    }
     pieces: list[list[Array]] = []
     for start in range(0, len(given), size):
         piece = given[start : start + size]
         missing = size - len(piece)
         padded = np.concatenate([piece, np.repeat(piece[-1:], missing, axis=0)])
-        results = session.run(None, {stated.name: padded})
+        results = session.run(None, {stated.name: padded, **others})
         pieces.append([r[: len(piece)] if np.ndim(r) and len(r) == size else r for r in results])
     if len(pieces) == 1:
         return dict(zip(names, pieces[0], strict=True))
