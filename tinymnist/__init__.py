@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tinymnist.errors import InputError as InputError
     from tinymnist.imaging.recipes import prepare as prepare
     from tinymnist.interop import load_model as load_model
+    from tinymnist.interop.compare import activations as activations
+    from tinymnist.interop.compare import assert_model_matches as assert_model_matches
     from tinymnist.nn.model import Input as Input
     from tinymnist.nn.model import Sequential as Sequential
     from tinymnist.nn.weights import verify as verify
@@ -35,6 +37,8 @@ _HOMES = {
     "Prediction": "tinymnist.reader",
     "Reader": "tinymnist.reader",
     "Sequential": "tinymnist.nn.model",
+    "activations": "tinymnist.interop.compare",
+    "assert_model_matches": "tinymnist.interop.compare",
     "load_mnist": "tinymnist.data",
     "load_model": "tinymnist.interop",
     "load_set": "tinymnist.data",
@@ -50,6 +54,8 @@ __all__ = [
     "Reader",
     "Sequential",
     "__version__",
+    "activations",
+    "assert_model_matches",
     "load_mnist",
     "load_model",
     "load_set",

@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": "measure a model on labelled pictures",
     "diagnose": "tell why a model fails on your pictures, and what to do",
     "train": "train a network from scratch",
+    "compare": "tell where two models part, layer by layer, and why",
     "summary": "show the layers of a model",
     "verify": "check that weights still compute what they did when they were saved",
     "convert": "turn another framework's model into a weights file",

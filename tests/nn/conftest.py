@@ -108,6 +108,7 @@ LAYER_CASES = [
     case(lambda: MaxPooling2D((2, 3), 3), PICTURE),
     case(Multiply, PICTURE, PICTURE),
     case(Multiply, VECTOR, VECTOR, VECTOR),
+    case(Multiply, PICTURE, (1, 1, 3)),
     case(lambda: Normalization(0.1307, 0.095), PICTURE),
     case(lambda: Normalization([0.1, 0.2, 0.3], [0.5, 1.0, 2.0]), PICTURE),
     case(lambda: Permute((3, 1, 2)), PICTURE),

@@ -142,6 +142,7 @@ OPERATIONS = [
     operation("normalization", PICTURES, mean=MEAN, variance=VARIANCE),
     operation("add", (2, 3), (2, 3), (2, 3)),
     operation("multiply", (2, 3), (2, 3), (2, 3)),
+    operation("multiply", PICTURES, (2, 1, 1, 4)),
     operation("concatenate", (2, 3, 1), (2, 3, 4)),
     operation("flatten", PICTURES),
     operation("reshape", PICTURES, target_shape=(6, 20)),

@@ -51,18 +51,37 @@ def add_backward(dy: Array, count: int) -> tuple[Array, ...]:
 
 
 def multiply(*xs: Array) -> tuple[Array, tuple[Array, ...]]:
-    """The product of two or more arrays of one shape: gates, and squares."""
-    if len(xs) < 2 or any(x.shape != xs[0].shape for x in xs):
+    """The product of two or more arrays: gates, and squares.
+
+    Sides of length 1 are repeated, so that (n, 1, 1, c) weighs the channels of (n, h, w, c).
+    """
+    largest = tuple(max(sides) for sides in zip(*(x.shape for x in xs), strict=False))
+    if len(xs) < 2 or any(
+        x.ndim != len(largest)
+        or any(a not in (1, b) for a, b in zip(x.shape, largest, strict=True))
+        for x in xs
+    ):
         raise ValueError(
-            "multiply takes two or more arrays of one shape. "
+            "multiply takes two or more arrays of one shape, or with sides of 1. "
             f"Received: shapes={[x.shape for x in xs]}"
         )
     return _product(xs), xs
 
 
 def multiply_backward(dy: Array, xs: tuple[Array, ...]) -> tuple[Array, ...]:
-    """Each factor gets the gradient times all the other factors."""
-    return tuple(_product((dy, *xs[:i], *xs[i + 1 :])) for i in range(len(xs)))
+    """Each factor gets the gradient times all the others, summed over what repeated it."""
+    return tuple(
+        _sum_repeated(_product((dy, *xs[:i], *xs[i + 1 :])), x.shape) for i, x in enumerate(xs)
+    )
+
+
+def _sum_repeated(gradient: Array, shape: tuple[int, ...]) -> Array:
+    repeated = tuple(
+        axis
+        for axis, (side, own) in enumerate(zip(gradient.shape, shape, strict=True))
+        if side != own
+    )
+    return gradient.sum(axis=repeated, keepdims=True) if repeated else gradient
 
 
 def _product(factors: Sequence[Array]) -> Array:

@@ -41,7 +41,22 @@ class Add(_Elementwise):
 
 @dataclass(eq=False)
 class Multiply(_Elementwise):
-    """The product of two or more inputs of one shape, for gates; of one with itself, its square."""
+    """The product of two or more inputs, for gates; of one with itself, its square.
+
+    Sides of length 1 are repeated: (1, 1, c) weighs the channels of (h, w, c).
+    """
+
+    def output_shape(self, *input_shapes: Shape) -> Shape:
+        largest = tuple(max(sides) for sides in zip(*input_shapes, strict=False))
+        return super().output_shape(
+            *(
+                largest
+                if len(shape) == len(largest)
+                and all(side in (1, most) for side, most in zip(shape, largest, strict=True))
+                else shape
+                for shape in input_shapes
+            )
+        )
 
     def forward(
         self, *xs: Array, training: bool = False, rng: np.random.Generator | None = None

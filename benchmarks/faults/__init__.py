@@ -1,0 +1,1 @@
+"""Planted faults: does ``tinymnist compare`` name the cause?"""

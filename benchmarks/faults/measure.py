@@ -1,0 +1,100 @@
+"""Plant, compare by the command as a user does, and see whether the cause is named."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.faults.planting import FAULTS, Array, Fault
+from benchmarks.faults.port import port_of
+from tinymnist.cli import main
+from tinymnist.imaging.recipes import prepare
+from tinymnist.nn.model import Sequential
+
+SAMPLES = Path(__file__).parents[2] / "tinymnist" / "samples"
+VIEWS = ("every layer", "the last only")
+"""What the user captured of the faulty port."""
+
+
+class Case(NamedTuple):
+    """One fault in one model, as it was seen by the user.
+
+    Attributes:
+        fault, model, view: what was planted where, and what was captured.
+        named: the first cause that ``compare`` named; "" for none.
+        parted: whether it saw a difference at all.
+        first: the first layer that parted.
+    """
+
+    fault: Fault
+    model: str
+    view: str
+    named: str
+    parted: bool
+    first: str
+
+    @property
+    def found(self) -> bool:
+        """Whether the right cause was named."""
+        return self.named == self.fault.cause
+
+
+def pictures(model: Sequential) -> Array:
+    """The six samples of tinymnist, in colours and a frame where the model wants those."""
+    files = sorted(file for file in SAMPLES.iterdir() if file.suffix in (".png", ".jpg"))
+    x = np.stack([prepare(file) for file in files]).astype(np.float32)
+    _, h, w, c = (0, *model.input_shape)
+    x = np.pad(x, ((0, 0), (0, h - 28), (w - 28, 0), (0, 0)))
+    tint = np.array([1.0, 0.7, 0.4], np.float32)[:c] if c > 1 else 1
+    return np.asarray(x * tint, np.float32)
+
+
+def cases(
+    models: Sequence[Sequential],
+    folder: Path,
+    faults: Sequence[Fault] = FAULTS,
+    views: Sequence[str] = VIEWS,
+) -> Iterator[Case]:
+    """Every fault in every model that can have it, in every view.
+
+    Args:
+        models: where to plant.
+        folder: for files.
+        faults: what to plant.
+        views: what the user captures.
+    """
+    for model in models:
+        weights, inputs = folder / f"{model.name}.npz", folder / "inputs.npz"
+        model.save(weights)
+        x = pictures(model)
+        np.savez(inputs, input=x)
+        for fault in faults:
+            damaged = fault.plant(port_of(model).copy(), x)
+            if damaged is None:
+                continue
+            port, fed = damaged
+            with np.errstate(all="ignore"):
+                outputs = port.run(fed)
+            for view in views:
+                shown = outputs if view == VIEWS[0] else dict([list(outputs.items())[-1]])
+                np.savez(folder / "captured.npz", **shown)  # type: ignore[arg-type]
+                record = compared(weights, folder / "captured.npz", inputs)
+                explanation = record["explanation"]
+                named = explanation["causes"][0]["cause"] if explanation else ""
+                first = (record["first_parting"] or {"b": ""})["b"]
+                yield Case(fault, model.name, view, named, not record["agrees"], first)
+
+
+def compared(weights: Path, captured: Path, inputs: Path) -> dict:  # type: ignore[type-arg]
+    """What ``tinymnist compare --json`` says."""
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        main(["compare", str(weights), str(captured), "--inputs", str(inputs), "--json"])
+    record: dict = json.loads(printed.getvalue())  # type: ignore[type-arg]
+    return record

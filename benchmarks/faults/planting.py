@@ -1,0 +1,162 @@
+"""Faults, as people make them when they bring a model from one framework to another.
+
+Each planter gets a port and the pictures, and gives the damaged port and what it is fed, or None
+where the model has nothing that could be damaged so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.faults.port import Array, Port, Step
+
+Damaged = tuple[Port, Array] | None
+
+
+class Fault(NamedTuple):
+    """One kind of fault.
+
+    Attributes:
+        cause: what the finder should call it.
+        name: what exactly was done.
+        plant: how to do it.
+    """
+
+    cause: str
+    name: str
+    plant: Callable[[Port, Array], Damaged]
+
+
+def _fed(change: Callable[[Array], Array]) -> Callable[[Port, Array], Damaged]:
+    """A fault of the pictures."""
+    return lambda port, x: (port, np.ascontiguousarray(change(x), np.float32))
+
+
+def _colours(port: Port, x: Array) -> Damaged:
+    return (port, np.ascontiguousarray(x[..., ::-1])) if x.shape[-1] == 3 else None
+
+
+def _steps(port: Port, *functions: str) -> Iterator[Step]:
+    return (step for step in port.steps if step.function in functions)
+
+
+def _convolutions(port: Port) -> list[Step]:
+    found = _steps(port, "conv2d", "grouped_conv2d")
+    return [step for step in found if step.arrays["kernel"].shape[0] > 1]
+
+
+def _raw_kernel(port: Port, x: Array) -> Damaged:
+    """The last convolution's kernel comes as (out, in, h, w), and is reshaped, not transposed."""
+    wide = [step for step in _convolutions(port) if step.arrays["kernel"].shape[2] > 1]
+    for step in wide[-1:]:
+        kernel = step.arrays["kernel"]
+        theirs = np.ascontiguousarray(np.moveaxis(kernel, (3, 2), (0, 1)))  # (out, in, h, w)
+        step.arrays["kernel"] = theirs.reshape(kernel.shape)
+        return port, x
+    return None
+
+
+def _transposed_kernels(port: Port, x: Array) -> Damaged:
+    """Every kernel has height and width swapped."""
+    for step in _convolutions(port):
+        step.arrays["kernel"] = np.swapaxes(step.arrays["kernel"], 0, 1)
+    return (port, x) if _convolutions(port) else None
+
+
+def _flatten(port: Port, x: Array) -> Damaged:
+    """The vector is channels first, the kernel behind it is not."""
+    before = port.run(x[:1])
+    port.flatten_first = True
+    after = port.run(x[:1])
+    last = list(before)[-1]
+    return (port, x) if np.abs(before[last] - after[last]).max() > 1e-5 else None
+
+
+def _epsilon(wrong: float) -> Callable[[Port, Array], Damaged]:
+    def plant(port: Port, x: Array) -> Damaged:
+        steps = [s for s in _steps(port, "batch_normalization") if s.settings["epsilon"] != wrong]
+        for step in steps:
+            step.settings["epsilon"] = wrong
+        return (port, x) if steps else None
+
+    return plant
+
+
+def _training(port: Port, x: Array) -> Damaged:
+    port.training = True
+    return (port, x) if any(_steps(port, "batch_normalization")) else None
+
+
+def _padding(port: Port, x: Array) -> Damaged:
+    """What was padded behind is padded in front; what was even, too."""
+    found = False
+    for step in _steps(port, "conv2d", "grouped_conv2d", "average_pool", "max_pool"):
+        pads = step.settings.get("pads", ((0, 0), (0, 0)))
+        if not any(map(any, pads)):
+            continue
+        turned = tuple((b, a) if a != b else (a + b, 0) for a, b in pads)
+        step.settings["pads"] = turned
+        found = True
+    return (port, x) if found else None
+
+
+def _flipped(last_only: bool) -> Callable[[Port, Array], Damaged]:
+    def plant(port: Port, x: Array) -> Damaged:
+        steps = _convolutions(port)
+        if not steps or (last_only and len(steps) < 2):
+            return None
+        for step in steps[-1:] if last_only else steps:
+            step.arrays["kernel"] = np.flip(step.arrays["kernel"], (0, 1))
+        return port, x
+
+    return plant
+
+
+def _softmax(how: str) -> Callable[[Port, Array], Damaged]:
+    def plant(port: Port, x: Array) -> Damaged:
+        last = port.steps[-1]
+        if how == "twice" and last.function == "softmax":
+            again = Step("softmax_again", "Softmax", "softmax", {}, {}, [len(port.steps) - 1])
+            port.steps.append(again)
+        elif how == "missing":
+            port.steps.pop()
+        elif how == "logarithm" and last.function == "softmax":
+            last.function = "log_softmax"
+        else:
+            return None
+        return port, x
+
+    return plant
+
+
+def _dropout(port: Port, x: Array) -> Damaged:
+    port.rng = np.random.default_rng(5)
+    return (port, x) if port.rates else None
+
+
+FAULTS = (
+    Fault("input scaling", "0..255 in place of 0..1", _fed(lambda x: x * 255)),
+    Fault("input scaling", "less 0.1307, by 0.3081", _fed(lambda x: (x - 0.1307) / 0.3081)),
+    Fault("input scaling", "-1..1 in place of 0..1", _fed(lambda x: 2 * x - 1)),
+    Fault("polarity", "black on white", _fed(lambda x: 1 - x)),
+    Fault("polarity", "black on white, 0..255", _fed(lambda x: 255 * (1 - x))),
+    Fault("channel order or layout", "pictures transposed", _fed(lambda x: x.swapaxes(1, 2))),
+    Fault("channel order or layout", "blue, green, red", _colours),
+    Fault("channel order or layout", "a kernel reshaped, not transposed", _raw_kernel),
+    Fault("channel order or layout", "kernels transposed", _transposed_kernels),
+    Fault("flatten order", "channels first", _flatten),
+    Fault("BatchNorm epsilon", "1e-5 for 1e-3", _epsilon(1e-5)),
+    Fault("BatchNorm epsilon", "1e-3 for 1e-5", _epsilon(1e-3)),
+    Fault("BatchNorm in training mode", "statistics of the batch", _training),
+    Fault("padding side", "in front", _padding),
+    Fault("flipped kernels", "all", _flipped(last_only=False)),
+    Fault("flipped kernels", "the last", _flipped(last_only=True)),
+    Fault("softmax", "twice", _softmax("twice")),
+    Fault("softmax", "missing", _softmax("missing")),
+    Fault("softmax", "its logarithm", _softmax("logarithm")),
+    Fault("dropout active", "every dropout", _dropout),
+)
+"""All of them; the causes are spelt as ``compare`` spells them."""

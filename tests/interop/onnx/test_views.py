@@ -1,0 +1,98 @@
+"""The account of axes, against NumPy moving the numbers themselves."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from tinymnist.interop.onnx.nodes import Unmappable
+from tinymnist.interop.onnx.views import Atom, Uncut, View, fresh
+
+BATCH = 5
+
+
+def picture():
+    """A view (n, c, h, w) of memory (h, w, c), and the tensor that it stands for."""
+    high, wide, channels = fresh((4, 6, 3))
+    memory = np.arange(BATCH * 72).reshape(BATCH, 4, 6, 3)
+    view = View("x", (*high, *wide, *channels), (channels, high, wide), BATCH)
+    return view, memory, memory.transpose(0, 3, 1, 2)
+
+
+def tensor_of(view, memory):
+    """The tensor that a view says memory is."""
+    pieces = memory.reshape(len(memory), *(atom.size for atom in view.order))
+    axes = [view.order.index(atom) + 1 for axis in view.axes for atom in axis]
+    return pieces.transpose([0, *axes]).reshape(view.shape)
+
+
+def test_a_view_is_what_it_says():
+    view, memory, tensor = picture()
+    assert view.shape == tensor.shape
+    assert np.array_equal(tensor_of(view, memory), tensor)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_moves(seed):
+    """Reshapes and transposes in any order; where one cannot be followed, it says so."""
+    rng = np.random.default_rng(seed)
+    view, memory, tensor = picture()
+    for _ in range(8):
+        if rng.random() < 0.5:
+            perm = (0, *(1 + rng.permutation(tensor.ndim - 1)))
+            view, tensor = view.transposed(perm), tensor.transpose(perm)
+        else:
+            shape = (BATCH, *random_split(72, rng))
+            try:
+                view = view.reshaped(shape)
+            except Uncut:
+                continue
+            tensor = tensor.reshape(shape)
+        assert view.shape == tensor.shape
+        assert np.array_equal(tensor_of(view, memory), tensor)
+
+
+def random_split(number, rng):
+    """Sides whose product is ``number``."""
+    sides = []
+    while number > 1:
+        sides.append(int(rng.choice([d for d in range(2, number + 1) if number % d == 0])))
+        number //= sides[-1]
+    return (*sides, 1) if rng.random() < 0.3 else tuple(sides)
+
+
+def test_rows_take_a_kernel_into_the_order_of_memory():
+    view, memory, tensor = picture()
+    flat = view.reshaped((BATCH, 72))
+    kernel = np.random.default_rng(0).integers(0, 9, (72, 2))
+    rows = flat.rows(flat.axes[0])
+    assert np.array_equal(
+        memory.reshape(BATCH, 72) @ kernel[rows], tensor.reshape(BATCH, 72) @ kernel
+    )
+
+
+@pytest.mark.parametrize("shape", [(BATCH * 3, 24), (1, BATCH * 72), (72, BATCH)])
+def test_examples_do_not_mix(shape):
+    with pytest.raises(Unmappable, match="mixes the examples"):
+        picture()[0].reshaped(shape)
+
+
+def test_an_axis_without_a_joint_is_not_cut():
+    view, _, _ = picture()
+    with pytest.raises(Uncut, match="would need to cut an axis of 4 into pieces of 3"):
+        view.reshaped((BATCH, 9, 8))
+
+
+def test_the_batch_stays_in_front():
+    with pytest.raises(Unmappable, match="batch axis in another place"):
+        picture()[0].transposed((1, 0, 2, 3))
+
+
+def test_a_batch_of_one_may_vanish():
+    atom = Atom(12)
+    view = View("x", (atom,), ((atom,),), 1)
+    assert view.reshaped((3, 4)).batch is None
+    assert view.reshaped((1, 3, 4)).batch == 1
+    assert math.prod(view.reshaped((12,)).shape) == 12

@@ -1,0 +1,312 @@
+"""The comparison with the frameworks themselves: live models, and files that they run."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import warnings
+from contextlib import redirect_stdout
+
+import numpy as np
+import pytest
+
+import tinymnist
+from tinymnist.cli import main
+from tinymnist.interop.compare import activations, assert_model_matches
+from tinymnist.nn import layers as L
+from tinymnist.nn.model import Input, Sequential
+
+pytestmark = pytest.mark.peer
+RNG = np.random.default_rng
+
+
+@pytest.fixture(scope="module")
+def torch():
+    return pytest.importorskip("torch")
+
+
+@pytest.fixture(scope="module")
+def keras():
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pytest.importorskip("tensorflow")
+        return pytest.importorskip("keras")
+
+
+def network():
+    """What all three frameworks are given: convolutions, statistics, pooling, dropout, softmax."""
+    layers = [
+        Input((12, 12, 1)),
+        L.Conv2D(6, 3, padding=1, name="conv1"),
+        L.BatchNormalization(epsilon=1e-5, name="bn"),
+        L.ReLU(name="relu1"),
+        L.MaxPooling2D(name="pool"),
+        L.Conv2D(8, 3, activation="relu", name="conv2"),
+        L.Flatten(name="flatten"),
+        L.Dropout(0.5, name="dropout"),
+        L.Dense(10, activation="softmax", name="fc"),
+    ]
+    model, rng = Sequential(layers, rng=3), RNG(4)
+    for layer in model.layers:
+        for key, array in layer.weights.items():
+            low = 0.5 if key in ("gamma", "moving_variance") else -0.3
+            if key != "kernel":
+                setattr(layer, key, rng.uniform(low, low + 0.8, array.shape).astype(array.dtype))
+    return model
+
+
+def pictures(n=5):
+    x = RNG(5).random((n, 12, 12, 1)).astype("float32")
+    return x * np.linspace(0, 1, 12, dtype="float32")[:, None, None]
+
+
+# --- PyTorch ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def module(torch):
+    """The network as PyTorch's users write it: half in modules, half in functions."""
+    from torch.nn import functional as TF
+
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv1 = torch.nn.Conv2d(1, 6, 3, padding=1)
+            self.bn = torch.nn.BatchNorm2d(6)
+            self.relu1 = torch.nn.ReLU(inplace=True)
+            self.conv2 = torch.nn.Conv2d(6, 8, 3)
+            self.dropout = torch.nn.Dropout(0.5)
+            self.fc = torch.nn.Linear(128, 10)
+
+        def forward(self, x):
+            x = TF.max_pool2d(self.relu1(self.bn(self.conv1(x))), 2)
+            x = TF.relu(self.conv2(x))
+            x = self.dropout(torch.flatten(x, 1))
+            return TF.softmax(self.fc(x), dim=1)
+
+    net, model = Net(), network()
+    by_channel = np.arange(128).reshape(4, 4, 8).transpose(2, 0, 1).ravel()
+    arrays = {
+        "conv1.weight": model.get_layer("conv1").kernel.transpose(3, 2, 0, 1),
+        "conv1.bias": model.get_layer("conv1").bias,
+        "bn.weight": model.get_layer("bn").gamma,
+        "bn.bias": model.get_layer("bn").beta,
+        "bn.running_mean": model.get_layer("bn").moving_mean,
+        "bn.running_var": model.get_layer("bn").moving_variance,
+        "conv2.weight": model.get_layer("conv2").kernel.transpose(3, 2, 0, 1),
+        "conv2.bias": model.get_layer("conv2").bias,
+        "fc.weight": model.get_layer("fc").kernel[by_channel].T,
+        "fc.bias": model.get_layer("fc").bias,
+    }
+    state = net.state_dict()
+    state.update({k: torch.as_tensor(np.ascontiguousarray(a)) for k, a in arrays.items()})
+    net.load_state_dict(state)
+    return net.eval()
+
+
+def test_a_torch_module_matches_layer_by_layer(module):
+    comparison = assert_model_matches(module, network(), pictures())
+    told = [(row.a, row.b) for row in comparison.rows]
+    assert told == [
+        ("input", "input"), ("conv1", "conv1"), ("bn", "bn"), ("relu1", "relu1"),
+        ("max_pool2d", "pool"), ("conv2", "conv2 before relu"), ("relu", "conv2"),
+        ("flatten", "flatten"), ("dropout", "dropout"), ("fc", "fc before softmax"),
+        ("softmax", "fc"),
+    ]  # fmt: skip
+    assert comparison.alone_a == comparison.alone_b == ()
+
+
+def test_activations_of_torch_are_channels_last(module):
+    found, expected = activations(module, pictures()), activations(network(), pictures())
+    for theirs, ours in (("conv1", "conv1"), ("max_pool2d", "pool"), ("flatten", "flatten")):
+        assert np.allclose(found[theirs], expected[ours], rtol=1e-4, atol=1e-5)
+
+
+def test_a_torch_module_in_training_mode_is_seen_through(torch, module):
+    statistics = module.bn.running_mean.clone()
+    state = torch.random.get_rng_state()
+    module.train()
+    with pytest.raises(AssertionError) as failure:
+        assert_model_matches(module, network(), pictures())
+    message = str(failure.value)
+    assert "They part in bn" in message
+    assert "Cause: BatchNorm in training mode." in message
+    assert "Then: dropout active." in message
+    assert "model gives other numbers each time, first in dropout" in message
+    assert torch.equal(module.bn.running_mean, statistics)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_a_wrong_flatten_order_in_torch_is_named(torch, module):
+    with torch.no_grad():
+        module.fc.weight.copy_(torch.as_tensor(network().get_layer("fc").kernel.T.copy()))
+    with pytest.raises(AssertionError, match=r"(?s)They part in fc / .*Cause: flatten order"):
+        assert_model_matches(module, network(), pictures())
+
+
+def run(*argv):
+    out = io.StringIO()
+    with redirect_stdout(out):
+        code = main(["compare", *map(str, argv), "--json"])
+    return code, json.loads(out.getvalue())
+
+
+@pytest.mark.parametrize("name", ["mnist-cnn", "keras-cnn", "lenet5", "mlp"])
+def test_shipped_models_agree_with_torch_in_outputs_and_gradients(torch, name):
+    code, record = run(name, name, "--run-b", "torch", "--gradients")
+    assert code == 0, record["first_parting"]
+    assert len(record["layers"]) > len(tinymnist.load_model(name).layers)
+    assert len(record["gradients"]) >= 3
+    assert max(row["units_b"] for row in record["layers"]) < 50
+
+
+# --- Keras -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def keras_model(keras):
+    """The network with Keras's fused activations, half of it nested in a model of its own."""
+    K = keras.layers
+    features = keras.Sequential(
+        [
+            keras.Input((12, 12, 1)),
+            K.Conv2D(6, 3, padding="same", name="conv1"),
+            K.BatchNormalization(epsilon=1e-5, name="bn"),
+            K.ReLU(name="relu1"),
+            K.MaxPooling2D(name="pool"),
+        ],
+        name="features",
+    )
+    head = [
+        K.Conv2D(8, 3, activation="relu", name="conv2"),
+        K.Flatten(name="flatten"),
+        K.Dropout(0.5, name="dropout"),
+        K.Dense(10, activation="softmax", name="fc"),
+    ]
+    whole = keras.Sequential([keras.Input((12, 12, 1)), features, *head])
+    model = network()
+    for layer in (*features.layers, *head):
+        if layer.weights:
+            layer.set_weights(list(model.get_layer(layer.name).weights.values()))
+    return whole
+
+
+def test_a_keras_model_matches_layer_by_layer(keras_model):
+    comparison = assert_model_matches(keras_model, network(), pictures())
+    assert [row.a for row in comparison.rows] == [row.b for row in comparison.rows]
+    assert len(comparison.rows) == 9
+    assert comparison.alone_a == comparison.alone_b == ()
+
+
+def test_listening_leaves_the_keras_model_as_it_was(keras_model):
+    before = keras_model.predict(pictures(), verbose=0)
+    found = activations(keras_model, pictures())
+    assert np.allclose(found["fc"], before, rtol=1e-5, atol=1e-6)
+    assert "call" not in vars(keras_model.layers[-1])
+    assert np.array_equal(keras_model.predict(pictures(), verbose=0), before)
+
+
+def test_a_keras_model_fed_0_to_255_is_named(keras_model):
+    theirs = activations(keras_model, pictures() * 255)
+    del theirs["input"]
+    with pytest.raises(AssertionError, match="Cause: input scaling"):
+        assert_model_matches(theirs, network(), pictures())
+
+
+def test_gradients_of_keras_agree(keras_model):
+    from tinymnist.interop.compare.gradients import gradients_in_tinymnist, seed_weights
+    from tinymnist.interop.compare.runners.keras import gradients
+
+    theirs = {one.name: one.values for one in gradients(keras_model, pictures(), seed_weights)}
+    for name, ours in gradients_in_tinymnist(network(), pictures()).items():
+        assert np.allclose(theirs[name], ours.values, rtol=1e-4, atol=1e-5), name
+
+
+# --- ONNX ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def proto():
+    """The network as PyTorch exports it: channels first, activations as nodes of their own."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    from onnx import TensorProto, helper, numpy_helper
+
+    model = network()
+    by_channel = np.arange(128).reshape(4, 4, 8).transpose(2, 0, 1).ravel()
+    conv1, bn, conv2, fc = (model.get_layer(name) for name in ("conv1", "bn", "conv2", "fc"))
+    arrays = {
+        "w1": conv1.kernel.transpose(3, 2, 0, 1), "b1": conv1.bias,
+        "g": bn.gamma, "b": bn.beta, "m": bn.moving_mean, "v": bn.moving_variance,
+        "w2": conv2.kernel.transpose(3, 2, 0, 1), "b2": conv2.bias,
+        "w3": fc.kernel[by_channel], "b3": fc.bias,
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("Conv", ["x", "w1", "b1"], ["c1"], name="conv1", pads=[1, 1, 1, 1]),
+        helper.make_node("BatchNormalization", ["c1", "g", "b", "m", "v"], ["n"], name="bn"),
+        helper.make_node("Relu", ["n"], ["r1"], name="relu1"),
+        helper.make_node(
+            "MaxPool", ["r1"], ["p"], name="pool", kernel_shape=[2, 2], strides=[2, 2]
+        ),
+        helper.make_node("Conv", ["p", "w2", "b2"], ["c2"], name="conv2"),
+        helper.make_node("Relu", ["c2"], ["r2"], name="relu2"),
+        helper.make_node("Flatten", ["r2"], ["f"], name="flatten"),
+        helper.make_node("Gemm", ["f", "w3", "b3"], ["z"], name="fc"),
+        helper.make_node("Softmax", ["z"], ["y"], name="softmax"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, 12, 12])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 10])],
+        [numpy_helper.from_array(np.ascontiguousarray(a), name) for name, a in arrays.items()],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(made)
+    return made
+
+
+def test_an_onnx_model_matches_node_by_node(proto):
+    comparison = assert_model_matches(proto, network(), pictures())
+    assert [row.a for row in comparison.rows] == [
+        "input", "conv1", "bn", "relu1", "pool", "conv2", "relu2", "flatten", "fc", "softmax",
+    ]  # fmt: skip
+    assert len(proto.graph.output) == 1  # the model was not changed
+
+
+def test_a_wrong_epsilon_in_onnx_is_named(proto):
+    from onnx import helper
+
+    proto.graph.node[1].attribute.append(helper.make_attribute("epsilon", 1e-3))
+    with pytest.raises(AssertionError) as failure:
+        assert_model_matches(proto, network(), pictures())
+    assert "They part in bn" in str(failure.value)
+    assert "BatchNorm epsilon. With the epsilon of bn 0.001" in str(failure.value)
+
+
+@pytest.mark.parametrize("size", [2, 5, 7])
+def test_an_onnx_model_of_a_fixed_batch_is_run_piece_by_piece(proto, size):
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = size
+    proto.graph.output[0].type.tensor_type.shape.dim[0].dim_value = size
+    assert len(assert_model_matches(proto, network(), pictures(5)).rows) == 10
+
+
+def test_a_second_input_of_onnx_is_fed_zeros(proto):
+    from onnx import TensorProto, helper
+
+    labels = helper.make_tensor_value_info("labels", TensorProto.FLOAT, ["n", 10])
+    proto.graph.input.insert(0, labels)
+    assert_model_matches(proto, network(), pictures())
+
+
+def test_an_onnx_file_is_run_by_onnxruntime(proto, tmp_path):
+    (tmp_path / "net.onnx").write_bytes(proto.SerializeToString())
+    network().save(tmp_path / "net.npz")
+    np.savez(tmp_path / "x.npz", input=pictures())
+    files = [tmp_path / "net.npz", tmp_path / "net.onnx", "--inputs", tmp_path / "x.npz"]
+    code, record = run(*files, "--run-b", "onnxruntime")
+    assert code == 0 and record["b"] == "net.onnx in onnxruntime"
+    assert main([str(f) for f in ("compare", *files, "--run-b", "onnxruntime", "--gradients")]) == 2

@@ -1,0 +1,1 @@
+"""Likely causes, tried out: each module changes one thing in a model and its input."""

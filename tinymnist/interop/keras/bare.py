@@ -1,0 +1,205 @@
+"""Weights without an architecture: what their names and shapes tell, and what must be told.
+
+Names tell the backend: TensorFlow's variables end in ``:0``, Theano's do not. In the layouts of
+Keras 1 and 2 they also tell which layers lie between, pooling among them, though not their
+settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from os import PathLike
+from typing import Any
+
+from tinymnist.errors import InputError
+from tinymnist.interop.blocks import Block
+from tinymnist.interop.candidates import Candidates, from_blocks
+from tinymnist.interop.keras.config import parse
+from tinymnist.interop.keras.hdf5 import Hdf5
+from tinymnist.interop.keras.names import numbered
+from tinymnist.interop.keras.weights import StoredLayer, variables
+from tinymnist.interop.plans import Plan
+from tinymnist.nn.architectures import ARCHITECTURES
+
+_KERAS_EPSILON = 1e-3
+_MOST_TEXT = 1 << 24
+
+
+def backend_by_names(stored: Sequence[StoredLayer]) -> str:
+    """The backend of files that do not tell, those of Keras 0 and 1."""
+    names = [name for layer in stored for name, _ in layer.arrays]
+    is_old = version_by_names(stored) in ("0", "1")
+    return "theano" if is_old and not any(name.endswith(":0") for name in names) else "tensorflow"
+
+
+def version_by_names(stored: Sequence[StoredLayer]) -> str:
+    """The major version of files that do not tell."""
+    names = [name for layer in stored for name, _ in layer.arrays]
+    if all(name.startswith("param_") for name in names):
+        return "0"
+    return "1" if any(name.partition(":")[0].endswith(("_W", "_b")) for name in names) else "2"
+
+
+def is_counted(file: Hdf5) -> bool:
+    """Whether the arrays lie as in Keras 3."""
+    return "layers" in file.members.get("", ()) or "_layer_checkpoint_dependencies" in file.members
+
+
+def counted_layers(file: Hdf5) -> list[StoredLayer]:
+    """The arrays of Keras 3's layout: class by class, for the order between classes is not kept."""
+    container = "layers" if "layers" in file.members else "_layer_checkpoint_dependencies"
+    layers = []
+    for name in sorted(file.members.get(container, ()), key=numbered):
+        arrays = variables(file, f"{container}/{name}")
+        layers.append(StoredLayer(name, [(f"{name}/{i}", a) for i, a in enumerate(arrays)]))
+        if "layers" in file.members.get(f"{container}/{name}", ()):
+            raise InputError(
+                f"{file.path} holds weights of a model inside a model; describe them with "
+                "--architecture FILE.json, as model.to_json() gave it"
+            )
+    return _norms_between(layers, file.path)
+
+
+def _norms_between(layers: list[StoredLayer], path: str) -> list[StoredLayer]:
+    """Put each normalization behind the layer that it belongs to, where that can be told."""
+    norms = [layer for layer in layers if _kind(layer) == "norm"]
+    mains = [layer for kind in ("conv", "dense") for layer in layers if _kind(layer) == kind]
+    if not norms:
+        return layers
+    convolutions = [layer for layer in mains if _kind(layer) == "conv"]
+    owners = next((o for o in (mains, mains[:-1], convolutions) if len(o) == len(norms)), None)
+    if owners is None:
+        raise InputError(
+            f"{path} holds weights of {len(norms)} normalizations among {len(mains)} layers, and "
+            "not in which order; describe it with --architecture FILE.json"
+        )
+    behind = {owner.name: norm for owner, norm in zip(owners, norms, strict=True)}
+    return [part for main in mains for part in (main, behind.get(main.name)) if part is not None]
+
+
+def keras_json(architecture: str | PathLike[str]) -> dict[str, Any] | None:
+    """Keras's description of an architecture, or None where it is of another kind.
+
+    Raises:
+        InputError: when there is no such file.
+    """
+    if str(architecture) in ARCHITECTURES:
+        return None
+    try:
+        with open(architecture, encoding="utf-8-sig") as file:
+            text = file.read(_MOST_TEXT + 1)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"cannot read the architecture {architecture}: {error}; expected a JSON file or one of "
+            f"{sorted(ARCHITECTURES)}"
+        ) from None
+    config = parse(text, str(architecture))
+    is_keras = "class_name" in config or config.get("name") in ("Sequential", "Model", "Graph")
+    return config if is_keras else None
+
+
+def from_weights(
+    stored: Sequence[StoredLayer],
+    path: str,
+    source: str,
+    architecture: str | PathLike[str] | None,
+    backend: str | None,
+    *,
+    in_order: bool,
+) -> Candidates:
+    """What bare weights may be, by their shapes or by a description.
+
+    Args:
+        stored: the arrays, layer by layer.
+        path, source: for messages, and for the model's information.
+        architecture: a description that is not Keras's, or a name.
+        backend: what Keras computed on.
+        in_order: whether the layers are listed in the order in which they are applied, those
+            without arrays among them.
+
+    Raises:
+        InputError: when nothing fits.
+    """
+    first = _are_old_kernels(stored)
+    blocks = [_block(layer, backend == "theano", first, path) for layer in stored if layer.arrays]
+    found = from_blocks(blocks, path, source, architecture=architecture, channels_first=first)
+    if not in_order or found.described is not None:
+        return found
+    plans = _as_named(found.plans, stored, path)
+    if not plans:
+        raise InputError(
+            f"{path}: no plain chain of layers fits both its shapes and its names, "
+            f"{[layer.name for layer in stored]}; describe it with --architecture FILE.json"
+        )
+    return replace(found, plans=plans)
+
+
+def _are_old_kernels(stored: Sequence[StoredLayer]) -> bool:
+    """Whether kernels are (out, in, kh, kw), as Keras 0 and 1 had them for channels first.
+
+    The first that has a bias of another length than one of its ends decides.
+    """
+    for layer in stored:
+        if _kind(layer) == "conv" and len(layer.arrays) > 1:
+            kernel, bias = (array for _, array in layer.arrays)
+            if kernel.shape[0] != kernel.shape[3]:
+                return len(bias) == int(kernel.shape[0])
+    return False
+
+
+def _kind(layer: StoredLayer) -> str | None:
+    axes = [array.ndim for _, array in layer.arrays]
+    if axes in ([4], [4, 1]):
+        return "conv"
+    if axes in ([2], [2, 1]):
+        return "dense"
+    return "norm" if axes == [1, 1, 1, 1] else None
+
+
+def _block(layer: StoredLayer, theano: bool, first: bool, path: str) -> Block:
+    kind, arrays = _kind(layer), [array for _, array in layer.arrays]
+    if kind is None or "depthwise" in layer.name:
+        shapes = [array.shape for array in arrays]
+        raise InputError(
+            f"{path} holds arrays of the shapes {shapes} for {layer.name!r}, which tell no layer; "
+            "describe it with --architecture FILE.json, as model.to_json() gave it"
+        )
+    if kind == "norm":
+        names = ("gamma", "beta", "moving_mean", "moving_variance")
+        return Block(layer.name, "norm", dict(zip(names, arrays, strict=True)), _KERAS_EPSILON)
+    kernel = arrays[0]
+    if kind == "conv":
+        kernel = kernel.transpose(2, 3, 1, 0) if first else kernel
+        kernel = kernel[::-1, ::-1] if theano else kernel
+    bias = {"bias": arrays[1]} if len(arrays) > 1 else {}
+    return Block(layer.name, "conv" if kind == "conv" else "dense", {"kernel": kernel, **bias})
+
+
+def _as_named(plans: Sequence[Plan], stored: Sequence[StoredLayer], path: str) -> list[Plan]:
+    """Of the plans, those that pool where the file names a pooling layer, as it names it."""
+    names = [layer.name for layer in stored]
+    for name in names:
+        if name.startswith(("leaky", "elu", "prelu", "p_re_lu", "thresholded", "zero", "zeropad")):
+            raise InputError(
+                f"{path} names a layer {name!r} without its settings; describe it with "
+                "--architecture FILE.json, as model.to_json() gave it"
+            )
+    if len(names) == sum(bool(layer.arrays) for layer in stored):
+        return list(plans)  # only layers with arrays are named
+    pools = _pools_behind_convolutions(stored)
+    pooling = "average" if any(name.startswith("average") for name in names) else "max"
+    kept = [p for p in plans if [step.pool.size > 1 for step in p.steps] == pools]
+    return [replace(plan, pooling=pooling) for plan in kept]
+
+
+def _pools_behind_convolutions(stored: Sequence[StoredLayer]) -> list[bool]:
+    pools: list[bool] = []
+    for layer in stored:
+        if _kind(layer) == "conv":
+            pools.append(False)
+        elif pools and layer.name.startswith(
+            ("max_pool", "maxpool", "average_pool", "averagepool")
+        ):
+            pools[-1] = True
+    return pools

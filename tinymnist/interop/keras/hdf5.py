@@ -1,0 +1,191 @@
+"""HDF5 from strangers: what is read of a file, and how much of it, is decided here.
+
+A file is opened from memory, so it cannot name other files. Links are not followed, datasets that
+lie outside the file or are put together from others are refused, and nothing is read that claims
+to be far larger than the file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from tinymnist.errors import InputError
+from tinymnist.nn.arrays import Array
+
+MOST_BYTES = 1 << 30
+"""Of a file, and of all arrays that are read from it; a hundred times the largest digit reader."""
+_MOST_EXPANSION = 200
+"""How many times larger an array may be than its bytes in the file, which may be compressed."""
+_ALWAYS_ALLOWED = 1 << 20
+_MOST_OBJECTS = 100_000
+_MOST_DEPTH = 64
+_MOST_NAMES = 100_000
+
+
+class Hdf5:
+    """An open file.
+
+    Keras on Windows wrote backslashes into names; they are read as ``/``.
+
+    Attributes:
+        path: for messages.
+        groups, datasets: by their paths, with ``/`` between names.
+        members: the names right below each place.
+    """
+
+    def __init__(self, file: Any, data: bytes, path: str) -> None:
+        """Take stock of an open ``h5py.File``; ``data`` are its bytes, ``path`` is for messages."""
+        self.path = path
+        self._data = data
+        self._left = MOST_BYTES
+        self.groups: dict[str, Any] = {"": file}
+        self.datasets: dict[str, Any] = {}
+        self.members: dict[str, list[str]] = {}
+        self._walk(file)
+        self._index()
+
+    def _walk(self, root: Any) -> None:
+        h5py = load_h5py()
+        waiting, seen = [("", root)], {_address(root)}
+        while waiting:
+            prefix, group = waiting.pop()
+            for name in group:
+                if group.get(name, getclass=True, getlink=True) is not h5py.HardLink:
+                    raise InputError(f"{self.path} has a link to elsewhere at {prefix + name!r}")
+                member, place = group[name], prefix + name.replace("\\", "/")
+                if isinstance(member, h5py.Dataset):
+                    self.datasets[place] = member
+                elif isinstance(member, h5py.Group) and _address(member) not in seen:
+                    seen.add(_address(member))
+                    self.groups[place] = member
+                    waiting.append((f"{place}/", member))
+                if len(seen) + len(self.datasets) > _MOST_OBJECTS or place.count("/") > _MOST_DEPTH:
+                    raise InputError(f"{self.path} holds more groups than any model has")
+
+    def _index(self) -> None:
+        """List what lies right below each place, also where a backslash made two names of one."""
+        inside: dict[str, dict[str, None]] = {}
+        for place in (*self.groups, *self.datasets):
+            rest = place
+            while rest:
+                rest, _, name = rest.rpartition("/")
+                inside.setdefault(rest, {})[name] = None
+        self.members = {place: list(names) for place, names in inside.items()}
+
+    def array(self, place: str) -> Array:
+        """Read a dataset of numbers.
+
+        Raises:
+            InputError: when there is none, or it is not what it should be.
+        """
+        if (dataset := self.datasets.get(place)) is None:
+            raise InputError(f"{self.path} lacks the array {place!r}, which it lists")
+        size = math.prod(dataset.shape or ()) * dataset.dtype.itemsize
+        stored = dataset.id.get_storage_size()
+        if dataset.external or dataset.is_virtual:
+            raise InputError(f"{self.path} keeps {place!r} in another file; expected it inside")
+        if dataset.dtype.kind not in "fiub" or dataset.shape is None:
+            raise InputError(f"{self.path} holds no numbers at {place!r}: {dataset.dtype}")
+        self._left -= size
+        if self._left < 0 or size > max(_MOST_EXPANSION * stored, _ALWAYS_ALLOWED):
+            raise InputError(
+                f"{self.path} claims an array {dataset.shape} at {place!r}, of which only "
+                f"{stored:,} bytes are there"
+            )
+        numbers = np.asarray(dataset[()])
+        if dataset.attrs.get("dtype") in ("bfloat16", b"bfloat16") and numbers.dtype.itemsize == 2:
+            return (numbers.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+        return numbers
+
+    def texts(self, group: str, name: str) -> list[str] | None:
+        """A list of texts among a group's attributes, or None.
+
+        Lists too long for one attribute were cut into ``name0``, ``name1`` ...
+        """
+        if (whole := self._attribute(group, name)) is not None:
+            return [_decoded(text) for text in np.asarray(whole).ravel()]
+        pieces: list[str] = []
+        for number in range(_MOST_NAMES):
+            if (piece := self._attribute(group, f"{name}{number}")) is None:
+                return pieces if number else None
+            pieces += [_decoded(text) for text in np.asarray(piece).ravel()]
+        raise InputError(f"{self.path} holds more names than any model has")
+
+    def text(self, group: str, name: str) -> str | None:
+        """One text among a group's attributes, or None."""
+        found = self.texts(group, name)
+        return found[0] if found else None
+
+    def number(self, group: str, name: str) -> int | None:
+        """One whole number among a group's attributes, or None."""
+        value = self._attribute(group, name)
+        return None if value is None else int(np.asarray(value).ravel()[0])
+
+    def _attribute(self, group: str, name: str) -> Any:
+        holder = self.groups[group]
+        if name not in holder.attrs:
+            return None
+        h5py = load_h5py()
+        attribute = h5py.h5a.open(holder.id, name.encode())
+        count = math.prod(attribute.shape or ())
+        if count > _MOST_NAMES:
+            raise InputError(f"{self.path} holds more names than any model has")
+        text = h5py.check_string_dtype(attribute.dtype)
+        if count > 1 and text is not None and text.length is None:
+            self._check_heap(count)
+        return holder.attrs[name]
+
+    def _check_heap(self, count: int) -> None:
+        """Texts of any length lie in a common heap, where many may point to one that is huge."""
+        largest, at = 0, self._data.find(b"GCOL")
+        while at >= 0:
+            largest = max(largest, int.from_bytes(self._data[at + 8 : at + 16], "little"))
+            at = self._data.find(b"GCOL", at + 4)
+        if count * min(largest, len(self._data)) > MOST_BYTES:
+            raise InputError(f"{self.path} holds names that are longer than the file allows")
+
+
+@contextmanager
+def opened(data: bytes, path: str) -> Iterator[Hdf5]:
+    """Open the bytes of an HDF5 file.
+
+    Raises:
+        InputError: when h5py is missing, or the file is damaged or does not keep to the limits.
+    """
+    h5py = load_h5py()
+    if len(data) > MOST_BYTES:
+        raise InputError(f"{path} has {len(data):,} bytes; expected at most {MOST_BYTES:,}")
+    try:
+        with h5py.File(io.BytesIO(data), "r") as file:
+            yield Hdf5(file, data, path)
+    except (OSError, RuntimeError, KeyError, UnicodeError, MemoryError) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise InputError(f"{path} is a damaged HDF5 file: {reason}") from None
+
+
+def load_h5py() -> Any:
+    """The package, imported on first use.
+
+    Raises:
+        InputError: when it is not installed.
+    """
+    try:
+        return importlib.import_module("h5py")
+    except ImportError:
+        raise InputError("reading and writing Keras files needs h5py: pip install h5py") from None
+
+
+def _address(thing: Any) -> Any:
+    info = load_h5py().h5o.get_info(thing.id)
+    return info.fileno, info.addr
+
+
+def _decoded(text: Any) -> str:
+    return text.decode("utf-8") if isinstance(text, bytes) else str(text)

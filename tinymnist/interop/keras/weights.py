@@ -1,0 +1,188 @@
+"""Where the arrays lie in HDF5, in the four ways that Keras has laid them out.
+
+- Keras 1 and 2, and still today's .h5: a group for each layer of the outermost model, with the
+  names of its arrays as an attribute: ``dense_1/dense_1/kernel:0``, ``dense_1/dense_1_W``.
+- Keras 0: ``layer_6/param_0``, layers and arrays numbered.
+- Keras 3, and ``.keras`` since 2.13: ``layers/dense_1/vars/0``, where ``dense_1`` is not the
+  layer's name but the second layer of its class. Keras 2.13 said
+  ``_layer_checkpoint_dependencies`` and left numbers out.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tinymnist.errors import InputError
+from tinymnist.interop.keras.config import LayerConfig, ModelConfig
+from tinymnist.interop.keras.hdf5 import Hdf5
+from tinymnist.interop.keras.names import numbered, snake_case
+from tinymnist.nn.arrays import Array
+
+_CONTAINERS = ("layers", "_layer_checkpoint_dependencies", "_self_tracked_trackables")
+_OWN_ARRAYS = {
+    *("Conv2D", "Dense", "DepthwiseConv2D", "SeparableConv2D"),
+    *("BatchNormalization", "LayerNormalization", "Normalization", "PReLU"),
+}
+
+
+@dataclass(frozen=True)
+class StoredLayer:
+    """The arrays of one group, in order.
+
+    Attributes:
+        name: the group's name.
+        arrays: (name, array) pairs; the names are paths as Keras wrote them.
+    """
+
+    name: str
+    arrays: list[tuple[str, Array]]
+
+
+def has_arrays(layer: LayerConfig) -> bool:
+    """Whether Keras keeps arrays for such a layer."""
+    if layer.kind == "LayerNormalization":
+        return bool(layer.settings.get("center", True) or layer.settings.get("scale", True))
+    if layer.kind == "Normalization":
+        return layer.settings.get("mean") is None
+    return layer.kind in _OWN_ARRAYS
+
+
+def stored_layers(file: Hdf5, root: str) -> list[StoredLayer]:
+    """Everything in a file of the two layouts that list their layers in order.
+
+    Raises:
+        InputError: when an array that is listed is not there.
+    """
+    if (names := file.texts(root, "layer_names")) is None:
+        count = file.number(root, "nb_layers")
+        names = [f"layer_{number}" for number in range(min(count or 0, 10_000))]
+    base = f"{root}/" if root else ""
+    return [StoredLayer(name, _listed(file, f"{base}{name}")) for name in names]
+
+
+def _listed(file: Hdf5, group: str) -> list[tuple[str, Array]]:
+    group = group.replace("\\", "/")
+    if group not in file.groups:
+        raise InputError(f"{file.path} lacks the group {group!r}, which it lists")
+    names = file.texts(group, "weight_names")
+    if names is None:
+        names = [f"param_{number}" for number in range(file.number(group, "nb_params") or 0)]
+    return [(name, file.array(f"{group}/{name}".replace("\\", "/"))) for name in names]
+
+
+def give_listed(model: ModelConfig, stored: Sequence[StoredLayer], path: str) -> None:
+    """Hand out arrays that were stored layer by layer: by name, else in order, as Keras does.
+
+    Raises:
+        InputError: when the file has arrays for more or fewer layers than the model.
+    """
+    by_name = {group.name: group for group in stored}
+    wanting = [layer for layer in model.layers if _wants(layer)]
+    filled = [group for group in stored if group.arrays]
+    numbered_only = all(group.name.startswith("layer_") for group in stored)
+    if all(layer.name in by_name and by_name[layer.name].arrays for layer in wanting):
+        pairs = [(layer, by_name[layer.name]) for layer in wanting]
+    elif len(filled) == len(wanting) or numbered_only:
+        pairs = list(zip(wanting, filled, strict=False))
+    else:
+        pairs = []
+    if len(pairs) != len(wanting) or len(filled) > len(wanting):
+        raise InputError(
+            f"{path} holds arrays for {[group.name for group in filled]}, where the model has "
+            f"{[layer.name for layer in wanting]}"
+        )
+    for layer, group in pairs:
+        if layer.model is None:
+            layer.arrays = [array for _, array in group.arrays]
+        else:
+            _give_inner(layer.model, group, path)
+
+
+def _wants(layer: LayerConfig) -> bool:
+    if layer.model is None:
+        return has_arrays(layer)
+    return any(has_arrays(leaf) for leaf in layer.model.leaves())
+
+
+def _give_inner(model: ModelConfig, group: StoredLayer, path: str) -> None:
+    """An inner model's arrays lie in one list; the names tell whose: ``dense_1/kernel:0``."""
+    owners: dict[str, list[Array]] = defaultdict(list)
+    for name, array in group.arrays:
+        parts = name.split("/")
+        owners[parts[-2] if len(parts) > 1 else parts[-1].rpartition("_")[0]].append(array)
+    for leaf in model.leaves():
+        if not has_arrays(leaf):
+            continue
+        if (owner := _owner(leaf.name, owners)) is None:
+            raise InputError(
+                f"{path} holds arrays for {sorted(owners)} in {group.name!r}, and none for "
+                f"{leaf.name!r}"
+            )
+        leaf.arrays = owners.pop(owner)
+    if owners:
+        raise InputError(f"{path} holds arrays that no layer takes: {sorted(owners)}")
+
+
+def _owner(name: str, owners: Iterable[str]) -> str | None:
+    """The name itself; or with a number behind, which TensorFlow added to names in use."""
+    known = [owner for owner in owners if owner == name or numbered(owner)[0] == name]
+    return name if name in known else known[0] if len(known) == 1 else None
+
+
+def give_counted(model: ModelConfig, file: Hdf5, root: str = "") -> None:
+    """Hand out the arrays of Keras 3's layout: the second Dense layer's lie in ``dense_1``.
+
+    Layers of a class that have arrays are matched in order with its groups that have some. The
+    numbers themselves are not trusted: Keras 2.13 skipped some.
+
+    Raises:
+        InputError: when the file has arrays for more or fewer layers of a class than the model.
+    """
+    base, filled = f"{root}/" if root else "", _filled(file)
+    container = base + next((c for c in _CONTAINERS if base + c in filled), _CONTAINERS[0])
+    groups: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for name in file.members.get(container, ()):
+        if (place := f"{container}/{name}") in filled:
+            stem, number = numbered(name)
+            groups[stem].append((number, place))
+    wanting: dict[str, list[LayerConfig]] = defaultdict(list)
+    for layer in model.layers:
+        if _wants(layer):
+            wanting[_class_name(layer)].append(layer)
+    for stem, layers in wanting.items():
+        places = [place for _, place in sorted(groups.get(stem, []))]
+        if len(places) != len(layers):
+            raise InputError(
+                f"{file.path} holds arrays for {len(places)} layers of the kind {stem!r}, where "
+                f"the model has {[layer.name for layer in layers]}"
+            )
+        for layer, place in zip(layers, places, strict=True):
+            if layer.model is None:
+                layer.arrays = variables(file, place)
+            else:
+                give_counted(layer.model, file, place)
+
+
+def _class_name(layer: LayerConfig) -> str:
+    if layer.model is None:
+        return snake_case(layer.kind)
+    return "sequential" if layer.kind == "Sequential" else "functional"
+
+
+def _filled(file: Hdf5) -> set[str]:
+    """Every place with arrays somewhere below; the state of a random generator is none."""
+    places = set()
+    for dataset in file.datasets:
+        place = "" if "seed_generator" in dataset else dataset
+        while place:
+            place = place.rpartition("/")[0]
+            places.add(place)
+    return places
+
+
+def variables(file: Hdf5, place: str) -> list[Array]:
+    """The arrays below ``PLACE/vars``, by their numbers."""
+    numbers = sorted(int(n) for n in file.members.get(f"{place}/vars", ()) if n.isdecimal())
+    return [file.array(f"{place}/vars/{number}") for number in numbers]

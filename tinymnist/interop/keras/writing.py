@@ -1,0 +1,159 @@
+"""Keras files written without Keras: ``.keras`` in the layout of Keras 3, ``.h5`` in the older one.
+
+The same model gives the same bytes: no file carries the time at which it was written.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections import Counter
+from collections.abc import Callable
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinymnist.errors import InputError
+from tinymnist.files import whole_file
+from tinymnist.interop.keras.archive import CONFIG, METADATA, WEIGHTS
+from tinymnist.interop.keras.exporting import KerasLayer, keras_layers
+from tinymnist.interop.keras.hdf5 import load_h5py
+from tinymnist.interop.keras.names import snake_case
+from tinymnist.nn.arrays import Shape
+from tinymnist.nn.model import Sequential
+
+VERSION = "3.15.0"
+"""The Keras whose layout is written."""
+_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+def write(model: Sequential, path: str | PathLike[str]) -> None:
+    """Write a model that Keras 3 opens, by the suffix of the path: ``.keras``, or ``.h5``.
+
+    Raises:
+        InputError: when h5py is missing, the suffix is another, Keras has no layer that does the
+            same as one of the model's, or the file cannot be written.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in _WRITERS:
+        raise InputError(f"{path} ends in {suffix!r}; expected one of {sorted(_WRITERS)}")
+    layers = keras_layers(model)
+    content = _WRITERS[suffix](model, layers)
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def model_json(model: Sequential, layers: list[KerasLayer]) -> dict[str, Any]:
+    """Keras 3's description of a model: Sequential, or Functional where there are branches."""
+    name = "".join(c if c.isalnum() or c in "_-." else "_" for c in model.name) or "model"
+    dtype = str(model.dtype)
+    entries = [_layer_json(layer, dtype) for layer in layers]
+    settings: dict[str, Any] = {"name": name, "trainable": True, "layers": entries}
+    if not model.wiring:
+        return {"module": "keras", "class_name": "Sequential", "config": settings,
+                "registered_name": "Sequential"}  # fmt: skip
+    for entry, layer in zip(entries, layers, strict=True):
+        entry["name"] = layer.name
+        entry["inbound_nodes"] = _nodes(layer, dtype)
+    settings["input_layers"] = [[layers[0].name, 0, 0]]
+    settings["output_layers"] = [[layers[-1].name, 0, 0]]
+    return {"module": "keras.src.models.functional", "class_name": "Functional", "config": settings,
+            "registered_name": "Functional"}  # fmt: skip
+
+
+def _layer_json(layer: KerasLayer, dtype: str) -> dict[str, Any]:
+    settings = {"name": layer.name, "trainable": layer.trainable, "dtype": dtype, **layer.settings}
+    if layer.kind == "InputLayer":
+        shape = settings.pop("shape")
+        settings = {"name": layer.name, "dtype": dtype, "batch_shape": [None, *shape]}
+    return {
+        "module": "keras.layers",
+        "class_name": layer.kind,
+        "config": settings,
+        "registered_name": None,
+    }
+
+
+def _nodes(layer: KerasLayer, dtype: str) -> list[dict[str, Any]]:
+    tensors = [
+        _tensor(source, shape, dtype)
+        for source, shape in zip(layer.sources, layer.input_shapes, strict=False)
+    ]
+    if not tensors:
+        return []
+    merges = layer.kind in ("Add", "Multiply", "Concatenate")
+    return [{"args": [tensors] if merges else tensors, "kwargs": {}}]
+
+
+def _tensor(source: str, shape: Shape, dtype: str) -> dict[str, Any]:
+    return {
+        "class_name": "__keras_tensor__",
+        "config": {"shape": [None, *shape], "dtype": dtype, "keras_history": [source, 0, 0]},
+    }
+
+
+def _archive(model: Sequential, layers: list[KerasLayer]) -> bytes:
+    """A zip of configuration, version and weights, none compressed, as Keras writes it."""
+    parts: dict[str, str | bytes] = {
+        METADATA: json.dumps({"keras_version": VERSION, "date_saved": "1980-01-01@00:00:00"}),
+        CONFIG: json.dumps(model_json(model, layers)),
+        WEIGHTS: _in_hdf5(lambda file: _counted(file, model, layers)),
+    }
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in parts.items():
+            archive.writestr(zipfile.ZipInfo(name, _TIME), content)
+    return buffer.getvalue()
+
+
+def _counted(file: Any, model: Sequential, layers: list[KerasLayer]) -> None:
+    """Keras 3's layout: the second Dense layer's arrays lie in ``layers/dense_1/vars``."""
+    counts: Counter[str] = Counter()
+    for layer in layers:
+        if layer.kind == "InputLayer" and not model.wiring:
+            continue  # a Sequential does not count it among its layers
+        stem = snake_case(layer.kind)
+        name = f"{stem}_{counts[stem]}" if counts[stem] else stem
+        counts[stem] += 1
+        group = file.create_group(f"layers/{name}/vars")
+        group.attrs["name"] = layer.name
+        for number, (_, array) in enumerate(layer.arrays):
+            group[str(number)] = np.ascontiguousarray(array)
+    file.create_group("vars")
+
+
+def _hdf5(model: Sequential, layers: list[KerasLayer]) -> bytes:
+    return _in_hdf5(lambda file: _listed(file, model, layers))
+
+
+def _listed(file: Any, model: Sequential, layers: list[KerasLayer]) -> None:
+    """The layout of Keras 1 to 3's .h5: a group for each layer, named, with names of its arrays."""
+    told = {"backend": "tensorflow", "keras_version": VERSION}
+    file.attrs.update(told | {"model_config": json.dumps(model_json(model, layers))})
+    root = file.create_group("model_weights")
+    root.attrs.update(told)
+    kept = [layer for layer in layers if model.wiring or layer.kind != "InputLayer"]
+    root.attrs["layer_names"] = [layer.name.encode() for layer in kept]
+    for layer in kept:
+        group = root.create_group(layer.name)
+        names = [f"{layer.name}/{name}" for name, _ in layer.arrays]
+        group.attrs["weight_names"] = [name.encode() for name in names]
+        for name, (_, array) in zip(names, layer.arrays, strict=True):
+            group[name] = np.ascontiguousarray(array)
+    root.create_group("top_level_model_weights").attrs["weight_names"] = []
+
+
+def _in_hdf5(fill: Callable[[Any], None]) -> bytes:
+    buffer = io.BytesIO()
+    with load_h5py().File(buffer, "w") as file:
+        fill(file)
+    return buffer.getvalue()
+
+
+_WRITERS: dict[str, Callable[[Sequential, list[KerasLayer]], bytes]] = {
+    ".keras": _archive,
+    ".h5": _hdf5,
+}

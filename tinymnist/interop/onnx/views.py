@@ -1,0 +1,169 @@
+"""How the axes of an ONNX tensor lie in the memory of the layer that stands for it.
+
+ONNX graphs spend nodes on moving axes: pictures are turned from (h, w, c) to (c, h, w), flattened,
+squeezed, split in two. None of this needs to be done when one keeps account of it. A layer's output
+is a row of *atoms*, the pieces that no reshape has cut yet, in the order in which they lie in
+memory; the tensor's axes are lists of the same atoms. For the output of a convolution, memory is
+``h w c`` and the tensor's axes are ``n [c] [h] [w]``. Flattening it gives ``n [c h w]`` over the
+same memory, and a Dense layer that follows only has to take its kernel's rows in the order
+``h w c``. Sides of length 1 have no atom at all, so nobody has to say where they lie.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from tinymnist.interop.onnx.nodes import Unmappable
+from tinymnist.nn.arrays import Array, Shape
+
+_COUNTER = itertools.count()
+
+
+@dataclass(frozen=True)
+class Atom:
+    """A piece of an axis; two atoms of one size are still two."""
+
+    size: int
+    number: int = field(default_factory=_COUNTER.__next__)
+
+
+Axis = tuple[Atom, ...]
+
+
+def size_of(atoms: Iterable[Atom]) -> int:
+    """How many places atoms make together."""
+    return math.prod(atom.size for atom in atoms)
+
+
+def fresh(shape: Sequence[int]) -> list[Axis]:
+    """New axes of these sizes."""
+    return [(Atom(side),) if side != 1 else () for side in shape]
+
+
+@dataclass(frozen=True)
+class View:
+    """An ONNX tensor over the output of a layer.
+
+    Attributes:
+        source: the name of the layer.
+        order: the atoms in the order of memory, of one example.
+        axes: the atoms of each axis of the tensor, the batch axis left out.
+        batch: the size of the batch axis, which is the first; None when the tensor has none.
+    """
+
+    source: str
+    order: Axis
+    axes: tuple[Axis, ...]
+    batch: int | None
+
+    @property
+    def lead(self) -> int:
+        """How many axes stand before those of one example: 1, or 0 without a batch axis."""
+        return 0 if self.batch is None else 1
+
+    @property
+    def rank(self) -> int:
+        """How many axes the tensor has."""
+        return len(self.axes) + self.lead
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The tensor's shape, batch axis included."""
+        own = tuple(size_of(axis) for axis in self.axes)
+        return own if self.batch is None else (self.batch, *own)
+
+    def own_axis(self, axis: int) -> int:
+        """The number of an axis among those of one example.
+
+        Raises:
+            Unmappable: for the batch axis, and for one that is not there.
+        """
+        if not -self.rank <= axis < self.rank:
+            raise Unmappable(f"it has no axis {axis} in {self.rank} dimensions")
+        index = axis % self.rank - self.lead
+        if index < 0:
+            raise Unmappable("it would need to work across the examples of a batch")
+        return index
+
+    def reshaped(self, shape: Sequence[int]) -> View:
+        """The same memory under another shape.
+
+        Raises:
+            Unmappable: when the examples would mix; ``Uncut`` when atoms would have to be cut
+                where they cannot.
+        """
+        batch, own = self._without_batch(tuple(shape))
+        flat = [atom for axis in self.axes for atom in axis]
+        axes: list[Axis] = []
+        cuts: dict[Atom, Axis] = {}
+        for side in own:
+            taken: list[Atom] = []
+            while (left := side // size_of(taken)) > 1:
+                taken.append(_take(flat, left, cuts))
+            axes.append(tuple(taken))
+        order = list(self.order)
+        while any(atom in cuts for atom in order):
+            order = [piece for atom in order for piece in cuts.get(atom, (atom,))]
+        return View(self.source, tuple(order), tuple(axes), batch)
+
+    def _without_batch(self, shape: tuple[int, ...]) -> tuple[int | None, tuple[int, ...]]:
+        example = size_of(self.order)
+        own = 1 if self.batch is None else self.batch
+        if shape and shape[0] == own and math.prod(shape[1:]) == example:
+            return own, shape[1:]
+        if own == 1 and math.prod(shape) == example:
+            return None, shape
+        raise Unmappable(f"the shape {list(shape)} mixes the examples of a batch of {own}")
+
+    def transposed(self, perm: Sequence[int]) -> View:
+        """The axes in another order; the batch axis must stay the first."""
+        if self.batch is not None and perm[0] != 0:
+            raise Unmappable("it would need the batch axis in another place than the first")
+        return replace(self, axes=tuple(self.axes[p - self.lead] for p in perm[self.lead :]))
+
+    def moved(self, source: str) -> View:
+        """The same arrangement over the output of another layer."""
+        return replace(self, source=source)
+
+    def pattern(self) -> tuple[tuple[int, int, int], ...]:
+        """For each atom in memory: its axis, its place in that axis, its size.
+
+        Two tensors of equal patterns lie in memory in the same way.
+        """
+        place = {atom: (a, i) for a, axis in enumerate(self.axes) for i, atom in enumerate(axis)}
+        return tuple((*place[atom], atom.size) for atom in self.order)
+
+    def rows(self, atoms: Axis) -> Array:
+        """Where each number of memory comes from, counted in the order of ``atoms``.
+
+        Memory must hold these atoms and no others.
+        """
+        counted = np.arange(size_of(atoms)).reshape([atom.size for atom in atoms])
+        return counted.transpose([atoms.index(atom) for atom in self.order]).reshape(-1)
+
+
+class Uncut(Unmappable):
+    """A reshape that would cut an atom where it has no joint."""
+
+
+def _take(flat: list[Atom], wanted: int, cuts: dict[Atom, Axis]) -> Atom:
+    """Take the next atom, or cut off the front of it that is wanted."""
+    atom = flat.pop(0)
+    if wanted % atom.size == 0:
+        return atom
+    if atom.size % wanted:
+        raise Uncut(f"it would need to cut an axis of {atom.size} into pieces of {wanted}")
+    front, rest = Atom(wanted), Atom(atom.size // wanted)
+    cuts[atom] = (front, rest)
+    flat.insert(0, rest)
+    return front
+
+
+def shape_of(groups: Sequence[Axis]) -> Shape:
+    """The shape that groups of atoms make, in tinymnist's sense: at least one axis."""
+    return tuple(size_of(group) for group in groups) or (1,)

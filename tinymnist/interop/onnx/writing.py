@@ -1,0 +1,83 @@
+"""ONNX files out: ``write(model, path)`` makes a graph that every runtime of opset 17 runs."""
+
+from __future__ import annotations
+
+import json
+import os
+from os import PathLike
+from typing import Any
+
+from tinymnist import __version__
+from tinymnist.files import whole_file
+from tinymnist.interop.onnx.emit_layers import EMISSIONS
+from tinymnist.interop.onnx.emitting import Emitter
+from tinymnist.interop.onnx.library import library
+from tinymnist.interop.onnx.remembering import CARRIED, KEY
+from tinymnist.nn.graph import INPUT
+from tinymnist.nn.model import Sequential
+
+OPSET = 17
+IR_VERSION = 8
+"""The container of opset 17; onnxruntime has read it since 1.12."""
+
+
+def write(model: Sequential, path: str | PathLike[str], *, channels_first: bool = False) -> None:
+    """Write a model as an ONNX file, completely or not at all.
+
+    Every tensor that is a layer's output is called after the layer; the batch may be of any size.
+    Inside, pictures have channels in front. What the model tells of itself (classes,
+    preprocessing, metrics) goes into the metadata, and comes back when tinymnist reads the file.
+
+    Args:
+        model: any model.
+        path: where to write.
+        channels_first: let the input be (n, c, h, w), as PyTorch has it; without, it is
+            (n, h, w, c), as tinymnist and Keras have it.
+
+    Raises:
+        InputError: when the package ``onnx`` is missing, or the file cannot be written.
+        ValueError: when ``channels_first`` is asked of a model that takes no pictures.
+    """
+    onnx = library()
+    proto = graph_of(model, channels_first)
+    onnx.checker.check_model(proto, full_check=True)
+    with whole_file(path) as temporary, open(temporary, "wb") as file:
+        file.write(proto.SerializeToString(deterministic=True))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def graph_of(model: Sequential, channels_first: bool = False) -> Any:
+    """The ONNX model, not written yet; see :func:`write`."""
+    if channels_first and len(model.input_shape) != 3:
+        raise ValueError(
+            "channels_first is for models that take pictures (h, w, c). "
+            f"Received: input_shape={model.input_shape}"
+        )
+    helper = library().helper
+    e = Emitter(dict(model.shapes), model.dtype)
+    e.set(INPUT, INPUT, first=channels_first)
+    for layer in model.layers:
+        EMISSIONS[type(layer).__name__](e, layer, model.sources[layer.name])
+    last = model.layers[-1].name if model.layers else INPUT
+    output = e.last(last) if model.layers else e.node("Identity", [INPUT], "output")
+    kind = helper.np_dtype_to_tensor_dtype(model.dtype)
+    sides = model.input_shape[-1:] + model.input_shape[:-1] if channels_first else model.input_shape
+    graph = helper.make_graph(
+        e.nodes,
+        model.name,
+        [helper.make_tensor_value_info(INPUT, kind, ["batch", *sides])],
+        [helper.make_tensor_value_info(output, kind, ["batch", *model.output_shape])],
+        e.constants,
+    )
+    proto = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="tinymnist",
+        producer_version=__version__,
+    )
+    told = {key: model.information[key] for key in CARRIED if key in model.information}
+    if told:
+        helper.set_model_props(proto, {KEY: json.dumps(told)})
+    return proto
