@@ -199,9 +199,10 @@ def add(node: Node, *xs: Array) -> Array:
     """The sum of arrays; of two of one shape through :func:`~tinymnist.nn.functional.add`."""
     if len(xs) > 1 and len({x.shape for x in xs}) == 1:
         return F.add(*xs)[0]
+    if len(xs) == 2:
+        return ARITHMETIC["Add"](node, *xs)  # type: ignore[no-any-return]
     broadcast(*xs)
-    y: Array = ARITHMETIC["Add"](node, *xs) if len(xs) == 2 else sum(xs[1:], start=xs[0])
-    return y
+    return sum(xs[1:], start=xs[0])
 
 
 def multiply(node: Node, x: Array, y: Array) -> Array:
