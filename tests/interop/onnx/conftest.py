@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 
 import numpy as np
@@ -59,6 +60,8 @@ def onnx():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         library = pytest.importorskip("onnx")
+        for module in ("helper", "numpy_helper", "reference"):
+            importlib.import_module(f"onnx.{module}")
     return library
 
 

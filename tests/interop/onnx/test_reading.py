@@ -385,3 +385,30 @@ def test_weights_in_a_file_beside(graph, onnx, tmp_path):
               size_threshold=0)  # fmt: skip
     y = read(tmp_path / "m.onnx").predict(PICTURES.reshape(3, 8, 8, 1))
     assert np.allclose(y, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [("n", None, None, None), None, ("n", 1, "h", "w"), ("n", "k")])
+def test_sizes_that_the_file_leaves_open_are_those_of_digits(graph, onnx, tmp_path, shape):
+    from tinymnist.interop.onnx import read
+
+    x = dense(graph, graph.node("Flatten", "x"), 784)
+    onnx.save(graph.model(x, shape=shape), tmp_path / "m.onnx")
+    assert read(tmp_path / "m.onnx").input_shape == (28, 28, 1)
+
+
+def test_open_sizes_with_channels_last(graph, onnx, tmp_path):
+    from tinymnist.interop.onnx import read
+
+    x = conv(graph, graph.node("Transpose", "x", perm=[0, 3, 1, 2]))
+    x = dense(graph, graph.node("Flatten", x), 3 * 26 * 26)
+    onnx.save(graph.model(x, shape=("n", None, None, None)), tmp_path / "m.onnx")
+    assert kinds(read(tmp_path / "m.onnx")) == ["Conv2D", "Flatten", "Dense"]
+
+
+def test_what_was_read_can_be_saved_and_proves_itself(graph, check, tmp_path):
+    from tinymnist.nn.weights import load_model, verify
+
+    model = check(graph.model(dense(graph, graph.node("Flatten", conv(graph, "x")), 108)))
+    model.save(tmp_path / "m.npz")
+    assert max(verify(tmp_path / "m.npz").values()) < 1e-5
+    assert load_model(tmp_path / "m.npz").information == model.information

@@ -26,7 +26,7 @@ _MANY = 97
 """Stands for a batch of open size: a prime, so that no other axis is taken for it."""
 _SIDE = 28
 _MOST_PIXELS = 1 << 20
-_MOST_EXAMPLES = 1 << 12
+_MOST_EXAMPLES = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -101,12 +101,10 @@ class Beginning:
 
     Attributes:
         shape: the model's own input shape, channels last.
-        fed: the shape that the graph wants to be fed with, batch included.
         view: the input tensor over it.
     """
 
     shape: Shape
-    fed: tuple[int, ...]
     view: View
 
 
@@ -116,6 +114,8 @@ def beginnings(port: Port, network: Network) -> Iterator[Beginning]:
     shapes: list[tuple[int | None, ...]]
     if port.shape is None:
         shapes = [(None, 1, _SIDE, _SIDE), (None, _SIDE * _SIDE), (None, _SIDE, _SIDE, 1)]
+    elif len(port.shape) == 4 and port.shape[1] is port.shape[3] is None:
+        shapes = [port.shape, (*port.shape[:3], 1)]
     else:
         shapes = [port.shape]
     for open_shape in shapes:
@@ -149,12 +149,12 @@ def _completed(shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
 def _with_batch(sides: tuple[int | None, ...], batch: int, turned: bool) -> Beginning:
     own = tuple(side or 1 for side in sides)
     shape, order, axes = _picture(own, turned)
-    return Beginning(shape, (batch, *own), View(INPUT, order, axes, batch))
+    return Beginning(shape, View(INPUT, order, axes, batch))
 
 
 def _without_batch(own: tuple[int, ...], turned: bool) -> Beginning:
     shape, order, axes = _picture(own, turned)
-    return Beginning(shape, own, View(INPUT, order, axes, None))
+    return Beginning(shape, View(INPUT, order, axes, None))
 
 
 def _picture(sides: tuple[int, ...], turned: bool) -> tuple[Shape, Axis, tuple[Axis, ...]]:

@@ -77,7 +77,7 @@ def network_of(model: Any, path: Path) -> Network:
         model = _unfolded(model, path)
     try:
         return _Loader(path, opsets).network(model.graph, frozenset(), 0)
-    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+    except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} is damaged: {_one_line(error)}") from None
@@ -122,7 +122,10 @@ def _unfolded(model: Any, path: Path) -> Any:
         from onnx.inliner import inline_local_functions
     except ImportError:
         raise InputError(f"{path} has local functions; `pip install 'onnx>=1.15'`") from None
-    return inline_local_functions(model)
+    try:
+        return inline_local_functions(model)
+    except Exception as error:  # the library's own, from C++
+        raise InputError(f"{path} is damaged: {_one_line(error)}") from None
 
 
 class _Loader:

@@ -196,7 +196,7 @@ def in_order(values: Array, atoms: Axis, order: Axis) -> Array:
 
 _ENDINGS = re.compile(
     r"([./_](weights?|kernel|W|w|Conv2D|MatMul|Conv|Gemm|BiasAdd|ReadVariableOp|Tensordot|read"
-    r"|depthwise|separable_conv2d|Relu|Add|add|gamma)(:\d+)?|:\d+)+$"
+    r"|depthwise|separable_conv2d|Relu|Add|add|gamma|Cast|convolution)(:\d+)?|:\d+)+$"
 )
 
 

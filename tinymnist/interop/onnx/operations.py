@@ -12,7 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from tinymnist.interop.onnx.arithmetic import ARITHMETIC, Operation, broadcast, old_broadcast
+from tinymnist.interop.onnx.arithmetic import (
+    ARITHMETIC,
+    Operation,
+    bounded,
+    broadcast,
+    old_broadcast,
+)
 from tinymnist.interop.onnx.nodes import Node, Unmappable
 from tinymnist.nn import functional as F
 from tinymnist.nn.arrays import FLOATS, Array
@@ -96,6 +102,11 @@ def conv(node: Node, x: Array, kernel: Array, bias: Array | None = None) -> Arra
     weights = kernel if kernel.ndim == 4 else kernel[..., None]
     size = (seen.shape[1], seen.shape[2])
     strides, dilation, pads = window_settings(node, size, as_pair(weights.shape[2:], "kernel"))
+    inner = (side + sum(pair) for side, pair in zip(size, pads, strict=True))
+    places = [-(-side // stride) for side, stride in zip(inner, strides, strict=True)]
+    bounded(
+        (len(seen), *places, max(weights[0].size, len(weights)))
+    )  # before and after the product
     y, _ = F.conv2d(
         seen,
         weights.transpose(2, 3, 1, 0),
@@ -135,6 +146,7 @@ def pool_settings(node: Node, x: Array) -> tuple[Pair, Pair, Pads]:
         raise Unmappable("it would need pooling windows with gaps")
     if any(max(sides) >= k for sides, k in zip(pads, kernel, strict=True)):
         raise Unmappable(f"it would need padding as wide as its window, {pads}")
+    bounded((len(seen), *(a + sum(b) for a, b in zip(seen.shape[1:3], pads, strict=True))))
     return kernel, strides, pads
 
 
@@ -164,6 +176,7 @@ def gemm(node: Node, a: Array, b: Array, c: Array | None = None) -> Array:
     kernel = (b.T if node.settings.get("transB") else b) * a.dtype.type(
         node.settings.get("alpha", 1)
     )
+    bounded((a.shape[0], kernel.shape[1]))
     if c is None:
         return F.dense(a, kernel)[0]
     if broadcast(c, np.empty((1, kernel.shape[1]))) != (1, kernel.shape[1]):
@@ -176,6 +189,7 @@ def gemm(node: Node, a: Array, b: Array, c: Array | None = None) -> Array:
 def matmul(node: Node, a: Array, b: Array) -> Array:
     """The product of matrices, or of stacks of them."""
     if a.ndim == b.ndim == 2 and a.dtype in FLOATS:
+        bounded((a.shape[0], b.shape[1]))
         return F.dense(a, b)[0]
     y: Array = ARITHMETIC["MatMul"](node, a, b)
     return y
@@ -185,8 +199,10 @@ def add(node: Node, *xs: Array) -> Array:
     """The sum of arrays; of two of one shape through :func:`~tinymnist.nn.functional.add`."""
     if len(xs) > 1 and len({x.shape for x in xs}) == 1:
         return F.add(*xs)[0]
-    y: Array = ARITHMETIC["Add"](node, *xs) if len(xs) == 2 else sum(xs[1:], start=xs[0])
-    return y
+    if len(xs) == 2:
+        return ARITHMETIC["Add"](node, *xs)  # type: ignore[no-any-return]
+    broadcast(*xs)
+    return sum(xs[1:], start=xs[0])
 
 
 def multiply(node: Node, x: Array, y: Array) -> Array:
@@ -346,7 +362,9 @@ def prelu(node: Node, x: Array, slope: Array) -> Array:
     """A slope below 0 that broadcasts against the tensor."""
     if x.dtype not in FLOATS or x.ndim < 2:
         raise Unmappable(f"it would need {x.ndim} dimensions of {x.dtype}")
-    return F.prelu(x, old_slope(node, slope, x.ndim))[0]
+    slopes = old_slope(node, slope, x.ndim)
+    broadcast(x, slopes)
+    return F.prelu(x, slopes)[0]
 
 
 def old_slope(node: Node, slope: Array, rank: int) -> Array:

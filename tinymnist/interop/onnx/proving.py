@@ -20,6 +20,7 @@ from tinymnist.nn.model import Sequential
 TOLERANCE = 1e-3
 """As a share of the largest output. Rounding stays far below, a wrong axis far above."""
 _MOST_WORK = 2_000_000_000
+_MOST_PIXELS = 1 << 24
 _FEW = 3
 
 
@@ -40,7 +41,7 @@ def prove(
         layer.multiply_adds(*(model.shapes[s] for s in model.sources[layer.name]))
         for layer in model.layers
     )
-    if count * work > _MOST_WORK:
+    if count * work > _MOST_WORK or count * math.prod(model.input_shape) > _MOST_PIXELS:
         return
     x = np.random.default_rng(0).random((count, *model.input_shape)).astype(model.dtype)
     fed = as_fed(x, beginning.view)

@@ -72,11 +72,11 @@ def _convert(part: Network, ending: Ending, network: Network, source: Source) ->
     for beginning in beginnings(port, part):
         try:
             builder, view = _layers(folded, port, beginning)
+            model = builder.model(source.path.stem, view.source)
+            prove(model, part, port, beginning, view)
         except Unmappable as reason:
             first = first or reason
             continue
-        model = builder.model(source.path.stem, view.source)
-        prove(model, part, port, beginning, view)
         told = {"left_out": list(ending.left_out), "output": ending.output}
         others = [name for name in network.outputs if name != ending.output]
         model.information = remembered(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tinymnist.errors import InputError
 
-MOST_FIELDS = 2_000_000
+MOST_FIELDS = 500_000
 _FIXED = {1: 8, 5: 4}
 """Bytes of the wire types that have always the same length."""
 _TREE: dict[str, dict[int, str]] = {
