@@ -7,6 +7,8 @@ import json
 import numpy as np
 import pytest
 
+from tinymnist.errors import InputError
+
 TF, TH = {"backend": "tensorflow"}, {"backend": "theano"}
 
 
@@ -233,8 +235,7 @@ def tutorial_net(made):
     )
 
 
-@pytest.mark.parametrize("theano", [False, True])
-@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize(("theano", "first"), [(False, False), (False, True), (True, True)])
 def test_weights_alone_by_the_shape_rule(theano, first, made, read):
     """Names tell the pooling and the backend, shapes the rest."""
     net = tutorial_net(made)
@@ -250,6 +251,34 @@ def test_weights_alone_by_the_shape_rule(theano, first, made, read):
     expected = net.predict(made.PICTURES)
     assert np.allclose(model.predict(made.PICTURES), expected, rtol=1e-4, atol=1e-6)
     assert "inferred from its shapes" in model.information["source"]
+    assert ("on Theano" in model.information["source"]) == theano
+
+
+def test_numbered_weights_alone_are_taken_as_theanos(made, read):
+    """Keras 0 had numbers for names, and Theano for its backend unless told otherwise."""
+    net = tutorial_net(made)
+    arrays = made.weights_of(net)
+    arrays["dense_1"][0] = rows_by_channel(arrays["dense_1"][0], 5, 5, 7)
+    buffer = made.io.BytesIO()
+    with made.h5py.File(buffer, "w") as file:
+        file.attrs["nb_layers"] = len(net.layers)
+        for number, layer in enumerate(net.layers):
+            group = file.create_group(f"layer_{number}")
+            group.attrs["nb_params"] = len(arrays.get(layer.name, ()))
+            for place, array in enumerate(arrays.get(layer.name, ())):
+                turned = flipped(array).transpose(3, 2, 0, 1) if array.ndim == 4 else array
+                group[f"param_{place}"] = turned
+    model = read(buffer.getvalue())
+    expected = net.predict(made.PICTURES)
+    assert np.allclose(model.predict(made.PICTURES), expected, rtol=1e-4, atol=1e-6)
+    assert model.information["source"].startswith("Keras 0 on Theano (weights), model.h5")
+
+
+def test_theanos_weights_alone_that_hide_the_order_of_channels_are_refused(made, read):
+    stored = made.stored(made.weights_of(tutorial_net(made)),
+                         order=["conv2d_1", "conv2d_2", "dense_1"])  # fmt: skip
+    with pytest.raises(InputError, match="does not tell whether channels come first"):
+        read(made.h5(None, stored, root="", attributes={"keras_version": "2.0.6", **TH}))
 
 
 def test_weights_alone_of_a_shipped_architecture(made, read):

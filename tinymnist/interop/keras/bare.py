@@ -106,7 +106,7 @@ def from_weights(
     architecture: str | PathLike[str] | None,
     backend: str | None,
     *,
-    in_order: bool,
+    named: bool,
 ) -> Candidates:
     """What bare weights may be, by their shapes or by a description.
 
@@ -115,16 +115,21 @@ def from_weights(
         path, source: for messages, and for the model's information.
         architecture: a description that is not Keras's, or a name.
         backend: what Keras computed on.
-        in_order: whether the layers are listed in the order in which they are applied, those
-            without arrays among them.
+        named: whether the layers are listed by name and in the order in which they are applied,
+            those without arrays among them.
 
     Raises:
         InputError: when nothing fits.
     """
     first = _are_old_kernels(stored)
+    if backend == "theano" and not first and any(_kind(layer) == "conv" for layer in stored):
+        raise InputError(
+            f"{path} was written on Theano and does not tell whether channels come first; describe "
+            "it with --architecture FILE.json, as model.to_json() gave it"
+        )
     blocks = [_block(layer, backend == "theano", first, path) for layer in stored if layer.arrays]
     found = from_blocks(blocks, path, source, architecture=architecture, channels_first=first)
-    if not in_order or found.described is not None:
+    if not named or found.described is not None:
         return found
     plans = _as_named(found.plans, stored, path)
     if not plans:

@@ -24,7 +24,7 @@ MOST_BYTES = 1 << 30
 _MOST_EXPANSION = 200
 """How many times larger an array may be than its bytes in the file, which may be compressed."""
 _ALWAYS_ALLOWED = 1 << 20
-_MOST_OBJECTS = 100_000
+_MOST_OBJECTS = 20_000
 _MOST_DEPTH = 64
 _MOST_NAMES = 100_000
 

@@ -149,8 +149,9 @@ def _read_weights(
         if not counted:
             backend = backend or backend_by_names(stored)
         told = version or ("3" if counted else version_by_names(stored))
-        source = _source(told, path, "weights")
-        return from_weights(stored, path, source, architecture, backend, in_order=not counted)
+        source = _source(told, path, "weights", backend)
+        named = not counted and told != "0"
+        return from_weights(stored, path, source, architecture, backend, named=named)
     model = model_config(config, str(architecture))
     check_layers(model, str(architecture))
     version = version or str(config.get("keras_version") or "")
@@ -178,10 +179,12 @@ def _finished(
     result = assemble(model, path, major, theano, Path(path).stem)
     result.information = {
         "preprocessing": {"recipe": "mnist"},
-        "source": _source(version, path, form),
+        "source": _source(version, path, form, backend),
     }
     return result
 
 
-def _source(version: str, path: str, form: str) -> str:
-    return f"Keras {version} ({form}), {Path(path).name}"
+def _source(version: str, path: str, form: str, backend: str | None) -> str:
+    """What the file is. Theano is named, told or inferred, because its kernels were turned."""
+    on = " on Theano" if backend == "theano" else ""
+    return f"Keras {version}{on} ({form}), {Path(path).name}"
