@@ -1,4 +1,4 @@
-"""Batches of the pictures in a folder with one folder a class, as Keras's ``flow_from_directory``."""
+"""Batches of picture files, one folder a class: Keras's ``flow_from_directory``."""
 
 from __future__ import annotations
 

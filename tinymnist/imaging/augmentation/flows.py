@@ -159,10 +159,9 @@ class ArrayFlow(Flow):
                 )
         if subset is not None:
             part = part_of(subset, len(self.x), generator.validation_split)
-            self.x, self.y, self.sample_weight = (
-                None if array is None else array[part]
-                for array in (self.x, self.y, self.sample_weight)
-            )
+            self.x = self.x[part]
+            self.y = None if self.y is None else self.y[part]
+            self.sample_weight = None if self.sample_weight is None else self.sample_weight[part]
         super().__init__(generator, len(self.x), batch_size, shuffle, seed)
 
     def _pictures(self, chosen: Array) -> Array:

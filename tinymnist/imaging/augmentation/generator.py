@@ -213,11 +213,8 @@ class ImageDataGenerator:
             and brightness; the last two are None where they are not asked for.
         """
         drawn = self.ranges.draw(1, img_shape[0], img_shape[1], np.random.RandomState(seed))
-        one = {name: values[0].item() for name, values in drawn.items()}
-        return {
-            **one,
-            **{name: one.get(name) for name in ("channel_shift_intensity", "brightness")},
-        }
+        absent = dict.fromkeys(("channel_shift_intensity", "brightness"))
+        return absent | {name: values[0].item() for name, values in drawn.items()}
 
     def apply_transform(self, x: Images, transform_parameters: Mapping[str, Any]) -> Images:
         """Transform one picture (h, w, c) by given parameters; what is missing changes nothing.
@@ -227,7 +224,8 @@ class ImageDataGenerator:
         """
         given = {n: np.array([v]) for n, v in transform_parameters.items() if v is not None}
         still = {name: np.array([value]) for name, value in STILL.items()}
-        return self.transform_batch(np.asarray(x)[None], still | given)[0]
+        transformed: Images = self.transform_batch(np.asarray(x)[None], still | given)[0]
+        return transformed
 
     def random_transform(self, x: Images, seed: int | None = None) -> Images:
         """Transform one picture (h, w, c) at random."""
@@ -243,25 +241,24 @@ class ImageDataGenerator:
         if "channel_shift_intensity" in parameters:
             images = shift_channels(images, parameters["channel_shift_intensity"])
         for name, axis in (("flip_horizontal", 2), ("flip_vertical", 1)):
-            if np.any(chosen := parameters.get(name, np.False_)):
-                images = flip(images, chosen, axis)
+            if name in parameters and parameters[name].any():
+                images = flip(images, parameters[name], axis)
         if "brightness" in parameters:
             images = brighten(images, parameters["brightness"])
         return images
 
     def vary(self, images: Images, random: np.random.RandomState) -> Images:
         """Draw a variant of every picture (n, h, w, c), and standardize it: one batch."""
-        drawn = self.ranges.draw(len(images), *images.shape[1:3], random)
+        n, height, width, _ = images.shape
+        drawn = self.ranges.draw(n, height, width, random)
         varied = self.transform_batch(images.astype(self.dtype, copy=False), drawn)
         return self.standardization.apply(varied.astype(self.dtype, copy=False), (1, 2, 3))
 
     def standardize(self, x: Images) -> Images:
-        """Standardize a copy of a picture, or of a batch as if it were one picture, as Keras does."""
+        """Standardize a copy of a picture; a batch counts as one large picture, as in Keras."""
         images = np.array(x, self.dtype)
-        everything = tuple(range(images.ndim))
-        whole = images if images.ndim == 4 else images[None]
-        over = everything if images.ndim == 4 else tuple(range(1, whole.ndim))
-        return self.standardization.apply(whole, over).reshape(images.shape)
+        batch = images.reshape(-1, *images.shape[-3:])
+        return self.standardization.apply(batch, (0, 1, 2, 3)).reshape(images.shape)
 
     def fit(
         self, x: Images, augment: bool = False, rounds: int = 1, seed: int | None = None
@@ -284,8 +281,8 @@ class ImageDataGenerator:
             images *= self.standardization.rescale
         if augment:
             images = np.concatenate([images] * rounds)
-            random = np.random.RandomState(seed)
-            drawn = self.ranges.draw(len(images), *images.shape[1:3], random)
+            n, height, width, _ = images.shape
+            drawn = self.ranges.draw(n, height, width, np.random.RandomState(seed))
             images = self.transform_batch(images, drawn).astype(self.dtype, copy=False)
         self.standardization.fit(images)
 

@@ -54,9 +54,9 @@ class Ranges:
     @property
     def _draws(self) -> int:
         """Uniform numbers that a picture takes when no shift is a choice."""
-        wanted = (self.rotation_range, self.height_shift_range, self.width_shift_range)
-        wanted += (self.shear_range, self.channel_shift_range, self.brightness_range)
-        return sum(map(bool, wanted)) + 2 * self._zooms + 2
+        moves = (self.rotation_range, self.height_shift_range, self.width_shift_range)
+        others = (self.shear_range, self.channel_shift_range, self.brightness_range)
+        return sum(map(bool, moves + others)) + 2 * self._zooms + 2
 
     @property
     def _zooms(self) -> bool:

@@ -157,10 +157,10 @@ class _Sampler:
         for corner, start in ((a, 0), (b, 1), (c, beneath), (d, beneath + 1)):
             # The indices are right; "clip" only spares the check and a copy.
             flat[start:].take(index, out=corner, mode="clip")
-        for end, begin, share in ((b, a, right), (d, c, right), (c, a, down)):
-            end -= begin
-            end *= share
-            begin += end
+        for begin, end, share in ((a, b, right), (c, d, right), (a, c, down)):
+            np.subtract(end, begin, out=end)
+            np.multiply(end, share, out=end)
+            np.add(begin, end, out=begin)
         lowest, highest = plane.min(axis=(1, 2)), plane.max(axis=(1, 2))  # rounding may overshoot
         return np.clip(a, lowest[:, None, None], highest[:, None, None], out=a)
 

@@ -21,7 +21,8 @@ def shift_channels(images: Images, intensities: NDArray[Any]) -> Images:
     over = (1, 2, 3)
     lowest, highest = images.min(axis=over, keepdims=True), images.max(axis=over, keepdims=True)
     shifted = np.clip(images + intensities.reshape(-1, 1, 1, 1), lowest, highest)
-    return shifted.astype(images.dtype)
+    kept: Images = shifted.astype(images.dtype)
+    return kept
 
 
 def flip(images: Images, chosen: NDArray[Any], axis: int) -> Images:
