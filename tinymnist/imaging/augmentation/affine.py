@@ -38,30 +38,20 @@ def affine_maps(
     Returns:
         matrices (n, 2, 2) and offsets (n, 2), over (row, column).
     """
-    p = {name: np.asarray(parameters[name], np.float64) for name in STILL}
-    one, zero = np.ones_like(p["theta"]), np.zeros_like(p["theta"])
-    cos, sin = np.cos(np.deg2rad(p["theta"])), np.sin(np.deg2rad(p["theta"]))
-    slant = np.deg2rad(p["shear"])
-    factors = (
-        ((cos, -sin, zero), (sin, cos, zero)),
-        ((one, zero, p["tx"]), (zero, one, p["ty"])),
-        ((one, -np.sin(slant), zero), (zero, np.cos(slant), zero)),
-        ((p["zx"], zero, zero), (zero, p["zy"], zero)),
-    )
-    matrix = _square(factors[0])
-    for factor in factors[1:]:
-        matrix = matrix @ _square(factor)  # (n, 3, 3)
+    turn, slant = np.deg2rad(parameters["theta"]), np.deg2rad(parameters["shear"])
+    factors = np.zeros((4, len(turn), 3, 3))
+    factors[:] = np.eye(3)
+    rotation, shift, shear, zoom = factors
+    rotation[:, 0, 0] = rotation[:, 1, 1] = np.cos(turn)
+    rotation[:, 1, 0] = np.sin(turn)
+    rotation[:, 0, 1] = -rotation[:, 1, 0]
+    shift[:, 0, 2], shift[:, 1, 2] = parameters["tx"], parameters["ty"]
+    shear[:, 0, 1], shear[:, 1, 1] = -np.sin(slant), np.cos(slant)
+    zoom[:, 0, 0], zoom[:, 1, 1] = parameters["zx"], parameters["zy"]
     middle = height / 2 - 0.5, width / 2 - 0.5
-    matrix = _moved(*middle) @ matrix @ _moved(-middle[0], -middle[1])
-    matrix = matrix[:, [1, 0, 2]][:, :, [1, 0, 2]]
-    return matrix[:, :2, :2], matrix[:, :2, 2]
-
-
-def _square(rows: Any) -> NDArray[np.float64]:
-    """Two rows of three (n,) arrays, and 0 0 1 below: (n, 3, 3)."""
-    upper = np.stack([np.stack(row, axis=-1) for row in rows], axis=1)  # (n, 2, 3)
-    lowest = np.broadcast_to([0.0, 0.0, 1.0], (len(upper), 1, 3))
-    return np.concatenate([upper, lowest], axis=1)
+    centred = _moved(*middle) @ (rotation @ shift @ shear @ zoom) @ _moved(-middle[0], -middle[1])
+    matrices = centred[:, :2]  # (n, 2, 3)
+    return matrices[:, ::-1, 1::-1], matrices[:, ::-1, 2]
 
 
 def _moved(x: float, y: float) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ time, and a training that was broken off finds the batch where it stopped.
 from __future__ import annotations
 
 import math
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
+_own = threading.local()
 _SEEDS = 2**32
 """NumPy's old generator takes seeds below this."""
 
@@ -64,8 +66,10 @@ class Flow(ABC):
             (x, y), (x, y, sample_weight), or x alone.
         """
         this_round, place = divmod(number, len(self))
-        random = np.random.RandomState((self.seed + number) % _SEEDS)
-        order = self._order_of(this_round, random if place == 0 else None)
+        random = _seeded(self.seed + number - place)
+        order = self._order_of(this_round, random, again=place == 0)
+        if place:
+            random = _seeded(self.seed + number)
         chosen = order[place * self.batch_size : (place + 1) * self.batch_size]
         return self._with_targets(self.generator.vary(self._pictures(chosen), random), chosen)
 
@@ -111,17 +115,24 @@ class Flow(ABC):
     def _with_targets(self, images: Array, chosen: Array) -> Any:
         """A batch of the finished pictures of these numbers."""
 
-    def _order_of(self, this_round: int, random: np.random.RandomState | None) -> Array:
-        """The pictures' order in a round, drawn by the generator of the round's first batch."""
+    def _order_of(self, this_round: int, random: np.random.RandomState, again: bool) -> Array:
+        """The order of the pictures in a round; drawn ``again`` to move the generator on."""
         if not self.shuffle:
             return self._order[1]
         known, order = self._order
-        if known != this_round or random is not None:
-            first = self.seed + this_round * len(self)
-            random = random or np.random.RandomState(first % _SEEDS)
+        if again or known != this_round:
             order = random.permutation(self.n)
             self._order = this_round, order  # at one go: other threads read it
         return order
+
+
+def _seeded(seed: int) -> np.random.RandomState:
+    """NumPy's old generator. Each thread has one, since making one takes longer than a batch."""
+    if not hasattr(_own, "random"):
+        _own.random = np.random.RandomState()
+    random: np.random.RandomState = _own.random
+    random.seed(seed % _SEEDS)
+    return random
 
 
 class ArrayFlow(Flow):

@@ -6,6 +6,7 @@ pixel to pixel, and here every step of the arithmetic runs over several pictures
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -101,7 +102,9 @@ class _Sampler:
             raise ValueError(f"fill_mode must be one of {FILL_MODES}. Received: {fill_mode=}")
         self.fill_mode, self.cval, self.rounds = fill_mode, cval, dtype.kind in "iub"
         self.height, self.width = shape[1:3]
-        self.chunk = max(1, min(_CHUNK_PIXELS // max(1, out_shape[0] * out_shape[1]), shape[0]))
+        most = max(1, _CHUNK_PIXELS // max(1, out_shape[0] * out_shape[1]))
+        chunks = math.ceil(shape[0] / most)
+        self.chunk = math.ceil(shape[0] / max(1, chunks))  # all of about the same size
         real = np.float32 if dtype.kind == "f" and dtype.itemsize <= 4 else np.float64
         size = (self.chunk, *out_shape)
         self.rows, self.columns, self._top, self._left = (np.empty(size) for _ in range(4))
@@ -114,7 +117,7 @@ class _Sampler:
 
     def parts(self, n: int) -> list[slice]:
         """``n`` pictures in chunks."""
-        return [slice(at, min(at + self.chunk, n)) for at in range(0, n, self.chunk)]
+        return [slice(at, min(at + self.chunk, n)) for at in range(0, n, max(1, self.chunk))]
 
     def sample(
         self,
@@ -161,8 +164,8 @@ class _Sampler:
             np.subtract(end, begin, out=end)
             np.multiply(end, share, out=end)
             np.add(begin, end, out=begin)
-        lowest, highest = plane.min(axis=(1, 2)), plane.max(axis=(1, 2))  # rounding may overshoot
-        return np.clip(a, lowest[:, None, None], highest[:, None, None], out=a)
+        np.maximum(a, plane.min(axis=(1, 2), keepdims=True), out=a)  # rounding may overshoot
+        return np.minimum(a, plane.max(axis=(1, 2), keepdims=True), out=a)
 
     def _pad(self, plane: Images) -> Images:
         padded, h, w = self._padded[: len(plane)], self.height, self.width
