@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tinymnist.nn.architectures import ARCHITECTURES
 from tinymnist.nn.callbacks import Callback
-from tinymnist.nn.losses import SparseCategoricalCrossentropy
+from tinymnist.nn.losses import CategoricalCrossentropy, one_hot
 from tinymnist.nn.model import Sequential
 from tinymnist.nn.optimizers import AdamW
 from tinymnist.nn.schedules import OneCycle
@@ -30,8 +30,9 @@ class TrainingRecipe:
         weight_decay: of kernels only.
         label_smoothing: of the cross-entropy.
         augment: whether every picture is distorted and damaged anew in every epoch.
-        scenes: whether the digits also come painted into pictures and brought back by the recipe;
-            for the ten digits in MNIST's form only.
+        scenes: whether the digits also come in other ways of writing, and painted into pictures and
+            brought back by the recipe, and pictures without a digit among them; for the ten digits
+            in MNIST's form only.
         piece_size: as in ``fit``.
         seed: initial kernels, order, dropout and augmentation follow from it.
     """
@@ -52,7 +53,7 @@ RECIPES: dict[str, TrainingRecipe] = {
     recipe.architecture: recipe
     for recipe in (
         TrainingRecipe(
-            "mnist-cnn", 20, label_smoothing=0.02, augment=True, scenes=True, piece_size=64
+            "mnist-cnn", 16, label_smoothing=0.02, augment=True, scenes=True, piece_size=64
         ),
         TrainingRecipe("keras-cnn", 15, weight_decay=0.0, learning_rate=0.002),
         TrainingRecipe("lenet5", 20, learning_rate=0.003, piece_size=64),
@@ -85,19 +86,23 @@ def train(
     Returns:
         The model, its ``information`` filled in except for metrics, and the history.
     """
+    classes = len(class_names)
+    targets = one_hot(labels, classes)
     if recipe.scenes:
-        images, labels = _widened(images, labels, recipe.seed, verbose)
-    model = ARCHITECTURES[recipe.architecture](classes=len(class_names), rng=recipe.seed)
+        images, targets = _widened(images, labels, recipe.seed, verbose)
+    if validation_data is not None:
+        validation_data = validation_data[0], one_hot(validation_data[1], classes)
+    model = ARCHITECTURES[recipe.architecture](classes=classes, rng=recipe.seed)
     steps = recipe.epochs * -(-len(images) // recipe.batch_size)
     optimizer = AdamW(
         OneCycle(recipe.learning_rate, max(steps, 1), rise=0.2),
         weight_decay=recipe.weight_decay,
         exclude_from_weight_decay=("bias", "gamma", "beta"),
     )
-    model.compile(optimizer, SparseCategoricalCrossentropy(recipe.label_smoothing))
+    model.compile(optimizer, CategoricalCrossentropy(recipe.label_smoothing))
     history = model.fit(
         images,
-        labels,
+        targets,
         batch_size=recipe.batch_size,
         epochs=recipe.epochs,
         validation_data=validation_data,
@@ -125,7 +130,7 @@ def _augmentation() -> Augment:
 
 def _widened(
     images: NDArray[np.float32], labels: NDArray[np.int64], seed: int, verbose: str | int
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     from tinymnist.imaging.widen import widen
 
     if verbose:

@@ -185,12 +185,20 @@ def _metrics(model: Sequential, labelled: LabelledSet, held_out: Any) -> dict[st
 
     measured = {}
     if held_out is not None:
-        measured["validation"] = {"n": len(held_out[1]), **model.evaluate(*held_out)}
+        measured["validation"] = _figures(model, *held_out)
     if labelled.is_mnist:
         test = load_set("mnist-test")
-        figures = model.evaluate(in_mnist_form(test.images), test.labels)
-        measured["mnist-test"] = {"n": len(test.labels), **figures}
+        measured["mnist-test"] = _figures(model, in_mnist_form(test.images), test.labels)
     return measured
+
+
+def _figures(
+    model: Sequential, images: NDArray[np.float32], labels: NDArray[np.int64]
+) -> dict[str, float]:
+    from tinymnist.nn.losses import one_hot
+
+    targets = one_hot(labels, model.output_shape[-1])
+    return {"n": len(labels), **model.evaluate(images, targets)}
 
 
 def _report(arguments: argparse.Namespace, model: Sequential, last: dict[str, float]) -> None:

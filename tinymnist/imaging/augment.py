@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from tinymnist.imaging.damage import KINDS
+
 _CONTROLS = 5
 """Control points of the elastic map to a side: a digit is bent as a whole, not crumpled."""
 
@@ -90,20 +92,15 @@ def _hats(side: int) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class RandomDamage:
-    """Noise, loss of focus, and parts that are hidden; call it as ``augment(images, rng)``.
-
-    Hidden parts: DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks
-    with Cutout" (2017).
+    """Some of what is listed in ``imaging.damage``; call it as ``augment(images, rng)``.
 
     Attributes:
-        share: which share of the pictures suffers each kind of damage.
-        noise: the strongest standard deviation.
-        cutout: the longest side of what is hidden, in pixels.
+        share: which share of the pictures is damaged.
+        twice: which share of the damaged ones suffers a second kind.
     """
 
-    share: float = 0.25
-    noise: float = 0.3
-    cutout: int = 10
+    share: float = 0.55
+    twice: float = 0.3
 
     def __call__(
         self, images: NDArray[np.float32], rng: np.random.Generator
@@ -118,22 +115,13 @@ class RandomDamage:
             A new array of the same shape and dtype, in 0..1.
         """
         damaged = images.copy()
-        for number, suffers in enumerate(rng.random((len(images), 3)) < self.share):
-            picture = damaged[number, ..., 0]
-            if suffers[0]:
-                ndimage.gaussian_filter(picture, rng.uniform(0.4, 1), output=picture)
-            if suffers[1]:
-                self._hide(picture, rng)
-            if suffers[2]:
-                grain = rng.standard_normal(picture.shape, np.float32)
-                damaged[number, ..., 0] += np.float32(rng.uniform(0, self.noise)) * grain
-        return np.clip(damaged, 0, 1, out=damaged)
-
-    def _hide(self, picture: NDArray[np.float32], rng: np.random.Generator) -> None:
-        """Set a rectangle to one value, which may be paper, ink, or between."""
-        sides = rng.integers(2, self.cutout + 1, 2)
-        top, left = (
-            int(rng.integers(1 - s, size)) for s, size in zip(sides, picture.shape, strict=False)
+        times = (rng.random(len(images)) < self.share) * (
+            1 + (rng.random(len(images)) < self.twice)
         )
-        rows, columns = slice(max(top, 0), top + sides[0]), slice(max(left, 0), left + sides[1])
-        picture[rows, columns] = np.clip(rng.uniform(-1, 1.3), 0, 1)
+        for number in np.flatnonzero(times):
+            for kind in rng.choice(
+                len(KINDS), times[number], replace=False, p=list(KINDS.values())
+            ):
+                picture = list(KINDS)[kind](damaged[number, ..., 0], rng)
+                damaged[number, ..., 0] = np.clip(picture, 0, 1)
+        return damaged

@@ -20,6 +20,7 @@ from tinymnist.imaging.frame import BOX, SIDE, centre, centre_of_mass, fit_box, 
 from tinymnist.imaging.isolate import NoDigitFound, blank, keep_digit, threshold
 from tinymnist.imaging.paper import denoise, ink_is_dark, ink_map, is_empty
 from tinymnist.imaging.pixels import Array
+from tinymnist.imaging.rules import erase_rules
 
 __all__ = ["STAGES", "NoDigitFound", "is_mnist", "normalize", "stages"]
 
@@ -58,6 +59,7 @@ STAGES: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
     "background": (ink_map, _inverted),
     "noise": (denoise, _as_it_is),
     "threshold": (threshold, _as_it_is),
+    "rules": (erase_rules, _as_it_is),
     "components": (keep_digit, _as_it_is),
     "slant": (upright, _as_it_is),
     "box": (fit_box, _squeezed),

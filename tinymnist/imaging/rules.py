@@ -1,46 +1,94 @@
-"""Ruled lines on a page, found and taken out of the ink; strokes that cross them stay whole."""
+"""Ruled lines, found and taken out of the ink; strokes that cross them stay whole."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from tinymnist.imaging.components import Index, Mask
+from tinymnist.imaging.filters import maximum
+from tinymnist.imaging.pixels import Array
 
 _SLOPES = np.linspace(-0.1, 0.1, 51)
 """How far lines may climb, as tangents; between two, a line of 1000 pixels moves by 4."""
 _THICKEST = 0.012
 """A ruled line is no thicker than this share of the page's longer side, and a pixel."""
+_THICKEST_NEAR = 0.035
+"""The same for a picture of one digit."""
+_SMALLEST_RULED = 32
+"""In smaller pictures, a digit's own strokes may be thin and go from edge to edge."""
+_FAINTEST = 0.1
+"""How much ink a pixel must hold to belong to a line."""
+_LEAST_LEFT = 0.4
+"""What remains is at least so much ink against what goes; else the lines were the digit."""
 _MANY = 0.55
 """The share of the page's width that a line covers, if there are others like it."""
 _SINGLE = 0.9
 """And if there are none: a long stroke covers less."""
 
 
+def erase_rules(ink: Array) -> Array:
+    """Take ruled or squared paper out of a picture of one digit.
+
+    Args:
+        ink: (h, w) in 0..1, 0 is paper.
+
+    Returns:
+        (h, w) float32; the ink itself where there are no lines from edge to edge.
+    """
+    mask = ink > _FAINTEST
+    if min(ink.shape) < _SMALLEST_RULED or not (_reaches_across(mask) or _reaches_across(mask.T)):
+        return ink
+    lines, count = _find_rules(mask, _THICKEST_NEAR)
+    kept = mask & ~lines
+    is_own_stroke = count == 1 and _touches_frame(kept)  # as in a 7 that fills its frame
+    if count == 0 or is_own_stroke or kept.sum() < _LEAST_LEFT * lines.sum():
+        return ink
+    soft_edges = (maximum(lines.astype(np.float32), 1) > 0) & ~mask
+    return np.where(lines | soft_edges, np.float32(0), ink)
+
+
+def _reaches_across(mask: Mask) -> bool:
+    """Whether there is ink at the left edge and at the right one."""
+    return bool(mask[:, :2].any() and mask[:, -2:].any())
+
+
+def _touches_frame(mask: Mask) -> bool:
+    return bool(mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())
+
+
 def without_rules(mask: Mask) -> Mask:
-    """Take lines from edge to edge out of the ink, across and along."""
-    across = _rule_pixels(mask)
-    along = _rule_pixels(mask.T).T
-    return mask & ~across & ~along
+    """Take lines from edge to edge out of the ink of a page, across and along."""
+    return mask & ~_find_rules(mask, _THICKEST)[0]
 
 
-def _rule_pixels(mask: Mask) -> Mask:
-    """Those pixels of nearly horizontal lines where nothing else is drawn."""
+def _find_rules(mask: Mask, thickest: float) -> tuple[Mask, int]:
+    """The pixels of all lines, and how many lines there are."""
+    limit = 1 + thickest * max(mask.shape)
+    across, rows = _rule_pixels(mask, limit)
+    along, columns = _rule_pixels(mask.T, limit)
+    return across | along.T, rows + columns
+
+
+def _rule_pixels(mask: Mask, thickest: float) -> tuple[Mask, int]:
+    """Those pixels of nearly horizontal lines where nothing else is drawn, and their number."""
     run = vertical_runs(mask)
-    thin = mask & (run <= 1 + _THICKEST * max(mask.shape))
+    thin = mask & (run <= thickest)
     rows, columns = np.nonzero(thin)
-    lines = _lines(rows, columns, mask.shape)
+    lines = _lines(rows, columns, mask.shape, thickest)
+    if len(lines) == 1 and _covered(columns[lines[0][0]]) < _SINGLE * mask.shape[1]:
+        lines = []
     found = np.zeros_like(mask)
     for line, off in lines:
-        if len(lines) == 1 and _covered(columns[line]) < _SINGLE * mask.shape[1]:
-            continue
         lengths = run[rows[line], columns[line]]
         thickness = np.median(lengths[abs(off) <= 1])
         own = line[(lengths <= 1.5 * thickness + 1) & (abs(off) <= thickness + 1)]
         found[rows[own], columns[own]] = True
-    return found
+    return found, len(lines)
 
 
-def _lines(rows: Index, columns: Index, shape: tuple[int, ...]) -> list[tuple[Index, Index]]:
+def _lines(
+    rows: Index, columns: Index, shape: tuple[int, ...], thickest: float
+) -> list[tuple[Index, Index]]:
     """Lines by a Hough transform over slope and height at the middle column.
 
     P. Hough, US patent 3,069,654 (1962).
@@ -48,6 +96,7 @@ def _lines(rows: Index, columns: Index, shape: tuple[int, ...]) -> list[tuple[In
     Args:
         rows, columns: of n pixels.
         shape: of the page.
+        thickest: of a line, in pixels.
 
     Returns:
         For each line the numbers of the pixels near it, and by how many rows they are off it.
@@ -59,7 +108,7 @@ def _lines(rows: Index, columns: Index, shape: tuple[int, ...]) -> list[tuple[In
     votes = np.stack([np.bincount(row, minlength=height + 2 * reach) for row in at])
     free = np.ones(len(rows), bool)
     lines: list[tuple[Index, Index]] = []
-    band = 2 + int(_THICKEST * max(shape))
+    band = 1 + int(thickest)
     for _ in range(height // 4):
         slope, place = np.unravel_index(np.argmax(votes), votes.shape)
         line = np.flatnonzero(free & (abs(at[slope] - place) <= band))

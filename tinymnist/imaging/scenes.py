@@ -14,11 +14,16 @@ from tinymnist.imaging.filters import resize
 from tinymnist.imaging.normalize import NoDigitFound, normalize
 from tinymnist.imaging.paint import clouds, slope
 from tinymnist.imaging.pixels import Array
-from tinymnist.imaging.strokes import stroke_width, with_stroke_width
+from tinymnist.imaging.skeleton import skeleton
+from tinymnist.imaging.strokes import grown, stroke_width, with_stroke_width
+from tinymnist.imaging.styles import pen_stroke
 
 _SIDES = (20, 120)
 """How tall a digit is drawn, in pixels."""
 _SHARE_OF_BITMAPS = 0.2
+_SHARE_OF_FINE_PENS = 0.3
+_STRETCH = 0.25
+"""Digits are drawn up to exp of this times wider or narrower than they are."""
 
 
 def revisit(digit: Array, rng: np.random.Generator) -> Array:
@@ -53,6 +58,10 @@ def scene(digit: Array, rng: np.random.Generator) -> Array:
         ink = ink * _dry(ink.shape, rng)
     if rng.random() < 0.3:
         ink = np.maximum(ink, _dust(ink.shape, rng))
+    if rng.random() < 0.15:
+        ink = np.maximum(ink, _rules(ink.shape, rng))
+    if rng.random() < 0.15:
+        ink = np.maximum(ink, _neighbour(ink.shape, rng))
     contrast = rng.uniform(0.25, 1) if rng.random() < 0.6 else 1.0
     seen = _blurred(1 - contrast * ink, rng) if rng.random() < 0.5 else 1 - contrast * ink
     if rng.random() < 0.5:
@@ -80,7 +89,7 @@ def bitmap(digit: Array, rng: np.random.Generator) -> Array:
     cut = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     height = rng.integers(14, 41)
     widest = height * rng.uniform(0.8, 1.2)
-    width = widest if rng.random() < 0.3 else min(cut.shape[1] * height / cut.shape[0], widest)
+    width = widest if rng.random() < 0.4 else min(cut.shape[1] * height / cut.shape[0], widest)
     small = np.clip(resize(cut, (int(height), max(3, round(width)))), 0, 1)
     if rng.random() < 0.6:
         small = (small + rng.normal(0, 0.08, small.shape) > rng.uniform(0.3, 0.6)).astype(float)
@@ -88,15 +97,26 @@ def bitmap(digit: Array, rng: np.random.Generator) -> Array:
 
 
 def _written(digit: Array, rng: np.random.Generator) -> Array:
-    """The digit drawn large, with a pen of another width: about (1.4 * side, 1.4 * side)."""
+    """The digit drawn large, with another pen and wider or narrower: about (1.4 * side,) * 2."""
     side = np.exp(rng.uniform(*np.log(_SIDES)))
-    large = np.clip(resize(digit, (round(1.4 * side),) * 2, Image.Resampling.BICUBIC), 0, 1)
+    high, stretch = round(1.4 * side), np.exp(rng.uniform(-_STRETCH, _STRETCH))
+    large = resize(digit, (high, round(high * stretch)), Image.Resampling.BICUBIC)
+    large = np.clip(large, 0, 1)
     level, softness = rng.uniform(0.3, 0.7), rng.uniform(0.05, 0.4)
     ink = np.clip((large - level) / softness + 0.5, 0, 1)
-    if rng.random() < 0.5:
-        width = stroke_width(ink) * np.exp(rng.uniform(-0.5, 0.5))
+    pen = rng.random()
+    if pen < _SHARE_OF_FINE_PENS:
+        ink = _with_fine_pen(ink, rng)
+    elif pen < _SHARE_OF_FINE_PENS + 0.4:
+        width = stroke_width(ink) * np.exp(rng.uniform(-0.5, 0.7))
         ink = with_stroke_width(ink, width, width)
     return np.asarray(ink if ink.max() > 0.5 else large, np.float32)
+
+
+def _with_fine_pen(ink: Array, rng: np.random.Generator) -> Array:
+    """The middle line of every stroke, drawn with a pen of one width."""
+    line = skeleton(ink > 0.5).astype(np.float32)
+    return grown(line, max(0.5, rng.uniform(0.005, 0.035) * ink.shape[0]))
 
 
 def _framed(ink: Array, rng: np.random.Generator) -> Array:
@@ -119,6 +139,31 @@ def _dust(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         top, left = (int(rng.integers(0, side)) for side in shape)
         specks[top : top + size[0], left : left + size[1]] = rng.uniform(0.3, 1)
     return specks
+
+
+def _rules(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Ruled or squared paper: straight lines from edge to edge, fainter than ink, slightly turned.
+
+    Their distance is that of exercise books, in which a digit is one or two lines tall.
+    """
+    apart = rng.uniform(0.3, 0.9) * shape[0]
+    down, right = np.indices(shape, np.float32)
+    turn = np.tan(rng.uniform(-0.05, 0.05))
+    ways = [down + turn * right, right - turn * down][: rng.integers(1, 3)]
+    half = max(0.5, rng.uniform(0.002, 0.01) * shape[0])
+    off = [np.abs((way + start) % apart - apart / 2) for way, start in
+           zip(ways, rng.uniform(0, apart, len(ways)), strict=True)]  # fmt: skip
+    lines = np.clip(half + 0.5 - np.minimum.reduce(off), 0, 1)
+    return np.asarray(rng.uniform(0.2, 0.8) * lines, np.float32)
+
+
+def _neighbour(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """What reaches into the picture from beside it: a stroke at one of its edges."""
+    spot = rng.uniform(0, 1, (2, 2))
+    edge, axis = rng.integers(0, 2), rng.integers(0, 2)
+    spot[:, axis] = edge + rng.uniform(-0.06, 0.06, 2)
+    spot[1, 1 - axis] = spot[0, 1 - axis] + rng.uniform(0.05, 0.5)
+    return pen_stroke(shape, spot * shape, rng.uniform(0.01, 0.05) * shape[0])
 
 
 def _blurred(seen: Array, rng: np.random.Generator) -> Array:

@@ -41,14 +41,22 @@ def with_stroke_width(ink: Array, narrowest: float, widest: float) -> Array:
     """
     width = stroke_width(ink)
     if 0 < width < narrowest:
-        return _grown(ink, (narrowest - width) / 2)
+        return grown(ink, (narrowest - width) / 2)
     if width > widest:
-        return 1 - _grown(1 - ink, min((width - widest) / 2, width / 4))
+        return 1 - grown(1 - ink, min((width - widest) / 2, width / 4))
     return ink
 
 
-def _grown(ink: Array, radius: float) -> Array:
-    """The largest value within a disc; a pixel that the disc covers in part counts in part."""
+def grown(ink: Array, radius: float) -> Array:
+    """The largest value within a disc; a pixel that the disc covers in part counts in part.
+
+    Args:
+        ink: (h, w) in 0..1.
+        radius: of the disc, in pixels; not negative.
+
+    Returns:
+        (h, w) float32.
+    """
     reach = int(np.ceil(radius))
     height, width = ink.shape
     padded = np.pad(ink, reach, mode="edge")

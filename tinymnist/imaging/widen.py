@@ -9,10 +9,21 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from tinymnist.imaging.nondigits import nondigit
 from tinymnist.imaging.scenes import revisit
-from tinymnist.imaging.styles import with_flag
+from tinymnist.imaging.styles import low_four, with_bar, with_flag
 
 _CHUNK = 500
+_BARRED = 3
+"""One 7 in so many is crossed."""
+_LOW_FOURS = 1 / 30
+"""So many fours are drawn for each digit of MNIST."""
+_PAINTED = 2
+"""How often every digit is painted into a picture."""
+_NONE = 0.25
+"""How many pictures without a digit there are for each digit of MNIST."""
+_SOURCES = 2000
+"""Of so many digits they are made."""
 
 Task = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]]
 
@@ -22,30 +33,52 @@ def widen(
     labels: NDArray[np.int64],
     *,
     seed: int,
+    classes: int = 10,
     workers: int | None = None,
     tick: Callable[[int], None] = lambda done: None,
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Add to every digit one that has been painted into a picture, and flags to the ones.
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Add other ways of writing, digits that have been painted into pictures, and no digits.
 
     Args:
         images: (n, 28, 28, 1) in MNIST's form, 0..1.
         labels: (n,), the digits themselves.
         seed: what is painted follows from it, however many processes work.
+        classes: how many there are; at least 10.
         workers: processes; None takes every core.
         tick: called with the number of pictures that were made since the last call.
 
     Returns:
-        The images and labels, followed by the new ones.
+        The images, followed by the new ones, and a row of probabilities (classes,) for each: 1 for
+        the digit, and the same for every class where there is none.
     """
     plain = images[..., 0]
-    ones = plain[labels == 1]
+    ones, sevens = plain[labels == 1], plain[labels == 7][::_BARRED]
+    fours = np.zeros((round(_LOW_FOURS * len(plain)), *plain.shape[1:]), np.float32)
     with ProcessPoolExecutor(workers) as pool:
         run = partial(_in_chunks, pool=pool, tick=tick)
         flagged = run(with_flag, ones, [seed, 0])
-        painted = run(revisit, np.concatenate([plain, flagged]), [seed, 1])
-    made = np.concatenate([plain, flagged, painted])[..., None]
-    numbers = np.concatenate([labels, np.ones(len(ones), labels.dtype)])
-    return made, np.concatenate([numbers, numbers])
+        barred = run(with_bar, sevens, [seed, 1])
+        drawn = run(_low_four, fours, [seed, 2])
+        written = np.concatenate([plain, flagged, barred, drawn])
+        painted = [run(revisit, written, [seed, 3, time]) for time in range(_PAINTED)]
+        empty = np.zeros((round(_NONE * len(plain)), *plain.shape[1:]), np.float32)
+        none = run(partial(_nondigit, plain[:_SOURCES]), empty, [seed, 4])
+    new = [(flagged, 1), (barred, 7), (drawn, 4)]
+    digits = np.concatenate([labels, *(np.full(len(made), digit) for made, digit in new)])
+    truth = np.eye(classes, dtype=np.float32)[np.tile(digits, 1 + _PAINTED)]
+    nothing = np.full((len(none), classes), 1 / classes, np.float32)
+    made = np.concatenate([written, *painted, none])[..., None]
+    return made, np.concatenate([truth, nothing])
+
+
+def _low_four(_: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    return low_four(rng)
+
+
+def _nondigit(
+    digits: NDArray[np.float32], _: NDArray[np.float32], rng: np.random.Generator
+) -> NDArray[np.float32]:
+    return nondigit(digits, rng)
 
 
 def _in_chunks(
