@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tinymnist.nn.arrays import Array
-from tinymnist.nn.checkpoint import save_checkpoint
+from tinymnist.nn.checkpoint import save_checkpoint, training_plan
 
 if TYPE_CHECKING:
     from tinymnist.nn.training import Training
@@ -198,6 +198,10 @@ class Checkpoint(Callback):
     def __init__(self, path: str | PathLike[str], every: int | None = None) -> None:
         """Write to ``path`` after each epoch and, if given, after every ``every`` batches."""
         self.path, self.every = Path(path), every
+
+    def on_train_begin(self, training: Training) -> None:
+        """Refuse at once what could not be resumed."""
+        training_plan(training)
 
     def on_batch_end(self, training: Training) -> None:
         """Save in the midst of an epoch."""

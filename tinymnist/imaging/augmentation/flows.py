@@ -52,6 +52,7 @@ class Flow(ABC):
             )
         self.generator, self.n, self.batch_size, self.shuffle = generator, n, batch_size, shuffle
         self.seed = int(np.random.default_rng().integers(2**31)) if seed is None else seed
+        self._is_seeded = seed is not None
         self._next = self._round = 0
         self._order: tuple[int, Array] = (-1, np.arange(n))
 
@@ -96,7 +97,15 @@ class Flow(ABC):
         self._next = self._round = 0
 
     def plan(self) -> dict[str, Any]:
-        """What batches depend on, in words, for a checkpoint to compare."""
+        """What batches depend on, for a checkpoint to compare.
+
+        Raises:
+            ValueError: when the seed was drawn, since another process would draw another.
+        """
+        if not self._is_seeded:
+            raise ValueError(
+                "a training to be resumed needs flow(..., seed=0). Received: seed=None"
+            )
         return {
             "flow": type(self).__name__,
             "examples": self.n,

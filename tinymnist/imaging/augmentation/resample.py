@@ -165,7 +165,8 @@ class _Sampler:
             np.multiply(end, share, out=end)
             np.add(begin, end, out=begin)
         np.maximum(a, plane.min(axis=(1, 2), keepdims=True), out=a)  # rounding may overshoot
-        return np.minimum(a, plane.max(axis=(1, 2), keepdims=True), out=a)
+        np.minimum(a, plane.max(axis=(1, 2), keepdims=True), out=a)
+        return a
 
     def _pad(self, plane: Images) -> Images:
         padded, h, w = self._padded[: len(plane)], self.height, self.width
