@@ -19,6 +19,7 @@ COMMANDS = {
     "explain": "show what is done to a picture before it is read",
     "evaluate": "measure a model on labelled pictures",
     "diagnose": "tell why a model fails on your pictures, and what to do",
+    "augment": "show random variants of pictures, as a training would see them",
     "train": "train a network from scratch",
     "summary": "show the layers of a model",
     "verify": "check that weights still compute what they did when they were saved",

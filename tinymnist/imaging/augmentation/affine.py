@@ -26,9 +26,9 @@ def affine_maps(
     """For each picture, where its pixels come from: ``matrix @ (row, column) + offset``.
 
     Keras multiplies rotation, shift, shear and zoom, in this order, about the middle of the
-    picture, with ``x`` standing for columns and ``y`` for rows in its matrices, while ``tx`` counts
-    columns by that matrix only: the axes change places at the end. Its shear is no area-preserving
-    one: rows are also drawn together by the cosine.
+    picture, and lets the axes change places at the end. So ``tx`` moves along columns, although
+    it is drawn from ``height_shift_range``, and on pictures that are not square the middle lies
+    elsewhere. Its shear also draws the picture together, by the cosine.
 
     Args:
         parameters: ``theta`` and ``shear`` in degrees, ``tx`` and ``ty`` in pixels, ``zx`` and
