@@ -109,7 +109,9 @@ def _to_unit(images: Images) -> Images:
         return images.astype(np.float32)
     if images.dtype.kind in "iu":
         wide = np.float32 if images.dtype.itemsize <= 2 else np.float64
-        return images.astype(wide) / np.iinfo(images.dtype).max
+        scaled: Images = images.astype(wide)
+        scaled /= np.iinfo(images.dtype).max
+        return scaled
     if images.size and not -_OVERSHOOT <= images.min() <= images.max() <= 1 + _OVERSHOOT:
         raise ValueError(
             "images must be floats in 0..1, or whole numbers. "

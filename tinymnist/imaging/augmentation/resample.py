@@ -7,6 +7,7 @@ pixel to pixel, and here every step of the arithmetic runs over several pictures
 from __future__ import annotations
 
 import math
+import threading
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,11 @@ Images = NDArray[Any]
 FILL_MODES = ("nearest", "constant", "reflect", "wrap")
 """What lies outside of a picture, in Keras's and SciPy's words."""
 
-_CHUNK_PIXELS = 8192
-"""Pixels that are worked on at a time: many enough that Python's share is small, few enough that
-every array stays in the cache, and below the size for which the system must map new memory."""
+_CHUNK_PIXELS = 32768
+"""Pixels that are worked on at a time: so many that Python's share is small, and that threads do
+not wait for each other at every step."""
+
+_own = threading.local()
 
 
 def resample(
@@ -44,13 +47,12 @@ def resample(
         ValueError: when there is no such fill mode.
     """
     n, _, oh, ow = places.shape
-    sampler = _Sampler(images.shape, (oh, ow), images.dtype, fill_mode, cval)
+    sampler = _sampler(images, (oh, ow))
     out = np.empty((n, oh, ow, images.shape[3]), images.dtype)
     for part in sampler.parts(n):
-        rows, columns = sampler.rows[: part.stop - part.start], sampler.columns
-        columns = columns[: len(rows)]
+        rows, columns = sampler.places(part)
         rows[...], columns[...] = places[part, 0], places[part, 1]
-        sampler.sample(images[part], rows, columns, out[part])
+        sampler.sample(images[part], rows, columns, fill_mode, cval, out[part])
     return out
 
 
@@ -73,41 +75,44 @@ def resample_affine(
         (n, h, w, c) in the dtype of the images, as :func:`resample`.
     """
     n, h, w, _ = images.shape
-    sampler = _Sampler(images.shape, (h, w), images.dtype, fill_mode, cval)
+    sampler = _sampler(images, (h, w))
     out = np.empty_like(images, order="C")
     down, right = np.arange(h)[:, None], np.arange(w)
     # Rounded in the order in which SciPy adds, since a border may hang on the last bit.
     for part in sampler.parts(n):
-        places = sampler.rows[: part.stop - part.start], sampler.columns[: part.stop - part.start]
+        places = sampler.places(part)
         for axis, place in enumerate(places):
             matrix = matrices[part, axis, :, None, None]  # (k, 2, 1, 1)
             start = offsets[part, axis, None, None] + matrix[:, 0] * down  # (k, h, 1)
             np.add(start, matrix[:, 1] * right, out=place)  # (k, h, w)
-        sampler.sample(images[part], *places, out[part])
+        sampler.sample(images[part], *places, fill_mode, cval, out[part])
     return out
+
+
+def _sampler(images: Images, out_shape: tuple[int, int]) -> _Sampler:
+    """This thread's own; its arrays are kept, since new memory costs more than the arithmetic."""
+    dtype = images.dtype
+    real = np.float32 if dtype.kind == "f" and dtype.itemsize <= 4 else np.float64
+    key = (images.shape[1:3], out_shape, real)
+    kept: _Sampler | None = getattr(_own, "sampler", None)
+    if kept is not None and kept.key == key:
+        return kept
+    sampler = _Sampler(*key)
+    if sampler.chunk > 1:  # the arrays of a large picture would be a burden
+        _own.sampler = sampler
+    return sampler
 
 
 class _Sampler:
     """Bilinear interpolation of a few pictures at a time, in arrays that are used again."""
 
-    def __init__(
-        self,
-        shape: tuple[int, ...],
-        out_shape: tuple[int, int],
-        dtype: np.dtype[Any],
-        fill_mode: str,
-        cval: float,
-    ) -> None:
-        if fill_mode not in FILL_MODES:
-            raise ValueError(f"fill_mode must be one of {FILL_MODES}. Received: {fill_mode=}")
-        self.fill_mode, self.cval, self.rounds = fill_mode, cval, dtype.kind in "iub"
-        self.height, self.width = shape[1:3]
-        most = max(1, _CHUNK_PIXELS // max(1, out_shape[0] * out_shape[1]))
-        chunks = math.ceil(shape[0] / most)
-        self.chunk = math.ceil(shape[0] / max(1, chunks))  # all of about the same size
-        real = np.float32 if dtype.kind == "f" and dtype.itemsize <= 4 else np.float64
+    def __init__(self, shape: tuple[int, ...], out_shape: tuple[int, int], real: type) -> None:
+        self.key = (shape, out_shape, real)
+        self.height, self.width = shape
+        pixels = max(1, out_shape[0] * out_shape[1], self.height * self.width)
+        self.chunk = max(1, _CHUNK_PIXELS // pixels)
         size = (self.chunk, *out_shape)
-        self.rows, self.columns, self._top, self._left = (np.empty(size) for _ in range(4))
+        self._rows, self._columns, self._top, self._left = (np.empty(size) for _ in range(4))
         self._index = np.empty(size, np.intp)
         self._down, self._right, *self._corners = (np.empty(size, real) for _ in range(6))
         # One more row and column, so that every pixel has a neighbour on either side.
@@ -116,25 +121,35 @@ class _Sampler:
         self._starts = np.arange(self.chunk)[:, None, None] * stride
 
     def parts(self, n: int) -> list[slice]:
-        """``n`` pictures in chunks."""
-        return [slice(at, min(at + self.chunk, n)) for at in range(0, n, max(1, self.chunk))]
+        """``n`` pictures in chunks of about the same size."""
+        each = math.ceil(n / max(1, math.ceil(n / self.chunk)))
+        return [slice(at, min(at + each, n)) for at in range(0, n, max(1, each))]
+
+    def places(self, part: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Room for the rows and columns that the pixels of a chunk show."""
+        k = part.stop - part.start
+        return self._rows[:k], self._columns[:k]
 
     def sample(
         self,
         images: Images,
         rows: NDArray[np.float64],
         columns: NDArray[np.float64],
+        fill_mode: str,
+        cval: float,
         out: Images,
     ) -> None:
         """Interpolate ``images`` (k, h, w, c) at ``rows`` and ``columns``, which are used up."""
-        outside = _bring_inside(rows, self.height, self.fill_mode)
-        beside = _bring_inside(columns, self.width, self.fill_mode)
+        if fill_mode not in FILL_MODES:
+            raise ValueError(f"fill_mode must be one of {FILL_MODES}. Received: {fill_mode=}")
+        outside = _bring_inside(rows, self.height, fill_mode)
+        beside = _bring_inside(columns, self.width, fill_mode)
         down, right, index = self._split(rows, columns)
         for channel in range(images.shape[3]):
             values = self._mix(images[..., channel], down, right, index)
             if outside is not None and beside is not None:
-                values[outside | beside] = self.cval
-            out[..., channel] = np.floor(values + 0.5) if self.rounds else values
+                values[outside | beside] = cval
+            out[..., channel] = np.floor(values + 0.5) if out.dtype.kind in "iub" else values
 
     def _split(
         self, rows: NDArray[np.float64], columns: NDArray[np.float64]

@@ -96,5 +96,6 @@ def _gaussian(side: int, sigma: float) -> Places:
     """A matrix that smooths a row of ``side`` numbers, with nothing beyond its ends."""
     distances = np.arange(side)[:, None] - np.arange(side)
     far = np.arange(-int(6 * sigma) - 1, int(6 * sigma) + 2)
-    weights: Places = np.exp(-0.5 * (distances / sigma) ** 2)
-    return weights / np.exp(-0.5 * (far / sigma) ** 2).sum()
+    total = np.exp(-0.5 * (far / sigma) ** 2).sum()
+    weights: Places = np.exp(-0.5 * (distances / sigma) ** 2) / total
+    return weights
