@@ -83,7 +83,7 @@ class Source:
                 "a generator without a length needs steps_per_epoch (or steps, validation_steps). "
                 f"Received: {origin!r}"
             )
-        self.origin, self.steps = origin, len(origin) if steps is None else steps
+        self.origin, self.steps = origin, int(len(origin) if steps is None else steps)
         if self.steps < 1:
             raise ValueError(f"an epoch needs at least one batch. Received: steps={self.steps}")
         self._examine = examine

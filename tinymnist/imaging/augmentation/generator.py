@@ -274,9 +274,11 @@ class ImageDataGenerator:
         Raises:
             ValueError: when ``x`` has another number of axes.
         """
+        if np.ndim(x) != 4:
+            raise ValueError(f"fit takes pictures (n, h, w, c). Received: x.shape={np.shape(x)}")
+        if not self.standardization.needs_fit:
+            return
         images = np.array(x, self.dtype)
-        if images.ndim != 4:
-            raise ValueError(f"fit takes pictures (n, h, w, c). Received: x.shape={images.shape}")
         if self.standardization.rescale:
             images *= self.standardization.rescale
         if augment:

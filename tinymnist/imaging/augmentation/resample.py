@@ -92,7 +92,7 @@ def resample_affine(
 def _sampler(images: Images, out_shape: tuple[int, int]) -> _Sampler:
     """This thread's own; its arrays are kept, since new memory costs more than the arithmetic."""
     dtype = images.dtype
-    real = np.float32 if dtype.kind == "f" and dtype.itemsize <= 4 else np.float64
+    real = np.dtype(np.float32 if dtype.kind == "f" and dtype.itemsize <= 4 else np.float64)
     key = (images.shape[1:3], out_shape, real)
     kept: _Sampler | None = getattr(_own, "sampler", None)
     if kept is not None and kept.key == key:
@@ -106,7 +106,9 @@ def _sampler(images: Images, out_shape: tuple[int, int]) -> _Sampler:
 class _Sampler:
     """Bilinear interpolation of a few pictures at a time, in arrays that are used again."""
 
-    def __init__(self, shape: tuple[int, ...], out_shape: tuple[int, int], real: type) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], out_shape: tuple[int, int], real: np.dtype[Any]
+    ) -> None:
         self.key = (shape, out_shape, real)
         self.height, self.width = shape
         pixels = max(1, out_shape[0] * out_shape[1], self.height * self.width)

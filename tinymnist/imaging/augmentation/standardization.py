@@ -45,6 +45,11 @@ class Standardization:
     std: Images | None = None
     whitening: Images | None = None
 
+    @property
+    def needs_fit(self) -> bool:
+        """Whether any setting depends on a training set."""
+        return self.featurewise_center or self.featurewise_std_normalization or self.zca_whitening
+
     def fit(self, images: Images) -> None:
         """Measure what the featurewise settings need on float pictures (n, h, w, c)."""
         if self.featurewise_center:
