@@ -18,6 +18,8 @@ ROOMS = (
     "nn",
     "imaging",
     "data",
+    "adapter",
+    "interop",
     "reader",
     "explain",
     "figures",

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from tinymnist.errors import InputError as InputError
     from tinymnist.imaging.augmentation.generator import ImageDataGenerator as ImageDataGenerator
     from tinymnist.imaging.recipes import prepare as prepare
+    from tinymnist.interop import load_model as load_model
     from tinymnist.nn.model import Input as Input
     from tinymnist.nn.model import Sequential as Sequential
-    from tinymnist.nn.weights import load_model as load_model
     from tinymnist.nn.weights import verify as verify
     from tinymnist.reader import Prediction as Prediction
     from tinymnist.reader import Reader as Reader
@@ -38,7 +38,7 @@ _HOMES = {
     "Reader": "tinymnist.reader",
     "Sequential": "tinymnist.nn.model",
     "load_mnist": "tinymnist.data",
-    "load_model": "tinymnist.nn.weights",
+    "load_model": "tinymnist.interop",
     "load_set": "tinymnist.data",
     "prepare": "tinymnist.imaging.recipes",
     "verify": "tinymnist.nn.weights",

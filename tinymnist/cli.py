@@ -23,6 +23,8 @@ COMMANDS = {
     "train": "train a network from scratch",
     "summary": "show the layers of a model",
     "verify": "check that weights still compute what they did when they were saved",
+    "convert": "turn another framework's model into a weights file",
+    "export": "write a model in another framework's format",
     "data": "find or download MNIST",
 }
 """Each is a module of ``tinymnist.commands``, with ``add_arguments`` and ``run``."""

@@ -110,6 +110,21 @@ def test_batch_normalization(shape):
     assert np.allclose(fixed, slow, **CLOSE)
 
 
+@pytest.mark.parametrize("shape", [(4, 3, 5, 3), (7, 3)])
+def test_layer_normalization(shape):
+    x, gamma, beta = normal(*shape) * 3 + 1, normal(3), normal(3)
+    y, _ = F.layer_normalization(x, gamma, beta, 1e-3)
+    assert np.allclose(y, naive.layer_normalization(x, gamma, beta, 1e-3), **CLOSE)
+
+
+def test_multiply_and_permute():
+    x, y, z = normal(2, 3, 4), normal(2, 3, 4) + 1, normal(2, 3, 4) - 1
+    product, permuted = F.multiply(x, y, z)[0], F.permute(x, (2, 1))[0]
+    for n, i, j in np.ndindex(x.shape):
+        assert np.isclose(product[n, i, j], x[n, i, j] * y[n, i, j] * z[n, i, j], **CLOSE)
+        assert permuted[n, j, i] == x[n, i, j]
+
+
 @pytest.mark.parametrize(
     ("fast", "slow"),
     [
@@ -120,8 +135,24 @@ def test_batch_normalization(shape):
         (lambda x: F.gelu(x, approximate=True), naive.gelu_by_tanh),
         (F.sigmoid, naive.sigmoid),
         (F.tanh, np.tanh),
+        (lambda x: F.relu_pieces(x, 2, 0.1, -0.5), lambda x: naive.relu_pieces(x, 2, 0.1, -0.5)),
+        (F.relu6, lambda x: naive.clip(x, 0, 6)),
+        (F.hard_tanh, lambda x: naive.clip(x, -1, 1)),
+        (F.hard_sigmoid, naive.hard_sigmoid),
+        (F.hard_silu, lambda x: x * naive.hard_sigmoid(x)),
+        (F.silu, lambda x: x * naive.sigmoid(x)),
+        (F.softplus, naive.softplus),
+        (F.softsign, naive.softsign),
+        (F.mish, lambda x: x * np.tanh(naive.softplus(x))),
+        (F.exponential, np.exp),
+        (F.selu, naive.selu),
+        (lambda x: F.prelu(x, np.full(9, 0.1)), lambda x: naive.leaky_relu(x, 0.1)),
     ],
-    ids=["relu", "leaky_relu", "elu", "gelu", "gelu by tanh", "sigmoid", "tanh"],
+    ids=[
+        *("relu", "leaky_relu", "elu", "gelu", "gelu by tanh", "sigmoid", "tanh", "relu_pieces"),
+        *("relu6", "hard_tanh", "hard_sigmoid", "hard_silu", "silu", "softplus", "softsign"),
+        *("mish", "exponential", "selu", "prelu"),
+    ],
 )
 def test_activations(fast, slow):
     x = np.array([[-30.0, -3, -1e-3, -0.0, 0.0, 1e-3, 0.5, 3, 30]])

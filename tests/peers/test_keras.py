@@ -110,6 +110,9 @@ def layer_pairs():
         "Reshape": {"target_shape": (5, -1)},
         "ZeroPadding2D": {"padding": pads},
         "ReLU": {},
+        "PReLU": {"shared_axes": [1, 2]},
+        "LayerNormalization": {},
+        "Permute": {"dims": (3, 1, 2)},
         "LeakyReLU": {"negative_slope": 0.25},
         "ELU": {"alpha": 0.75},
         "Softmax": {},
@@ -120,6 +123,8 @@ def layer_pairs():
     }
     for name, settings in same_name.items():
         yield name, (4, 5, 3), [getattr(L, name)(**settings)], [getattr(K, name)(**settings)]
+    bent = {"max_value": 1.5, "negative_slope": 0.25, "threshold": 0.5}
+    yield "ReLU-bent", (4, 5, 3), [L.ReLU(**bent)], [K.ReLU(**bent)]
     for word in L.ACTIVATIONS:
         yield f"dense-{word}", (7,), [L.Dense(5, activation=word)], [K.Dense(5, activation=word)]
         yield (

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the table, and what the file tells beside it."""
-    from tinymnist.nn.weights import load_model
+    from tinymnist import load_model
 
     model = load_model(arguments.model)
     if arguments.json:

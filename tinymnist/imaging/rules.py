@@ -18,7 +18,7 @@ _SMALLEST_RULED = 32
 """In smaller pictures, a digit's own strokes may be thin and go from edge to edge."""
 _FAINTEST = 0.1
 """How much ink a pixel must hold to belong to a line."""
-_LEAST_LEFT = 0.4
+_LEAST_LEFT = 0.1
 """What remains is at least so much ink against what goes; else the lines were the digit."""
 _MANY = 0.55
 """The share of the page's width that a line covers, if there are others like it."""
@@ -75,7 +75,7 @@ def _rule_pixels(mask: Mask, thickest: float) -> tuple[Mask, int]:
     thin = mask & (run <= thickest)
     rows, columns = np.nonzero(thin)
     lines = _lines(rows, columns, mask.shape, thickest)
-    if len(lines) == 1 and _covered(columns[lines[0][0]]) < _SINGLE * mask.shape[1]:
+    if len(lines) == 1 and not _runs_through(mask, rows[lines[0][0]], columns[lines[0][0]]):
         lines = []
     found = np.zeros_like(mask)
     for line, off in lines:
@@ -121,6 +121,15 @@ def _lines(
         for counts, places in zip(votes, at[:, line], strict=True):
             np.subtract.at(counts, places, 1)
     return lines
+
+
+def _runs_through(mask: Mask, rows: Index, columns: Index) -> bool:
+    """Whether there is ink nearly all along the line through these pixels, from edge to edge."""
+    slope, height = np.polyfit(columns, rows, 1)
+    across = np.arange(mask.shape[1])
+    at = np.rint(height + slope * across).astype(int)
+    inked = [mask[np.clip(at + down, 0, len(mask) - 1), across] for down in (-1, 0, 1)]
+    return bool(np.logical_or.reduce(inked).mean() >= _SINGLE)
 
 
 def _covered(columns: Index) -> int:

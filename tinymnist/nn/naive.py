@@ -155,6 +155,18 @@ def batch_normalization(x: Array, gamma: Array, beta: Array, epsilon: float) -> 
     return y
 
 
+def layer_normalization(x: Array, gamma: Array, beta: Array, epsilon: float) -> Array:
+    """Each row of channels (the last axis) less its mean, over its deviation, then scaled."""
+    y = np.zeros(x.shape)
+    for place in np.ndindex(x.shape[:-1]):
+        values = [float(v) for v in x[place]]
+        mean = sum(values) / len(values)
+        variance = sum((v - mean) ** 2 for v in values) / len(values)
+        for c, v in enumerate(values):
+            y[(*place, c)] = gamma[c] * (v - mean) / math.sqrt(variance + epsilon) + beta[c]
+    return y
+
+
 def relu(x: float) -> float:
     """0 where ``x`` is not above it."""
     return 0.0 if x <= 0 else x
@@ -183,3 +195,35 @@ def gelu_by_tanh(x: float) -> float:
 def sigmoid(x: float) -> float:
     """``1 / (1 + e^-x)``; too simple for x below -700."""
     return 1 / (1 + math.exp(-x))
+
+
+def relu_pieces(x: float, max_value: float, negative_slope: float, threshold: float) -> float:
+    """Keras's general ReLU."""
+    if x < threshold:
+        return negative_slope * (x - threshold)
+    return max_value if x > max_value else x
+
+
+def clip(x: float, low: float, high: float) -> float:
+    """``x``, or the bound that it is beyond."""
+    return low if x < low else high if x > high else x
+
+
+def hard_sigmoid(x: float) -> float:
+    """A straight line through (0, 1/2) that rises by 1/6."""
+    return clip(x / 6 + 0.5, 0, 1)
+
+
+def softplus(x: float) -> float:
+    """``log(1 + e^x)``; too simple for x beyond 700."""
+    return math.log(1 + math.exp(x))
+
+
+def softsign(x: float) -> float:
+    """``x / (1 + |x|)``."""
+    return x / (1 + abs(x))
+
+
+def selu(x: float) -> float:
+    """ELU with the two constants that keep mean 0 and variance 1."""
+    return 1.0507009873554805 * elu(x, 1.6732632423543772)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -47,6 +48,25 @@ def add(*xs: Array) -> tuple[Array, int]:
 def add_backward(dy: Array, count: int) -> tuple[Array, ...]:
     """Each summand gets the whole gradient."""
     return (dy,) * count
+
+
+def multiply(*xs: Array) -> tuple[Array, tuple[Array, ...]]:
+    """The product of two or more arrays of one shape: gates, and squares."""
+    if len(xs) < 2 or any(x.shape != xs[0].shape for x in xs):
+        raise ValueError(
+            "multiply takes two or more arrays of one shape. "
+            f"Received: shapes={[x.shape for x in xs]}"
+        )
+    return _product(xs), xs
+
+
+def multiply_backward(dy: Array, xs: tuple[Array, ...]) -> tuple[Array, ...]:
+    """Each factor gets the gradient times all the other factors."""
+    return tuple(_product((dy, *xs[:i], *xs[i + 1 :])) for i in range(len(xs)))
+
+
+def _product(factors: Sequence[Array]) -> Array:
+    return functools.reduce(np.multiply, factors)
 
 
 def concatenate(*xs: Array) -> tuple[Array, Sequence[int]]:

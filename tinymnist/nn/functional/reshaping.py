@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+
+import numpy as np
 
 from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.functional.convolution import pad2d
@@ -34,6 +37,17 @@ def reshape_backward(dy: Array, shape: Shape) -> Array:
 
 
 flatten_backward = reshape_backward
+
+
+def permute(x: Array, dims: Sequence[int]) -> tuple[Array, tuple[int, ...]]:
+    """Reorder the axes of every example; ``dims`` counts them from 1, as Keras does."""
+    axes = (0, *dims)
+    return x.transpose(axes), axes
+
+
+def permute_backward(dy: Array, axes: tuple[int, ...]) -> Array:
+    """The same axes, put back where they were."""
+    return dy.transpose(np.argsort(axes))
 
 
 def zero_padding2d(x: Array, pads: Pads) -> tuple[Array, Pads]:

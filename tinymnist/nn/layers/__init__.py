@@ -10,20 +10,26 @@ from tinymnist.nn.layers.activation import (
     GELU,
     Activation,
     LeakyReLU,
+    PReLU,
     ReLU,
     Softmax,
 )
 from tinymnist.nn.layers.base import Layer
 from tinymnist.nn.layers.learned import Conv2D, Dense, DepthwiseConv2D
-from tinymnist.nn.layers.merging import Add, Concatenate
-from tinymnist.nn.layers.normalizing import BatchNormalization, Normalization, Rescaling
+from tinymnist.nn.layers.merging import Add, Concatenate, Multiply
+from tinymnist.nn.layers.normalizing import (
+    BatchNormalization,
+    LayerNormalization,
+    Normalization,
+    Rescaling,
+)
 from tinymnist.nn.layers.pooling import (
     AveragePooling2D,
     GlobalAveragePooling2D,
     GlobalMaxPooling2D,
     MaxPooling2D,
 )
-from tinymnist.nn.layers.reshaping import Dropout, Flatten, Reshape, ZeroPadding2D
+from tinymnist.nn.layers.reshaping import Dropout, Flatten, Permute, Reshape, ZeroPadding2D
 
 MaxPool2D, AvgPool2D = MaxPooling2D, AveragePooling2D
 """Keras's short names for the same layers."""
@@ -45,9 +51,13 @@ LAYERS: dict[str, type[Layer]] = {
         GELU,
         GlobalAveragePooling2D,
         GlobalMaxPooling2D,
+        LayerNormalization,
         LeakyReLU,
         MaxPooling2D,
+        Multiply,
         Normalization,
+        PReLU,
+        Permute,
         ReLU,
         Rescaling,
         Reshape,
@@ -93,10 +103,14 @@ __all__ = [
     "GlobalAveragePooling2D",
     "GlobalMaxPooling2D",
     "Layer",
+    "LayerNormalization",
     "LeakyReLU",
     "MaxPool2D",
     "MaxPooling2D",
+    "Multiply",
     "Normalization",
+    "PReLU",
+    "Permute",
     "ReLU",
     "Rescaling",
     "Reshape",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from tinymnist.nn import functional as F
-from tinymnist.nn.arrays import Array
+from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.layers.base import Layer
 
 Forward = Callable[[Array], tuple[Array, Any]]
@@ -36,6 +37,16 @@ ACTIVATIONS: dict[str, tuple[Forward, Backward]] = {
     "tanh": (F.tanh, F.tanh_backward),
     "softmax": (F.softmax, F.softmax_backward),
     "log_softmax": (F.log_softmax, F.log_softmax_backward),
+    "exponential": (F.exponential, F.exponential_backward),
+    "hard_sigmoid": (F.hard_sigmoid, F.hard_sigmoid_backward),
+    "hard_silu": (F.hard_silu, F.hard_silu_backward),
+    "hard_tanh": (F.hard_tanh, F.hard_tanh_backward),
+    "mish": (F.mish, F.mish_backward),
+    "relu6": (F.relu6, F.relu6_backward),
+    "selu": (F.selu, F.selu_backward),
+    "silu": (F.silu, F.silu_backward),
+    "softplus": (F.softplus, F.softplus_backward),
+    "softsign": (F.softsign, F.softsign_backward),
 }
 
 
@@ -79,10 +90,26 @@ class Activation(_Elementwise):
 
 @dataclass(eq=False)
 class ReLU(_Elementwise):
-    """``max(x, 0)``."""
+    """``max(x, 0)``; with settings, Keras's general form of it.
+
+    ``negative_slope * (x - threshold)`` below ``threshold``, ``x`` from there on, and never more
+    than ``max_value``.
+    """
+
+    max_value: float | None = None
+    negative_slope: float = 0.0
+    threshold: float = 0.0
 
     def _pair(self) -> tuple[Forward, Backward]:
-        return ACTIVATIONS["relu"]
+        if self.max_value is None and self.negative_slope == 0 and self.threshold == 0:
+            return ACTIVATIONS["relu"]
+        pieces = partial(
+            F.relu_pieces,
+            max_value=math.inf if self.max_value is None else self.max_value,
+            negative_slope=self.negative_slope,
+            threshold=self.threshold,
+        )
+        return pieces, F.relu_pieces_backward
 
 
 @dataclass(eq=False)
@@ -121,3 +148,35 @@ class Softmax(_Elementwise):
 
     def _pair(self) -> tuple[Forward, Backward]:
         return ACTIVATIONS["softmax"]
+
+
+@dataclass(eq=False)
+class PReLU(Layer):
+    """``x`` above 0, ``alpha * x`` below; ``alpha`` is learnt.
+
+    There is one slope for each number of an example; along ``shared_axes``, counted from 1, there
+    is but one: ``PReLU([1, 2])`` has one slope for each channel.
+    """
+
+    parameters: ClassVar[tuple[str, ...]] = ("alpha",)
+
+    shared_axes: Sequence[int] = ()
+    alpha: Array = field(init=False, repr=False)
+
+    def weight_shapes(self, *input_shapes: Shape) -> dict[str, Shape]:
+        sides = enumerate(input_shapes[0], 1)
+        return {"alpha": tuple(1 if axis in self.shared_axes else side for axis, side in sides)}
+
+    def initial_value(self, name: str, shape: Shape, rng: np.random.Generator) -> Array:
+        return np.zeros(shape)
+
+    def forward(
+        self, *xs: Array, training: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Array, Any]:
+        return F.prelu(xs[0], self.alpha)
+
+    def backward(
+        self, dy: Array, cache: Any, *, need_dx: bool = True
+    ) -> tuple[tuple[Array | None, ...], dict[str, Array]]:
+        dx, dalpha = F.prelu_backward(dy, cache)
+        return (dx if need_dx else None,), ({"alpha": dalpha} if self.trainable else {})

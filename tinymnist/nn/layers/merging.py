@@ -12,17 +12,21 @@ from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.layers.base import Layer
 
 
-@dataclass(eq=False)
-class Add(Layer):
-    """The sum of two or more inputs of one shape: the residual connection."""
+class _Elementwise(Layer):
+    """Merges inputs of one shape, number by number."""
 
     def output_shape(self, *input_shapes: Shape) -> Shape:
         if len(input_shapes) < 2 or len(set(input_shapes)) != 1:
             raise ValueError(
-                f"{self.name or 'Add'} takes two or more inputs of one shape. "
+                f"{self.name or type(self).__name__} takes two or more inputs of one shape. "
                 f"Received: input_shapes={list(input_shapes)}"
             )
         return input_shapes[0]
+
+
+@dataclass(eq=False)
+class Add(_Elementwise):
+    """The sum of two or more inputs of one shape: the residual connection."""
 
     def forward(
         self, *xs: Array, training: bool = False, rng: np.random.Generator | None = None
@@ -33,6 +37,21 @@ class Add(Layer):
         self, dy: Array, cache: Any, *, need_dx: bool = True
     ) -> tuple[tuple[Array | None, ...], dict[str, Array]]:
         return F.add_backward(dy, cache), {}
+
+
+@dataclass(eq=False)
+class Multiply(_Elementwise):
+    """The product of two or more inputs of one shape, for gates; of one with itself, its square."""
+
+    def forward(
+        self, *xs: Array, training: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Array, Any]:
+        return F.multiply(*xs)
+
+    def backward(
+        self, dy: Array, cache: Any, *, need_dx: bool = True
+    ) -> tuple[tuple[Array | None, ...], dict[str, Array]]:
+        return (F.multiply_backward(dy, cache) if need_dx else (None,) * len(cache)), {}
 
 
 @dataclass(eq=False)

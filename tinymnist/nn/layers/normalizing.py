@@ -1,4 +1,4 @@
-"""Layers that bring numbers to a common scale: BatchNormalization, Rescaling, Normalization."""
+"""Layers that bring numbers to a common scale: by batch, by example, or by fixed numbers."""
 
 from __future__ import annotations
 
@@ -70,6 +70,39 @@ class BatchNormalization(Layer):
             "moving_mean": old * self.moving_mean + new * cache.mean,
             "moving_variance": old * self.moving_variance + new * cache.variance,
         }
+
+
+@dataclass(eq=False)
+class LayerNormalization(Layer):
+    """Normalize every example (of pictures, every pixel) by its own channels, the last axis."""
+
+    parameters: ClassVar[tuple[str, ...]] = ("gamma", "beta")
+
+    epsilon: float = 1e-3
+    gamma: Array = field(init=False, repr=False)
+    beta: Array = field(init=False, repr=False)
+
+    def weight_shapes(self, *input_shapes: Shape) -> dict[str, Shape]:
+        return dict.fromkeys(self.parameters, input_shapes[0][-1:])
+
+    def initial_value(self, name: str, shape: Shape, rng: np.random.Generator) -> Array:
+        return np.ones(shape) if name == "gamma" else np.zeros(shape)
+
+    def multiply_adds(self, *input_shapes: Shape) -> int:
+        return int(np.prod(input_shapes[0]))
+
+    def forward(
+        self, *xs: Array, training: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Array, Any]:
+        return F.layer_normalization(xs[0], self.gamma, self.beta, self.epsilon)
+
+    def backward(
+        self, dy: Array, cache: Any, *, need_dx: bool = True
+    ) -> tuple[tuple[Array | None, ...], dict[str, Array]]:
+        dx, dgamma, dbeta = F.layer_normalization_backward(dy, cache)
+        return (dx if need_dx else None,), (
+            {"gamma": dgamma, "beta": dbeta} if self.trainable else {}
+        )
 
 
 @dataclass(eq=False)

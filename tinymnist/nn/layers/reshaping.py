@@ -61,6 +61,34 @@ class Reshape(_Reshaping):
 
 
 @dataclass(eq=False)
+class Permute(Layer):
+    """The axes of every example in another order; ``dims`` counts them from 1, as Keras does.
+
+    ``Permute((3, 1, 2))`` makes (c, h, w) of (h, w, c).
+    """
+
+    dims: Sequence[int]
+
+    def output_shape(self, *input_shapes: Shape) -> Shape:
+        if sorted(self.dims) != list(range(1, len(input_shapes[0]) + 1)):
+            raise ValueError(
+                f"{self.name or 'Permute'} must name every axis once, from 1. "
+                f"Received: dims={tuple(self.dims)}, input_shape={input_shapes[0]}"
+            )
+        return tuple(input_shapes[0][axis - 1] for axis in self.dims)
+
+    def forward(
+        self, *xs: Array, training: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Array, Any]:
+        return F.permute(xs[0], self.dims)
+
+    def backward(
+        self, dy: Array, cache: Any, *, need_dx: bool = True
+    ) -> tuple[tuple[Array | None, ...], dict[str, Array]]:
+        return (F.permute_backward(dy, cache),), {}
+
+
+@dataclass(eq=False)
 class ZeroPadding2D(Layer):
     """A frame of zeros: one number, (vertical, horizontal) or ((top, bottom), (left, right))."""
 

@@ -1,0 +1,206 @@
+"""Scaling and architecture, found on pictures whose labels a network of known form gave."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tinymnist import InputError, Reader, load_model
+from tinymnist.adapter import SCALINGS
+from tinymnist.cli import main
+from tinymnist.interop import conversion, safetensors
+from tinymnist.interop.conversion import convert
+from tinymnist.interop.pytorch.names import tensors_of
+from tinymnist.interop.scaling import Entry, Labelled, entries, race
+from tinymnist.nn.layers import (
+    Activation,
+    AveragePooling2D,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    Flatten,
+    MaxPooling2D,
+    ReLU,
+)
+from tinymnist.nn.model import Input, Sequential
+
+PICTURES = np.random.default_rng(7).random((300, 28, 28, 1), np.float32)
+
+
+@pytest.fixture(autouse=True)
+def _no_mnist(monkeypatch):
+    monkeypatch.setattr(conversion, "mnist_at_hand", lambda: None)
+
+
+def network(*layers, seed=0):
+    model = Sequential([Input((28, 28, 1)), *layers], rng=seed)
+    rng = np.random.default_rng(seed)
+    for layer in model.layers:
+        for name, array in layer.weights.items():
+            if name != "kernel":
+                setattr(layer, name, rng.uniform(0.2, 1.0, array.shape).astype("f4"))
+    return model
+
+
+def labelled(model, scaling="x/255"):
+    """Pictures, and what the model takes them for, each class shifted to be equally likely."""
+    scale, offset = SCALINGS[scaling]
+    x = PICTURES * np.float32(scale) + np.float32(offset)
+    last = model.layers[-1]
+    last.bias -= np.median(model.predict(x), axis=0)
+    return Labelled("made up", PICTURES, model.predict(x).argmax(axis=1))
+
+
+def bare(model, path):
+    """Only the tensors, as another library writes them."""
+    header, numbers = {}, b""
+    for name, array in tensors_of(model).items():
+        code = {"float32": "F32", "int64": "I64"}[str(array.dtype)]
+        window = [len(numbers), len(numbers) + array.nbytes]
+        header[name] = {"dtype": code, "shape": list(array.shape), "data_offsets": window}
+        numbers += np.ascontiguousarray(array).tobytes()
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + numbers)
+    return path
+
+
+def perceptron(activation="relu", seed=0):
+    return network(Flatten(), Dense(24, name="fc1"), Activation(activation), Dense(10, name="fc2"),
+                   seed=seed)  # fmt: skip
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+def test_the_scaling_is_found(scaling, tmp_path):
+    model = perceptron(seed=2)
+    pictures = labelled(model, scaling)
+    found = convert(bare(model, tmp_path / "m"), pictures=pictures)
+    assert found.model.information["preprocessing"]["scaling"]["name"] == scaling
+    assert found.scores[0].accuracy == 1.0 and found.doubts == []
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
+def test_the_activation_is_found(activation, tmp_path):
+    model = perceptron(activation, seed=3)
+    pictures = labelled(model)
+    found = convert(bare(model, tmp_path / "m"), pictures=pictures)
+    assert f"; {activation}" in found.scores[0].entry.plan
+    assert found.model.predict(PICTURES) == pytest.approx(model.predict(PICTURES), abs=1e-4)
+
+
+def convolutional(pool, order, padding=2):
+    norm, active = BatchNormalization(epsilon=1e-5, name="bn"), ReLU()
+    parts = [norm, active] if order == "norm first" else [active, norm]
+    return network(Conv2D(4, 5, padding=padding, name="conv"), *parts, pool(), Flatten(),
+                   Dense(10, name="fc"), seed=4)  # fmt: skip
+
+
+@pytest.mark.parametrize("pool", [MaxPooling2D, AveragePooling2D])
+@pytest.mark.parametrize("order", ["norm first", "norm last"])
+def test_pools_and_the_place_of_norms_are_found(pool, order, tmp_path):
+    model = convolutional(pool, order)
+    pictures = labelled(model)
+    path = bare(model, tmp_path / "m")
+    with pytest.raises(InputError, match="architectures fit its weights"):
+        convert(path)
+    found = convert(path, pictures=pictures)
+    assert found.scores[0].accuracy == 1.0
+    assert found.model.predict(PICTURES) == pytest.approx(model.predict(PICTURES), abs=1e-4)
+
+
+def test_without_pictures_doubts_are_told(tmp_path):
+    path = bare(perceptron(), tmp_path / "m")
+    found = convert(path)
+    unknown, unchecked = found.doubts
+    assert "its scaling is unknown: MNIST is not on this machine" in unknown
+    assert "not checked on pictures: input 28x28x1; relu" in unchecked
+    assert "scaling" not in found.model.information["preprocessing"]
+    assert len(convert(path, scaling="raw").doubts) == 1
+    with pytest.warns(UserWarning, match="scaling is unknown|not checked"):
+        load_model(path)
+
+
+def test_a_wrong_guess_of_shapes_is_told_when_mnist_is_at_hand(tmp_path, monkeypatch):
+    model = perceptron("tanh", seed=3)
+    pictures = labelled(model)
+    monkeypatch.setattr(conversion, "mnist_at_hand", lambda: pictures)
+    found = convert(bare(model, tmp_path / "m"))
+    assert any("100.00% as: input 28x28x1; tanh" in doubt for doubt in found.doubts)
+    assert any("reads only" in doubt for doubt in found.doubts)
+
+
+def test_outputs_that_are_no_classes_are_not_scored(tmp_path):
+    coder = network(Flatten(), Dense(8, name="a"), ReLU(), Dense(784, name="b"))
+    pictures = Labelled("x", PICTURES, np.zeros(300, int))
+    found = convert(bare(coder, tmp_path / "m"), pictures=pictures)
+    assert "its outputs (784,) are no classes" in found.doubts[0]
+
+
+def test_fewer_classes_are_scored_on_those_that_they_know(tmp_path):
+    model = network(Flatten(), Dense(5, name="fc"), seed=1)
+    known = labelled(model)
+    labels = known.labels.copy()
+    labels[::3] = 9
+    found = convert(bare(model, tmp_path / "m"), pictures=Labelled("x", PICTURES, labels))
+    assert found.scores[0].accuracy == 1.0 and found.scores[0].n == 200
+
+
+def test_the_race_leaves_out_who_falls_behind_and_prefers_the_first():
+    model = perceptron(seed=2)
+    pictures = labelled(model)
+    field = entries([(lambda: model, "a"), (lambda: model, "b")])
+    scores = race(field, pictures)
+    assert len(scores) == len(field) and scores[0].entry is field[0]
+    assert scores[-1].n < 300
+    hopeless = race([Entry(lambda: model, "1-x/255")], pictures, at_least=1.0)
+    assert hopeless[0].n < 300
+
+
+def test_what_a_written_file_knows_is_kept(tmp_path):
+    model = perceptron(seed=2)
+    safetensors.write(model, tmp_path / "m.safetensors")
+    assert convert(tmp_path / "m.safetensors", pictures=labelled(model)).plans == []
+
+
+def test_the_command_converts_and_predict_is_right_afterwards(tmp_path, capsys):
+    model = perceptron(seed=2)
+    pictures = labelled(model, "raw")
+    np.savez(tmp_path / "set.npz", images=np.round(PICTURES[..., 0] * 255).astype("u1"),
+             labels=pictures.labels)  # fmt: skip
+    source, target = str(bare(model, tmp_path / "m")), str(tmp_path / "m.npz")
+    assert main(["convert", source, target, "--scaling", "raw", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["plans"] == ["1) input 28x28x1; relu"]
+    assert record["preprocessing"]["scaling"] == {"name": "raw", "scale": 255.0, "offset": 0.0}
+    reader = Reader(target, "none")
+    found = [reader.predict(image[..., 0]).digit for image in PICTURES[:50]]
+    assert found == list(pictures.labels[:50])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing.pt", "x.npz"], "there is no model 'nothing.pt'"),
+        (["mlp", "x.npz", "--plan", "1"], "leave out the plan"),
+        (["mlp", "x.npz", "--architecture", "mlp"], "tell their layers themselves"),
+        (["mlp", "x.onnx"], "should end with .npz"),
+        (["mlp", "nowhere/x.npz"], "there is no folder"),
+        (["mlp", "x.npz", "--scaling", "odd"], "scaling must be one of"),
+    ],
+)
+def test_convert_refuses(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["convert", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_export_writes_by_suffix(tmp_path, capsys):
+    target = tmp_path / "mlp.safetensors"
+    assert main(["export", "mlp", str(target)]) == 0
+    assert str(target) in capsys.readouterr().out
+    assert main(["export", "mlp", str(tmp_path / "mlp.odd")]) == 2
+    assert "should end with one of .keras" in capsys.readouterr().err
+    assert main(["convert", str(target), str(tmp_path / "again.npz"), "--scaling", "x/255"]) == 0
+    again, mlp = load_model(tmp_path / "again.npz"), load_model("mlp")
+    assert np.array_equal(again.predict(PICTURES[:5]), mlp.predict(PICTURES[:5]))

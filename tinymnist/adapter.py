@@ -1,0 +1,142 @@
+"""Between MNIST's form and a network: what goes in, and what comes out.
+
+Pictures in MNIST's form are (28, 28, 1), 0..1, white ink on black. Networks of other people want
+them flat, larger, in 0..255 or normalized. A model's ``information["preprocessing"]`` says so::
+
+    {"recipe": "mnist",
+     "scaling": {"name": "x/127.5-1", "scale": 2.0, "offset": -1.0},
+     "fit": "pad"}
+
+The network gets ``picture * scale + offset``; ``fit`` is how 28x28 becomes the size that it takes:
+zeros around the picture ("pad"), or "resize". Both may be missing: then pictures go in as they are.
+How they are reshaped follows from the model's input shape.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinymnist.errors import InputError
+from tinymnist.nn.arrays import Array, Shape
+from tinymnist.nn.functional import softmax
+from tinymnist.nn.layers import Dropout, Flatten, Layer, Reshape
+from tinymnist.nn.model import Sequential
+
+SIDE = 28
+FITS = ("pad", "resize")
+"""How 28x28 becomes another size; only "resize" makes it smaller."""
+SCALINGS: dict[str, tuple[float, float]] = {
+    "x/255": (1.0, 0.0),
+    "raw": (255.0, 0.0),
+    "x/127.5-1": (2.0, -1.0),
+    "norm(.1307,.3081)": (1 / 0.3081, -0.1307 / 0.3081),
+    "1-x/255": (-1.0, 1.0),
+    "x/255-0.5": (1.0, -0.5),
+}
+"""By name, scale and offset for pictures in 0..1; ``x`` in the names is a pixel in 0..255."""
+
+
+def picture_side(shape: Shape) -> int | None:
+    """The side of the square pictures that a model with this input takes; None if it takes none.
+
+    (28, 28, 1), (28, 28), (784,), (1, 784), (1, 28, 28) and (28, 28, 3) all take pictures of 28.
+    """
+    sides = [side for side in shape if side != 1]
+    if len(sides) == 3 and shape[-1] == 3:
+        sides.pop()
+    if len(sides) == 2 and sides[0] == sides[1]:
+        return sides[0]
+    if len(sides) == 1 and (side := math.isqrt(sides[0])) ** 2 == sides[0]:
+        return side
+    return None
+
+
+def possible_fits(shape: Shape) -> tuple[str | None, ...]:
+    """The ways to bring 28x28 to the size that a model takes; (None,) where it is that size."""
+    side = picture_side(shape)
+    if side is None or side == SIDE:
+        return (None,)
+    return FITS if side > SIDE else ("resize",)
+
+
+def scaling_entry(name: str) -> dict[str, Any]:
+    """What stands under ``preprocessing["scaling"]`` for a scaling of :data:`SCALINGS`."""
+    scale, offset = SCALINGS[name]
+    return {"name": name, "scale": scale, "offset": offset}
+
+
+def model_input(images: Array, shape: Shape, preprocessing: Mapping[str, Any]) -> Array:
+    """Bring pictures in MNIST's form to the form that a model takes.
+
+    Args:
+        images: (n, 28, 28, 1) in 0..1.
+        shape: the model's input shape.
+        preprocessing: the model's.
+
+    Returns:
+        (n, *shape), float32; the same array where there is nothing to do.
+
+    Raises:
+        InputError: when the model takes no pictures, or the preprocessing makes no sense.
+    """
+    side = picture_side(shape)
+    if side is None:
+        raise InputError(f"the model takes {shape}; expected a model that takes square pictures")
+    x = images if side == SIDE else _resized(images, side, preprocessing.get("fit", "resize"))
+    x = _scaled(x, preprocessing.get("scaling"))
+    if len(shape) == 3 and shape[-1] == 3:
+        x = np.repeat(x, 3, axis=-1)  # (n, side, side, 1) -> (n, side, side, 3)
+    return x.reshape(len(x), *shape)
+
+
+def _resized(images: Array, side: int, fit: object) -> Array:
+    if fit == "pad" and side > SIDE:
+        before = (side - SIDE) // 2
+        frame = (before, side - SIDE - before)
+        return np.pad(images, ((0, 0), frame, frame, (0, 0)))
+    if fit != "resize":
+        raise InputError(f"preprocessing must fit by one of {FITS} here; received {fit!r}")
+    from tinymnist.imaging.filters import resize
+
+    small = [resize(image[..., 0], (side, side)) for image in images]
+    return np.stack(small)[..., None] if small else np.zeros((0, side, side, 1), np.float32)
+
+
+def _scaled(x: Array, scaling: object) -> Array:
+    match scaling:
+        case None:
+            return x
+        case {"scale": int() | float() as scale, "offset": int() | float() as offset}:
+            return x if (scale, offset) == (1, 0) else x * np.float32(scale) + np.float32(offset)
+    raise InputError(
+        f"preprocessing must scale by {{'scale': number, 'offset': number}}; received {scaling!r}"
+    )
+
+
+def probabilities(model: Sequential, x: Array) -> NDArray[np.float32]:
+    """What a model makes of its input, as probabilities (n, classes).
+
+    Logits and log-probabilities go through a softmax; what went through one in the model does not
+    go through another; ten sigmoids are divided by their sum.
+    """
+    outputs = model.predict(x, logits=True)
+    outputs = outputs.reshape(len(outputs), -1)
+    last = _last_computation(model)
+    activation = getattr(last, "activation", type(last).__name__.lower())
+    if last is not model.layers[-1] and activation == "softmax":
+        return outputs
+    if activation == "sigmoid":
+        total: Array = np.maximum(outputs.sum(axis=1, keepdims=True), np.float32(1e-12))
+        return np.divide(outputs, total)
+    return np.asarray(softmax(outputs)[0])
+
+
+def _last_computation(model: Sequential) -> Layer | None:
+    """The last layer that does not merely move numbers."""
+    moving = (Dropout, Flatten, Reshape)
+    return next((la for la in reversed(model.layers) if not isinstance(la, moving)), None)

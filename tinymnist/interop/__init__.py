@@ -1,0 +1,44 @@
+"""Other frameworks' models: read without the framework, written so that the framework opens them.
+
+``formats`` tells what a file is and opens it; ``conversion`` also finds out how a model wants its
+pictures; every other module knows one format.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+
+from tinymnist.nn.model import Sequential
+from tinymnist.nn.weights import find
+from tinymnist.nn.weights import load_model as load_weights
+
+
+def load_model(
+    source: str | PathLike[str],
+    *,
+    architecture: str | PathLike[str] | None = None,
+    plan: int | None = None,
+) -> Sequential:
+    """Open a model: weights of tinymnist, or a file of Keras, PyTorch, ONNX or safetensors.
+
+    Args:
+        source: the name of a shipped model, or a file; what it is, is told by its content.
+        architecture: for files that hold weights alone: a file that describes the layers, or the
+            name of a shipped architecture.
+        plan: which of several architectures that fit the weights, counted from 1.
+
+    Returns:
+        The model. For other frameworks' files the scaling of the pixels is looked for on MNIST's
+        test pictures, if they are on this machine; else a warning says that it is unknown.
+
+    Raises:
+        InputError: when the file cannot be used; see :func:`tinymnist.interop.formats.open_model`.
+    """
+    from tinymnist.interop.sniffing import Format, sniff
+
+    path = find(source)
+    if sniff(path) is Format.TINYMNIST and architecture is None and plan is None:
+        return load_weights(path)
+    from tinymnist.interop.conversion import open_ready
+
+    return open_ready(path, architecture=architecture, plan=plan)

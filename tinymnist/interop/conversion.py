@@ -1,0 +1,236 @@
+"""From a file of any kind to a model that is ready for pictures: architecture, scaling, proof.
+
+Where labelled pictures are given, they decide which architecture and which scaling it is. Without,
+the scaling is looked for on MNIST's test pictures if they are on this machine, and the architecture
+must be the only one that fits, or be picked by hand.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from tinymnist.adapter import SCALINGS, picture_side
+from tinymnist.data import load_mnist
+from tinymnist.errors import InputError
+from tinymnist.interop.candidates import Candidates
+from tinymnist.interop.fitting import NoPlan, fitting
+from tinymnist.interop.formats import open_candidates
+from tinymnist.interop.plans import Plan
+from tinymnist.interop.scaling import (
+    MOST_CLASSES,
+    Entry,
+    Labelled,
+    Score,
+    entries,
+    race,
+)
+from tinymnist.nn.model import Sequential
+
+ACTIVATIONS = ("tanh", "sigmoid", "leaky_relu", "elu", "gelu", "linear")
+"""What may stand in place of ReLU, where ReLU does poorly."""
+POOR = 0.9
+"""Accuracy below which an architecture found by shape is in doubt."""
+SOUND = 0.98
+"""Accuracy below which further scalings, pools and strides are tried with every activation."""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A converted model, and how its architecture and scaling were found.
+
+    Attributes:
+        model: with its preprocessing.
+        plans: every architecture that fits the weights, in words; none where the file tells it.
+        scores: what was tried on labelled pictures, best first.
+        pictures: their name; "" when there were none.
+        doubts: what the user should know, a sentence each.
+    """
+
+    model: Sequential
+    plans: Sequence[str] = ()
+    scores: Sequence[Score] = ()
+    pictures: str = ""
+    doubts: Sequence[str] = field(default_factory=list)
+
+
+def open_ready(
+    source: str | PathLike[str],
+    *,
+    architecture: str | PathLike[str] | None = None,
+    plan: int | None = None,
+) -> Sequential:
+    """The model of :func:`convert`; what is in doubt becomes warnings.
+
+    Raises:
+        InputError: as :func:`convert`.
+    """
+    conversion = convert(source, architecture=architecture, plan=plan)
+    for doubt in conversion.doubts:
+        warnings.warn(doubt, stacklevel=3)
+    return conversion.model
+
+
+def convert(
+    source: str | PathLike[str],
+    *,
+    architecture: str | PathLike[str] | None = None,
+    plan: int | None = None,
+    pictures: Labelled | None = None,
+    scaling: str | None = None,
+) -> Conversion:
+    """Open a model of any kind, and find out how it wants its pictures.
+
+    Args:
+        source, architecture, plan: as for :func:`tinymnist.interop.load_model`.
+        pictures: labelled pictures, which then also decide between architectures; None takes
+            MNIST's test pictures where they are at hand, for the scaling alone.
+        scaling: a name of :data:`tinymnist.adapter.SCALINGS`, to be taken untried.
+
+    Raises:
+        InputError: when the file cannot be used, or several architectures fit and neither ``plan``
+            nor ``pictures`` decides.
+    """
+    if scaling is not None and scaling not in SCALINGS:
+        raise InputError(f"scaling must be one of {list(SCALINGS)}; received {scaling!r}")
+    found = open_candidates(source, architecture=architecture)
+    decides = pictures is not None and plan is None
+    makers = _makers(found, plan, decides)
+    first = makers[0][0]()
+    plans = found.listed if isinstance(found, Candidates) else ()
+    preset = first.information.get("preprocessing", {})
+    if "scaling" in preset and scaling is None:
+        return Conversion(first, plans)  # it was found when the file was written
+    measured = pictures or mnist_at_hand()
+    if reason := _why_not(first, measured):
+        name = scaling or "x/255"
+        _settle(first, Entry(lambda: first, name), name_it=scaling is not None)
+        unknown = f"{source}: its scaling is unknown: {reason}; x/255 is taken"
+        return Conversion(
+            first, plans, doubts=[unknown][scaling is not None :] + _unchecked(found, plan)
+        )
+    measured = measured.below(first.output_shape[-1])  # type: ignore[union-attr]
+    runners = [e for e in entries(makers) if scaling in (None, e.scaling)]
+    scores = race(runners, measured)
+    doubts: list[str] = []
+    if isinstance(found, Candidates) and found.plans:
+        scores, doubts = _doubted(found, plan, scores, measured, decides)
+    best = scores[0]
+    model = best.entry.make()
+    _settle(model, best.entry)
+    model.information["metrics"] = {measured.name: {"n": best.n, "accuracy": best.accuracy}}
+    if best.accuracy < POOR:
+        doubts.append(
+            f"{source}: reads only {best.accuracy:.2%} of {measured.name}; its scaling or "
+            "architecture may be another one"
+        )
+    return Conversion(model, plans, scores, measured.name, doubts)
+
+
+def mnist_at_hand() -> Labelled | None:
+    """MNIST's test pictures, if they are on this machine."""
+    try:
+        images, labels = load_mnist("test")
+    except InputError:
+        return None
+    scaled = (images.astype(np.float32) / np.float32(255))[..., None]
+    return Labelled("mnist-test", scaled, labels)
+
+
+Maker = tuple[Callable[[], Sequential], str]
+"""What gives a model, and its architecture in words."""
+
+
+def _makers(found: Candidates | Sequential, plan: int | None, decides: bool) -> list[Maker]:
+    if isinstance(found, Sequential):
+        if plan is not None:
+            raise InputError(f"{found.name}: the file tells its layers itself; leave out the plan")
+        return [(lambda: found, "")]
+    if not decides or not found.plans:
+        model = found.choose(plan)
+        words = str(found.plans[(plan or 1) - 1]) if found.plans else ""
+        return [(lambda: model, words)]
+    return [_maker(found, each) for each in _both_pools(found.plans)]
+
+
+def _maker(found: Candidates, plan: Plan) -> Maker:
+    return cache(partial(found.build, plan)), str(plan)
+
+
+def _why_not(model: Sequential, pictures: Labelled | None) -> str:
+    """Why no scaling can be looked for; "" where it can."""
+    if pictures is None:
+        return "MNIST is not on this machine (tinymnist data download), and no --score SET is given"
+    if picture_side(model.input_shape) is None:
+        return f"it takes {model.input_shape}, which are no square pictures"
+    if not 2 <= model.output_shape[-1] <= MOST_CLASSES or len(model.output_shape) != 1:
+        return f"its outputs {model.output_shape} are no classes"
+    return ""
+
+
+def _settle(model: Sequential, entry: Entry, name_it: bool = True) -> None:
+    """Write down how the model wants its pictures."""
+    known: dict[str, Any] = model.information.get("preprocessing", {})
+    found = entry.preprocessing if name_it else {}
+    model.information["preprocessing"] = {"recipe": "mnist", **known, **found}
+
+
+def _unchecked(found: Candidates | Sequential, plan: int | None) -> list[str]:
+    if isinstance(found, Sequential) or not found.plans:
+        return []
+    return [
+        f"{found.path}: its layers were inferred from shapes and not checked on pictures: "
+        f"{found.plans[(plan or 1) - 1]}"
+    ]
+
+
+def _doubted(
+    found: Candidates, plan: int | None, scores: list[Score], pictures: Labelled, decides: bool
+) -> tuple[list[Score], list[str]]:
+    """Try what shapes never tell: another activation, another pooling, strides."""
+    best = scores[0]
+    rivals = entries(_maker(found, each) for each in _variants(found, best, plan))
+    if best.accuracy >= SOUND:
+        same = (best.entry.scaling, best.entry.fit)
+        rivals = [entry for entry in rivals if (entry.scaling, entry.fit) == same]
+    better = [s for s in race(rivals, pictures, best.accuracy) if s.n == best.n and s.beats(best)]
+    if not better:
+        return scores, []
+    if decides:
+        return better[:1] + scores, []
+    return scores, [
+        f"{found.path}: {best.accuracy:.2%} of {pictures.name} as inferred from its shapes; "
+        f"{better[0].accuracy:.2%} as: {better[0].entry.plan} (--score SET takes it)"
+    ]
+
+
+def _variants(found: Candidates, best: Score, plan: int | None) -> Iterator[Plan]:
+    """The winner with other activations and pools, and, where it does poorly, wider plans."""
+    winner = next(p for p in _both_pools(found.plans) if str(p) == best.entry.plan)
+    for activation in ("relu", *ACTIVATIONS):
+        yield from (
+            variant
+            for variant in _both_pools([replace(winner, activation=activation)])
+            if variant != winner
+        )
+    if best.accuracy < POOR and winner.steps and plan is None:
+        try:
+            yield from (p for p in fitting(found.blocks, wide=True) if p not in found.plans)
+        except NoPlan:
+            return
+
+
+def _both_pools(plans: Sequence[Plan]) -> list[Plan]:
+    """Each plan with maxima and with averages, where it pools at all."""
+    return [
+        replace(plan, pooling=pooling)
+        for plan in plans
+        for pooling in ("max", "average")
+        if pooling == "max" or any(step.pool.size > 1 for step in plan.steps)
+    ]

@@ -1,0 +1,174 @@
+"""Tensors and storages as a PyTorch pickle describes them, before any number is read.
+
+A tensor is a window (offset, size, stride) onto a storage, and a storage is a number of values
+under a key, as ``torch._utils`` and ``torch.serialization`` write them. Everything here is checked
+before memory is spent on it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from tinymnist.interop.pytorch.machine import Known, Name, Refused
+from tinymnist.nn.arrays import Array
+
+DTYPES = {
+    "DoubleStorage": "f8",
+    "FloatStorage": "f4",
+    "HalfStorage": "f2",
+    "BFloat16Storage": "bf16",
+    "LongStorage": "i8",
+    "IntStorage": "i4",
+    "ShortStorage": "i2",
+    "CharStorage": "i1",
+    "ByteStorage": "u1",
+    "BoolStorage": "?",
+}
+"""PyTorch's classes of storages as NumPy's type codes; NumPy has no bfloat16."""
+MOST_DIMENSIONS = 8
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A run of ``count`` values of one kind, kept in the file under ``key``."""
+
+    key: str
+    dtype: str
+    count: int
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes it takes in the file."""
+        return self.count * (2 if self.dtype == "bf16" else np.dtype(self.dtype).itemsize)
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A window onto a storage: offset and strides count values, not bytes."""
+
+    storage: Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def of(self, data: bytes, order: Literal["<", ">"] = "<") -> Array:
+        """The array, given the bytes of the storage; no numbers are copied where none change."""
+        dtype = "u2" if self.storage.dtype == "bf16" else self.storage.dtype
+        flat = np.frombuffer(data, np.dtype(dtype).newbyteorder(order), self.storage.count)
+        if self.storage.dtype == "bf16":  # the upper half of a float32
+            flat = (flat.astype(np.uint32) << 16).view(np.float32)
+        if 0 in self.shape:
+            return np.zeros(self.shape, flat.dtype)
+        bytes_apart = [stride * flat.itemsize for stride in self.strides]
+        return np.lib.stride_tricks.as_strided(
+            flat[self.offset :], self.shape, bytes_apart, writeable=False
+        )
+
+
+def storage_of(identity: Any) -> Storage | Known | Name:
+    """Make a storage of a persistent id, or the class of a ``("module", class, ...)``.
+
+    Raises:
+        Refused: when it is not what PyTorch writes.
+    """
+    match identity:
+        case ("module", Known() | Name() as kind, *_):
+            return kind
+        case ("storage", Known(make=make), str() | int() as key, str(), int() as count, *rest):
+            dtype = make()
+            if not isinstance(dtype, str) or not 0 <= count < 1 << 40:
+                raise Refused(f"it has a storage of {count} values of {str(dtype)[:50]}")
+            if rest and rest[0] is not None:
+                raise Refused("it has a storage that is a view of another one")
+            return Storage(str(key), dtype, count)
+        case ("storage", Name() as kind, *_) if "Q" in kind.name:
+            raise Refused(f"it holds quantised numbers ({kind}); expected floating-point weights")
+    raise Refused(f"it refers to something that is no storage: {str(identity)[:100]}")
+
+
+def _rebuild(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Tensor:
+    """``torch._utils._rebuild_tensor``, with the checks that it leaves to the storage."""
+    if not isinstance(storage, Storage):
+        raise Refused("it has a tensor without a storage")
+    numbers = (offset, *size, *stride)
+    if not all(type(n) is int and 0 <= n < 1 << 40 for n in numbers) or len(size) != len(stride):
+        raise Refused(f"it has a tensor of size {str(size)[:60]} and stride {str(stride)[:60]}")
+    if len(size) > MOST_DIMENSIONS or math.prod(max(n, 1) for n in size) > 1 << 40:
+        raise Refused(f"it has a tensor of size {str(size)[:60]}")
+    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    if 0 not in size and (last >= storage.count or math.prod(size) > storage.count):
+        raise Refused(f"it has a tensor of size {size} on a storage of {storage.count} values")
+    return Tensor(storage, offset, tuple(size), tuple(stride))
+
+
+def _inner(tensor: Any, *_: Any) -> Any:
+    """A parameter is its tensor; a tagged list is the list."""
+    return tensor
+
+
+def _rebuild_subclass(function: Any, _: Any, arguments: Any, *__: Any) -> Any:
+    if not isinstance(function, Known):
+        raise Refused(f"it calls {str(function)[:100]}")
+    return function.make(*arguments)
+
+
+def _ordered(pairs: Any = ()) -> dict[Any, Any]:
+    if any(not isinstance(key, (str, int, float)) for key, _ in pairs):
+        raise Refused("it has a dict with keys that are neither names nor numbers")
+    return dict(pairs)
+
+
+def _sequence(items: Any = (), *_: Any) -> Any:
+    """Sets and sizes stay lists: nothing here needs to hash what a file holds."""
+    return list(items)
+
+
+def _quantised(*_: Any) -> Any:
+    raise Refused("it holds quantised tensors; expected floating-point weights")
+
+
+def _sparse(*_: Any) -> Any:
+    raise Refused("it holds sparse tensors; expected dense ones")
+
+
+def _nothing(*_: Any) -> None:
+    """A device or a number of NumPy's: no weights need it."""
+
+
+def _constant(value: str) -> Callable[..., str]:
+    return lambda *_: value
+
+
+KNOWN: dict[tuple[str, str], Callable[..., Any]] = {
+    ("collections", "OrderedDict"): _ordered,
+    ("torch._utils", "_rebuild_tensor"): _rebuild,
+    ("torch._utils", "_rebuild_tensor_v2"): _rebuild,
+    ("torch._utils", "_rebuild_parameter"): _inner,
+    ("torch._utils", "_rebuild_parameter_with_state"): _inner,
+    ("torch._tensor", "_rebuild_from_type_v2"): _rebuild_subclass,
+    ("torch._utils", "_rebuild_qtensor"): _quantised,
+    ("torch._utils", "_rebuild_sparse_tensor"): _sparse,
+    ("torch._utils", "_rebuild_sparse_csr_tensor"): _sparse,
+    ("torch", "Size"): _sequence,
+    ("torch", "device"): _nothing,
+    ("torch.nn.parameter", "Parameter"): _inner,
+    ("__builtin__", "set"): _sequence,
+    ("builtins", "set"): _sequence,
+    **{("torch.jit._pickle", f"build_{kind}list"): _sequence
+       for kind in ("int", "bool", "double", "tensor")},
+    ("torch.jit._pickle", "restore_type_tag"): _inner,
+    **{(module, name): _nothing
+       for module in ("numpy.core.multiarray", "numpy._core.multiarray") for name in ("scalar",)},
+    ("numpy", "dtype"): _nothing,
+    ("_codecs", "encode"): _nothing,
+    **{("torch", name): _constant(dtype) for name, dtype in DTYPES.items()},
+    **{("torch", name): _nothing
+       for name in ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8",
+                    "uint8", "bool", "strided", "contiguous_format", "preserve_format")},
+}  # fmt: skip
+"""All that a PyTorch file may call, and what is made of it here: nothing of it runs PyTorch."""

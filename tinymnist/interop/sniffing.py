@@ -1,0 +1,175 @@
+"""What a file is, told by its content: names lie, first bytes and tables of contents seldom do."""
+
+from __future__ import annotations
+
+import json
+import string
+import struct
+import zipfile
+from enum import Enum
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from tinymnist.errors import InputError
+from tinymnist.interop.wire import Damaged, fields
+
+_HEAD = 1 << 16
+_HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+_HDF5_OFFSETS = (0, 512, 1024, 2048)
+"""Where the format allows its magic to stand, behind a block of the user's."""
+_TORCH_MAGIC = bytes.fromhex("8a0a6cfc9c46f9206aa850192e")
+"""PyTorch's number 0x1950a86a20f9469cfc6c, pickled: what a file of before 1.6 begins with."""
+
+
+class Format(Enum):
+    """Every kind of file that is recognized, and what to call it."""
+
+    TINYMNIST = "weights of tinymnist (.npz)"
+    KERAS_ZIP = "a Keras model (.keras)"
+    HDF5 = "an HDF5 file (Keras's .h5)"
+    ONNX = "an ONNX model"
+    TORCH_ZIP = "a PyTorch file (zip)"
+    TORCH_LEGACY = "a PyTorch file of before 1.6"
+    TORCHSCRIPT = "a TorchScript module"
+    SAFETENSORS = "a safetensors file"
+    SAVED_MODEL = "a TensorFlow SavedModel"
+    GRAPH_DEF = "a frozen TensorFlow graph (.pb)"
+    CHECKPOINT = "a TensorFlow checkpoint"
+    TFLITE = "a TensorFlow Lite model"
+    TFJS = "a TensorFlow.js model"
+    KERAS_JSON = "a Keras architecture without weights (.json)"
+    CAFFE = "a Caffe model"
+    CAFFE_TEXT = "a Caffe architecture without weights (.prototxt)"
+    PICKLE = "a Python pickle"
+    TORCH_TAR = "a PyTorch file of before 0.2 (tar)"
+    ARRAYS = "an archive of NumPy arrays"
+    BROKEN_HDF5 = "an HDF5 file that was converted as if it were text"
+    LFS_POINTER = "a pointer of Git LFS, not the file itself"
+    HTML = "a web page, not the file itself"
+    TEXT = "a text"
+
+
+def sniff(path: str | PathLike[str]) -> Format | None:
+    """Tell what a file (or folder) is, or None when it is nothing that is known.
+
+    Raises:
+        InputError: when it cannot be read.
+    """
+    place = Path(path)
+    if place.is_dir():
+        return _sniff_folder(place)
+    try:
+        with open(place, "rb") as file:
+            head = file.read(_HEAD)
+            size = file.seek(0, 2)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+    if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+        return _sniff_zip(place)
+    return _by_magic(head) or _by_structure(place, head, size) or _sniff_text(head, size)
+
+
+def _sniff_folder(folder: Path) -> Format | None:
+    if (folder / "saved_model.pb").exists():
+        return Format.SAVED_MODEL
+    if (folder / "model.json").exists():
+        return Format.TFJS
+    return Format.CHECKPOINT if any(folder.glob("*.index")) else None
+
+
+def _sniff_zip(path: Path) -> Format | None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError, EOFError) as error:
+        raise InputError(f"{path} is a damaged zip archive: {error}") from None
+    leaves = {name.replace("\\", "/").rpartition("/")[2] for name in names}
+    if "manifest.json" in names:
+        return Format.TINYMNIST
+    if "config.json" in names and {"metadata.json", "model.weights.h5"} & set(names):
+        return Format.KERAS_ZIP
+    if "constants.pkl" in leaves or ("model.json" in leaves and "code" in " ".join(names)):
+        return Format.TORCHSCRIPT
+    if "data.pkl" in leaves:
+        return Format.TORCH_ZIP
+    return Format.ARRAYS if any(name.endswith(".npy") for name in names) else None
+
+
+def _by_magic(head: bytes) -> Format | None:
+    if any(head[at : at + 8] == _HDF5_MAGIC for at in _HDF5_OFFSETS):
+        return Format.HDF5
+    if head.startswith(b"\xef\xbf\xbdHDF"):
+        return Format.BROKEN_HDF5
+    if head[:1] == b"\x80" and head[2:15] == _TORCH_MAGIC:
+        return Format.TORCH_LEGACY
+    if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05":
+        return Format.PICKLE
+    if head[4:8] == b"TFL3":
+        return Format.TFLITE
+    return Format.TORCH_TAR if head[257:262] == b"ustar" else None
+
+
+def _by_structure(path: Path, head: bytes, size: int) -> Format | None:
+    if len(head) > 8 and head[8:9] == b"{":
+        (length,) = struct.unpack("<Q", head[:8])
+        if length <= size - 8 or head[8:11] == b'{"_' or b'"data_offsets"' in head:
+            return Format.SAFETENSORS
+    return _sniff_protobuf(path, size) if size and size < 1 << 31 else None
+
+
+def _sniff_protobuf(path: Path, size: int) -> Format | None:
+    """ONNX, TensorFlow's graphs and Caffe's nets are told apart by the numbers of their fields."""
+    found: dict[tuple[int, int], int] = {}
+    try:
+        with open(path, "rb") as file:
+            for number, kind, length in fields(file, size):
+                found[number, kind] = max(found.get((number, kind), 0), length)
+    except (Damaged, OSError):
+        pass  # cut off: what came before may still tell
+    if (1, 0) in found and (7, 2) in found:
+        return Format.ONNX  # ir_version, graph
+    if (1, 0) in found and (2, 2) in found and len(found) <= 2:
+        return Format.SAVED_MODEL  # schema version, graphs
+    if (100, 2) in found:
+        return Format.CAFFE  # layers
+    if _holds_graph_nodes(path, found):
+        return Format.GRAPH_DEF
+    # Caffe's first version: name, layers
+    return Format.CAFFE if {(1, 2), (2, 2)} <= found.keys() and (1, 0) not in found else None
+
+
+def _holds_graph_nodes(path: Path, found: dict[tuple[int, int], int]) -> bool:
+    """A GraphDef is a list of nodes, each beginning with its name and its operation."""
+    if (1, 2) not in found:
+        return False
+    with open(path, "rb") as file:
+        head = file.read(256)
+    return any(word in head for word in (b"Placeholder", b"Const", b"dtype", b"VariableV2"))
+
+
+def _sniff_text(head: bytes, size: int) -> Format | None:
+    text = head.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+    if text.startswith("version https://git-lfs"):
+        return Format.LFS_POINTER
+    if text[:14].lower().startswith(("<!doctype html", "<html")):
+        return Format.HTML
+    if text.startswith("{"):
+        return _sniff_json(text, complete=size <= len(head))
+    if "layer {" in text or "layers {" in text or "layer{" in text:
+        return Format.CAFFE_TEXT
+    printable = sum(letter in string.printable for letter in text)
+    return Format.TEXT if text and printable > 0.95 * len(text) else None
+
+
+def _sniff_json(text: str, complete: bool) -> Format | None:
+    if '"class_name"' in text:
+        return Format.KERAS_JSON if '"weightsManifest"' not in text else Format.TFJS
+    if complete:
+        try:
+            content: Any = json.loads(text)
+        except (ValueError, RecursionError):
+            return Format.TEXT
+        if not isinstance(content, dict):
+            return Format.TEXT
+    return Format.TFJS if '"modelTopology"' in text or '"weightsManifest"' in text else Format.TEXT
