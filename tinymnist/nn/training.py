@@ -20,6 +20,7 @@ import numpy as np
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.callbacks import Callback
 from tinymnist.nn.checkpoint import load_checkpoint
+from tinymnist.nn.frozen import features_fit, split_frozen
 from tinymnist.nn.losses import (
     CategoricalCrossentropy,
     cross_entropy,
@@ -92,17 +93,32 @@ class PieceResult(NamedTuple):
     statistics: dict[str, Array]
 
 
+class Validation(NamedTuple):
+    """What is measured after each epoch: a network, what goes into it, what should come out."""
+
+    network: Sequential
+    x: Array
+    targets: Array
+
+
 @dataclass
 class Training:
-    """One training under way: everything that callbacks may look at or change."""
+    """One training under way: everything that callbacks may look at or change.
+
+    Where the lower part of the model is frozen, ``network`` is the rest of it. Then ``x`` and
+    ``validation`` hold the frozen part's outputs, or ``front`` is the frozen part, to be run in
+    every step.
+    """
 
     model: Sequential
+    network: Sequential
+    front: Sequential | None
     optimizer: Optimizer
     loss: CategoricalCrossentropy
     x: Array
     targets: Array
     weights: Array
-    validation: tuple[Array, Array] | None
+    validation: Validation | None
     epochs: int
     batch_size: int
     piece_size: int
@@ -165,13 +181,15 @@ class Training:
         x, targets, weights = self.x[rows], self.targets[rows], self.weights[rows]
         if self.augment is not None:
             x = self.model.cast(self.augment(x, rng))
-        logits, caches = self.model.forward(x, training=True, rng=rng, logits=True)
+        if self.front is not None:
+            x = self.front.run(x)
+        logits, caches = self.network.forward(x, training=True, rng=rng, logits=True)
         losses, cache = cross_entropy(logits, self.loss.smooth(targets))
         dlogits = cross_entropy_backward(weights / batch_length, cache)
-        _, gradients = self.model.backward(dlogits, caches, logits=True)
+        _, gradients = self.network.backward(dlogits, caches, logits=True)
         statistics = {
             f"{layer.name}/{key}": value
-            for layer, layer_cache in zip(self.model.layers, caches, strict=True)
+            for layer, layer_cache in zip(self.network.layers, caches, strict=True)
             for key, value in layer.new_statistics(layer_cache).items()
         }
         hits = int((logits.argmax(axis=1) == targets.argmax(axis=1)).sum())
@@ -182,8 +200,7 @@ class Training:
         position = self.position
         logs = {"loss": position.mean_loss, "accuracy": position.accuracy}
         if self.validation is not None:
-            x, targets = self.validation
-            figures = _measure(self.model, x, targets, workers.count)
+            figures = _measure(*self.validation, workers.count)
             logs |= {f"val_{name}": value for name, value in figures.items()}
         logs["learning_rate"] = self.optimizer.current_learning_rate()
         self.history.append(logs)
@@ -217,12 +234,13 @@ def fit(
     validation_data: tuple[Array, Array] | None = None,
     validation_split: float = 0.0,
     shuffle: bool = True,
-    class_weight: dict[int, float] | None = None,
+    class_weight: dict[int, float] | str | None = None,
     sample_weight: Array | None = None,
     augment: Augment | None = None,
     callbacks: Sequence[Callback] = (),
     rng: np.random.Generator | int = 0,
     piece_size: int | None = None,
+    keep_frozen: bool = True,
     workers: int | None = None,
     resume: str | PathLike[str] | None = None,
     verbose: str | int = "auto",
@@ -238,7 +256,8 @@ def fit(
         validation_data: (x, y) that are measured after every epoch and never trained on.
         validation_split: or the share of the examples, from the end, to set aside for that.
         shuffle: whether each epoch has an order of its own.
-        class_weight: how much each class counts; 1 where it is not named.
+        class_weight: how much each class counts; 1 where it is not named. "balanced" makes all
+            classes count alike, however many examples each has.
         sample_weight: (n,), how much each example counts.
         augment: ``augment(images, rng) -> images``, called in the worker threads, a piece at a
             time.
@@ -248,6 +267,9 @@ def fit(
             half a batch, but 16 to 32, or the whole batch where a layer couples the examples
             (batch normalization). A number for such a model gives "ghost" batch normalization
             (Hoffer et al., 2017): each piece is normalized by itself.
+        keep_frozen: whether the output of the frozen part at the bottom is computed once and kept
+            for all epochs, where nothing augments below it and memory allows it. Otherwise it is
+            computed in every step, without a backward pass.
         workers: threads; None takes every core. The result does not depend on it, unless a batch
             is a single piece.
         resume: a file that :class:`~tinymnist.nn.callbacks.Checkpoint` wrote, to go on from.
@@ -279,13 +301,15 @@ def fit(
     if validation_data is not None:
         held_x, held_y = validation_data
         held_targets = model.loss.targets(held_y, model.output_shape[-1], model.dtype)
-        validation = model.cast(held_x), held_targets
+        validation = Validation(model, model.cast(held_x), held_targets)
     elif validation_split:
         kept = _kept(len(x), validation_split)
-        validation = x[kept:], targets[kept:]
+        validation = Validation(model, x[kept:], targets[kept:])
         x, targets, weights = x[:kept], targets[:kept], weights[:kept]
     training = Training(
         model=model,
+        network=model,
+        front=None,
         optimizer=model.optimizer,
         loss=model.loss,
         x=x,
@@ -302,9 +326,34 @@ def fit(
     )
     if resume is not None:
         load_checkpoint(training, resume)
+    _cut_off_frozen_part(training, keep_frozen, workers)
     with Workers(workers) as threads, _interruptible(training):
         training.run(threads)
     return training.history
+
+
+def _cut_off_frozen_part(training: Training, keep: bool, workers: int | None) -> None:
+    """Leave what neither learns nor draws out of the steps, or at least of the backward pass."""
+    parts = split_frozen(training.model)
+    if parts is None or training.position.epoch >= training.epochs:
+        return
+    front, training.network = parts
+
+    def through(x: Array) -> Array:
+        return front.predict(x, batch_size=training.piece_size, workers=workers)
+
+    examples = 0 if training.augment is not None else len(training.x)
+    held_out = 0 if training.validation is None else len(training.validation.x)
+    if not (keep and features_fit(front, examples + held_out)):
+        training.front = front
+        return
+    if training.validation is not None:
+        _, x, targets = training.validation
+        training.validation = Validation(training.network, through(x), targets)
+    if training.augment is not None:
+        training.front = front
+    else:
+        training.x = through(training.x)
 
 
 def evaluate(
