@@ -22,6 +22,7 @@ ROOMS = (
     "explain",
     "figures",
     "train",
+    "finetune",
     "diagnosis",
     "commands",
     "cli",
