@@ -1,4 +1,4 @@
-"""What do a few pictures of somebody's own bring? ``python -m benchmarks.fewshot --out fewshot.png``.
+"""What do a few pictures of one's own bring? ``python -m benchmarks.fewshot --out fewshot.png``.
 
 From one source at a time, a few pictures a class are drawn by seed, a shipped network is fine-tuned
 on them, and its error on all the other pictures of that source is compared with the error that the
@@ -18,6 +18,7 @@ import json
 import os
 import statistics
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -37,6 +38,7 @@ examples:
   python -m benchmarks.fewshot --sources optdigits --set unfreeze=2 --set augment=true
 """
 VARIABLE = "TINYMNIST_TESTDATA"
+CACHE = Path(tempfile.gettempdir(), "tinymnist-fewshot")
 DIGITS = tuple("0123456789")
 
 
@@ -246,7 +248,7 @@ def _options() -> argparse.Namespace:
         help="a setting of FineTuning, its value as JSON",
     )
     parser.add_argument(
-        "--cache", type=Path, default=Path(".cache", "fewshot"), help="for prepared pictures"
+        "--cache", type=Path, default=CACHE, help=f"for prepared pictures; default: {CACHE}"
     )
     parser.add_argument("--out", type=Path, metavar="FILE.png", help="draw the curves")
     parser.add_argument("--json", action="store_true")

@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "measure a model on labelled pictures",
     "diagnose": "tell why a model fails on your pictures, and what to do",
     "train": "train a network from scratch",
+    "finetune": "teach a trained network your own pictures, from one a class upwards",
     "summary": "show the layers of a model",
     "verify": "check that weights still compute what they did when they were saved",
     "data": "find or download MNIST",

@@ -9,7 +9,7 @@ from pathlib import Path
 from tinymnist.nn.callbacks import Callback, Checkpoint
 
 STEPS = 100
-"""Steps of the optimizer in each stage, unless one epoch has more; see :attr:`FineTuning.epochs`."""
+"""Steps of the optimizer in each stage, unless an epoch has more: see ``FineTuning.epochs``."""
 FEWEST_EPOCHS = 5
 
 
