@@ -21,6 +21,7 @@ COMMANDS = {
     "diagnose": "tell why a model fails on your pictures, and what to do",
     "augment": "show random variants of pictures, as a training would see them",
     "train": "train a network from scratch",
+    "finetune": "teach a trained network your own pictures, from one a class upwards",
     "summary": "show the layers of a model",
     "verify": "check that weights still compute what they did when they were saved",
     "convert": "turn another framework's model into a weights file",

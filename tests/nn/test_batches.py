@@ -133,6 +133,21 @@ def test_an_augmenting_generator_teaches_what_it_shows():
     assert model.evaluate(*pictures(seed=1))["accuracy"] > 0.9
 
 
+def test_a_frozen_part_takes_batches_as_it_takes_arrays():
+    """Batches are new each time, so it runs in every step; the result is that of kept outputs."""
+    x, y = pictures()
+    models = [network() for _ in range(2)]
+    for model in models:
+        model.layers[0].trainable = False
+    settings = {"epochs": 2, "verbose": 0, "validation_data": (x[:9], y[:9]), "piece_size": SIZE}
+    kept = models[0].fit(x, y, batch_size=SIZE, shuffle=False, **settings).history
+    anew = models[1].fit(Pairs(), **settings).history
+    for name, array in models[0].weights.items():
+        np.testing.assert_allclose(array, models[1].weights[name], rtol=1e-5, atol=1e-6)
+    assert kept["loss"] == pytest.approx(anew["loss"], rel=1e-5)
+    assert kept["val_loss"] == pytest.approx(anew["val_loss"], rel=1e-5)
+
+
 # --- validation, evaluation, prediction --------------------------------------------------------
 
 
@@ -254,6 +269,7 @@ def test_an_exhausted_generator_says_so():
         ({"x": ImageDataGenerator().flow(pictures()[0])}, "without labels"),
         ({"x": Again([(1, 2, 3, 4)]), "steps_per_epoch": 1}, "4 entries"),
         ({"x": Pairs(), "steps_per_epoch": 0}, "at least one batch"),
+        ({"x": Pairs(), "class_weight": "balanced"}, "must be a dict"),
     ],
 )
 def test_what_is_refused(arguments, message):

@@ -68,15 +68,12 @@ class Sequential(Graph):
         """
         images: Array = self.cast(gathered(x, steps)[0] if is_source(x) else x)
 
-        def run(piece: slice) -> Array:
-            y = images[piece]
-            for _, output, _ in self._propagate(y, logits=logits):
-                y = output
-            return y
-
         # One picture is too little work for the threads of BLAS, which cost more than they bring.
         with Workers(workers) as threads, single_threaded_blas():
-            parts = threads.map(run, pieces(len(images), batch_size) or [slice(0, 0)])
+            parts = threads.map(
+                lambda piece: self.run(images[piece], logits=logits),
+                pieces(len(images), batch_size) or [slice(0, 0)],
+            )
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def compile(
@@ -140,9 +137,19 @@ class Sequential(Graph):
             if layer.name == until:
                 return
 
-    def unfreeze(self, last: int | None = None) -> None:
-        """Let the last ``last`` layers that have parameters learn again; without a number, all."""
-        learners = [layer for layer in self.layers if layer.parameters]
+    def unfreeze(self, last: int | None = None, *, normalization: bool = True) -> None:
+        """Let the last ``last`` layers that have parameters learn again; without a number, all.
+
+        Args:
+            last: how many, counted from the end.
+            normalization: False leaves batch normalization as it is, and does not count it. Its
+                statistics come from many pictures; a few new ones would only spoil them.
+        """
+        learners = [
+            layer
+            for layer in self.layers
+            if layer.parameters and (normalization or not layer.couples_examples)
+        ]
         for layer in learners if last is None else learners[max(len(learners) - last, 0) :]:
             layer.trainable = True
 

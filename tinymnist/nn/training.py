@@ -21,6 +21,7 @@ from tinymnist.nn.arrays import Array
 from tinymnist.nn.batches import Batch, Source, gathered, is_source, unpack
 from tinymnist.nn.callbacks import Callback
 from tinymnist.nn.checkpoint import load_checkpoint
+from tinymnist.nn.frozen import features_fit, split_frozen
 from tinymnist.nn.losses import (
     CategoricalCrossentropy,
     cross_entropy,
@@ -93,20 +94,34 @@ class PieceResult(NamedTuple):
     statistics: dict[str, Array]
 
 
+class Validation(NamedTuple):
+    """What is measured after each epoch: a network, what goes into it, what should come out."""
+
+    network: Sequential
+    x: Array
+    targets: Array
+
+
 @dataclass
 class Training:
     """One training under way: everything that callbacks may look at or change.
 
     Batches come from the arrays ``x``, ``targets`` and ``weights``, or else from ``source``.
+
+    Where the lower part of the model is frozen, ``network`` is the rest of it. Then ``x`` and
+    ``validation`` hold the frozen part's outputs, or ``front`` is the frozen part, to be run in
+    every step.
     """
 
     model: Sequential
+    network: Sequential
+    front: Sequential | None
     optimizer: Optimizer
     loss: CategoricalCrossentropy
     x: Array
     targets: Array
     weights: Array
-    validation: tuple[Array, Array] | None
+    validation: Validation | None
     epochs: int
     batch_size: int
     piece_size: int | None
@@ -179,13 +194,15 @@ class Training:
         x, targets, weights = batch.piece(part)
         if self.augment is not None:
             x = self.model.cast(self.augment(x, rng))
-        logits, caches = self.model.forward(x, training=True, rng=rng, logits=True)
+        if self.front is not None:
+            x = self.front.run(x)
+        logits, caches = self.network.forward(x, training=True, rng=rng, logits=True)
         losses, cache = cross_entropy(logits, self.loss.smooth(targets))
         dlogits = cross_entropy_backward(weights / len(batch), cache)
-        _, gradients = self.model.backward(dlogits, caches, logits=True)
+        _, gradients = self.network.backward(dlogits, caches, logits=True)
         statistics = {
             f"{layer.name}/{key}": value
-            for layer, layer_cache in zip(self.model.layers, caches, strict=True)
+            for layer, layer_cache in zip(self.network.layers, caches, strict=True)
             for key, value in layer.new_statistics(layer_cache).items()
         }
         hits = int((logits.argmax(axis=1) == targets.argmax(axis=1)).sum())
@@ -196,8 +213,7 @@ class Training:
         position = self.position
         logs = {"loss": position.mean_loss, "accuracy": position.accuracy}
         if self.validation is not None:
-            x, targets = self.validation
-            figures = _measure(self.model, x, targets, workers.count)
+            figures = _measure(*self.validation, workers.count)
             logs |= {f"val_{name}": value for name, value in figures.items()}
         logs["learning_rate"] = self.optimizer.current_learning_rate()
         self.history.append(logs)
@@ -231,7 +247,7 @@ def fit(
     validation_data: Any = None,
     validation_split: float = 0.0,
     shuffle: bool = True,
-    class_weight: dict[int, float] | None = None,
+    class_weight: dict[int, float] | str | None = None,
     sample_weight: Array | None = None,
     augment: Augment | None = None,
     callbacks: Sequence[Callback] = (),
@@ -239,6 +255,7 @@ def fit(
     steps_per_epoch: int | None = None,
     validation_steps: int | None = None,
     piece_size: int | None = None,
+    keep_frozen: bool = True,
     workers: int | None = None,
     resume: str | PathLike[str] | None = None,
     verbose: str | int = "auto",
@@ -256,7 +273,8 @@ def fit(
             generator, one round of which is kept for that.
         validation_split: or the share of the examples, from the end, to set aside for that.
         shuffle: whether each epoch has an order of its own.
-        class_weight: how much each class counts; 1 where it is not named.
+        class_weight: how much each class counts; 1 where it is not named. "balanced" makes all
+            classes count alike, however many examples each has.
         sample_weight: (n,), how much each example counts.
         augment: ``augment(images, rng) -> images``, called in the worker threads, a piece at a
             time.
@@ -269,6 +287,9 @@ def fit(
             half a batch, but 16 to 32, or the whole batch where a layer couples the examples
             (batch normalization). A number for such a model gives "ghost" batch normalization
             (Hoffer et al., 2017): each piece is normalized by itself.
+        keep_frozen: whether the output of the frozen part at the bottom is computed once and kept
+            for all epochs, where nothing augments below it and memory allows it. Otherwise it is
+            computed in every step, without a backward pass.
         workers: threads; None takes every core. The result does not depend on it, unless a batch
             is a single piece.
         resume: a file that :class:`~tinymnist.nn.callbacks.Checkpoint` wrote, to go on from.
@@ -286,7 +307,7 @@ def fit(
     if model.optimizer is None or model.loss is None:
         raise ValueError("fit needs a compiled model: call model.compile(...) first.")
     is_generator = is_source(x)
-    _check_inputs(is_generator, y, sample_weight, validation_split, steps_per_epoch)
+    _check_inputs(is_generator, y, sample_weight, validation_split, steps_per_epoch, class_weight)
     source = None
     if is_generator:
         source = Source(
@@ -307,13 +328,15 @@ def fit(
             validation_data = gathered(validation_data, validation_steps)
         held_x, held_y = validation_data
         held_targets = model.loss.targets(held_y, model.output_shape[-1], model.dtype)
-        validation = model.cast(held_x), held_targets
+        validation = Validation(model, model.cast(held_x), held_targets)
     elif validation_split:
         kept = _kept(len(x), validation_split)
-        validation = x[kept:], targets[kept:]
+        validation = Validation(model, x[kept:], targets[kept:])
         x, targets, weights = x[:kept], targets[:kept], weights[:kept]
     training = Training(
         model=model,
+        network=model,
+        front=None,
         optimizer=model.optimizer,
         loss=model.loss,
         x=x,
@@ -331,6 +354,7 @@ def fit(
     )
     if resume is not None:
         load_checkpoint(training, resume)
+    _cut_off_frozen_part(training, keep_frozen, workers)
     with Workers(workers) as threads, _interruptible(training):
         training.run(threads)
     return training.history
@@ -342,12 +366,18 @@ def _check_inputs(
     sample_weight: Any,
     validation_split: float,
     steps_per_epoch: int | None,
+    class_weight: dict[int, float] | str | None,
 ) -> None:
     """What only arrays, and what only generators can have."""
     if is_generator and (y is not None or sample_weight is not None or validation_split):
         raise ValueError(
             "a generator brings labels and weights along, and cannot be split: leave out y, "
             f"sample_weight and validation_split. Received: y={y!r}, {validation_split=}"
+        )
+    if is_generator and isinstance(class_weight, str):
+        raise ValueError(
+            "a generator shows a batch at a time, so class_weight must be a dict. "
+            f"Received: {class_weight=}"
         )
     if not is_generator and y is None:
         raise ValueError("fit needs labels y for an array x. Received: y=None")
@@ -360,7 +390,7 @@ def _examples(
     x: Any,
     y: Any,
     sample_weight: Array | None,
-    class_weight: dict[int, float] | None,
+    class_weight: dict[int, float] | str | None,
 ) -> Batch:
     """Examples as the network wants them, all of them one batch."""
     if model.loss is None or y is None:
@@ -372,6 +402,31 @@ def _examples(
         )
     weights = example_weights(targets.argmax(axis=1), class_weight, sample_weight, model.dtype)
     return Batch(x, targets, weights, np.arange(len(x)))
+
+
+def _cut_off_frozen_part(training: Training, keep: bool, workers: int | None) -> None:
+    """Leave what neither learns nor draws out of the steps, or at least of the backward pass."""
+    parts = split_frozen(training.model)
+    if parts is None or training.position.epoch >= training.epochs:
+        return
+    front, training.network = parts
+
+    def through(x: Array) -> Array:
+        return front.predict(x, batch_size=training.piece_size or 32, workers=workers)
+
+    always_new = training.augment is not None or training.source is not None
+    examples = 0 if always_new else len(training.x)
+    held_out = 0 if training.validation is None else len(training.validation.x)
+    if not (keep and features_fit(front, examples + held_out)):
+        training.front = front
+        return
+    if training.validation is not None:
+        _, x, targets = training.validation
+        training.validation = Validation(training.network, through(x), targets)
+    if always_new:
+        training.front = front
+    else:
+        training.x = through(training.x)
 
 
 def evaluate(
