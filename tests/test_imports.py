@@ -24,6 +24,7 @@ ROOMS = (
     "explain",
     "figures",
     "train",
+    "finetune",
     "diagnosis",
     "commands",
     "cli",

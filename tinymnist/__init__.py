@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tinymnist.data import load_mnist as load_mnist
     from tinymnist.data import load_set as load_set
     from tinymnist.errors import InputError as InputError
+    from tinymnist.imaging.augmentation.generator import ImageDataGenerator as ImageDataGenerator
     from tinymnist.imaging.recipes import prepare as prepare
     from tinymnist.interop import load_model as load_model
     from tinymnist.interop.compare import activations as activations
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "ImageDataGenerator": "tinymnist.imaging.augmentation.generator",
     "Input": "tinymnist.nn.model",
     "InputError": "tinymnist.errors",
     "Prediction": "tinymnist.reader",
@@ -48,6 +50,7 @@ _HOMES = {
 """Where each public name lives. Layers, losses and optimizers live in ``tinymnist.nn``."""
 
 __all__ = [
+    "ImageDataGenerator",
     "Input",
     "InputError",
     "Prediction",

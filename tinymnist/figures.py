@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from tinymnist.files import whole_file
 from tinymnist.reader import Prediction
 
 _PANEL, _GAP, _TITLE, _NOTE = 180, 14, 26, 52
+_SMALL, _SPACE, _NAMES = 84, 4, 116  # of contact sheets
 _INK, _QUIET, _BAR = "#222222", "#666666", "#3b6ea5"
 
 
@@ -36,6 +38,37 @@ def draw_explanation(explanation: Explanation) -> Image.Image:
         _write(draw, (left, _GAP + _TITLE + _PANEL + 6), note, _QUIET, 12)
     _draw_prediction(draw, _GAP + (count - 1) * (_PANEL + _GAP), explanation.prediction)
     return figure
+
+
+def draw_sheet(rows: NDArray[np.float32], names: Sequence[str]) -> Image.Image:
+    """A contact sheet: a row of variants for each picture, the picture itself in front.
+
+    Args:
+        rows: (pictures, 1 + variants, h, w) in 0..1.
+        names: of the pictures.
+    """
+    count, columns, height, width = rows.shape
+    scale = max(1, round(_SMALL / max(height, width)))
+    cell_width, cell_height = width * scale + _SPACE, height * scale + _SPACE
+    left, top = _GAP + _NAMES + _SPACE, _GAP + _TITLE
+    size = (left + columns * cell_width + 2 * _GAP, top + count * cell_height + _GAP)
+    figure = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(figure)
+    _write(draw, (left, _GAP), "before", _INK, 13)
+    _write(draw, (left + cell_width + _GAP, _GAP), "after", _INK, 13)
+    for row, (name, pictures) in enumerate(zip(names, rows, strict=True)):
+        y = top + row * cell_height
+        _write(draw, (_GAP, y + cell_height // 2 - 8), _shortened(name), _QUIET, 12)
+        for column, values in enumerate(pictures):
+            picture = Image.fromarray(np.uint8(np.clip(values, 0, 1) * 255 + 0.5))
+            place = left + column * cell_width + (_GAP if column else 0), y
+            shown = picture.resize((width * scale, height * scale), Image.Resampling.NEAREST)
+            figure.paste(shown, place)
+    return figure
+
+
+def _shortened(name: str, most: int = 18) -> str:
+    return name if len(name) <= most else f"{name[: most - 3]}..."
 
 
 def save_figure(figure: Image.Image, path: str | os.PathLike[str]) -> None:

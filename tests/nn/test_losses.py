@@ -10,10 +10,12 @@ import pytest
 from tinymnist.nn.losses import (
     CategoricalCrossentropy,
     SparseCategoricalCrossentropy,
+    balanced_class_weights,
     cross_entropy,
     example_weights,
     get_loss,
     one_hot,
+    to_categorical,
 )
 from tinymnist.nn.metrics import (
     accuracy,
@@ -96,3 +98,18 @@ def test_expected_calibration_error():
 
 def test_certainty_that_is_always_right_is_calibrated():
     assert expected_calibration_error(LABELS, one_hot(LABELS, 3)) == 0
+
+
+def test_balanced_weights_make_classes_count_alike():
+    labels = np.array([0, 0, 0, 2])
+    assert balanced_class_weights(labels) == pytest.approx({0: 4 / 6, 2: 2.0})
+    found = example_weights(labels, "balanced")
+    assert found.sum() == pytest.approx(4)
+    assert found[:3].sum() == pytest.approx(found[3])
+    with pytest.raises(ValueError, match=r'must be a dict, "balanced" or None. Received: .*fair'):
+        example_weights(labels, "fair")
+
+
+def test_to_categorical_is_keras_name_for_one_hot():
+    assert np.array_equal(to_categorical([1, 0]), [[0, 1], [1, 0]])
+    assert to_categorical(np.array([1, 0]), 3).shape == (2, 3)

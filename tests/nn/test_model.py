@@ -243,3 +243,26 @@ def test_what_cannot_be_is_refused(make, message):
 def test_pieces():
     assert pieces(5, 2) == [slice(0, 2), slice(2, 4), slice(4, 5)]
     assert pieces(0, 2) == []
+
+
+def test_unfreezing_may_pass_over_normalization():
+    model = frozen_model()
+    model.freeze()
+    model.unfreeze(last=2, normalization=False)
+    assert {n.split("/")[0] for n in model.trainable_weights} == {"conv", "head"}
+
+
+def test_a_model_upon_a_model():
+    """Keras's ``Sequential([base, ...])`` and ``base.trainable = False``."""
+    base = frozen_model()
+    base.trainable = False
+    model = Sequential([base, Dense(5, activation="relu"), Dense(2, activation="softmax")])
+    assert [layer.name for layer in model][-3:] == ["head", "dense", "dense_1"]
+    assert model.get_layer("conv") is base.get_layer("conv")
+    assert {n.split("/")[0] for n in model.trainable_weights} == {"dense", "dense_1"}
+    assert not base.trainable and model.trainable
+    residual = Sequential(
+        [Input((4,)), Dense(4, name="a"), Dense(4, name="b"), Add(name="sum")],
+        wiring={"sum": ["a", "b"]},
+    )
+    assert Sequential([residual, Dense(2)]).sources["sum"] == ("a", "b")

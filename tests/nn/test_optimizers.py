@@ -135,3 +135,22 @@ def test_names():
     assert isinstance(get_optimizer("AdamW"), AdamW)
     with pytest.raises(ValueError, match=r"optimizer must be one of \['sgd', 'adam', 'adamw'\]"):
         get_optimizer("adagrad")
+
+
+def test_some_layers_go_slower():
+    """By the layer's name or by the array's; SGD shows the rate itself."""
+    parameters = {name: np.zeros(2) for name in ("a/kernel", "a/bias", "b/kernel")}
+    gradients = {name: np.ones(2) for name in parameters}
+    SGD(0.1, multipliers={"a": 0.5, "a/bias": 0.0}).apply(parameters, gradients)
+    found = {name: float(array[0]) for name, array in parameters.items()}
+    assert found == pytest.approx({"a/kernel": -0.05, "a/bias": 0.0, "b/kernel": -0.1})
+
+
+def test_decay_to_the_start_is_that_of_li_2018():
+    """A step of ``-lr * g`` and ``-lr * decay * (w - start)``; the first has nothing to undo."""
+    optimizer = SGD(0.1, weight_decay=0.5, decay_to_start=True)
+    parameters = {"a/kernel": np.array([3.0])}
+    for expected in (3.0 - 0.1, 2.9 + 0.05 * 0.1 - 0.1):
+        optimizer.apply(parameters, {"a/kernel": np.array([1.0])})
+        assert parameters["a/kernel"] == pytest.approx([expected])
+    assert optimizer.state["a/kernel:start"] == pytest.approx([3.0])

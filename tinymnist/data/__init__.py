@@ -3,7 +3,8 @@
 from tinymnist.data.download import download_mnist
 from tinymnist.data.idx import read_idx
 from tinymnist.data.mnist import find_mnist, load_mnist
-from tinymnist.data.sets import LabelledSet, load_set, pictures_in
+from tinymnist.data.sets import LabelledSet, load_set
+from tinymnist.files import pictures_in
 
 __all__ = [
     "LabelledSet",

@@ -15,15 +15,8 @@ from numpy.typing import NDArray
 
 from tinymnist.data.mnist import load_mnist
 from tinymnist.errors import InputError
+from tinymnist.files import pictures_in
 
-PICTURE_SUFFIXES = frozenset(
-    f".{suffix}"
-    for suffix in (
-        *("png", "jpg", "jpeg", "jpe", "jfif", "webp", "avif", "gif", "bmp", "tif", "tiff"),
-        *("pgm", "ppm", "pbm", "pnm", "tga", "ico"),
-    )
-)
-"""What counts as a picture in a folder, by the end of its name."""
 DIGITS = tuple("0123456789")
 
 
@@ -79,24 +72,6 @@ def load_set(spec: str | PathLike[str]) -> LabelledSet:
             f"there is no set {str(spec)!r}; expected mnist-test, mnist-train, a folder or an .npz"
         )
     return labelled
-
-
-def pictures_in(folder: Path) -> list[Path]:
-    """The picture files in a folder and below, in the order of their names, hidden ones left out.
-
-    Raises:
-        InputError: when there is none.
-    """
-    files = [
-        file
-        for file in sorted(folder.rglob("*"))
-        if file.suffix.lower() in PICTURE_SUFFIXES
-        and file.is_file()
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-    ]
-    if not files:
-        raise InputError(f"{folder}: holds no pictures; expected files such as .png or .jpg")
-    return files
 
 
 def _from_folders(folder: Path) -> LabelledSet:

@@ -7,7 +7,8 @@ To read it, follow one digit: ``pixels``, ``colour`` and ``decode`` (any picture
 Then a page: ``page``, ``rules``, ``marks``, ``rows``, ``cuts``, ``lattice`` and ``segment``;
 ``original`` and ``annotate`` draw what was found.
 
-Then training: ``paint``, ``scenes``, ``styles``, ``widen`` and ``augment`` make variants of digits.
+Then training: ``paint``, ``scenes``, ``styles``, ``widen`` and ``augment`` make variants of digits;
+``augmentation`` is for everybody's training: Keras's generator, and more.
 
 Then diagnosis: ``anatomy``, ``properties``, ``statistics`` and ``repairs``.
 """

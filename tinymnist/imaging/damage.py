@@ -27,14 +27,14 @@ def blurred(picture: Array, rng: np.random.Generator) -> Array:
     return soft
 
 
-def hidden(picture: Array, rng: np.random.Generator) -> Array:
-    """A rectangle of up to 10 pixels a side set to one value: paper, ink, or between.
+def hidden(picture: Array, rng: np.random.Generator, longest: int = 10) -> Array:
+    """A rectangle of up to ``longest`` pixels a side set to one value: paper, ink, or between.
 
     DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout"
     (2017).
     """
-    sides = rng.integers(2, 11, 2)
-    first = [int(rng.integers(1 - s, n)) for s, n in zip(sides, picture.shape, strict=True)]
+    sides = rng.integers(2, longest + 1, 2)
+    first = [int(rng.integers(1 - s, n)) for s, n in zip(sides, picture.shape[:2], strict=True)]
     rows, columns = (slice(max(f, 0), f + s) for f, s in zip(first, sides, strict=True))
     covered = picture.copy()
     covered[rows, columns] = np.clip(rng.uniform(-1, 1.3), 0, 1)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tinymnist.nn.arrays import Array
-from tinymnist.nn.checkpoint import save_checkpoint
+from tinymnist.nn.checkpoint import save_checkpoint, training_plan
 
 if TYPE_CHECKING:
     from tinymnist.nn.training import Training
@@ -195,9 +195,21 @@ class Checkpoint(Callback):
 
     order: ClassVar[int] = 1  # it must see what the others have done
 
-    def __init__(self, path: str | PathLike[str], every: int | None = None) -> None:
-        """Write to ``path`` after each epoch and, if given, after every ``every`` batches."""
-        self.path, self.every = Path(path), every
+    def __init__(
+        self, path: str | PathLike[str], every: int | None = None, *, epochs: int = 1
+    ) -> None:
+        """Write to ``path``, after every ``epochs`` epochs and after the last.
+
+        Args:
+            path: the file.
+            every: also write after so many batches of an epoch.
+            epochs: where an epoch is short, writing after each would cost more than learning.
+        """
+        self.path, self.every, self.epochs = Path(path), every, epochs
+
+    def on_train_begin(self, training: Training) -> None:
+        """Refuse at once what could not be resumed."""
+        training_plan(training)
 
     def on_batch_end(self, training: Training) -> None:
         """Save in the midst of an epoch."""
@@ -206,7 +218,10 @@ class Checkpoint(Callback):
 
     def on_epoch_end(self, training: Training, logs: dict[str, float]) -> None:
         """Save at the end of an epoch."""
-        save_checkpoint(training, self.path)
+        position = training.position
+        is_last = position.finished or position.epoch == training.epochs
+        if is_last or position.epoch % self.epochs == 0:
+            save_checkpoint(training, self.path)
 
     def on_train_end(self, training: Training) -> None:
         """Save where a person broke the training off."""

@@ -34,7 +34,7 @@ def save_checkpoint(training: Training, path: str | PathLike[str]) -> None:
         arrays |= {f"callback/{number}/{name}": array for name, array in kept.items()}
     manifest = {
         "format": FORMAT,
-        "plan": _plan(training),
+        "plan": training_plan(training),
         "iterations": optimizer.iterations,
         "learning_rate": None if callable(optimizer.learning_rate) else optimizer.learning_rate,
         "position": dataclasses.asdict(training.position),
@@ -53,7 +53,7 @@ def load_checkpoint(training: Training, path: str | PathLike[str]) -> None:
     manifest, arrays = read_archive(path)
     if manifest.get("format") != FORMAT:
         raise InputError(f"{path} is not a training checkpoint; expected one that fit wrote")
-    _check_plan(manifest["plan"], _plan(training), path)
+    _check_plan(manifest["plan"], training_plan(training), path)
     training.model.set_weights(_under("model/", arrays))
     optimizer = training.optimizer
     optimizer.iterations = manifest["iterations"]
@@ -71,8 +71,12 @@ def _under(prefix: str, arrays: dict[str, Array]) -> dict[str, Array]:
     return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
 
 
-def _plan(training: Training) -> dict[str, Any]:
-    """The settings that must be the same for a resumed training to end in the same bytes."""
+def training_plan(training: Training) -> dict[str, Any]:
+    """The settings that must be the same for a resumed training to end in the same bytes.
+
+    Raises:
+        ValueError: when the batches come from where nobody can find them again.
+    """
     optimizer = training.optimizer
     settings = {f.name: getattr(optimizer, f.name) for f in dataclasses.fields(optimizer) if f.init}
     if not callable(optimizer.learning_rate):  # a callback may change a plain number
@@ -83,12 +87,21 @@ def _plan(training: Training) -> dict[str, Any]:
         "dtype": str(training.model.dtype),
         "optimizer": [type(optimizer).__name__, settings],
         "loss": repr(training.loss),
-        "examples": len(training.x),
-        "batch_size": training.batch_size,
+        **_batches(training),
         "piece_size": training.piece_size,
         "augmented": training.augment is not None,
-        "shuffle": training.shuffle,
         "callbacks": [type(callback).__name__ for callback in training.callbacks],
+    }
+
+
+def _batches(training: Training) -> dict[str, Any]:
+    """What the batches follow from."""
+    if training.source is not None:
+        return training.source.plan()
+    return {
+        "examples": len(training.x),
+        "batch_size": training.batch_size,
+        "shuffle": training.shuffle,
     }
 
 

@@ -48,7 +48,7 @@ class Graph:
 
     def __init__(
         self,
-        layers: Iterable[Layer | Input] = (),
+        layers: Iterable[Layer | Input | Graph] = (),
         *,
         input_shape: Sequence[int] | None = None,
         wiring: Mapping[str, Sequence[str]] | None = None,
@@ -59,8 +59,9 @@ class Graph:
         """Name, wire and build the layers.
 
         Args:
-            layers: layers, the first of which may be an :class:`Input`. Layers of another model
-                can be used; they are shared with it, arrays included.
+            layers: layers, the first of which may be an :class:`Input`, or a whole model to build
+                upon. Layers of another model can be used; they are shared with it, arrays
+                included.
             input_shape: another way to say what ``Input`` says.
             wiring: for each layer that does not simply follow the one before, the names of its
                 inputs; ``"input"`` is the model's own.
@@ -82,6 +83,10 @@ class Graph:
         entries = list(layers)
         if entries and isinstance(entries[0], Input):
             input_shape = entries.pop(0).shape  # type: ignore[union-attr]
+        elif entries and isinstance(entries[0], Graph):
+            base = entries[0]
+            entries[:1], input_shape = base.layers, base.input_shape
+            self._wiring = {**base.wiring, **self._wiring}
         if input_shape is None:
             raise ValueError(
                 "a model must know its input: begin with Input((28, 28, 1)) or give input_shape. "
@@ -134,6 +139,16 @@ class Graph:
 
     def __len__(self) -> int:
         return len(self.layers)
+
+    @property
+    def trainable(self) -> bool:
+        """Whether any layer learns. Setting it freezes or unfreezes them all, as in Keras."""
+        return any(layer.learns for layer in self.layers)
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        for layer in self.layers:
+            layer.trainable = value
 
     def get_layer(self, name: str) -> Layer:
         """The layer of that name.
@@ -213,6 +228,17 @@ class Graph:
             y = output
             caches.append(cache)
         return y, caches
+
+    def run(self, x: Array, *, logits: bool = False) -> Array:
+        """The output alone: forward in this thread, keeping no caches.
+
+        Args:
+            x, logits: as for :meth:`forward`.
+        """
+        y = x
+        for _, output, _ in self._propagate(x, logits=logits):
+            y = output
+        return y
 
     def backward(
         self, dy: Array, caches: list[Any], *, need_dx: bool = False, logits: bool = False

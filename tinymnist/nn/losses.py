@@ -73,6 +73,13 @@ def one_hot(labels: Array, classes: int, dtype: Any = np.float32) -> Array:
     return rows
 
 
+def to_categorical(labels: Array, num_classes: int | None = None) -> Array:
+    """Keras's name for :func:`one_hot`; without a number, as many classes as the labels need."""
+    labels = np.asarray(labels)
+    needed = int(labels.max(initial=-1)) + 1
+    return one_hot(labels, needed if num_classes is None else num_classes)
+
+
 @dataclass(frozen=True)
 class CategoricalCrossentropy:
     """Cross-entropy against rows of probabilities, for instance one-hot.
@@ -127,17 +134,38 @@ def get_loss(loss: str | CategoricalCrossentropy) -> CategoricalCrossentropy:
     return LOSSES[loss]()
 
 
+def balanced_class_weights(labels: Array) -> dict[int, float]:
+    """Weights that make every class count alike, however many examples it has.
+
+    ``n / (classes * examples of the class)``, over the classes that occur: scikit-learn's
+    "balanced". The weights of all examples add up to their number.
+    """
+    found, counts = np.unique(labels, return_counts=True)
+    return {
+        int(label): len(labels) / (len(found) * int(count))
+        for label, count in zip(found, counts, strict=True)
+    }
+
+
 def example_weights(
     labels: Array,
-    class_weight: dict[int, float] | None = None,
+    class_weight: dict[int, float] | str | None = None,
     sample_weight: Array | None = None,
     dtype: Any = np.float32,
 ) -> Array:
     """How much each example counts: its sample weight times the weight of its class, (n,).
 
     As in Keras, a batch's loss is the weighted sum divided by the number of examples (PyTorch
-    divides by the sum of the weights).
+    divides by the sum of the weights). ``class_weight="balanced"`` weighs classes by
+    :func:`balanced_class_weights`.
     """
+    if isinstance(class_weight, str):
+        if class_weight != "balanced":
+            raise ValueError(
+                'class_weight must be a dict, "balanced" or None. '
+                f"Received: class_weight={class_weight!r}"
+            )
+        class_weight = balanced_class_weights(labels)
     weights = np.ones(len(labels), dtype)
     if sample_weight is not None:
         given = np.asarray(sample_weight, dtype)

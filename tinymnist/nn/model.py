@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinymnist.nn.arrays import Array, float_dtype
+from tinymnist.nn.batches import gathered, is_source
 from tinymnist.nn.graph import Graph, Input, cast_copy
 from tinymnist.nn.layers import Dense, Flatten
 from tinymnist.nn.parallel import Workers, pieces, single_threaded_blas
@@ -42,9 +43,10 @@ class Sequential(Graph):
 
     def predict(
         self,
-        x: Array,
+        x: Any,
         *,
         batch_size: int = 32,
+        steps: int | None = None,
         workers: int | None = None,
         logits: bool = False,
     ) -> Array:
@@ -52,7 +54,8 @@ class Sequential(Graph):
 
         Args:
             x: (n, *input_shape), or (n, h, w) where the model wants one channel; integers are
-                cast, not scaled: divide by 255 first.
+                cast, not scaled: divide by 255 first. Or a generator of batches, labelled or not.
+            steps: batches of the generator; None takes one round.
             batch_size: how many examples one thread carries through the layers at a time.
             workers: threads; None takes every core.
             logits: leave out a softmax at the very end.
@@ -63,17 +66,14 @@ class Sequential(Graph):
         Raises:
             ValueError: when the examples have another shape than the model was built for.
         """
-        x = self.cast(x)
-
-        def run(piece: slice) -> Array:
-            y = x[piece]
-            for _, output, _ in self._propagate(y, logits=logits):
-                y = output
-            return y
+        images: Array = self.cast(gathered(x, steps)[0] if is_source(x) else x)
 
         # One picture is too little work for the threads of BLAS, which cost more than they bring.
         with Workers(workers) as threads, single_threaded_blas():
-            parts = threads.map(run, pieces(len(x), batch_size) or [slice(0, 0)])
+            parts = threads.map(
+                lambda piece: self.run(images[piece], logits=logits),
+                pieces(len(images), batch_size) or [slice(0, 0)],
+            )
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def compile(
@@ -93,13 +93,13 @@ class Sequential(Graph):
             )
         self.optimizer, self.loss = get_optimizer(optimizer), get_loss(loss)
 
-    def fit(self, x: Array, y: Array, **settings: Any) -> History:
-        """Train; see :func:`tinymnist.nn.training.fit` for the settings."""
+    def fit(self, x: Any, y: Array | None = None, **settings: Any) -> History:
+        """Train on arrays or batches; see :func:`tinymnist.nn.training.fit` for the settings."""
         from tinymnist.nn.training import fit
 
         return fit(self, x, y, **settings)
 
-    def evaluate(self, x: Array, y: Array, **settings: Any) -> dict[str, float]:
+    def evaluate(self, x: Any, y: Array | None = None, **settings: Any) -> dict[str, float]:
         """Loss and accuracy on examples; see :func:`tinymnist.nn.training.evaluate`."""
         from tinymnist.nn.training import evaluate
 
@@ -137,9 +137,19 @@ class Sequential(Graph):
             if layer.name == until:
                 return
 
-    def unfreeze(self, last: int | None = None) -> None:
-        """Let the last ``last`` layers that have parameters learn again; without a number, all."""
-        learners = [layer for layer in self.layers if layer.parameters]
+    def unfreeze(self, last: int | None = None, *, normalization: bool = True) -> None:
+        """Let the last ``last`` layers that have parameters learn again; without a number, all.
+
+        Args:
+            last: how many, counted from the end.
+            normalization: False leaves batch normalization as it is, and does not count it. Its
+                statistics come from many pictures; a few new ones would only spoil them.
+        """
+        learners = [
+            layer
+            for layer in self.layers
+            if layer.parameters and (normalization or not layer.couples_examples)
+        ]
         for layer in learners if last is None else learners[max(len(learners) - last, 0) :]:
             layer.trainable = True
 

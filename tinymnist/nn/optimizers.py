@@ -7,6 +7,7 @@ a setting for it, and tests hold both against golden steps.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -25,6 +26,12 @@ class Optimizer:
         weight_decay: decoupled from the gradient (Loshchilov and Hutter, 2017): before the step,
             every parameter shrinks by ``learning_rate * weight_decay`` of itself.
         exclude_from_weight_decay: last names that are spared, for instance ``("bias", "gamma")``.
+        decay_to_start: shrink towards where each parameter was before its first step, instead of
+            towards 0, so that what was learnt before is kept unless the new examples speak
+            against it: the "starting point as the reference" (L2-SP) of Li, Grandvalet and
+            Davoine, 2018, https://arxiv.org/abs/1802.01483, decoupled like the decay above.
+        multipliers: the rate of some layers, as a share of ``learning_rate``, by the layer's name
+            or by ``"layer/array"``; 1 for what is not named.
         clipvalue: every number of every gradient is kept within +-clipvalue.
         clipnorm: each gradient array is scaled down to at most this Euclidean norm.
         global_clipnorm: all gradients together are scaled down to at most this norm.
@@ -36,12 +43,14 @@ class Optimizer:
     learning_rate: float | Schedule = 0.001
     weight_decay: float = field(default=0.0, kw_only=True)
     exclude_from_weight_decay: tuple[str, ...] = field(default=(), kw_only=True)
+    decay_to_start: bool = field(default=False, kw_only=True)
+    multipliers: Mapping[str, float] = field(default_factory=dict, kw_only=True)
     clipvalue: float | None = field(default=None, kw_only=True)
     clipnorm: float | None = field(default=None, kw_only=True)
     global_clipnorm: float | None = field(default=None, kw_only=True)
     iterations: int = field(default=0, init=False)
     state: dict[str, Array] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """``"conv2d/kernel:momentum"`` -> array."""
+    """``"conv2d/kernel:momentum"`` -> array; where a parameter started is ``:start``."""
 
     def current_learning_rate(self) -> float:
         """The rate of the next step."""
@@ -59,10 +68,24 @@ class Optimizer:
         learning_rate = self.current_learning_rate()
         self.iterations += 1
         for name, gradient in self._clipped(gradients).items():
-            parameter = parameters[name]
+            parameter, rate = parameters[name], learning_rate * self._multiplier(name)
             if self.weight_decay and name.split("/")[-1] not in self.exclude_from_weight_decay:
-                parameter *= 1 - learning_rate * self.weight_decay
-            parameter += self._change(gradient, learning_rate, self._slots_of(name, parameter))
+                self._decay(name, parameter, rate * self.weight_decay)
+            parameter += self._change(gradient, rate, self._slots_of(name, parameter))
+
+    def _multiplier(self, name: str) -> float:
+        """The array's own, or else its layer's."""
+        return self.multipliers.get(name, self.multipliers.get(name.rpartition("/")[0], 1.0))
+
+    def _decay(self, name: str, parameter: Array, share: float) -> None:
+        """Move the parameter by ``share`` of its way to 0, or to where it started."""
+        if not self.decay_to_start:
+            parameter *= 1 - share
+            return
+        key = f"{name}:start"
+        if key not in self.state:
+            self.state[key] = parameter.copy()
+        parameter += (self.state[key] - parameter) * share
 
     def _change(self, gradient: Array, learning_rate: float, slots: list[Array]) -> Array:
         """What is added to the parameter; the slots are updated in place."""

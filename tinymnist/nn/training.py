@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tinymnist.nn.arrays import Array
+from tinymnist.nn.batches import Batch, Source, gathered, is_source, unpack
 from tinymnist.nn.callbacks import Callback
 from tinymnist.nn.checkpoint import load_checkpoint
+from tinymnist.nn.frozen import features_fit, split_frozen
 from tinymnist.nn.losses import (
     CategoricalCrossentropy,
     cross_entropy,
@@ -92,31 +94,49 @@ class PieceResult(NamedTuple):
     statistics: dict[str, Array]
 
 
+class Validation(NamedTuple):
+    """What is measured after each epoch: a network, what goes into it, what should come out."""
+
+    network: Sequential
+    x: Array
+    targets: Array
+
+
 @dataclass
 class Training:
-    """One training under way: everything that callbacks may look at or change."""
+    """One training under way: everything that callbacks may look at or change.
+
+    Batches come from the arrays ``x``, ``targets`` and ``weights``, or else from ``source``.
+
+    Where the lower part of the model is frozen, ``network`` is the rest of it. Then ``x`` and
+    ``validation`` hold the frozen part's outputs, or ``front`` is the frozen part, to be run in
+    every step.
+    """
 
     model: Sequential
+    network: Sequential
+    front: Sequential | None
     optimizer: Optimizer
     loss: CategoricalCrossentropy
     x: Array
     targets: Array
     weights: Array
-    validation: tuple[Array, Array] | None
+    validation: Validation | None
     epochs: int
     batch_size: int
-    piece_size: int
+    piece_size: int | None
     shuffle: bool
     augment: Augment | None
     callbacks: Sequence[Callback]
     position: Position
+    source: Source | None = None
     history: History = field(default_factory=History)
     interrupted: bool = False
 
     @property
     def batches(self) -> int:
         """Batches in an epoch; the last may be smaller."""
-        return math.ceil(len(self.x) / self.batch_size)
+        return self.source.steps if self.source else math.ceil(len(self.x) / self.batch_size)
 
     def run(self, workers: Workers) -> None:
         """Train from the position to the end."""
@@ -129,22 +149,31 @@ class Training:
         self._tell("on_train_end")
 
     def _run_epoch(self, workers: Workers) -> None:
+        with closing(self._batches()) as batches:
+            for batch in batches:
+                self._step(batch, workers)
+                self.position.batch += 1
+                self._tell("on_batch_end")
+                if self.interrupted:
+                    break
+
+    def _batches(self) -> Generator[Batch, None, None]:
+        """What is left of the epoch."""
+        epoch, start = self.position.epoch, self.position.batch
+        if self.source is not None:
+            yield from self.source.epoch(epoch, start)
+            return
         order = np.arange(len(self.x))
         if self.shuffle:
-            order = self._rng(self.position.epoch).permutation(order)
-        for batch in pieces(len(order), self.batch_size)[self.position.batch :]:
-            self._step(order[batch], workers)
-            self.position.batch += 1
-            self._tell("on_batch_end")
-            if self.interrupted:
-                break
+            order = self._rng(epoch).permutation(order)
+        for rows in pieces(len(order), self.batch_size)[start:]:
+            yield Batch(self.x, self.targets, self.weights, order[rows])
 
-    def _step(self, batch: Array, workers: Workers) -> None:
+    def _step(self, batch: Batch, workers: Workers) -> None:
         """Gradients of all pieces, summed in their order, then one step of the optimizer."""
-        parts = [batch[piece] for piece in pieces(len(batch), self.piece_size)]
-        results = workers.map(
-            lambda number: self._learn_from(parts[number], number, len(batch)), range(len(parts))
-        )
+        size = self.piece_size or _default_piece_size(self.model, len(batch))
+        parts = list(enumerate(pieces(len(batch), size)))
+        results = workers.map(lambda part: self._learn_from(batch, *part), parts)
         position = self.position
         position.loss += sum(result.loss for result in results)
         position.hits += sum(result.hits for result in results)
@@ -159,31 +188,32 @@ class Training:
             layer, key = name.rsplit("/", 1)
             setattr(self.model.get_layer(layer), key, value)
 
-    def _learn_from(self, rows: Array, number: int, batch_length: int) -> PieceResult:
+    def _learn_from(self, batch: Batch, number: int, part: slice) -> PieceResult:
         """Forward and backward for one piece; changes nothing, so it may run in any thread."""
         rng = self._rng(self.position.epoch, self.position.batch, number)
-        x, targets, weights = self.x[rows], self.targets[rows], self.weights[rows]
+        x, targets, weights = batch.piece(part)
         if self.augment is not None:
             x = self.model.cast(self.augment(x, rng))
-        logits, caches = self.model.forward(x, training=True, rng=rng, logits=True)
+        if self.front is not None:
+            x = self.front.run(x)
+        logits, caches = self.network.forward(x, training=True, rng=rng, logits=True)
         losses, cache = cross_entropy(logits, self.loss.smooth(targets))
-        dlogits = cross_entropy_backward(weights / batch_length, cache)
-        _, gradients = self.model.backward(dlogits, caches, logits=True)
+        dlogits = cross_entropy_backward(weights / len(batch), cache)
+        _, gradients = self.network.backward(dlogits, caches, logits=True)
         statistics = {
             f"{layer.name}/{key}": value
-            for layer, layer_cache in zip(self.model.layers, caches, strict=True)
+            for layer, layer_cache in zip(self.network.layers, caches, strict=True)
             for key, value in layer.new_statistics(layer_cache).items()
         }
         hits = int((logits.argmax(axis=1) == targets.argmax(axis=1)).sum())
         loss = float((losses * weights).sum())
-        return PieceResult(loss, hits, len(rows) / batch_length, gradients, statistics)
+        return PieceResult(loss, hits, len(x) / len(batch), gradients, statistics)
 
     def _end_epoch(self, workers: Workers) -> None:
         position = self.position
         logs = {"loss": position.mean_loss, "accuracy": position.accuracy}
         if self.validation is not None:
-            x, targets = self.validation
-            figures = _measure(self.model, x, targets, workers.count)
+            figures = _measure(*self.validation, workers.count)
             logs |= {f"val_{name}": value for name, value in figures.items()}
         logs["learning_rate"] = self.optimizer.current_learning_rate()
         self.history.append(logs)
@@ -209,20 +239,23 @@ def sum_in_order(arrays: list[Array]) -> Array:
 
 def fit(
     model: Sequential,
-    x: Array,
-    y: Array,
+    x: Any,
+    y: Array | None = None,
     *,
     batch_size: int = 32,
     epochs: int = 1,
-    validation_data: tuple[Array, Array] | None = None,
+    validation_data: Any = None,
     validation_split: float = 0.0,
     shuffle: bool = True,
-    class_weight: dict[int, float] | None = None,
+    class_weight: dict[int, float] | str | None = None,
     sample_weight: Array | None = None,
     augment: Augment | None = None,
     callbacks: Sequence[Callback] = (),
     rng: np.random.Generator | int = 0,
+    steps_per_epoch: int | None = None,
+    validation_steps: int | None = None,
     piece_size: int | None = None,
+    keep_frozen: bool = True,
     workers: int | None = None,
     resume: str | PathLike[str] | None = None,
     verbose: str | int = "auto",
@@ -231,23 +264,32 @@ def fit(
 
     Args:
         model: a model after ``compile``; it is changed.
-        x: examples (n, *input_shape).
+        x: examples (n, *input_shape); or, without ``y``, something that gives batches (x, y) or
+            (x, y, sample_weight), such as a generator: see :mod:`tinymnist.nn.batches`.
         y: class numbers (n,), or rows of probabilities, as the loss wants them.
-        batch_size: examples for each step of the optimizer.
+        batch_size: examples for each step of the optimizer, where ``x`` is an array.
         epochs: how often to go through all examples.
-        validation_data: (x, y) that are measured after every epoch and never trained on.
+        validation_data: (x, y) that are measured after every epoch and never trained on; or a
+            generator, one round of which is kept for that.
         validation_split: or the share of the examples, from the end, to set aside for that.
         shuffle: whether each epoch has an order of its own.
-        class_weight: how much each class counts; 1 where it is not named.
+        class_weight: how much each class counts; 1 where it is not named. "balanced" makes all
+            classes count alike, however many examples each has.
         sample_weight: (n,), how much each example counts.
         augment: ``augment(images, rng) -> images``, called in the worker threads, a piece at a
             time.
         callbacks: see :mod:`tinymnist.nn.callbacks`.
-        rng: a generator or a seed. Order, dropout and augmentation all follow from it.
+        rng: a generator or a seed. Order, dropout and augmentation all follow from it; what
+            comes from a generator of batches has its own seed.
+        steps_per_epoch: batches of the generator that make an epoch; None takes its length.
+        validation_steps: batches of the generator that validates; None takes its length.
         piece_size: how many examples a thread carries through the network at a time. None takes
             half a batch, but 16 to 32, or the whole batch where a layer couples the examples
             (batch normalization). A number for such a model gives "ghost" batch normalization
             (Hoffer et al., 2017): each piece is normalized by itself.
+        keep_frozen: whether the output of the frozen part at the bottom is computed once and kept
+            for all epochs, where nothing augments below it and memory allows it. Otherwise it is
+            computed in every step, without a backward pass.
         workers: threads; None takes every core. The result does not depend on it, unless a batch
             is a single piece.
         resume: a file that :class:`~tinymnist.nn.callbacks.Checkpoint` wrote, to go on from.
@@ -264,28 +306,37 @@ def fit(
     """
     if model.optimizer is None or model.loss is None:
         raise ValueError("fit needs a compiled model: call model.compile(...) first.")
-    x, targets = model.cast(x), model.loss.targets(y, model.output_shape[-1], model.dtype)
-    if len(x) != len(targets) or not len(x):
-        raise ValueError(
-            f"x and y must have the same length, not 0. Received: {len(x)} and {len(targets)}"
+    is_generator = is_source(x)
+    _check_inputs(is_generator, y, sample_weight, validation_split, steps_per_epoch, class_weight)
+    source = None
+    if is_generator:
+        source = Source(
+            x, steps_per_epoch, lambda batch: _examples(model, *unpack(batch), class_weight)
         )
+        x = targets = weights = np.empty(0, model.dtype)
+    else:
+        given = _examples(model, x, y, sample_weight, class_weight)
+        x, targets, weights = given.x, given.targets, given.weights
     if batch_size < 1 or epochs < 0 or (piece_size is not None and piece_size < 1):
         raise ValueError(
             "batch_size and piece_size must be at least 1, epochs at least 0. "
             f"Received: batch_size={batch_size}, piece_size={piece_size}, epochs={epochs}"
         )
-    weights = example_weights(targets.argmax(axis=1), class_weight, sample_weight, model.dtype)
     validation = None
     if validation_data is not None:
+        if is_source(validation_data):
+            validation_data = gathered(validation_data, validation_steps)
         held_x, held_y = validation_data
         held_targets = model.loss.targets(held_y, model.output_shape[-1], model.dtype)
-        validation = model.cast(held_x), held_targets
+        validation = Validation(model, model.cast(held_x), held_targets)
     elif validation_split:
         kept = _kept(len(x), validation_split)
-        validation = x[kept:], targets[kept:]
+        validation = Validation(model, x[kept:], targets[kept:])
         x, targets, weights = x[:kept], targets[:kept], weights[:kept]
     training = Training(
         model=model,
+        network=model,
+        front=None,
         optimizer=model.optimizer,
         loss=model.loss,
         x=x,
@@ -294,33 +345,106 @@ def fit(
         validation=validation,
         epochs=epochs,
         batch_size=batch_size,
-        piece_size=piece_size or _default_piece_size(model, batch_size),
+        piece_size=piece_size or (None if source else _default_piece_size(model, batch_size)),
         shuffle=shuffle,
         augment=augment,
         callbacks=[Progress(verbose), *sorted(callbacks, key=lambda callback: callback.order)],
         position=Position(key=int(np.random.default_rng(rng).integers(2**63))),
+        source=source,
     )
     if resume is not None:
         load_checkpoint(training, resume)
+    _cut_off_frozen_part(training, keep_frozen, workers)
     with Workers(workers) as threads, _interruptible(training):
         training.run(threads)
     return training.history
 
 
+def _check_inputs(
+    is_generator: bool,
+    y: Any,
+    sample_weight: Any,
+    validation_split: float,
+    steps_per_epoch: int | None,
+    class_weight: dict[int, float] | str | None,
+) -> None:
+    """What only arrays, and what only generators can have."""
+    if is_generator and (y is not None or sample_weight is not None or validation_split):
+        raise ValueError(
+            "a generator brings labels and weights along, and cannot be split: leave out y, "
+            f"sample_weight and validation_split. Received: y={y!r}, {validation_split=}"
+        )
+    if is_generator and isinstance(class_weight, str):
+        raise ValueError(
+            "a generator shows a batch at a time, so class_weight must be a dict. "
+            f"Received: {class_weight=}"
+        )
+    if not is_generator and y is None:
+        raise ValueError("fit needs labels y for an array x. Received: y=None")
+    if not is_generator and steps_per_epoch is not None:
+        raise ValueError(f"steps_per_epoch is for generators. Received: {steps_per_epoch=}")
+
+
+def _examples(
+    model: Sequential,
+    x: Any,
+    y: Any,
+    sample_weight: Array | None,
+    class_weight: dict[int, float] | str | None,
+) -> Batch:
+    """Examples as the network wants them, all of them one batch."""
+    if model.loss is None or y is None:
+        raise ValueError("fit learns from batches (x, y). Received: a batch without labels")
+    x, targets = model.cast(x), model.loss.targets(y, model.output_shape[-1], model.dtype)
+    if len(x) != len(targets) or not len(x):
+        raise ValueError(
+            f"x and y must have the same length, not 0. Received: {len(x)} and {len(targets)}"
+        )
+    weights = example_weights(targets.argmax(axis=1), class_weight, sample_weight, model.dtype)
+    return Batch(x, targets, weights, np.arange(len(x)))
+
+
+def _cut_off_frozen_part(training: Training, keep: bool, workers: int | None) -> None:
+    """Leave what neither learns nor draws out of the steps, or at least of the backward pass."""
+    parts = split_frozen(training.model)
+    if parts is None or training.position.epoch >= training.epochs:
+        return
+    front, training.network = parts
+
+    def through(x: Array) -> Array:
+        return front.predict(x, batch_size=training.piece_size or 32, workers=workers)
+
+    always_new = training.augment is not None or training.source is not None
+    examples = 0 if always_new else len(training.x)
+    held_out = 0 if training.validation is None else len(training.validation.x)
+    if not (keep and features_fit(front, examples + held_out)):
+        training.front = front
+        return
+    if training.validation is not None:
+        _, x, targets = training.validation
+        training.validation = Validation(training.network, through(x), targets)
+    if always_new:
+        training.front = front
+    else:
+        training.x = through(training.x)
+
+
 def evaluate(
     model: Sequential,
-    x: Array,
-    y: Array,
+    x: Any,
+    y: Array | None = None,
     *,
     batch_size: int = 32,
+    steps: int | None = None,
     workers: int | None = None,
 ) -> dict[str, float]:
     """Loss and accuracy on examples.
 
     Args:
         model: a model; without ``compile``, the loss is sparse categorical cross-entropy.
-        x: examples (n, *input_shape).
+        x: examples (n, *input_shape); or, without ``y``, a generator of batches.
         y: labels as the loss wants them.
+        steps: batches of the generator; None takes one round.
         batch_size, workers: as for :meth:`Sequential.predict`.
 
     Returns:
@@ -329,6 +453,10 @@ def evaluate(
     from tinymnist.nn.losses import get_loss
 
     loss = model.loss or get_loss("sparse_categorical_crossentropy")
+    if is_source(x):
+        x, y = gathered(x, steps)
+    if y is None:
+        raise ValueError("evaluate needs labels. Received: y=None")
     targets = loss.targets(y, model.output_shape[-1], model.dtype)
     return _measure(model, x, targets, workers, batch_size)
 

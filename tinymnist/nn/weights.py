@@ -26,7 +26,7 @@ from tinymnist.nn.layers import Layer, layer_from_config
 from tinymnist.nn.model import Sequential
 
 FORMAT = "tinymnist weights 1"
-INFORMATION = ("class_names", "preprocessing", "source", "metrics")
+INFORMATION = ("class_names", "preprocessing", "source", "metrics", "parent")
 """What a manifest may tell of a model beside its architecture."""
 VERIFY_TOLERANCE = 1e-5
 """How far a layer's output may be off, as a share of its largest number. Float32 rounding, summed
@@ -136,6 +136,11 @@ def _read_checked(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, 
             f"{path} was changed after it was written: its content hash does not match"
         )
     return manifest, arrays
+
+
+def fingerprint(model: Sequential) -> str:
+    """SHA-256 of a model's arrays: tells a fine-tuned model's parent, whatever it is called."""
+    return _content_hash({}, model.weights)
 
 
 def _content_hash(manifest: Mapping[str, Any], arrays: Mapping[str, Array]) -> str:

@@ -123,6 +123,11 @@ class Layer:
         return {"class": type(self).__name__, **settings}
 
     @property
+    def draws(self) -> bool:
+        """Whether the output is random while training, whatever :attr:`trainable` says."""
+        return False
+
+    @property
     def is_built(self) -> bool:
         """Whether the arrays are there (always, for a layer without any)."""
         return all(hasattr(self, name) for name in (*self.parameters, *self.statistics))

@@ -123,6 +123,10 @@ class Dropout(Layer):
         if not 0 <= self.rate < 1:
             raise ValueError(f"rate must be in [0, 1). Received: rate={self.rate!r}")
 
+    @property
+    def draws(self) -> bool:
+        return self.rate > 0
+
     def forward(
         self, *xs: Array, training: bool = False, rng: np.random.Generator | None = None
     ) -> tuple[Array, Any]:

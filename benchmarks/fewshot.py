@@ -1,0 +1,259 @@
+"""What do a few pictures of one's own bring? ``python -m benchmarks.fewshot --out fewshot.png``.
+
+From one source at a time, a few pictures a class are drawn by seed, a shipped network is fine-tuned
+on them, and its error on all the other pictures of that source is compared with the error that the
+network made on them before; MNIST's test pictures tell what was forgotten.
+
+The sources lie where $TINYMNIST_TESTDATA points: the largest one of ``data/own``, and the sets
+``usps_train`` and ``optdigits``. Pictures are prepared once and kept in ``--cache``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import dataclasses
+import hashlib
+import json
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tinymnist.finetune import FineTuning
+    from tinymnist.nn.model import Sequential
+
+    Array = NDArray[Any]
+
+EXAMPLES = """\
+examples:
+  python -m benchmarks.fewshot --out fewshot.png          three sources, ten seeds: some minutes
+  python -m benchmarks.fewshot --seeds 3 --shots 5        a rough one
+  python -m benchmarks.fewshot --sources optdigits --set unfreeze=2 --set augment=true
+"""
+VARIABLE = "TINYMNIST_TESTDATA"
+CACHE = Path(tempfile.gettempdir(), "tinymnist-fewshot")
+DIGITS = tuple("0123456789")
+
+
+class Source(NamedTuple):
+    """Somebody's pictures in MNIST's form, and what they show."""
+
+    name: str
+    x: Array
+    y: Array
+
+
+class Row(NamedTuple):
+    """The outcome with one number of pictures a class; lists have an entry for each seed."""
+
+    source: str
+    shots: int
+    before: list[float]
+    after: list[float]
+    mnist: list[float]
+
+    @property
+    def fall(self) -> float:
+        """By which share the mean error falls."""
+        before = statistics.fmean(self.before)
+        return 1 - statistics.fmean(self.after) / before if before else 0.0
+
+
+def load_sources(folder: Path, cache: Path, names: Sequence[str]) -> list[Source]:
+    """The sources, prepared by the normal recipe; what was prepared before is taken from a file."""
+    return [_cached(folder / "data", cache, name) for name in names]
+
+
+def _cached(data: Path, cache: Path, name: str) -> Source:
+    import numpy as np
+
+    code = "".join(p.read_text("utf-8") for p in sorted(_package().glob("imaging/*.py")))
+    file = cache / f"{name}-{hashlib.sha256(code.encode()).hexdigest()[:12]}.npz"
+    if not file.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        label, x, y = _prepare(data, name)
+        np.savez(file, label=label, x=x, y=y)
+    with np.load(file) as kept:
+        return Source(str(kept["label"]), kept["x"], kept["y"])
+
+
+def _package() -> Path:
+    import tinymnist
+
+    return Path(tinymnist.__file__).parent
+
+
+def _prepare(data: Path, name: str) -> Source:
+    import numpy as np
+
+    from tinymnist.data import load_set
+    from tinymnist.reader import prepare_all
+
+    labelled = load_set(data / "own" if name == "own" else data / "sets" / f"{name}.npz")
+    chosen, label = np.arange(len(labelled.labels)), name
+    if name == "own":
+        column = labelled.columns["source"]
+        label, _ = collections.Counter(column).most_common(1)[0]
+        chosen = np.flatnonzero(np.array(column) == label)
+    prepared = prepare_all([labelled.images[i] for i in chosen], "mnist")
+    return Source(label, prepared.images, labelled.labels[chosen[prepared.kept]])
+
+
+def draw(y: Array, shots: int, seed: int) -> Array:
+    """The numbers of ``shots`` pictures a class; more shots add to the same ones."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    chosen = [rng.permutation(np.flatnonzero(y == digit))[:shots] for digit in range(10)]
+    return np.sort(np.concatenate(chosen))
+
+
+class Measured:
+    """Error rates of fine-tuned models; what lies below the layers that learn is run once."""
+
+    def __init__(self, base: Sequential, unfreeze: int) -> None:
+        """Take the base that all models come from, and how many of its layers may differ."""
+        self.base, self.unfreeze = base, unfreeze
+        self._features: dict[int, Array] = {}
+
+    def wrong(self, model: Sequential, x: Array, y: Array) -> Array:
+        """Which pictures a model misreads."""
+        from tinymnist.nn.frozen import split_frozen
+
+        model.freeze()
+        model.unfreeze(last=1 + self.unfreeze, normalization=False)
+        parts = split_frozen(model)
+        model.trainable = True
+        if parts is None:
+            return model.predict(x, logits=True).argmax(axis=1) != y
+        front, rest = parts
+        if id(x) not in self._features:
+            self._features[id(x)] = front.predict(x)
+        return rest.predict(self._features[id(x)], logits=True).argmax(axis=1) != y
+
+
+def measure(
+    base: Sequential,
+    sources: Sequence[Source],
+    mnist: tuple[Array, Array],
+    shots: Sequence[int],
+    seeds: int,
+    settings: FineTuning,
+) -> list[Row]:
+    """Fine-tune for every source, number of pictures and seed."""
+    import numpy as np
+
+    from tinymnist.finetune import finetune
+
+    measured, rows = Measured(base, settings.unfreeze), []
+    for source in sources:
+        at_first = measured.wrong(base, source.x, source.y)
+        for count in shots:
+            row = Row(source.name, count, [], [], [])
+            for seed in range(seeds):
+                learnt = draw(source.y, count, seed)
+                others = np.setdiff1d(np.arange(len(source.y)), learnt)
+                own = dataclasses.replace(settings, seed=seed)
+                model = finetune(base, source.x[learnt], source.y[learnt], DIGITS, own)
+                row.before.append(float(at_first[others].mean()))
+                row.after.append(float(measured.wrong(model, source.x, source.y)[others].mean()))
+                row.mnist.append(1 - float(measured.wrong(model, *mnist).mean()))
+            rows.append(row)
+            print(line(row), file=sys.stderr, flush=True)
+    return rows
+
+
+HEAD = (
+    f"{'source':34}{'a class':>8}{'before':>9}{'after':>9}{'falls by':>10}{'MNIST':>9}{'least':>9}"
+)
+
+
+def line(row: Row) -> str:
+    """One row of the table."""
+    before, after, mnist = (statistics.fmean(v) for v in (row.before, row.after, row.mnist))
+    return (
+        f"{row.source:34}{row.shots:8}{before:9.2%}{after:9.2%}{row.fall:10.0%}{mnist:9.2%}"
+        f"{min(row.mnist):9.2%}"
+    )
+
+
+def main() -> int:
+    """Run the benchmark."""
+    options = _options()
+    from tinymnist.data import load_set
+    from tinymnist.finetune import FineTuning
+    from tinymnist.nn.weights import load_model
+    from tinymnist.reader import in_mnist_form
+
+    if not os.environ.get(VARIABLE):
+        print(f"{VARIABLE} is not set: no pictures to learn from", file=sys.stderr)
+        return 2
+    sources = load_sources(Path(os.environ[VARIABLE]), options.cache, options.sources)
+    test = load_set("mnist-test")
+    mnist = in_mnist_form(test.images), test.labels
+    settings = dataclasses.replace(FineTuning(), **dict(options.set))
+    base = load_model(options.model)
+    rows = measure(base, sources, mnist, options.shots, options.seeds, settings)
+    if options.json:
+        print(json.dumps([row._asdict() | {"fall": row.fall} for row in rows]))
+    else:
+        print(f"{base.name}, {options.seeds} seeds, {settings}")
+        print("\n".join([HEAD, *map(line, rows)]))
+    if options.out:
+        from benchmarks.curves import draw_curves
+
+        draw_curves(
+            [
+                (source.name, [(row.shots, [100 * (1 - a / b) for a, b in pairs(row)]) for row in
+                 rows if row.source == source.name])
+                for source in sources
+            ],
+            options.out,
+            title="Fine-tuned on a few pictures a class: by how much the error falls (%)",
+        )  # fmt: skip
+    return 0
+
+
+def pairs(row: Row) -> list[tuple[float, float]]:
+    """(after, mean before) of each seed: the mean of its falls is the fall of the mean."""
+    before = statistics.fmean(row.before)
+    return [(after, before) for after in row.after]
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description="Measure fine-tuning on a few pictures of one source.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--model", default="mnist-cnn", help="default: mnist-cnn")
+    parser.add_argument(
+        "--sources", nargs="+", default=["own", "usps_train", "optdigits"], metavar="NAME"
+    )
+    parser.add_argument("--shots", nargs="+", type=int, default=[1, 2, 5, 10], metavar="N")
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        type=lambda text: (text.partition("=")[0], json.loads(text.partition("=")[2])),
+        help="a setting of FineTuning, its value as JSON",
+    )
+    parser.add_argument(
+        "--cache", type=Path, default=CACHE, help=f"for prepared pictures; default: {CACHE}"
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE.png", help="draw the curves")
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

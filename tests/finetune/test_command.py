@@ -1,0 +1,110 @@
+"""``tinymnist finetune`` as a user meets it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tinymnist.cli import main
+from tinymnist.imaging.paint import ink
+from tinymnist.nn.weights import load_model
+
+
+def run(capsys, *argv):
+    """(exit code, standard output, standard error) of a command."""
+    code = main([str(argument) for argument in argv])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def write(folder, digit, each, seed=0):
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    for number in range(each):
+        picture = ink(digit, (60, 60), height=0.7, pen=0.12, turn=rng.normal(0, 6))
+        Image.fromarray(np.uint8(255 - 255 * picture)).save(folder / f"{number}.png")
+
+
+@pytest.fixture
+def marks(tmp_path):
+    """Two classes that no model knows by name."""
+    write(tmp_path / "marks" / "tick", 7, 3)
+    write(tmp_path / "marks" / "ring", 0, 3, seed=1)
+    return tmp_path / "marks"
+
+
+def refused(result, *words):
+    code, out, err = result
+    assert (code, out) == (2, "")
+    last = err.splitlines()[-1]
+    assert last.startswith("tinymnist: ") and all(word in last for word in words), last
+
+
+def test_new_classes_from_a_folder_and_back(capsys, marks, tmp_path):
+    out, report = tmp_path / "marks.npz", tmp_path / "report.html"
+    args = ("--model", "mlp", "--out", out, "--report", report, "--epochs", 8)
+    code, text, err = run(capsys, "finetune", marks, *args)
+    assert code == 0
+    assert "6 pictures, of which 6 were measured" in text and f"saved {out}" in text
+    assert "fold 1 of 3: 4 pictures, measured on 2" in err
+    page = report.read_text("utf-8")
+    assert "mlp, taught" in page and "<th>tick</th>" in page and "Still misread" in page
+    told = load_model(out)
+    assert told.name == "marks" and told.information["class_names"] == ["ring", "tick"]
+    assert told.information["parent"]["name"] == "mlp"
+    code, text, _ = run(capsys, "predict", "--model", out, "--json", marks / "ring")
+    assert code == 0
+    assert [json.loads(line)["digit"] for line in text.splitlines()] == ["ring"] * 3
+    code, text, _ = run(capsys, "evaluate", "--model", out, "--json", marks)
+    assert code == 0 and json.loads(text)["accuracy"] == 1.0
+    code, text, _ = run(capsys, "verify", out)
+    assert code == 0
+
+
+def test_digits_keep_the_head_and_json_tells_all(capsys, tmp_path):
+    folder = tmp_path / "mine"
+    for digit in (1, 4, 8):
+        write(folder / str(digit), digit, 2, seed=digit)
+    out = tmp_path / "mine.npz"
+    args = ("--model", "mlp", "--out", out, "--json", "--quiet", "--epochs", 2)
+    code, text, err = run(capsys, "finetune", folder, *args)
+    record = json.loads(text)
+    assert (code, err) == (0, "")
+    assert record["classes"] == list("0123456789") and record["parent"] == "mlp"
+    assert record["held_out"] == 6 and record["folds"] == 2
+    assert 0 <= record["accuracy_before"] <= 1 and 0 <= record["accuracy"] <= 1
+    assert np.array(record["confusion"]).sum() == 6
+    assert load_model(out).information["metrics"]["held-out"]["n"] == 6
+
+
+def test_arrays_and_a_table_of_labels(capsys, marks, tmp_path):
+    rows = [f"{c}/{i}.png,{c}" for c in ("tick", "ring") for i in range(3)]
+    (marks / "labels.csv").write_text("\n".join(["file,label", *rows]))
+    common = ("--model", "mlp", "--out", tmp_path / "m.npz", "--json", "--quiet", "--epochs", 1)
+    assert run(capsys, "finetune", marks, *common)[0] == 0
+    x = np.stack([np.asarray(Image.open(marks / "tick" / f"{i}.png")) for i in range(3)])
+    np.savez(tmp_path / "set.npz", images=x, labels=np.array(["a", "b", "a"]))
+    code, text, _ = run(capsys, "finetune", tmp_path / "set.npz", *common)
+    assert code == 0 and json.loads(text)["classes"] == ["a", "b"]
+
+
+def test_what_cannot_be_learnt_is_said_clearly(capsys, marks, tmp_path):
+    out = ("--model", "mlp", "--out", tmp_path / "m.npz", "--epochs", 1)
+    (marks / "empty").mkdir()
+    refused(run(capsys, "finetune", marks, *out), "no picture of class 'empty'", "at least one")
+    (marks / "empty" / "torn.png").write_bytes(b"no picture")
+    refused(run(capsys, "finetune", marks, *out), "no picture of class 'empty' could be read")
+    (marks / "empty" / "torn.png").rename(marks / "tick" / "torn.png")
+    (marks / "empty").rmdir()
+    code, text, err = run(capsys, "finetune", marks, *out)
+    assert code == 1 and "left out" in err and "torn.png" in err and "saved" in text
+    for file in (marks / "ring").iterdir():
+        file.unlink()
+    (marks / "ring").rmdir()
+    refused(run(capsys, "finetune", marks, *out), "at least two, found only 'tick'")
+    refused(run(capsys, "finetune", marks, *out, "--unfreeze", "-1"), "--unfreeze is at least 0")
+    refused(run(capsys, "finetune", marks, *out, "--resume"), "--resume needs --checkpoint")
+    refused(run(capsys, "finetune", marks, "--out", tmp_path / "no" / "m.npz"), "no folder")

@@ -1,0 +1,240 @@
+"""Fine-tuning: where it starts, what it keeps, what it brings, and that a kill changes nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+
+from tinymnist.errors import InputError
+from tinymnist.finetune import Checkpoints, FineTuning, attempt, finetune, trial
+from tinymnist.finetune.head import renumbered, start_from
+from tinymnist.imaging.paint import ink
+from tinymnist.nn.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, ReLU
+from tinymnist.nn.model import Input, Sequential
+from tinymnist.nn.weights import fingerprint, load_model
+
+DIGITS = tuple("0123456789")
+QUICK = FineTuning(epochs=4)
+
+
+def painted(digits, each, seed=0):
+    """Digits in several pens and slants: (n, 28, 28, 1), and their numbers in ``digits``."""
+    rng = np.random.default_rng(seed)
+    pictures = [
+        ink(digit, (28, 28), height=0.72, pen=rng.uniform(0.1, 0.2), slant=rng.normal(0, 0.1),
+            turn=rng.normal(0, 6))
+        for digit in digits
+        for _ in range(each)
+    ]  # fmt: skip
+    return np.stack(pictures)[..., None], np.repeat(np.arange(len(digits)), each)
+
+
+@pytest.fixture(scope="module")
+def base():
+    """A small network with all that matters: batch normalization, dropout, a head for digits."""
+    model = Sequential(
+        [Input((28, 28, 1)), Conv2D(4, 5, strides=3), BatchNormalization(), ReLU(),
+         Conv2D(8, 3, strides=2), ReLU(), Flatten(), Dropout(0.2), Dense(10, activation="softmax")],
+        rng=0, name="base",
+    )  # fmt: skip
+    model.compile("adam")
+    model.fit(*painted(range(10), 20), epochs=15, verbose=0)
+    model.information = {"class_names": list(DIGITS), "preprocessing": {"recipe": "mnist"}}
+    return model
+
+
+def same(one, other):
+    return all(np.array_equal(a, other.weights[n]) for n, a in one.weights.items())
+
+
+# The start ---------------------------------------------------------------------------------------
+
+
+def test_the_bases_own_head_is_kept_where_it_knows_the_classes(base):
+    start = start_from(base, ("3", "7"))
+    assert not start.is_new and start.class_names == DIGITS
+    assert same(start.model, base)
+    assert start.model.layers[0] is not base.layers[0]
+
+
+def test_a_new_head_takes_over_what_the_old_one_knows(base):
+    start = start_from(base, ("7", "tick"))
+    assert start.is_new and start.class_names == ("7", "tick")
+    old, new = base.layers[-1], start.model.layers[-1]
+    assert np.array_equal(new.kernel[:, 0], old.kernel[:, 7]) and new.bias[0] == old.bias[7]
+    assert not np.isin(new.kernel[:, 1], old.kernel).any()
+
+
+def test_a_hidden_layer_makes_the_head_new(base):
+    start = start_from(base, DIGITS, hidden=16)
+    assert start.is_new and start.head_layers == 2
+    assert [layer.name for layer in start.model][-2:] == ["head_hidden", "head"]
+
+
+def test_labels_change_their_numbers_with_the_names():
+    found = renumbered(np.array([0, 2, 1]), ("b", "a", "c"), ("a", "b"))
+    assert found.tolist() == [1, -1, 0]
+
+
+# The stages --------------------------------------------------------------------------------------
+
+
+def test_the_base_is_not_touched_and_what_is_frozen_keeps_every_bit(base):
+    before = fingerprint(base)
+    tuned = finetune(base, *painted(range(10), 2, seed=1), DIGITS, QUICK)
+    assert fingerprint(base) == before
+    changed = {n for n, a in tuned.weights.items() if not np.array_equal(a, base.weights[n])}
+    assert changed == {"conv2d_1/kernel", "conv2d_1/bias", "dense/kernel", "dense/bias"}
+    head_only = finetune(
+        base, *painted(range(10), 2, seed=1), DIGITS, FineTuning(unfreeze=0, epochs=4)
+    )
+    changed = {n for n, a in head_only.weights.items() if not np.array_equal(a, base.weights[n])}
+    assert changed == {"dense/kernel", "dense/bias"}
+    assert all(layer.trainable for layer in tuned)
+
+
+def test_it_remembers_classes_recipe_and_parent(base, tmp_path):
+    x, y = painted((1, 8), 2)
+    once = finetune(base, x, y, ("one", "eight"), QUICK)
+    once.save(tmp_path / "once.npz")
+    told = load_model(tmp_path / "once.npz").information
+    assert told["class_names"] == ["one", "eight"]
+    assert told["preprocessing"] == {"recipe": "mnist"}
+    assert told["parent"] == {"name": "base", "fingerprint": fingerprint(base)}
+    twice = finetune(once, x, y, ("one", "eight"), QUICK)
+    assert twice.information["parent"]["parent"] == told["parent"]
+
+
+def test_held_harder_it_moves_less(base):
+    """L2-SP: the stronger the decay to the start, the nearer to it."""
+    x, y = painted(range(10), 2, seed=2)
+
+    def moved(decay):
+        tuned = finetune(base, x, y[::-1].copy(), DIGITS, FineTuning(epochs=40, decay=decay))
+        return np.abs(tuned.weights["conv2d_1/kernel"] - base.weights["conv2d_1/kernel"]).mean()
+
+    assert moved(400.0) < 0.6 * moved(0.0)
+
+
+def test_same_seed_same_bytes(base):
+    x, y = painted(range(10), 2)
+    tuned = [finetune(base, x, y, DIGITS, FineTuning(epochs=2, seed=s)) for s in (1, 1, 2)]
+    assert same(tuned[0], tuned[1]) and not same(tuned[0], tuned[2])
+
+
+def test_stages_stop_by_a_validation_set(base, monkeypatch):
+    """Labels that are wrong there make any learning look harmful: the best is near the start."""
+    x, y = painted(range(10), 3)
+    wrong = (y + 1) % 10
+    tuned = finetune(base, x, y, DIGITS, FineTuning(epochs=60), validation=(x, wrong))
+    free = finetune(base, x, y, DIGITS, FineTuning(epochs=60))
+    kernel = base.weights["dense/kernel"]
+    near = np.abs(tuned.weights["dense/kernel"] - kernel).mean()
+    assert near < 0.3 * np.abs(free.weights["dense/kernel"] - kernel).mean()
+
+
+# The trial ---------------------------------------------------------------------------------------
+
+
+def test_new_classes_are_measured_in_folds(base):
+    x, y = painted((1, 8, 0), 6)
+    found = attempt(base, x, y, ("one", "eight", "zero"), FineTuning())
+    assert found.folds == 5 and found.n == 18
+    assert not found.comparable and found.accuracy_before is None
+    assert found.accuracy > 0.9
+    assert found.confusion.sum() == 18
+    assert found.model.evaluate(x, y)["accuracy"] == 1.0
+
+
+def test_a_base_that_knows_the_classes_is_measured_as_well(base):
+    x, y = painted((4, 7), 6)
+    lying = x.swapaxes(1, 2).copy()  # what the base has never seen
+    found = attempt(base, lying, y, ("4", "7"), FineTuning(epochs=60, learning_rate=0.01))
+    assert found.class_names == DIGITS
+    assert found.accuracy_before < 0.7 < found.accuracy
+    assert set(found.labels) == {4, 7}
+    assert set(found.wrong) == set(np.flatnonzero(found.after != found.labels))
+
+
+def test_one_picture_a_class_cannot_be_measured_but_learnt(base):
+    found = attempt(base, *painted((1, 8), 1), ("one", "eight"), FineTuning())
+    assert (found.folds, found.n, found.accuracy) == (0, 0, None)
+    assert found.model.evaluate(*painted((1, 8), 5, seed=3))["accuracy"] > 0.8
+
+
+def test_the_only_picture_of_a_class_is_learnt_from_in_every_fold(base):
+    x, y = painted((1, 8), 4)
+    found = attempt(base, x[:5], y[:5], ("one", "eight"), QUICK)
+    assert found.n == 4 and not found.measured[4]
+
+
+def test_many_pictures_are_split_once(base, monkeypatch):
+    monkeypatch.setattr(trial, "MANY", 60)
+    lines = []
+    found = attempt(base, *painted((1, 8), 40), ("one", "eight"), QUICK, say=lines.append)
+    assert found.folds == 1 and found.n == 8
+    assert lines == ["learning from 64 pictures, stopping by 8, measuring on 8"]
+
+
+def test_one_class_is_no_task(base):
+    x, _ = painted((1,), 3)
+    with pytest.raises(InputError, match="expected pictures of at least two, found only 'tick'"):
+        attempt(base, x, np.ones(3, int), ("cross", "tick"))
+
+
+# Interruptions -----------------------------------------------------------------------------------
+
+KILLED = textwrap.dedent(
+    """
+    import sys
+    from pathlib import Path
+    import numpy as np
+    from tinymnist.finetune import Checkpoints, FineTuning, attempt
+    from tinymnist.nn.architectures import keras_cnn
+
+    state, out = sys.argv[1:]
+    x = np.random.default_rng(0).random((9, 28, 28, 1), np.float32)
+    found = attempt(keras_cnn(), x, np.arange(9) % 3, ("a", "b", "c"),
+                    FineTuning(epochs=4, batch_size=4), checkpoints=Checkpoints(Path(state), True))
+    found.model.information["metrics"] = {"held-out": {"wrong": found.wrong.tolist()}}
+    found.model.save(out)
+    """
+)
+
+
+def test_killed_again_and_again_it_ends_in_the_same_bytes(tmp_path):
+    def start(state, out):
+        return subprocess.Popen([sys.executable, "-c", KILLED, str(state), str(out)])
+
+    began = time.monotonic()
+    assert start(tmp_path / "a", tmp_path / "whole.npz").wait() == 0
+    took = time.monotonic() - began
+    rng = np.random.default_rng(1)
+    for _ in range(2):
+        process = start(tmp_path / "b", tmp_path / "killed.npz")
+        time.sleep(took * rng.uniform(0.4, 0.9))
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert start(tmp_path / "b", tmp_path / "killed.npz").wait() == 0
+    assert (tmp_path / "killed.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+
+
+def test_a_finished_stage_is_restored(base, tmp_path):
+    x, y = painted(range(10), 2)
+    order = (base, x, y, DIGITS, FineTuning(epochs=3))
+    first = finetune(*order, checkpoints=Checkpoints(tmp_path / "state"))
+    assert sorted(f.name for f in (tmp_path / "state").iterdir()) == [
+        "all-base.ckpt", "all-head.ckpt",
+    ]  # fmt: skip
+    again = finetune(*order, checkpoints=Checkpoints(tmp_path / "state", resume=True))
+    assert same(first, again)
+    with pytest.raises(InputError, match="other settings"):
+        other = FineTuning(epochs=3, decay=3.0)
+        finetune(*order[:4], other, checkpoints=Checkpoints(tmp_path / "state", resume=True))

@@ -1,0 +1,174 @@
+"""Frozen layers: computed once, never changed, no backward pass below the lowest that learns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tinymnist.nn import frozen
+from tinymnist.nn.callbacks import Callback, Checkpoint, EarlyStopping
+from tinymnist.nn.frozen import split_frozen
+from tinymnist.nn.layers import (
+    Add,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    MaxPooling2D,
+    ReLU,
+)
+from tinymnist.nn.model import Input, Sequential
+from tinymnist.nn.optimizers import AdamW
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.random((70, 10, 10, 1), np.float32), RNG.integers(0, 3, 70)
+
+
+def network(dropout_below=0.0):
+    """A frozen base, with dropout in it or not, and a head that learns."""
+    model = Sequential(
+        [Input((10, 10, 1)), Conv2D(6, 3), BatchNormalization(), ReLU(), Dropout(dropout_below),
+         Conv2D(8, 3), MaxPooling2D(), Flatten(), Dropout(0.3), Dense(3, activation="softmax")],
+        rng=1,
+    )  # fmt: skip
+    model.freeze("max_pooling2d")
+    model.compile(AdamW(0.01))
+    return model
+
+
+class Spy(Callback):
+    """Notes what went through the network and what before it."""
+
+    def on_train_begin(self, training):
+        self.shape, self.front = training.x.shape[1:], training.front
+
+
+def trained(model, **settings):
+    settings = {"batch_size": 16, "epochs": 3, "verbose": 0, "workers": 2} | settings
+    return model.fit(X, Y, **settings).history
+
+
+def same(one, other):
+    return all(np.array_equal(a, other.weights[n]) for n, a in one.weights.items())
+
+
+def shifted(images, rng):
+    return np.roll(images, rng.integers(-1, 2), axis=1)
+
+
+def test_the_cut_lies_below_the_first_layer_that_learns_or_draws():
+    front, rest = split_frozen(network())
+    assert front.layers[-1].name == "flatten" and rest.layers[0].name == "dropout_1"
+    front, rest = split_frozen(network(dropout_below=0.5))
+    assert front.layers[-1].name == "re_lu" and rest.layers[0].name == "dropout"
+    model = network()
+    model.unfreeze()
+    assert split_frozen(model) is None
+
+
+def test_the_parts_are_the_whole():
+    model = network()
+    front, rest = split_frozen(model)
+    assert np.array_equal(rest.predict(front.predict(X)), model.predict(X))
+    assert rest.layers[-1] is model.layers[-1]
+
+
+def test_a_branch_is_not_cut_apart():
+    layers = [Input((4,)), Dense(4, name="a"), Dense(4, name="b"), Add(name="sum"), Dense(2)]
+    model = Sequential(layers, wiring={"sum": ["a", "b"]})
+    model.freeze("b")
+    front, _ = split_frozen(model)
+    assert front.layers[-1].name == "sum"  # the sum neither learns nor draws
+    model.freeze("a")
+    model.unfreeze(last=2)
+    front, rest = split_frozen(model)
+    assert [layer.name for layer in front] == ["a"]
+    x = X[:5, 0, :4, 0]
+    assert np.array_equal(rest.predict(front.predict(x)), model.predict(x))
+
+
+@pytest.mark.parametrize("dropout_below", [0.0, 0.4])
+def test_kept_outputs_change_not_one_bit(dropout_below):
+    """Dropout in the base still draws anew in every step, in both cases the same."""
+    held = {"validation_data": (X[:20] ** 2, Y[:20])}
+    kept, anew = network(dropout_below), network(dropout_below)
+    one, other = trained(kept, **held), trained(anew, keep_frozen=False, **held)
+    assert same(kept, anew)
+    assert one == other
+
+
+def test_kept_outputs_go_through_the_rest_alone():
+    spy = Spy()
+    trained(network(), callbacks=[spy])
+    assert spy.shape == (72,) and spy.front is None
+    trained(network(), callbacks=[spy], augment=shifted)
+    assert spy.shape == (10, 10, 1) and spy.front is not None
+
+
+def test_too_much_to_keep_is_computed_anew(monkeypatch):
+    monkeypatch.setattr(frozen, "MOST_BYTES", 1000)
+    spy, model, other = Spy(), network(), network()
+    trained(model, callbacks=[spy])
+    assert spy.front is not None
+    monkeypatch.undo()
+    trained(other)
+    assert same(model, other)
+
+
+def test_frozen_arrays_keep_every_bit_and_augmentation_reaches_the_base():
+    model, plain = network(), network()
+    before = {name: array.copy() for name, array in model.weights.items()}
+    trained(model, augment=shifted)
+    trained(plain)
+    for name, array in model.weights.items():
+        assert np.array_equal(array, before[name]) == (name not in model.trainable_weights)
+    assert not same(model, plain)
+
+
+def test_gradients_of_the_head_are_those_of_the_whole_model():
+    model = network().astype("float64")
+    model.unfreeze()
+    x = model.cast(X)
+    dy = RNG.normal(size=(70, 3))
+    _, caches = model.forward(x, logits=True)
+    _, whole = model.backward(dy, caches, logits=True)
+    model.freeze("max_pooling2d")
+    front, rest = split_frozen(model)
+    _, caches = rest.forward(front.run(x), logits=True)
+    _, own = rest.backward(dy, caches, logits=True)
+    assert own.keys() == {"dense/kernel", "dense/bias"} < whole.keys()
+    for name, gradient in own.items():
+        assert np.array_equal(gradient, whole[name])
+
+
+def test_a_frozen_base_costs_no_backward_pass(monkeypatch):
+    """Counted, not timed: which layers are asked for gradients at all."""
+    asked = []
+    for kind in (Conv2D, BatchNormalization, MaxPooling2D, Dense):
+        original = kind.backward
+
+        def spy(self, *inputs, original=original, **settings):
+            asked.append((self.name, settings["need_dx"]))
+            return original(self, *inputs, **settings)
+
+        monkeypatch.setattr(kind, "backward", spy)
+    trained(network(), augment=shifted)
+    assert set(asked) == {("dense", False)}
+
+
+@pytest.mark.parametrize("augment", [None, shifted])
+def test_resumed_it_ends_in_the_same_bytes(tmp_path, augment):
+    path = tmp_path / "state"
+
+    def fit(epochs, **settings):
+        model = network(0.2)
+        stop = EarlyStopping("loss", patience=9)
+        callbacks = [stop, Checkpoint(path)]
+        trained(model, epochs=epochs, augment=augment, callbacks=callbacks, **settings)
+        return model
+
+    whole = fit(4)
+    fit(2)
+    assert same(fit(4, resume=path), whole)
+    assert same(fit(4, resume=path), whole)  # finished already

@@ -1,0 +1,92 @@
+"""The model that fine-tuning starts from: the base's own head where it knows the classes.
+
+What a head has learnt from 60,000 digits is worth more than a handful of pictures. So it is kept
+whole when it knows every class asked for, and its part when it knows some of them.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinymnist.nn.layers import Dense
+from tinymnist.nn.model import Sequential
+
+
+@dataclass(frozen=True)
+class Start:
+    """A model before fine-tuning.
+
+    Attributes:
+        model: a copy; its information says what the classes are called.
+        head_layers: how many layers with parameters belong to the head.
+        is_new: whether the head has to learn classes that it does not know.
+    """
+
+    model: Sequential
+    head_layers: int
+    is_new: bool
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What the model's classes are called."""
+        return class_names_of(self.model)
+
+
+def class_names_of(model: Sequential) -> tuple[str, ...]:
+    """What a model says its classes are called, or else their numbers."""
+    told = model.information.get("class_names")
+    return tuple(told) if told else tuple(map(str, range(model.output_shape[-1])))
+
+
+def start_from(
+    base: Sequential, class_names: Sequence[str], *, hidden: int | None = None, seed: int = 0
+) -> Start:
+    """Copy the base, with a new head where it does not know all the classes.
+
+    Args:
+        base: a trained model; it is not changed.
+        class_names: the classes to be told apart.
+        hidden: units of a relu layer in front of a new head. With a number, the head is new even
+            where the base knows the classes.
+        seed: for new kernels.
+    """
+    base = copy.deepcopy(base)
+    known = class_names_of(base)
+    if hidden is None and set(class_names) <= set(known):
+        base.information["class_names"] = list(known)
+        return Start(base, 1, is_new=False)
+    model = base.replace_head(len(class_names), hidden, rng=seed)
+    if hidden is None:
+        _take_over(model, base, class_names, known)
+    model.name = base.name
+    model.information = {**base.information, "class_names": list(class_names)}
+    return Start(model, 1 if hidden is None else 2, is_new=True)
+
+
+def _take_over(
+    model: Sequential, base: Sequential, class_names: Sequence[str], known: Sequence[str]
+) -> None:
+    """Give the new head the old one's columns for the classes that both have."""
+    new, old = model.layers[-1], base.layers[-1]
+    if not (isinstance(new, Dense) and isinstance(old, Dense)):
+        return
+    if new.kernel.shape[0] != old.kernel.shape[0]:
+        return
+    for number, name in enumerate(class_names):
+        if name in known:
+            new.kernel[:, number] = old.kernel[:, known.index(name)]
+            new.bias[number] = old.bias[known.index(name)]
+
+
+def renumbered(
+    labels: NDArray[np.int64], names: Sequence[str], wanted: Sequence[str]
+) -> NDArray[np.int64]:
+    """Class numbers by one list of names as numbers by another; -1 for what that one lacks."""
+    position = {name: number for number, name in enumerate(wanted)}
+    table = np.array([position.get(name, -1) for name in names], np.int64)
+    return table[labels]

@@ -1,0 +1,81 @@
+"""What may be chosen in fine-tuning, and what is chosen where nobody says."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from tinymnist.nn.callbacks import Callback, Checkpoint
+
+STEPS = 100
+"""Steps of the optimizer in each stage, unless an epoch has more: see ``FineTuning.epochs``."""
+FEWEST_EPOCHS = 5
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """How to fine-tune: first the head alone, then also the last layers of the base, slower.
+
+    Attributes:
+        unfreeze: how many layers of the base learn in the second stage, counted from its end,
+            batch normalization left out; 0 for no second stage.
+        hidden: units of a relu layer in front of a new head; None for none.
+        epochs: of each stage; None for as many as make 100 steps, but no fewer than 5.
+        batch_size: as in ``fit``.
+        learning_rate: of a head that knows the classes already, and of the second stage.
+        new_rate: of the first stage of a new head.
+        base_rate: the rate of the base's layers, as a share of ``learning_rate``.
+        decay: how strongly every weight is held to where it started (L2-SP).
+        augment: whether pictures are bent, turned, moved and zoomed anew in every epoch.
+        seed: order, dropout, folds, augmentation and new kernels follow from it.
+    """
+
+    unfreeze: int = 1
+    hidden: int | None = None
+    epochs: int | None = None
+    batch_size: int = 32
+    learning_rate: float = 0.001
+    new_rate: float = 0.01
+    base_rate: float = 0.5
+    decay: float = 1.0
+    augment: bool = False
+    seed: int = 0
+
+    def epochs_for(self, examples: int) -> int:
+        """The length of a stage with so many pictures."""
+        if self.epochs is not None:
+            return self.epochs
+        return max(FEWEST_EPOCHS, math.ceil(STEPS / self.steps_per_epoch(examples)))
+
+    def steps_per_epoch(self, examples: int) -> int:
+        """Batches in an epoch."""
+        return math.ceil(examples / self.batch_size)
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """A folder with the state of every stage, to go on from after a kill.
+
+    A stage that has ended is restored from its last state, so a resumed fine-tuning runs through
+    all stages again, and only the one that was broken off costs time.
+
+    Attributes:
+        folder: where the files lie; it is made when needed.
+        resume: whether to go on from what lies there.
+    """
+
+    folder: Path
+    resume: bool = False
+
+    def callback(self, stage: str, epochs: int) -> Callback:
+        """What saves the state of a stage: some ten times on its way, and every 100 steps."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return Checkpoint(self._file(stage), every=100, epochs=max(epochs // 10, 1))
+
+    def found(self, stage: str) -> Path | None:
+        """The state of a stage to go on from, if there is one."""
+        return self._file(stage) if self.resume and self._file(stage).exists() else None
+
+    def _file(self, stage: str) -> Path:
+        return self.folder / f"{stage}.ckpt"

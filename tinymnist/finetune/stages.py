@@ -1,0 +1,147 @@
+"""The learning itself: the head first, on a frozen base; then the base's last layers, slower.
+
+A few pictures can say little about 100,000 weights, so each of these is held to where it started
+(L2-SP), the base moves at a lower rate, and batch normalization keeps the statistics that it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinymnist.finetune.head import Start, renumbered, start_from
+from tinymnist.finetune.settings import Checkpoints, FineTuning
+from tinymnist.nn.callbacks import Callback, EarlyStopping
+from tinymnist.nn.model import Sequential
+from tinymnist.nn.optimizers import AdamW
+from tinymnist.nn.schedules import CosineDecay
+from tinymnist.nn.training import Augment
+from tinymnist.nn.weights import fingerprint
+
+Examples = tuple[NDArray[np.float32], NDArray[np.int64]]
+"""Pictures (n, 28, 28, 1) in the form that the base wants, and class numbers (n,)."""
+PATIENCE = 3
+
+
+@dataclass(frozen=True)
+class _Learning:
+    """What both stages of one fine-tuning have in common."""
+
+    start: Start
+    settings: FineTuning
+    learn: Examples
+    validation: Examples | None
+    checkpoints: Checkpoints | None
+    name: str
+    verbose: str | int
+
+    def stage(self, name: str, rate: float) -> None:
+        """Train whatever is not frozen just now."""
+        settings, model, n = self.settings, self.start.model, len(self.learn[1])
+        epochs = settings.epochs_for(n)
+        steps = epochs * settings.steps_per_epoch(n)
+        callbacks: list[Callback] = []
+        if self.validation is not None:
+            callbacks.append(EarlyStopping("val_loss", patience=PATIENCE))
+        resume = None
+        if self.checkpoints is not None:
+            resume = self.checkpoints.found(f"{self.name}-{name}")
+            callbacks.append(self.checkpoints.callback(f"{self.name}-{name}", epochs))
+        optimizer = AdamW(
+            CosineDecay(rate, max(steps, 1)),
+            weight_decay=settings.decay,
+            decay_to_start=True,
+            multipliers=self._multipliers(),
+        )
+        model.compile(optimizer)
+        model.fit(
+            *self.learn,
+            batch_size=settings.batch_size,
+            epochs=epochs,
+            validation_data=self.validation,
+            class_weight="balanced",
+            augment=_augmentation() if settings.augment else None,
+            callbacks=callbacks,
+            rng=settings.seed,
+            resume=resume,
+            verbose=self.verbose,
+        )
+
+    def _multipliers(self) -> dict[str, float]:
+        """The base's layers go slower."""
+        learners = [layer.name for layer in self.start.model.layers if layer.parameters]
+        return dict.fromkeys(learners[: -self.start.head_layers], self.settings.base_rate)
+
+
+def finetune(
+    base: Sequential,
+    images: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    class_names: Sequence[str],
+    settings: FineTuning = FineTuning(),  # noqa: B008 (it is immutable)
+    *,
+    validation: Examples | None = None,
+    checkpoints: Checkpoints | None = None,
+    name: str = "all",
+    verbose: str | int = 0,
+) -> Sequential:
+    """Teach a trained model somebody's own pictures.
+
+    Args:
+        base: a trained model; it is not changed.
+        images: (n, 28, 28, 1), brought to the base's form by its recipe.
+        labels: (n,) numbers of ``class_names``.
+        class_names: the classes. Where the base knows them all, its head and all its classes are
+            kept; else the new head has these.
+        settings: see :class:`~tinymnist.finetune.settings.FineTuning`.
+        validation: (images, labels) to stop by: each stage ends when their loss has not fallen
+            for some epochs, and goes back to the best.
+        checkpoints: where to keep the state.
+        name: of this fine-tuning among the checkpoints.
+        verbose: as in ``fit``.
+
+    Returns:
+        A new model whose ``information`` names classes, recipe and parent.
+
+    Raises:
+        ValueError: when pictures and labels do not fit the base.
+        InputError: when a checkpoint is unusable.
+    """
+    start = start_from(base, class_names, hidden=settings.hidden, seed=settings.seed)
+    model = start.model
+
+    def own(examples: Examples) -> Examples:
+        return examples[0], renumbered(examples[1], class_names, start.class_names)
+
+    held = None if validation is None else own(validation)
+    learning = _Learning(start, settings, own((images, labels)), held, checkpoints, name, verbose)
+    model.freeze()
+    model.unfreeze(last=start.head_layers)
+    learning.stage("head", settings.new_rate if start.is_new else settings.learning_rate)
+    if settings.unfreeze:
+        model.unfreeze(last=start.head_layers + settings.unfreeze, normalization=False)
+        learning.stage("base", settings.learning_rate)
+    model.trainable = True  # for whoever trains it further
+    model.information |= _origin(base, settings, len(labels))
+    return model
+
+
+def _origin(base: Sequential, settings: FineTuning, n: int) -> dict[str, Any]:
+    parent = {"name": base.name, "fingerprint": fingerprint(base)}
+    if "parent" in base.information:
+        parent["parent"] = base.information["parent"]
+    return {
+        "source": f"fine-tuned by tinymnist on {n} pictures: {settings}",
+        "parent": parent,
+        "metrics": {},
+    }
+
+
+def _augmentation() -> Augment:
+    from tinymnist.imaging.augment import RandomDistortion  # needs scipy
+
+    return RandomDistortion(elastic=1.0)

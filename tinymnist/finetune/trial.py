@@ -1,0 +1,203 @@
+"""Is fine-tuning worth it? Measured on pictures that were held out, then done with all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinymnist.data.splits import stratified_folds, stratified_split
+from tinymnist.errors import InputError
+from tinymnist.finetune.head import class_names_of, renumbered
+from tinymnist.finetune.settings import Checkpoints, FineTuning
+from tinymnist.finetune.stages import finetune
+from tinymnist.nn.functional import softmax
+from tinymnist.nn.metrics import confusion_matrix
+from tinymnist.nn.model import Sequential
+
+FOLDS = 5
+MANY = 2000
+"""From so many pictures on, one split is enough, and a part can be spared to stop by."""
+HELD_OUT, TO_STOP_BY = 0.1, 0.1
+UNREAD = -1
+
+Labels = NDArray[np.int64]
+Say = Callable[[str], None]
+Tune = Callable[..., Sequential]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A fine-tuned model, and how it and its base do on pictures they have not learnt from.
+
+    Attributes:
+        model: the fine-tuned model.
+        class_names: the model's.
+        labels: (n,) numbers of ``class_names``.
+        before: (n,) what the base takes each picture for; -1 for a class that the model lacks.
+        after: (n,) what a model that has not seen it takes it for; -1 where there was none.
+        confidence: (n,) of ``after``.
+        folds: how many models were trained to measure; 0 where nothing could be held out.
+        comparable: whether the base knows the classes, so that ``before`` means something.
+    """
+
+    model: Sequential
+    class_names: tuple[str, ...]
+    labels: NDArray[np.int64]
+    before: NDArray[np.int64]
+    after: NDArray[np.int64]
+    confidence: NDArray[np.float32]
+    folds: int
+    comparable: bool
+
+    @property
+    def measured(self) -> NDArray[np.bool_]:
+        """Which pictures were held out once."""
+        return self.after != UNREAD
+
+    @property
+    def n(self) -> int:
+        """How many pictures were held out."""
+        return int(self.measured.sum())
+
+    @property
+    def accuracy_before(self) -> float | None:
+        """Of the base, on the pictures that were held out; None where it cannot be compared."""
+        return self._accuracy(self.before) if self.comparable else None
+
+    @property
+    def accuracy(self) -> float | None:
+        """After fine-tuning, on pictures that were held out; None where there are none."""
+        return self._accuracy(self.after)
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """Counts of (what it is, what it was taken for) after fine-tuning, held out."""
+        rows = self.measured
+        return confusion_matrix(self.labels[rows], self.after[rows], len(self.class_names))
+
+    @property
+    def wrong(self) -> NDArray[np.int64]:
+        """The numbers of the pictures that are still misread, the surest errors first."""
+        found = np.flatnonzero(self.measured & (self.after != self.labels))
+        return found[np.argsort(-self.confidence[found], kind="stable")]
+
+    def _accuracy(self, found: NDArray[np.int64]) -> float | None:
+        rows = self.measured
+        return float((found[rows] == self.labels[rows]).mean()) if rows.any() else None
+
+
+def attempt(
+    base: Sequential,
+    images: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    class_names: Sequence[str],
+    settings: FineTuning = FineTuning(),  # noqa: B008 (it is immutable)
+    *,
+    checkpoints: Checkpoints | None = None,
+    say: Say = lambda line: None,
+    verbose: str | int = 0,
+) -> Trial:
+    """Fine-tune, and measure what it brings.
+
+    With fewer than :data:`MANY` pictures, five models are fine-tuned for measuring, each without
+    a fifth of the pictures, and one on all of them, which is kept. With more, a tenth of every
+    class is held out for measuring and a tenth to stop by, and the one model is kept.
+
+    Args:
+        base, images, labels, class_names, settings, checkpoints: as for
+            :func:`~tinymnist.finetune.stages.finetune`.
+        say: called with a line before each model.
+        verbose: as in ``fit``.
+
+    Raises:
+        InputError: when there are no two classes with pictures.
+    """
+    check_classes(labels, class_names)
+    tune = partial(
+        finetune,
+        base,
+        class_names=class_names,
+        settings=settings,
+        checkpoints=checkpoints,
+        verbose=verbose,
+    )
+    guesses = _Guesses(images)
+    if len(labels) >= MANY:
+        model, folds = _once(tune, guesses, labels, settings.seed, say), 1
+    else:
+        folds = _in_folds(tune, guesses, labels, settings.seed, say)
+        say(f"learning from all {len(labels)} pictures")
+        model = tune(images=images, labels=labels)
+    names = class_names_of(model)
+    taken = base.predict(images, logits=True).argmax(axis=1)
+    return Trial(
+        model,
+        names,
+        renumbered(labels, class_names, names),
+        renumbered(taken, class_names_of(base), names),
+        guesses.found,
+        guesses.confidence,
+        folds,
+        comparable=set(class_names) <= set(class_names_of(base)),
+    )
+
+
+def check_classes(labels: NDArray[np.int64], class_names: Sequence[str]) -> None:
+    """Insist on two classes with pictures.
+
+    Raises:
+        InputError: when there are fewer.
+    """
+    found = [class_names[i] for i in np.unique(labels)]
+    if len(found) < 2:
+        raise InputError(
+            "fine-tuning teaches to tell classes apart; expected pictures of at least two, "
+            f"found {'only ' + repr(found[0]) if found else 'none'}"
+        )
+
+
+class _Guesses:
+    """What models make of pictures that were kept from them."""
+
+    def __init__(self, images: NDArray[np.float32]) -> None:
+        self.images = images
+        self.found = np.full(len(images), UNREAD)
+        self.confidence = np.zeros(len(images), np.float32)
+
+    def note(self, model: Sequential, rows: NDArray[np.bool_]) -> None:
+        p = softmax(model.predict(self.images[rows], logits=True))[0]
+        self.found[rows], self.confidence[rows] = p.argmax(axis=1), p.max(axis=1)
+
+
+def _once(tune: Tune, guesses: _Guesses, labels: Labels, seed: int, say: Say) -> Sequential:
+    """One model, measured on what it did not see."""
+    images = guesses.images
+    held = stratified_split(labels, HELD_OUT, seed)
+    rest = np.flatnonzero(~held)
+    stops = stratified_split(labels[rest], TO_STOP_BY, seed + 1)
+    learn, stop = rest[~stops], rest[stops]
+    say(f"learning from {len(learn)} pictures, stopping by {len(stop)}, measuring on {held.sum()}")
+    model = tune(
+        images=images[learn], labels=labels[learn], validation=(images[stop], labels[stop])
+    )
+    guesses.note(model, held)
+    return model
+
+
+def _in_folds(tune: Tune, guesses: _Guesses, labels: Labels, seed: int, say: Say) -> int:
+    """A model for each fold, which is measured on it; gives their number."""
+    count = min(FOLDS, int(np.bincount(labels).max()))
+    if count < 2:
+        return 0  # one picture a class: nothing can be held out
+    fold = stratified_folds(labels, count, seed)
+    for number in range(count):
+        held = fold == number
+        say(f"fold {number + 1} of {count}: {(~held).sum()} pictures, measured on {held.sum()}")
+        learn = np.flatnonzero(~held)
+        model = tune(images=guesses.images[learn], labels=labels[learn], name=f"fold-{number + 1}")
+        guesses.note(model, held)
+    return count

@@ -1,0 +1,136 @@
+"""How far Keras's generator may move a picture, and the numbers it draws for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Shift: TypeAlias = "float | Sequence[float]"
+Numbers: TypeAlias = NDArray[Any]
+"""(n,), one for each picture."""
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Keras's ranges, by Keras's names; see :class:`ImageDataGenerator`."""
+
+    rotation_range: float = 0.0
+    width_shift_range: Shift = 0.0
+    height_shift_range: Shift = 0.0
+    brightness_range: tuple[float, float] | None = None
+    shear_range: float = 0.0
+    zoom_range: tuple[float, float] = (1.0, 1.0)
+    channel_shift_range: float = 0.0
+    horizontal_flip: bool = False
+    vertical_flip: bool = False
+
+    def draw(
+        self, n: int, height: int, width: int, random: np.random.RandomState
+    ) -> dict[str, Numbers]:
+        """Draw the parameters of ``n`` pictures.
+
+        They are the very numbers that Keras draws from the same generator, picture by picture: it
+        takes a few from a stream of uniform numbers for each, always in the same order.
+
+        Args:
+            n: how many pictures.
+            height, width: of the pictures; shifts may be shares of them.
+            random: NumPy's old generator, since that is the one which Keras uses.
+
+        Returns:
+            theta, tx, ty, shear, zx, zy, flip_horizontal, flip_vertical, and, where asked for,
+            channel_shift_intensity and brightness, (n,) each.
+        """
+        if not (_is_choice(self.width_shift_range) or _is_choice(self.height_shift_range)):
+            return self._parameters(_Uniform(n, self._draws, random), height, width)
+        each = [self._parameters(_OneByOne(random), height, width) for _ in range(n)]
+        names = each[0] if each else {}
+        return {name: np.concatenate([one[name] for one in each]) for name in names}
+
+    @property
+    def _draws(self) -> int:
+        """Uniform numbers that a picture takes when no shift is a choice."""
+        moves = (self.rotation_range, self.height_shift_range, self.width_shift_range)
+        others = (self.shear_range, self.channel_shift_range, self.brightness_range)
+        return sum(map(bool, moves + others)) + 2 * self._zooms + 2
+
+    @property
+    def _zooms(self) -> bool:
+        return tuple(self.zoom_range) != (1, 1)
+
+    def _parameters(self, draws: _Uniform, height: int, width: int) -> dict[str, Numbers]:
+        """One number of each kind for every picture, in Keras's order."""
+        zoom = self.zoom_range
+        drawn = {
+            "theta": draws.within(self.rotation_range),
+            "tx": draws.shift(self.height_shift_range, height),
+            "ty": draws.shift(self.width_shift_range, width),
+            "shear": draws.within(self.shear_range),
+            "zx": draws.between(*zoom) if self._zooms else np.ones(draws.n),
+            "zy": draws.between(*zoom) if self._zooms else np.ones(draws.n),
+            "flip_horizontal": (draws.next() < 0.5) & bool(self.horizontal_flip),
+            "flip_vertical": (draws.next() < 0.5) & bool(self.vertical_flip),
+        }
+        if self.channel_shift_range:
+            drawn["channel_shift_intensity"] = draws.within(self.channel_shift_range)
+        if self.brightness_range is not None:
+            drawn["brightness"] = draws.between(*self.brightness_range)
+        return drawn
+
+
+class _Uniform:
+    """A table of uniform numbers, a row for each picture, that is read column by column."""
+
+    def __init__(self, n: int, each: int, random: np.random.RandomState) -> None:
+        self.n = n
+        self._columns = iter(random.random_sample((n, each)).T)
+
+    def next(self) -> Numbers:
+        """Numbers in 0..1."""
+        return next(self._columns)
+
+    def between(self, low: float, high: float) -> Numbers:
+        """Numbers in low..high."""
+        return low + (high - low) * self.next()
+
+    def within(self, limit: float) -> Numbers:
+        """Numbers in -limit..limit; nothing is drawn for 0."""
+        return self.between(-limit, limit) if limit else np.zeros(self.n)
+
+    def shift(self, shift: Shift, side: int) -> Numbers:
+        """Pixels; a limit below 1 is a share of the side."""
+        if not shift:
+            return np.zeros(self.n)
+        return self._chosen(shift) * (side if np.max(shift) < 1 else 1)
+
+    def _chosen(self, shift: Any) -> Numbers:
+        return self.within(shift)
+
+
+class _OneByOne(_Uniform):
+    """The same for one picture at a time, with choices among several shifts between the others."""
+
+    def __init__(self, random: np.random.RandomState) -> None:
+        self.n, self._random = 1, random
+
+    def next(self) -> Numbers:
+        return self._random.random_sample(1)
+
+    def _chosen(self, shift: Any) -> Numbers:
+        if not _is_choice(shift):
+            return self.within(shift)
+        steps = range(shift) if isinstance(shift, int) else shift
+        step = steps[self._random.randint(len(steps))]
+        return np.array([step * (-1, 1)[self._random.randint(2)]])
+
+
+def _is_choice(shift: Shift) -> bool:
+    """Whether Keras chooses one of several shifts instead of any: of a list, or below a number.
+
+    A whole number means whole pixels, less than that many.
+    """
+    return isinstance(shift, Sequence) or (isinstance(shift, int) and shift > 0)
