@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-LOAD_AND_PREDICT = '''
+LOAD_AND_PREDICT = """
 import numpy as np
 from PIL import Image
 from tinymnist import load_model
@@ -25,9 +25,9 @@ print(model.predict(x).argmax(axis=1).shape)  # -> (1,)
 from tinymnist import prepare  # and what makes it right on pictures of one's own
 
 print(model.predict(prepare("tinymnist/samples/3-thin-pen-on-white.png")[None]).argmax())  # -> 3
-'''
+"""
 
-TRANSFER = '''
+TRANSFER = """
 import numpy as np
 from tinymnist import Sequential, load_model, prepare
 from tinymnist.nn.layers import Dense, Flatten
@@ -41,7 +41,9 @@ y = to_categorical([4, 8], 10)
 base = load_model("mnist-cnn")
 base.trainable = False
 features = Sequential(base.layers[:-3], input_shape=(28, 28, 1))  # up to the last convolution
-model = Sequential([features, Flatten(), Dense(128, activation="relu"), Dense(10, activation="softmax")])
+model = Sequential(
+    [features, Flatten(), Dense(128, activation="relu"), Dense(10, activation="softmax")]
+)
 model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
 model.fit(x, y, epochs=20, verbose=0)
 print(model.predict(x).argmax(axis=1))  # -> [4 8]
@@ -50,7 +52,7 @@ model.unfreeze(last=3, normalization=False)  # the last convolution as well
 model.compile(optimizer=Adam(learning_rate=1e-5), loss="categorical_crossentropy")
 history = model.fit(x, y, epochs=3, verbose=0)
 print(history.history["loss"][-1] <= history.history["loss"][0])  # -> True
-'''
+"""
 
 
 @pytest.mark.parametrize("script", [LOAD_AND_PREDICT, TRANSFER], ids=["predict", "transfer"])
