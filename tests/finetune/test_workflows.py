@@ -41,7 +41,9 @@ y = to_categorical([4, 8], 10)
 base = load_model("mnist-cnn")
 base.trainable = False
 features = Sequential(base.layers[:-3], input_shape=(28, 28, 1))  # up to the last convolution
-model = Sequential([features, Flatten(), Dense(128, activation="relu"), Dense(10, activation="softmax")])
+model = Sequential(
+    [features, Flatten(), Dense(128, activation="relu"), Dense(10, activation="softmax")]
+)
 model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
 model.fit(x, y, epochs=20, verbose=0)
 print(model.predict(x).argmax(axis=1))  # -> [4 8]

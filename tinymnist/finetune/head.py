@@ -75,12 +75,12 @@ def _take_over(
     new, old = model.layers[-1], base.layers[-1]
     if not (isinstance(new, Dense) and isinstance(old, Dense)):
         return
-    if new.kernel.shape[0] != old.kernel.shape[0]:
+    if new.kernel.shape[0] != old.kernel.shape[0] or new.weights.keys() != old.weights.keys():
         return
     for number, name in enumerate(class_names):
         if name in known:
-            new.kernel[:, number] = old.kernel[:, known.index(name)]
-            new.bias[number] = old.bias[known.index(name)]
+            for key, array in new.weights.items():  # kernel (in, out), and bias (out,) if any
+                array[..., number] = old.weights[key][..., known.index(name)]
 
 
 def renumbered(

@@ -56,7 +56,7 @@ class Trial:
     @property
     def measured(self) -> NDArray[np.bool_]:
         """Which pictures were held out once."""
-        return self.after != UNREAD
+        return np.not_equal(self.after, UNREAD)
 
     @property
     def n(self) -> int:
