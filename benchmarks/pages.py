@@ -174,7 +174,8 @@ def draw(reader: Reader, source: Source, options: argparse.Namespace) -> Image.I
         _, picture = painted(kind, source, options.seed, 0)
         found, _ = read_timed(reader, picture)
         boxes, labels = [d.box for d in found.digits], [str(d.digit) for d in found.digits]
-        tile = annotate(picture.convert("RGB"), boxes, labels)
+        confidences = [d.confidence for d in found.digits]
+        tile = annotate(picture.convert("RGB"), boxes, labels, confidences)
         tile.thumbnail((700, 500))
         tiles.append(tile)
     columns = min(3, len(tiles))
