@@ -24,6 +24,9 @@ _MANY = 0.55
 """The share of the page's width that a line covers, if there are others like it."""
 _SINGLE = 0.9
 """And if there are none: a long stroke covers less."""
+_AT_EDGE, _FRAME = 0.03, 2.0
+"""What ends further from the page's edge than this share, at an upright line longer than so many
+times the thickest, is no ruled line."""
 
 
 def erase_rules(ink: Array) -> Array:
@@ -74,7 +77,11 @@ def _rule_pixels(mask: Mask, thickest: float) -> tuple[Mask, int]:
     run = vertical_runs(mask)
     thin = mask & (run <= thickest)
     rows, columns = np.nonzero(thin)
-    lines = _lines(rows, columns, mask.shape, thickest)
+    lines = [
+        (line, off)
+        for line, off in _lines(rows, columns, mask.shape, thickest)
+        if not _is_framed(run, rows[line], columns[line], thickest)
+    ]
     if len(lines) == 1 and _covered(columns[lines[0][0]]) < _SINGLE * mask.shape[1]:
         lines = []
     found = np.zeros_like(mask)
@@ -84,6 +91,19 @@ def _rule_pixels(mask: Mask, thickest: float) -> tuple[Mask, int]:
         own = line[(lengths <= 1.5 * thickness + 1) & (abs(off) <= thickness + 1)]
         found[rows[own], columns[own]] = True
     return found, len(lines)
+
+
+def _is_framed(run: Index, rows: Index, columns: Index, thickest: float) -> bool:
+    """Whether a line ends within the page where an upright one begins: a table's or a form's."""
+    width = run.shape[1]
+    for end in (int(columns.min()), int(columns.max())):
+        if not _AT_EDGE * width < end < (1 - _AT_EDGE) * width:
+            continue
+        row = int(np.median(rows[columns == end]))
+        near = run[max(row - int(thickest), 0) : row + int(thickest) + 1, end - 2 : end + 3]
+        if near.max() > _FRAME * thickest:
+            return True
+    return False
 
 
 def _lines(
