@@ -65,7 +65,8 @@ class Row:
     Attributes:
         candidates: in no order of preference.
         skips: (n,) for each piece the cost of its being no digit, though it is among digits.
-        cuts: (n,) for each piece the cost of parting it from the one before.
+        cuts: (n,) for each piece the cost of parting it from the one before, which is paid half by
+            the candidate that ends there and half by the one that begins.
         passes: (n,) for each piece the cost of its being other matter among other matter.
         switches: (n,) the cost of going into the other state just before a piece; the first is that
             of not beginning among digits.
@@ -137,14 +138,15 @@ class Row:
         starting: list[list[int]] = [[] for _ in self.skips]
         for number, candidate in enumerate(self.candidates):
             starting[candidate.first].append(number)
+        cuts = np.append(self.cuts, 0.0)
         for place, numbers in enumerate(starting):
-            cut = float(self.cuts[place])
-            yield _Move(DIGITS, place, place + 1, cut + float(self.skips[place]), -1)
+            yield _Move(DIGITS, place, place + 1, float(self.skips[place]), -1)
             yield _Move(OTHER, place, place + 1, float(self.passes[place]), -1)
             for number in numbers:
                 candidate = self.candidates[number]
                 unsure = -float(np.log(max(float(confidences[number]), _LEAST)))
-                cost = cut + candidate.cost + unsure
+                parted = (cuts[candidate.first] + cuts[candidate.last]) / 2
+                cost = float(candidate.cost + parted + unsure)
                 yield _Move(DIGITS, place, candidate.last, cost, number)
 
     def _turnings(self, move: _Move) -> Array:

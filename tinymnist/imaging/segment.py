@@ -18,7 +18,7 @@ from tinymnist.imaging.cuts import find_cuts
 from tinymnist.imaging.frame import centre, fit_box
 from tinymnist.imaging.isolate import NoDigitFound, threshold
 from tinymnist.imaging.lattice import Candidate, Row
-from tinymnist.imaging.marks import find_marks, heights, typical_height, widths
+from tinymnist.imaging.marks import find_marks, heights, typical_height
 from tinymnist.imaging.page import PageInk, page_ink
 from tinymnist.imaging.pixels import Array
 from tinymnist.imaging.rows import find_rows
@@ -149,10 +149,11 @@ def _row_height(tall: Index, usual: float) -> float:
 
 def _pieces(page: PageInk, parts: Components, alone: dict[int, float], typical: float) -> _Pieces:
     """Cut wide components that may be several digits; everything in the order of the middles."""
-    found: list[tuple[float, Index, Mask, int, float, float]] = []
+    found: list[tuple[float, Index, Mask, int, float, float, float]] = []
     for mark, cost in alone.items():
         top, left, bottom, right = parts.boxes[mark]
         mask = parts.labels[top:bottom, left:right] == mark
+        skip = _skip(mask.shape, typical)
         for own, cut in _cut(mask, typical, cost):
             rows, columns = (np.flatnonzero(own.any(axis)) for axis in (1, 0))
             if rows.size == 0:
@@ -160,18 +161,24 @@ def _pieces(page: PageInk, parts: Components, alone: dict[int, float], typical: 
             inside = own[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
             start = np.array([top + rows[0], left + columns[0]])
             box = np.concatenate([start, start + inside.shape])
+            share = skip * inside.shape[1] / mask.shape[1]
             limit = cost if inside.size == mask.size else np.inf
-            found.append(((box[1] + box[3]) / 2, box, inside, mark, cut, limit))
+            found.append(((box[1] + box[3]) / 2, box, inside, mark, cut, share, limit))
     found.sort(key=lambda piece: piece[0])
     labels = np.full(page.mask.shape, -1, np.intp)
     for number, (_, box, own, *_) in enumerate(found):
         labels[box[0] : box[2], box[1] : box[3]][own] = number
     boxes = np.stack([box for _, box, *_ in found])
-    cuts = _between([mark for *_, mark, _, _ in found], [cut for *_, cut, _ in found])
-    size = np.maximum(heights(boxes), widths(boxes)) / typical
-    skips = _SKIP * np.minimum(1, size).astype(np.float32) ** 2
-    limits = np.minimum(skips, [limit for *_, limit in found]) + cuts
+    cuts = _between([mark for *_, mark, _, _, _ in found], [cut for *_, cut, _, _ in found])
+    skips = np.array([skip for *_, skip, _ in found], np.float32)
+    limits = np.minimum(skips, [limit for *_, limit in found])
     return _Pieces(page, labels, boxes, cuts, skips, typical, limits)
+
+
+def _skip(shape: tuple[int, ...], typical: float) -> float:
+    """The cost of a mark's being no digit: small for a small one, more for one as wide as two."""
+    tall, wide = (side / typical for side in shape)
+    return _SKIP * min(1.0, max(tall, wide)) ** 2 * max(1.0, wide)
 
 
 def _between(marks: list[int], costs: list[float]) -> Array:
@@ -189,11 +196,11 @@ def _between(marks: list[int], costs: list[float]) -> Array:
 def _cut(mask: Mask, typical: float, whole: float) -> list[tuple[Mask, float]]:
     """The parts of a component, each with the cost of the cut to its left.
 
-    It stays whole if it is narrow, or if that costs less than a single cut would.
+    It stays whole if it is narrow, or if that costs less than to cut off a bit and skip that.
     """
     width = mask.shape[1]
     least = _CUT + _CUT_NARROW * max(0.0, 1 - width / max(typical, mask.shape[0]))
-    if width <= _CUT_FROM * typical or whole <= least:
+    if width <= _CUT_FROM * typical or whole <= least / 2:
         return [(mask, 0.0)]
     apart = max(1, round(_CUTS_APART * typical))
     most = min(_MOST_CUTS, _FEW + int(_PER * width / typical))
@@ -215,7 +222,7 @@ def _candidate(pieces: _Pieces, first: int, last: int) -> Candidate | None:
         return None
     cost = _geometry(box, pieces.typical)
     cost += _GAP * _gaps(boxes, pieces.cuts[first:last]) / pieces.typical
-    if last - first > 1 and cost >= pieces.limits[first:last].sum() - pieces.cuts[first]:
+    if last - first > 1 and cost >= pieces.limits[first:last].sum():
         return None
     image = _image(pieces.page, box, pieces.labels, first, last)
     if image is None:
