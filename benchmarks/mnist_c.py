@@ -120,14 +120,15 @@ def _prepared(pictures: Images, recipe: str, counter: Counter) -> PreparedSet:
         return prepare_all(pictures, recipe, counter.tick)
     for _ in pictures:
         counter.tick()
-    return PreparedSet(in_mnist_form(pictures), np.arange(len(pictures)), {})
+    numbers = np.arange(len(pictures))
+    return PreparedSet(in_mnist_form(pictures), numbers, numbers, {})
 
 
 def _read(reader: Reader, prepared: PreparedSet) -> np.ndarray:
     """The class names found, (m,)."""
     if not len(prepared.kept):
         return np.array([], str)
-    return np.array(reader.class_names)[reader.probabilities(prepared.images).argmax(axis=1)]
+    return np.array(reader.class_names)[reader.probabilities_of(prepared).argmax(axis=1)]
 
 
 def mean(accuracies: Accuracies) -> dict[str, float]:

@@ -70,7 +70,7 @@ def test_skipped_stages_are_missing(reader):
 
 
 def test_the_command_offers_every_stage():
-    assert [*command.STAGES[:5], "slant", *command.STAGES[5:]] == list(STAGES)
+    assert [*command.STAGES[:6], "slant", *command.STAGES[6:]] == list(STAGES)
 
 
 def test_a_blank_page_is_refused(reader):

@@ -97,6 +97,11 @@ def _threshold(before: Image, after: Image) -> str:
     return f"{100 * float((after > 0.5).mean()):.1f} % of the picture is ink"
 
 
+def _rules(before: Image, after: Image) -> str:
+    erased = int(((before > 0.5) & (after <= 0.5)).sum())
+    return f"lines from edge to edge: {erased} pixels taken out" if erased else "no ruled lines"
+
+
 def _components(before: Image, after: Image) -> str:
     marks, kept = (len(find_components(image > 0).boxes) for image in (before, after))
     return f"{kept} of {marks} mark{'s'[: marks != 1]} kept"
@@ -126,6 +131,7 @@ _NOTES: dict[str, Callable[[Image, Image], str]] = {
     "background": _background,
     "noise": _noise,
     "threshold": _threshold,
+    "rules": _rules,
     "components": _components,
     "slant": _slant,
     "box": _box,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tinymnist.errors import InputError
 from tinymnist.imaging.decode import decode, describe
-from tinymnist.imaging.recipes import prepare
+from tinymnist.imaging.recipes import readings
 from tinymnist.nn.functional import softmax
 from tinymnist.nn.model import Sequential
 from tinymnist.nn.weights import load_model
@@ -137,13 +137,16 @@ class Reader:
     def predict(self, source: Any) -> Prediction:
         """Read one picture.
 
+        Where the recipe is in doubt, the network's probabilities for all its readings are averaged.
+
         Args:
             source: a path, the bytes of a file, an open file, a Pillow image or an array.
 
         Raises:
             InputError: when it is no picture, or no digit is found on it.
         """
-        return self.predict_prepared(prepare(source, self.recipe)[None])[0]
+        ways = self.probabilities(readings(source, self.recipe))
+        return Prediction(ways.mean(axis=0), self.class_names)
 
     def read(self, source: Any) -> Page:
         """Read a page with any number of digits in any number of rows.
@@ -195,6 +198,14 @@ class Reader:
                 read.append([(own[i], row.candidates[i].box) for i in chosen])
         return read
 
+    def probabilities_of(self, prepared: PreparedSet) -> NDArray[np.float32]:
+        """The probabilities (m, classes) of prepared pictures, averaged over their readings."""
+        ways = self.probabilities(prepared.readings)
+        counts = np.bincount(prepared.owners, minlength=len(prepared.kept)).astype(np.float32)
+        means = np.zeros((len(counts), ways.shape[1]), np.float32)
+        np.add.at(means, prepared.owners, ways / counts[prepared.owners, None])
+        return means
+
     def predict_prepared(self, images: NDArray[np.float32]) -> list[Prediction]:
         """Read pictures (n, 28, 28, 1) that are in MNIST's form already."""
         return [Prediction(row, self.class_names) for row in self.probabilities(images)]
@@ -221,14 +232,22 @@ class PreparedSet:
     """Pictures after a recipe.
 
     Attributes:
-        images: (m, 28, 28, 1) float32.
+        readings: (r, 28, 28, 1) float32, one or more for each picture that could be prepared; see
+            :func:`tinymnist.imaging.recipes.readings`.
+        owners: (r,), from 0 to m - 1 without a gap: which of the kept pictures each belongs to.
         kept: the numbers of the pictures that could be prepared, (m,).
         failures: number of picture to the error of every other one.
     """
 
-    images: NDArray[np.float32]
+    readings: NDArray[np.float32]
+    owners: NDArray[np.int64]
     kept: NDArray[np.int64]
     failures: dict[int, InputError]
+
+    @property
+    def images(self) -> NDArray[np.float32]:
+        """The first reading of every picture, which is the recipe's own result: (m, 28, 28, 1)."""
+        return self.readings[np.unique(self.owners, return_index=True)[1]]
 
 
 def prepare_all(
@@ -241,18 +260,19 @@ def prepare_all(
         recipe: its name.
         tick: called after every picture, for a progress display.
     """
-    images: list[NDArray[np.float32]] = []
+    ways: list[NDArray[np.float32]] = []
     kept: list[int] = []
     failures: dict[int, InputError] = {}
     for number, source in enumerate(sources):
         try:
-            images.append(prepare(source, recipe))
+            ways.append(readings(source, recipe))
             kept.append(number)
         except InputError as error:
             failures[number] = error
         tick()
-    stacked = np.stack(images) if images else np.zeros((0, 28, 28, 1), np.float32)
-    return PreparedSet(stacked, np.array(kept, np.int64), failures)
+    stacked = np.concatenate(ways) if ways else np.zeros((0, 28, 28, 1), np.float32)
+    owners = np.repeat(np.arange(len(ways)), [len(way) for way in ways])
+    return PreparedSet(stacked, owners, np.array(kept, np.int64), failures)
 
 
 def in_mnist_form(images: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 
@@ -73,6 +72,7 @@ def train(
     callbacks: Sequence[Callback] = (),
     resume: str | PathLike[str] | None = None,
     verbose: str | int = "auto",
+    tick: Callable[[int], None] = lambda done: None,
 ) -> tuple[Sequential, History]:
     """Train a new network by a recipe.
 
@@ -82,6 +82,7 @@ def train(
         labels: (n,) numbers of classes.
         class_names: what the classes are called.
         validation_data, callbacks, resume, verbose: as in ``fit``.
+        tick: called with the number of pictures that were painted since the last call.
 
     Returns:
         The model, its ``information`` filled in except for metrics, and the history.
@@ -89,7 +90,7 @@ def train(
     classes = len(class_names)
     targets = one_hot(labels, classes)
     if recipe.scenes:
-        images, targets = _widened(images, labels, recipe.seed, verbose)
+        images, targets = _widened(images, labels, recipe.seed, tick)
     if validation_data is not None:
         validation_data = validation_data[0], one_hot(validation_data[1], classes)
     model = ARCHITECTURES[recipe.architecture](classes=classes, rng=recipe.seed)
@@ -129,10 +130,11 @@ def _augmentation() -> Augment:
 
 
 def _widened(
-    images: NDArray[np.float32], labels: NDArray[np.int64], seed: int, verbose: str | int
+    images: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    seed: int,
+    tick: Callable[[int], None],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     from tinymnist.imaging.widen import widen
 
-    if verbose:
-        print("painting the digits into pictures: a few minutes", file=sys.stderr)
-    return widen(images, labels, seed=seed)
+    return widen(images, labels, seed=seed, tick=tick)

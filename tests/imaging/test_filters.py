@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from PIL.Image import Resampling
 from scipy import ndimage
 
-from tinymnist.imaging.filters import maximum, minimum, resize, shrink
+from tinymnist.imaging.filters import bordered, maximum, minimum, resize, shrink
 
 PICTURES = hnp.arrays(
     np.float32,
@@ -92,3 +92,9 @@ def test_no_side_is_longer_than_asked_for(shape):
     shrunk = shrink(np.full(shape, 0.25, np.float32), 50)
     assert max(shrunk.shape) <= 50 and min(shrunk.shape) >= 1
     np.testing.assert_allclose(shrunk, 0.25)
+
+
+@settings(max_examples=30, deadline=None)
+@given(PICTURES, st.integers(0, 25))
+def test_borders_repeat_the_outermost_pixels(grey, margin):
+    np.testing.assert_array_equal(bordered(grey, margin), np.pad(grey, margin, mode="edge"))

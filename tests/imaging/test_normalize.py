@@ -16,7 +16,9 @@ from tinymnist.imaging.paint import SAMPLES, ink, slope
 from tinymnist.imaging.strokes import MNIST_WIDTHS, stroke_width
 
 DIGITS = range(10)
-NAMES = ["grey", "polarity", "background", "noise", "threshold", "components", "box", "centre"]
+NAMES = [
+    "grey", "polarity", "background", "noise", "threshold", "rules", "components", "box", "centre"
+]  # fmt: skip
 
 
 def black_on_white(digit, size=(200, 160), **how):
@@ -359,3 +361,28 @@ def test_a_line_of_one_pixel_is_no_speck():
 
 def test_no_digit_is_an_error_of_the_input():
     assert issubclass(NoDigitFound, InputError)
+
+
+@pytest.mark.parametrize("digit", DIGITS)
+def test_a_digit_is_found_in_grain_that_hides_its_histogram(digit):
+    seen = 1 - 0.35 * ink(digit, (120, 110), height=0.6, pen=0.12)
+    grain = np.random.default_rng(digit).normal(0, 0.15, seen.shape)
+    noisy = np.float32(np.clip(seen + grain, 0, 1))
+    assert likeness(normalize(noisy), normalize(seen)) > 0.75
+
+
+def test_grain_alone_is_no_digit():
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        for deviation in (0.03, 0.15):
+            grain = np.float32(np.clip(rng.normal(0.6, deviation, (120, 110)), 0, 1))
+            with pytest.raises(NoDigitFound):
+                normalize(grain)
+
+
+@pytest.mark.parametrize("digit", DIGITS)
+def test_what_lies_along_the_frame_may_be_darker_than_the_digit(digit):
+    seen = 1 - 0.3 * ink(digit, (150, 130), height=0.5, pen=0.12)
+    beside = seen.copy()
+    beside[:12, 30:90] = 0.05
+    assert likeness(normalize(beside), normalize(seen)) > 0.9

@@ -1,17 +1,17 @@
-"""MNIST's digits painted into pictures, ones with flags, damage, and the wider training set."""
+"""MNIST's digits painted into pictures, other ways of writing, and the wider training set."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from tinymnist.imaging.augment import RandomDamage, RandomDistortion
+from tinymnist.imaging.augment import RandomDistortion
 from tinymnist.imaging.frame import centre_of_mass
 from tinymnist.imaging.normalize import normalize
 from tinymnist.imaging.paint import ink
 from tinymnist.imaging.scenes import bitmap, revisit, scene
-from tinymnist.imaging.styles import with_flag
-from tinymnist.imaging.widen import widen
+from tinymnist.imaging.styles import low_four, pen_stroke, with_bar, with_flag
+from tinymnist.imaging.widen import count_new, widen
 
 
 def digit(number):
@@ -60,31 +60,52 @@ def test_a_flag_makes_the_one_wider_and_nothing_else():
     assert len(set(widths)) > 3
 
 
+def test_a_bar_crosses_the_stem_of_a_seven():
+    seven = digit(7)
+    for seed in range(30):
+        barred = with_bar(seven, np.random.default_rng(seed))
+        assert has_mnists_form(barred)
+        assert barred.sum() > seven.sum()
+        assert np.corrcoef(barred.ravel(), seven.ravel())[0, 1] > 0.5
+
+
+def test_drawn_fours_are_fours_and_no_two_alike():
+    fours = [low_four(np.random.default_rng(seed)) for seed in range(30)]
+    assert all(has_mnists_form(four) for four in fours)
+    likeness = np.corrcoef([four.ravel() for four in fours])
+    assert likeness[np.triu_indices(30, 1)].max() < 0.98
+    # The shape of an L with a stem: ink at the left above the foot, at the right below it.
+    mean = np.mean(fours, axis=0)
+    assert mean[6:12, 4:14].sum() > 2 * mean[6:12, 20:].sum()
+    assert mean[20:24, 14:20].sum() > 2 * mean[20:24, 4:10].sum()
+
+
+def test_a_pen_stroke_is_as_wide_as_the_pen():
+    line = pen_stroke((40, 60), [(20, 10), (20, 50)], 2.0)
+    assert line.dtype == np.float32
+    assert line[20, 10:51].min() == 1  # full ink from end to end
+    np.testing.assert_allclose(line[:, 20:40].sum(0), 4, atol=1e-5)
+    assert line[:, :7].max() == line[:, 54:].max() == 0
+    bent = pen_stroke((40, 60), [(20, 10), (20, 50), (35, 50)], 2.0)
+    np.testing.assert_array_equal(
+        bent, np.maximum(line, pen_stroke((40, 60), [(20, 50), (35, 50)], 2.0))
+    )
+
+
 def test_the_wider_set_does_not_depend_on_the_number_of_processes():
     images = np.stack([digit(n) for n in (0, 1, 1, 7)])[..., None]
     labels = np.array([0, 1, 1, 7])
     done = []
-    more, numbers = widen(images, labels, seed=3, workers=1, tick=done.append)
+    more, truth = widen(images, labels, seed=3, workers=1, tick=done.append)
     again, _ = widen(images, labels, seed=3, workers=2)
     np.testing.assert_array_equal(more, again)
     np.testing.assert_array_equal(more[:4], images)
-    assert numbers.tolist() == [0, 1, 1, 7, 1, 1] * 2
-    assert more.shape == (12, 28, 28, 1)
-    assert sum(done) == 2 + 6
-
-
-def test_damage_spares_some_and_stays_in_range():
-    images = np.stack([digit(n % 10) for n in range(200)])[..., None]
-    before = images.copy()
-    damaged = RandomDamage()(images, np.random.default_rng(0))
-    np.testing.assert_array_equal(images, before)
-    assert damaged.dtype == np.float32
-    assert damaged.min() >= 0 and damaged.max() <= 1
-    spared = np.mean([np.array_equal(a, b) for a, b in zip(images, damaged, strict=True)])
-    assert 0.75**3 - 0.1 < spared < 0.75**3 + 0.15  # what is hidden may have been paper
-    again = RandomDamage()(images, np.random.default_rng(0))
-    np.testing.assert_array_equal(damaged, again)
-    np.testing.assert_array_equal(RandomDamage(share=0)(images, np.random.default_rng(0)), images)
+    digits = [0, 1, 1, 7, 1, 1, 7]  # and two ones with flags, and a crossed seven
+    assert truth.argmax(1)[:-1].tolist() == digits * 3  # plain, and painted twice
+    np.testing.assert_array_equal(truth[:-1].max(1), 1)
+    np.testing.assert_allclose(truth[-1], 0.1)  # one picture without a digit
+    assert more.shape == (22, 28, 28, 1) and truth.shape == (22, 10)
+    assert sum(done) == count_new(labels) == 3 + 2 * 7 + 1
 
 
 def test_elastic_maps_bend():

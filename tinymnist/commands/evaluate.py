@@ -94,7 +94,8 @@ def _prepared(labelled: LabelledSet, recipe: str) -> PreparedSet:
 
     if labelled.is_mnist and recipe == "none":
         images = in_mnist_form(labelled.images)
-        return PreparedSet(images, np.arange(len(images)), {})
+        numbers = np.arange(len(images))
+        return PreparedSet(images, numbers, numbers, {})
     counter = Counter(len(labelled.labels))
     try:
         return prepare_all(labelled.images, recipe, counter.tick)
@@ -107,7 +108,7 @@ def _measure(reader: Reader, labels: NDArray[np.int64], prepared: PreparedSet) -
 
     if not len(prepared.kept):
         raise InputError("no picture of the set could be read")
-    probabilities = reader.probabilities(prepared.images)
+    probabilities = reader.probabilities_of(prepared)
     found, known = probabilities.argmax(axis=1), labels[prepared.kept]
     confusion = metrics.confusion_matrix(known, found, len(reader.class_names))
     right = np.zeros(len(labels), bool)

@@ -23,7 +23,7 @@ examples:
 exit codes: 0 explained, 2 no picture, or no digit on it
 """
 
-STAGES = ("polarity", "background", "noise", "threshold", "components", "box", "centre")
+STAGES = ("polarity", "background", "noise", "threshold", "rules", "components", "box", "centre")
 """What ``--skip`` takes; a test holds it against the recipe's own list."""
 
 

@@ -75,9 +75,9 @@ class Counter:
         self._shown = sys.stderr.isatty()
         self._began = self._painted = time.monotonic()
 
-    def tick(self) -> None:
-        """One more."""
-        self.done += 1
+    def tick(self, count: int = 1) -> None:
+        """So many more."""
+        self.done += count
         now = time.monotonic()
         if self._shown and now - self._painted > 0.2:
             self._painted = now

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
         callbacks.append(CSVLogger(arguments.history))
     if arguments.checkpoint:
         callbacks.append(Checkpoint(arguments.checkpoint, every=100))
+    tick = _painting(recipe, labels, arguments.quiet)
     resume = arguments.checkpoint if arguments.resume and arguments.checkpoint.exists() else None
     model, history = train(
         recipe,
@@ -116,11 +119,33 @@ def run(arguments: argparse.Namespace) -> int:
         callbacks=callbacks,
         resume=resume,
         verbose=0 if arguments.quiet else "auto",
+        tick=tick,
     )
     model.information["metrics"] = _metrics(model, labelled, held_out)
     model.save(arguments.out)
     _report(arguments, model, {name: values[-1] for name, values in history.history.items()})
     return 0
+
+
+def _painting(
+    recipe: TrainingRecipe, labels: NDArray[np.int64], is_quiet: bool
+) -> Callable[[int], None]:
+    """Shows how many pictures have been painted, which takes some minutes."""
+    if is_quiet or not recipe.scenes:
+        return lambda done: None
+    from tinymnist.commands.output import Counter
+    from tinymnist.imaging.widen import count_new
+
+    total = count_new(labels)
+    print(f"painting {total:,} pictures before the first epoch: some minutes", file=sys.stderr)
+    counter = Counter(total)
+
+    def tick(done: int) -> None:
+        counter.tick(done)
+        if counter.done >= total:
+            counter.close()
+
+    return tick
 
 
 def _check(arguments: argparse.Namespace) -> None:

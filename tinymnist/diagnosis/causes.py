@@ -11,7 +11,7 @@ from tinymnist.imaging.statistics import Reference
 
 STAGES = {
     "polarity": "polarity",
-    "paper": "background, noise, threshold, components",
+    "paper": "background, noise, threshold, rules, components",
     "size": "box",
     "position": "centre",
     "stroke": "box",

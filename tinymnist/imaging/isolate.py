@@ -6,13 +6,16 @@ import numpy as np
 
 from tinymnist.errors import InputError
 from tinymnist.imaging.components import Components, Index, Mask, find_components
-from tinymnist.imaging.paper import otsu, sample
+from tinymnist.imaging.filters import maximum
+from tinymnist.imaging.paper import median, otsu, sample, stands_out
 from tinymnist.imaging.pixels import Array
 
-_FAINTEST = 0.06
-"""Ink that takes away less of the paper's light is no ink."""
 _SOFT = (0.25, 0.75)
 """Where, between paper (0) and ink (1), a soft edge begins and where it is full ink."""
+_MARGIN = 0.2
+"""How far into the picture, as a share of its side, what lies along its frame may reach."""
+_HARDLY = 0.1
+"""And if there is less than this share of other ink, the digit is lighter than what lies there."""
 _SPECK = 0.02
 _FRAGMENT_GAP = 0.25
 _CROWD = 100
@@ -30,17 +33,34 @@ def threshold(ink: Array) -> Array:
     Raises:
         NoDigitFound: when ink and paper are too much alike.
     """
-    level, _ = otsu(ink)
-    inked = ink > level
-    if inked.all() or not inked.any():  # a black picture is all ink
+    if not stands_out(ink):  # a black picture is all ink
         raise blank()
-    around = sample(ink[~inked])
-    paper, full = float(np.median(around)), float(np.median(sample(ink[inked])))
-    if full - paper < max(_FAINTEST, 4 * _noise(around)):
-        raise blank()
+    inked = ink > otsu(ink)[0]
+    aside = _marginal(inked)
+    if aside.any() and (inked & ~aside).sum() < _HARDLY * aside.sum():
+        return threshold(np.where(maximum(aside.astype(np.float32), 1) > 0, np.float32(0), ink))
+    paper, full = median(sample(ink[~inked])), median(sample(ink[inked]))
     low, high = (paper + (full - paper) * share for share in _SOFT)
     clear: Array = np.clip((ink - low) / (high - low), 0, 1)
     return clear
+
+
+def _marginal(inked: Mask) -> Mask:
+    """What lies along the frame and reaches not far into the picture, as a table's edge does.
+
+    Where it is darker than the digit, it would be all the ink that there is.
+    """
+    if not (inked[0].any() or inked[-1].any() or inked[:, 0].any() or inked[:, -1].any()):
+        return np.zeros_like(inked)
+    parts = find_components(inked)
+    sides = np.array(inked.shape)
+    first, last = parts.boxes[:, :2], parts.boxes[:, 2:]
+    shallow = np.floor(_MARGIN * sides)
+    before = (first == 0) & (last <= shallow)
+    after = (last == sides) & (first >= sides - shallow)
+    lies_there = np.append((before | after).any(1), False)  # label -1 is the paper
+    found: Mask = lies_there[parts.labels]
+    return found
 
 
 def keep_digit(ink: Array) -> Array:
@@ -66,11 +86,6 @@ def keep_digit(ink: Array) -> Array:
 def blank() -> NoDigitFound:
     """The error of a picture without ink."""
     return NoDigitFound("no digit found: the picture is blank")
-
-
-def _noise(paper: Array) -> float:
-    """The standard deviation of noise, by the median, which strokes and shadows do not move."""
-    return 1.4826 * float(np.median(np.abs(paper - np.median(paper))))
 
 
 def _share_of_frame(parts: Components) -> Array:

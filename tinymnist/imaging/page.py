@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinymnist.imaging.components import Mask, find_components
-from tinymnist.imaging.filters import maximum, minimum
+from tinymnist.imaging.filters import bordered, maximum, minimum
 from tinymnist.imaging.isolate import NoDigitFound, blank
 from tinymnist.imaging.normalize import dark_on_light
 from tinymnist.imaging.paper import ink_map, noise_level, otsu
@@ -140,7 +140,7 @@ def _levels(flat: Array) -> tuple[float, float, float]:
 def _blurred(flat: Array) -> Array:
     """The mean of 3x3 pixels: noise falls to a third, and strokes of two pixels stay."""
     height = flat.shape[0]
-    padded = np.pad(flat, 1, mode="edge")
+    padded = bordered(flat, 1)
     across = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
     mean: Array = (across[:height] + across[1 : height + 1] + across[2:]) / 9
     return mean

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinymnist.imaging.filters import maximum, minimum, shrink
+from tinymnist.imaging.filters import bordered, maximum, minimum, shrink
 from tinymnist.imaging.pixels import Array
 
 _COARSE = 64
@@ -18,6 +18,10 @@ _DARKEST_PAPER = 0.25
 """Paper in the shadow is at most this much darker than the brightest paper."""
 _FAINTEST = 0.04
 """What stands out less from the light around it is not seen."""
+_OUTSTANDING = 4
+"""Ink must differ from paper by so many standard deviations of the paper."""
+_FINE_GRAIN = 0.015
+"""Noise below this standard deviation does not move the paper's brightness much."""
 _BEARABLE = 0.12
 """Noise that is this small against the ink does no harm."""
 _SMALLEST_NOISY = 40
@@ -30,6 +34,7 @@ _ALIKE = 0.3
 """Neighbours that differ by less resemble each other."""
 _FEW_SPECKS = 0.015
 """Which share of a picture may be specks before they are taken for noise."""
+_LEVEL_CENTRES = (np.arange(256) + 0.5) / 256
 _NORMAL_MEDIAN = 0.6745
 """The median of the absolute value of a standard normal number."""
 
@@ -47,22 +52,27 @@ def otsu(values: Array) -> tuple[float, float]:
         The level in 0..1 (of a plateau, an empty stretch between the classes, its middle), and
         the share of the variance that lies between the classes, 0..1.
     """
-    counts = np.bincount(np.clip(values * 256, 0, 255).astype(np.uint8).ravel(), minlength=256)
-    edges = np.arange(257) / 256
-    centres = (edges[1:] + edges[:-1]) / 2
+    levels = np.minimum((values * 256).astype(np.intp), 255).ravel()
+    counts = np.bincount(levels, minlength=256)
     below, total = np.cumsum(counts)[:-1], counts.sum()
-    mass = np.cumsum(counts * centres)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        between = (mass[-1] * below / total - mass[:-1]) ** 2 / (below * (total - below))
-    between = np.nan_to_num(between)
-    best = np.flatnonzero(between >= between.max() * (1 - 1e-9))
-    level = float((edges[best[0] + 1] + edges[best[-1] + 1]) / 2)
-    variance = float((counts * (centres - mass[-1] / total) ** 2).sum()) / total
-    return level, float(between.max()) / total / variance if variance > 0 else 0.0
+    mass = np.cumsum(counts * _LEVEL_CENTRES)
+    between = (mass[-1] * below / total - mass[:-1]) ** 2
+    pairs = below * (total - below)
+    between = np.divide(between, pairs, out=np.zeros(255), where=pairs > 0)
+    most = float(between.max())
+    best = np.flatnonzero(between >= most * (1 - 1e-9))
+    level = float(best[0] + best[-1] + 2) / 512
+    variance = float(counts @ (_LEVEL_CENTRES - mass[-1] / total) ** 2) / total
+    return level, most / variance if variance > 0 else 0.0
 
 
 def ink_is_dark(grey: Array) -> bool:
-    """Whether the picture is dark on light.
+    """Whether the picture is dark on light; see :func:`ink_darkness`."""
+    return ink_darkness(grey) >= 0
+
+
+def ink_darkness(grey: Array) -> float:
+    """How surely the picture is dark on light: -1.25 (light on dark, no doubt) to 1.25.
 
     The chief witness is the stroke: it is a ridge, darker (or lighter) than what lies on both its
     sides, and so are its borders to no table, shadow or gradient of light. The other is the
@@ -71,7 +81,7 @@ def ink_is_dark(grey: Array) -> bool:
     coarse = shrink(grey, _COARSE)
     ridges = np.stack([_ridges(coarse, distance) for distance in (1, 2, 4)])
     deviation = coarse.mean() - coarse
-    return _balance(ridges, 2) + _balance(deviation, 3) / 4 >= 0
+    return _balance(ridges, 2) + _balance(deviation, 3) / 4
 
 
 def ink_map(grey: Array) -> Array:
@@ -88,7 +98,7 @@ def ink_map(grey: Array) -> Array:
         (h, w) float32 in 0..1; 0 is paper.
     """
     radius = max(1, round(_WIDEST_STROKE * max(grey.shape) / 2))
-    paper = minimum(maximum(grey, radius), radius)
+    paper = minimum(maximum(_without_grain(grey), radius), radius)
     paper = np.maximum(paper, _DARKEST_PAPER * paper.max() + 1e-6)
     ink: Array = np.clip(1 - grey / paper, 0, 1)
     return ink
@@ -104,12 +114,27 @@ def is_empty(grey: Array) -> bool:
         grey: (h, w) in 0..1.
     """
     coarse = shrink(grey, _COARSE)
+    if _bends_too_much(coarse) or _bends_too_much(coarse.T):
+        return False
     down, right = np.meshgrid(*(np.linspace(-1, 1, side) for side in coarse.shape), indexing="ij")
     terms = np.stack([np.ones_like(down), down, right, down**2, down * right, right**2], axis=-1)
     terms, values = terms.reshape(-1, 6), coarse.reshape(-1).astype(float)
     # The normal equations; where a side has but one or two pixels, they have many solutions.
     weights = np.linalg.pinv(terms.T @ terms) @ (terms.T @ values)
     return bool(np.abs(values - terms @ weights).max() < _FAINTEST)
+
+
+def _bends_too_much(grey: Array) -> bool:
+    """Whether no polynomial of the second degree comes near: most pictures are done with that.
+
+    Along a line its second differences are all alike, and values that are off by at most e move
+    each of them by at most 4 e.
+    """
+    return any(
+        float(np.ptp(grey[2 * step :] - 2 * grey[step:-step] + grey[: -2 * step])) > 8 * _FAINTEST
+        for step in (1, 2, 4)
+        if len(grey) > 2 * step
+    )
 
 
 def noise_level(grey: Array) -> float:
@@ -124,7 +149,7 @@ def noise_level(grey: Array) -> float:
     """
     rows = grey[2:] - 2 * grey[1:-1] + grey[:-2]
     both = rows[:, 2:] - 2 * rows[:, 1:-1] + rows[:, :-2]
-    return float(np.median(np.abs(sample(both)))) / (6 * _NORMAL_MEDIAN)
+    return median(np.abs(sample(both))) / (6 * _NORMAL_MEDIAN)
 
 
 def sample(values: Array) -> Array:
@@ -133,21 +158,63 @@ def sample(values: Array) -> Array:
     return flat[:: max(1, flat.size // _SAMPLE)]
 
 
+def median(values: Array) -> float:
+    """Of (n,) numbers, n > 0: ``np.median``, which takes several times as long to get ready."""
+    half = len(values) // 2
+    if len(values) % 2:
+        return float(np.partition(values, half)[half])
+    return float(np.partition(values, (half - 1, half))[half - 1 : half + 1].mean())
+
+
 def denoise(ink: Array) -> Array:
     """Make noise small against ink: grains by averaging, in small pictures specks one by one.
 
     Args:
         ink: (h, w) in 0..1, 0 is paper.
     """
+    if min(ink.shape) < _SMALLEST_SPECKLED:
+        return ink
     if min(ink.shape) < _SMALLEST_NOISY:
-        return ink if min(ink.shape) < _SMALLEST_SPECKLED else _without_specks(ink)
+        clean = _without_specks(ink)
+        return clean if stands_out(clean) else _averaged(clean)
     for _ in range(_MOST_PASSES):
-        if noise_level(ink) <= _BEARABLE * _contrast(ink):
+        if noise_level(ink) <= _BEARABLE * _contrast(ink) and stands_out(ink):
             break
-        padded = np.pad(ink, 1, mode="edge")
-        rows = padded[2:] + padded[1:-1] + padded[:-2]
-        ink = np.asarray((rows[:, 2:] + rows[:, 1:-1] + rows[:, :-2]) / 9, np.float32)
+        ink = _averaged(ink)
     return ink
+
+
+def stands_out(ink: Array) -> bool:
+    """Whether ink differs from paper by more than paper from paper.
+
+    Otsu's level parts anything, noise as well: then the medians of both sides are 2.1 standard
+    deviations of the lower side apart, as those of a normal distribution cut in the middle. Where
+    noise hides a digit, averaging brings them further apart; of noise alone it does not.
+    """
+    level, _ = otsu(ink)
+    inked = ink > level
+    if inked.all() or not inked.any():
+        return False
+    around = sample(ink[~inked])
+    paper, full = median(around), median(sample(ink[inked]))
+    spread = median(np.abs(around - np.float32(paper))) / _NORMAL_MEDIAN
+    return full - paper >= max(_FAINTEST, _OUTSTANDING * spread)
+
+
+def _without_grain(grey: Array) -> Array:
+    """Average until no grain is left that a maximum would pick: for the paper's brightness only."""
+    for _ in range(_MOST_PASSES if min(grey.shape) >= _SMALLEST_NOISY else 0):
+        if noise_level(grey) <= _FINE_GRAIN:
+            break
+        grey = _averaged(grey)
+    return grey
+
+
+def _averaged(values: Array) -> Array:
+    """The mean of each pixel and its eight neighbours."""
+    padded = bordered(values, 1)
+    rows = padded[2:] + padded[1:-1] + padded[:-2]
+    return np.asarray((rows[:, 2:] + rows[:, 1:-1] + rows[:, :-2]) / 9, np.float32)
 
 
 def _without_specks(ink: Array) -> Array:
@@ -182,18 +249,17 @@ def _contrast(ink: Array) -> float:
 def _ridges(grey: Array, distance: int) -> Array:
     """How much darker each pixel is than both neighbours in some direction; lighter is negative."""
     height, width = grey.shape
-    padded = np.pad(grey, distance, mode="edge")
+    padded = bordered(grey, distance)
     shifted = {
         (down, right): padded[distance * down :, distance * right :][:height, :width]
         for down in range(3)
         for right in range(3)
     }
-    ridge = np.zeros_like(grey)
-    for one, other in (((0, 1), (2, 1)), ((1, 0), (1, 2)), ((0, 0), (2, 2)), ((0, 2), (2, 0))):
-        dark = np.minimum(shifted[one], shifted[other]) - grey
-        light = grey - np.maximum(shifted[one], shifted[other])
-        ridge = np.where(dark > np.abs(ridge), dark, ridge)
-        ridge = np.where(light > np.abs(ridge), -light, ridge)
+    pairs = (((0, 1), (2, 1)), ((1, 0), (1, 2)), ((0, 0), (2, 2)), ((0, 2), (2, 0)))
+    darker = np.maximum.reduce([np.minimum(shifted[one], shifted[two]) for one, two in pairs])
+    lighter = np.minimum.reduce([np.maximum(shifted[one], shifted[two]) for one, two in pairs])
+    dark, light = np.maximum(darker - grey, 0), np.maximum(grey - lighter, 0)
+    ridge: Array = np.where(dark >= light, dark, -light)
     return ridge
 
 

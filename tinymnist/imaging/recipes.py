@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from PIL.Image import Resampling
@@ -14,6 +15,7 @@ from tinymnist.imaging.frame import SIDE
 from tinymnist.imaging.isolate import NoDigitFound
 from tinymnist.imaging.normalize import normalize
 from tinymnist.imaging.pixels import Array
+from tinymnist.imaging.readings import readings as readings_of
 
 
 def mnist(grey: Array) -> Array:
@@ -64,11 +66,37 @@ def prepare(source: Source, recipe: str = "mnist") -> Array:
         NoDigitFound: an InputError, when recipe ``mnist`` finds a blank picture.
         ValueError: when there is no such recipe.
     """
+    return _followed(source, recipe, RECIPES)[..., None]
+
+
+def readings(source: Source, recipe: str = "mnist") -> Array:
+    """Make a network's inputs of one picture: every way in which the recipe may understand it.
+
+    Args:
+        source, recipe: as for :func:`prepare`.
+
+    Returns:
+        (k, 28, 28, 1) float32; the first is what :func:`prepare` gives. Recipe ``mnist`` gives up
+        to four, see :mod:`tinymnist.imaging.readings`; the others give one.
+
+    Raises:
+        InputError, NoDigitFound, ValueError: as :func:`prepare`.
+    """
+    ways = {name: partial(_alone, make) for name, make in RECIPES.items()}
+    return _followed(source, recipe, ways | {"mnist": readings_of})[..., None]
+
+
+def _alone(make: Callable[[Array], Array], grey: Array) -> Array:
+    return make(grey)[None]
+
+
+def _followed(source: Source, recipe: str, ways: dict[str, Callable[[Array], Array]]) -> Array:
+    """What a recipe makes of a source; errors tell the source's name."""
     if recipe not in RECIPES:
         raise ValueError(f"recipe is one of {', '.join(RECIPES)}. Received: recipe={recipe!r}")
     grey = decode(source)
     try:
-        return RECIPES[recipe](grey)[..., None]
+        return ways[recipe](grey)
     except NoDigitFound as error:
         raise NoDigitFound(f"{describe(source)}: {error}") from None
     except InputError as error:

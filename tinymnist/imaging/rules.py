@@ -18,7 +18,7 @@ _SMALLEST_RULED = 32
 """In smaller pictures, a digit's own strokes may be thin and go from edge to edge."""
 _FAINTEST = 0.1
 """How much ink a pixel must hold to belong to a line."""
-_LEAST_LEFT = 0.4
+_LEAST_LEFT = 0.1
 """What remains is at least so much ink against what goes; else the lines were the digit."""
 _MANY = 0.55
 """The share of the page's width that a line covers, if there are others like it."""
@@ -61,28 +61,26 @@ def _touches_frame(mask: Mask) -> bool:
 
 def without_rules(mask: Mask) -> Mask:
     """Take lines from edge to edge out of the ink of a page, across and along."""
-    return mask & ~_find_rules(mask, _THICKEST)[0]
+    return mask & ~_find_rules(mask, _THICKEST, tables=True)[0]
 
 
-def _find_rules(mask: Mask, thickest: float) -> tuple[Mask, int]:
-    """The pixels of all lines, and how many lines there are."""
+def _find_rules(mask: Mask, thickest: float, tables: bool = False) -> tuple[Mask, int]:
+    """The pixels of all lines, and how many lines there are; those of tables are no rules."""
     limit = 1 + thickest * max(mask.shape)
-    across, rows = _rule_pixels(mask, limit)
-    along, columns = _rule_pixels(mask.T, limit)
+    across, rows = _rule_pixels(mask, limit, tables)
+    along, columns = _rule_pixels(mask.T, limit, tables)
     return across | along.T, rows + columns
 
 
-def _rule_pixels(mask: Mask, thickest: float) -> tuple[Mask, int]:
+def _rule_pixels(mask: Mask, thickest: float, tables: bool) -> tuple[Mask, int]:
     """Those pixels of nearly horizontal lines where nothing else is drawn, and their number."""
     run = vertical_runs(mask)
     thin = mask & (run <= thickest)
     rows, columns = np.nonzero(thin)
-    lines = [
-        (line, off)
-        for line, off in _lines(rows, columns, mask.shape, thickest)
-        if not _is_framed(run, rows[line], columns[line], thickest)
-    ]
-    if len(lines) == 1 and _covered(columns[lines[0][0]]) < _SINGLE * mask.shape[1]:
+    lines = _lines(rows, columns, mask.shape, thickest)
+    if tables:
+        lines = [line for line in lines if not _is_framed(run, rows, columns, line[0], thickest)]
+    if len(lines) == 1 and not _runs_through(mask, rows[lines[0][0]], columns[lines[0][0]]):
         lines = []
     found = np.zeros_like(mask)
     for line, off in lines:
@@ -93,8 +91,9 @@ def _rule_pixels(mask: Mask, thickest: float) -> tuple[Mask, int]:
     return found, len(lines)
 
 
-def _is_framed(run: Index, rows: Index, columns: Index, thickest: float) -> bool:
+def _is_framed(run: Index, rows: Index, columns: Index, line: Index, thickest: float) -> bool:
     """Whether a line ends within the page where an upright one begins: a table's or a form's."""
+    rows, columns = rows[line], columns[line]
     width = run.shape[1]
     for end in (int(columns.min()), int(columns.max())):
         if not _AT_EDGE * width < end < (1 - _AT_EDGE) * width:
@@ -141,6 +140,15 @@ def _lines(
         for counts, places in zip(votes, at[:, line], strict=True):
             np.subtract.at(counts, places, 1)
     return lines
+
+
+def _runs_through(mask: Mask, rows: Index, columns: Index) -> bool:
+    """Whether there is ink nearly all along the line through these pixels, from edge to edge."""
+    slope, height = np.polyfit(columns, rows, 1)
+    across = np.arange(mask.shape[1])
+    at = np.rint(height + slope * across).astype(int)
+    inked = [mask[np.clip(at + down, 0, len(mask) - 1), across] for down in (-1, 0, 1)]
+    return bool(np.logical_or.reduce(inked).mean() >= _SINGLE)
 
 
 def _covered(columns: Index) -> int:

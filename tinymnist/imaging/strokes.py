@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinymnist.imaging.filters import bordered
 from tinymnist.imaging.pixels import Array
 
 MNIST_WIDTHS = (1.85, 3.35)
@@ -23,7 +24,7 @@ def stroke_width(ink: Array) -> float:
     Returns:
         The width; 0 where there is no ink.
     """
-    vertical, horizontal = np.gradient(np.pad(ink, 1, mode="edge"))
+    vertical, horizontal = np.gradient(bordered(ink, 1))
     climb = float(np.hypot(vertical, horizontal).sum())
     return 2 * float(ink.sum()) / climb if climb > 0 else 0.0
 
@@ -59,7 +60,7 @@ def grown(ink: Array, radius: float) -> Array:
     """
     reach = int(np.ceil(radius))
     height, width = ink.shape
-    padded = np.pad(ink, reach, mode="edge")
+    padded = bordered(ink, reach)
     out = ink.copy()
     for dy in range(-reach, reach + 1):
         for dx in range(-reach, reach + 1):

@@ -117,7 +117,7 @@ def _ends(one: Array) -> tuple[Array, Array]:
 
 
 def pen_stroke(shape: tuple[int, ...], points: npt.ArrayLike, radius: float) -> Array:
-    """A stroke with round ends: full ink within ``radius`` of the line, soft over a pixel.
+    """A stroke with round ends, its edges soft over a pixel.
 
     Args:
         shape: (h, w) of the picture.

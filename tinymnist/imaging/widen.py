@@ -28,6 +28,13 @@ _SOURCES = 2000
 Task = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]]
 
 
+def count_new(labels: NDArray[np.int64]) -> int:
+    """How many pictures :func:`widen` makes for such digits."""
+    ones, sevens = (int((labels == digit).sum()) for digit in (1, 7))
+    strange = ones + -(-sevens // _BARRED) + round(_LOW_FOURS * len(labels))
+    return strange + _PAINTED * (len(labels) + strange) + round(_NONE * len(labels))
+
+
 def widen(
     images: NDArray[np.float32],
     labels: NDArray[np.int64],

@@ -1,0 +1,59 @@
+"""Ink against paper: Otsu's level and what it is worth, and whether anything stands out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from tinymnist.imaging.paper import median, otsu, stands_out
+
+
+def brute_force(values):
+    """The variance between the classes at every level, by its definition."""
+    binned = (np.minimum(np.floor(values * 256), 255) + 0.5) / 256
+    between = []
+    for level in np.arange(1, 256) / 256:
+        low, high = binned[binned < level], binned[binned > level]
+        share = low.size / binned.size
+        apart = low.mean() - high.mean() if low.size and high.size else 0.0
+        between.append(share * (1 - share) * apart**2)
+    return np.array(between), binned.var()
+
+
+@settings(max_examples=40, deadline=None)
+@given(hnp.arrays(np.float32, st.integers(2, 60), elements=st.floats(0, 1, width=32)))
+def test_otsu_is_what_the_paper_defines(values):
+    level, share = otsu(values)
+    between, variance = brute_force(values.astype(np.float64))
+    if variance == 0:
+        assert share == 0
+        return
+    assert share == pytest.approx(between.max() / variance, rel=1e-6)
+    near = between[[int(np.floor(level * 256)) - 1, int(np.ceil(level * 256)) - 1]]
+    np.testing.assert_allclose(near, between.max(), rtol=1e-6)
+
+
+def test_otsu_of_two_values_parts_them_wholly_and_of_noise_by_two_over_pi():
+    two = np.repeat(np.float32([0.2, 0.7]), 50)
+    level, share = otsu(two)
+    assert 0.2 < level < 0.7 and share == pytest.approx(1)
+    noise = np.random.default_rng(0).normal(0.5, 0.1, 200_000).astype(np.float32)
+    assert otsu(noise)[1] == pytest.approx(2 / np.pi, abs=0.01)
+
+
+@settings(max_examples=40, deadline=None)
+@given(hnp.arrays(np.float32, st.integers(1, 30), elements=st.floats(-5, 5, width=32)))
+def test_the_median_is_numpys(values):
+    assert median(values) == pytest.approx(float(np.median(values)), abs=1e-6)
+
+
+def test_noise_does_not_stand_out_and_ink_does():
+    noise = np.random.default_rng(1).normal(0.3, 0.05, (90, 90)).astype(np.float32)
+    assert not stands_out(np.clip(noise, 0, 1))
+    noise[30:60, 40:50] += 0.5
+    assert stands_out(np.clip(noise, 0, 1))
+    for grey in (0.0, 0.4, 1.0):
+        assert not stands_out(np.full((9, 9), grey, np.float32))

@@ -1,0 +1,80 @@
+"""Ruled and squared paper behind one digit goes; a digit's own straight strokes stay."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tinymnist.imaging.normalize import normalize
+from tinymnist.imaging.paint import ink
+from tinymnist.imaging.rules import erase_rules
+
+SIZE = (160, 140)
+
+
+def digit(number):
+    return ink(number, SIZE, height=0.5, pen=0.1)
+
+
+def ruled(across=(20, 60, 100, 140), along=(), dark=0.6, thick=2, climb=0.0):
+    """Lines at these rows and columns."""
+    lines = np.zeros(SIZE, np.float32)
+    down, right = np.indices(SIZE)
+    for row in across:
+        lines[abs(down - row - climb * right) < thick / 2] = dark
+    for column in along:
+        lines[abs(right - column + climb * down) < thick / 2] = dark
+    return lines
+
+
+def likeness(one, other):
+    """The correlation, wherever rounding put the centre."""
+    shifts = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
+    return max(np.corrcoef(np.roll(one, s, (0, 1)).ravel(), other.ravel())[0, 1] for s in shifts)
+
+
+PAPERS = {
+    "ruled": ruled(),
+    "faint": ruled(dark=0.3),
+    "turned": ruled(climb=0.04),
+    "squared": ruled(along=(20, 70, 120)),
+    "one line": ruled(across=(118,)),
+}
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+@pytest.mark.parametrize("number", range(10))
+def test_lines_go_and_the_digit_stays(paper, number):
+    written = np.maximum(digit(number), PAPERS[paper])
+    left = erase_rules(written)
+    assert left.dtype == np.float32
+    lines_alone = (PAPERS[paper] > 0) & (digit(number) == 0)
+    assert left[lines_alone].mean() < 0.15 * PAPERS[paper][lines_alone].mean()
+    core = digit(number) > 0.99
+    assert left[core].mean() > 0.9
+    plain, back = (normalize(1 - picture) for picture in (digit(number), written))
+    assert likeness(plain, back) > 0.85
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_without_lines_nothing_changes(number):
+    np.testing.assert_array_equal(erase_rules(digit(number)), digit(number))
+
+
+def test_a_seven_that_fills_its_frame_keeps_its_bar():
+    seven = np.zeros((60, 40), np.float32)
+    seven[:2] = 1
+    for row in range(60):
+        seven[row, max(38 - row // 2, 0) : 40 - row // 2] = 1
+    np.testing.assert_array_equal(erase_rules(seven), seven)
+
+
+def test_small_bitmaps_are_left_alone():
+    small = np.zeros((16, 16), np.float32)
+    small[[3, 12]] = 1
+    np.testing.assert_array_equal(erase_rules(small), small)
+
+
+def test_a_grid_without_a_digit_is_left_for_others_to_judge():
+    grid = ruled(along=(15, 55, 95, 135))
+    np.testing.assert_array_equal(erase_rules(grid), grid)
