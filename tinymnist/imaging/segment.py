@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -41,20 +42,21 @@ _MOST_CANDIDATES = 4000
 _TRUST = 2
 """So many marks of a row tell as much about its digits' height as the whole page does."""
 
-_SKIP = 2.0
+_SKIP = 1.0
 """The cost of taking a mark of a digit's size for no digit, among digits."""
-_PASS = 0.3
-"""And among other matter."""
-_SWITCH, _SWITCH_NEAR, _SPACE = 1.0, 1.0, 0.4
+_PASS, _PASS_WIDE = 0.15, 3
+"""And among other matter; a mark that is wider than a digit may be several that touch each other,
+so the cost grows with this power of its width."""
+_SWITCH, _SWITCH_NEAR, _SPACE = 0.5, 0.5, 0.4
 """The cost of going from digits to other matter, or back, and what is added where a mark follows
 another directly; nothing is added from this gap on, in heights of a digit."""
-_CUT, _CUT_INK, _CUT_NARROW = 0.13, 1.7, 1.0
+_CUT, _CUT_INK, _CUT_NARROW = 0.05, 0.68, 0.4
 """The cost of a cut; what is added for each height of a digit that it goes through ink, and for
 each height that the component is narrower than one: two digits seldom are."""
-_GAP = 2.0
+_GAP = 1.0
 """The cost of joining pieces that are a digit's height apart."""
-_WIDE, _WIDE_FROM = 0.85, 0.6
-_HEIGHT, _HEIGHT_FREE = 3.0, 0.35
+_WIDE, _WIDE_FROM = 0.42, 0.6
+_HEIGHT, _HEIGHT_FREE = 1.5, 0.35
 """Digits of a row differ in height by a factor of exp(0.35) at no cost."""
 
 Confidence = Callable[[Array], Sequence[float]]
@@ -112,6 +114,7 @@ class _Pieces:
     boxes: Index  # (n, 4)
     cuts: Array  # (n,)
     skips: Array  # (n,)
+    passes: Array  # (n,)
     typical: float
     limits: Array  # (n,), the most that it can cost to account for each
 
@@ -128,8 +131,7 @@ def _row(page: PageInk, parts: Components, marks: Index, unsure: Array, usual: f
         for last in range(first + 1, min(first + _MOST_PIECES, len(pieces.boxes)) + 1)
         if (candidate := _candidate(pieces, first, last)) is not None
     ]
-    passes = pieces.skips * np.float32(_PASS / _SKIP)
-    return Row(candidates, pieces.skips, pieces.cuts, passes, _switches(pieces))
+    return Row(candidates, pieces.skips, pieces.cuts, pieces.passes, _switches(pieces))
 
 
 def _switches(pieces: _Pieces) -> Array:
@@ -149,11 +151,11 @@ def _row_height(tall: Index, usual: float) -> float:
 
 def _pieces(page: PageInk, parts: Components, alone: dict[int, float], typical: float) -> _Pieces:
     """Cut wide components that may be several digits; everything in the order of the middles."""
-    found: list[tuple[float, Index, Mask, int, float, float, float]] = []
+    found: list[_Piece] = []
     for mark, cost in alone.items():
         top, left, bottom, right = parts.boxes[mark]
         mask = parts.labels[top:bottom, left:right] == mark
-        skip = _skip(mask.shape, typical)
+        skip, passing = _aside(mask.shape, typical)
         for own, cut in _cut(mask, typical, cost):
             rows, columns = (np.flatnonzero(own.any(axis)) for axis in (1, 0))
             if rows.size == 0:
@@ -161,24 +163,40 @@ def _pieces(page: PageInk, parts: Components, alone: dict[int, float], typical: 
             inside = own[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
             start = np.array([top + rows[0], left + columns[0]])
             box = np.concatenate([start, start + inside.shape])
-            share = skip * inside.shape[1] / mask.shape[1]
+            share = inside.shape[1] / mask.shape[1]
             limit = cost if inside.size == mask.size else np.inf
-            found.append(((box[1] + box[3]) / 2, box, inside, mark, cut, share, limit))
-    found.sort(key=lambda piece: piece[0])
+            found.append(_Piece(box, inside, mark, cut, skip * share, passing * share, limit))
+    found.sort(key=lambda piece: int(piece.box[1] + piece.box[3]))
     labels = np.full(page.mask.shape, -1, np.intp)
-    for number, (_, box, own, *_) in enumerate(found):
-        labels[box[0] : box[2], box[1] : box[3]][own] = number
-    boxes = np.stack([box for _, box, *_ in found])
-    cuts = _between([mark for *_, mark, _, _, _ in found], [cut for *_, cut, _, _ in found])
-    skips = np.array([skip for *_, skip, _ in found], np.float32)
-    limits = np.minimum(skips, [limit for *_, limit in found])
-    return _Pieces(page, labels, boxes, cuts, skips, typical, limits)
+    for number, piece in enumerate(found):
+        top, left, bottom, right = piece.box
+        labels[top:bottom, left:right][piece.mask] = number
+    boxes = np.stack([piece.box for piece in found])
+    cuts = _between([piece.mark for piece in found], [piece.cut for piece in found])
+    skips, passes, limits = np.array([piece[-3:] for piece in found], np.float32).T
+    return _Pieces(page, labels, boxes, cuts, skips, passes, typical, np.minimum(skips, limits))
 
 
-def _skip(shape: tuple[int, ...], typical: float) -> float:
-    """The cost of a mark's being no digit: small for a small one, more for one as wide as two."""
+class _Piece(NamedTuple):
+    """A mark, or a part of one."""
+
+    box: Index
+    mask: Mask  # within the box
+    mark: int
+    cut: float  # the cost of the cut to its left
+    skip: float
+    passing: float
+    limit: float  # the cost of its being a digit alone
+
+
+def _aside(shape: tuple[int, ...], typical: float) -> tuple[float, float]:
+    """The cost of a mark's being no digit, among digits and among other matter.
+
+    Both are small for a small mark, and larger for one as wide as two.
+    """
     tall, wide = (side / typical for side in shape)
-    return _SKIP * min(1.0, max(tall, wide)) ** 2 * max(1.0, wide)
+    size, digits = min(1.0, max(tall, wide)) ** 2, max(1.0, wide)
+    return _SKIP * size * digits, _PASS * size * digits ** (1 + _PASS_WIDE)
 
 
 def _between(marks: list[int], costs: list[float]) -> Array:
