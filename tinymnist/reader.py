@@ -169,7 +169,7 @@ class Reader:
         source = rewindable(source)
         grey = decode(source, longest_side=PAGE_SIDE)
         try:
-            rows = self._read_rows(segment(grey))
+            rows = self._read_rows(segment(grey, self._confidence))
         except NoDigitFound as error:
             raise NoDigitFound(f"{describe(source)}: {error}") from None
         if not rows:
@@ -181,6 +181,10 @@ class Reader:
                 for row in rows
             )
         )
+
+    def _confidence(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """How sure the network is of each picture (n, 28, 28): (n,)."""
+        return self.probabilities(images[..., None]).max(axis=1)
 
     def _read_rows(self, rows: list[Row]) -> list[list[tuple[Prediction, Box]]]:
         """What the network is surest of in each row; rows without a digit are left out."""

@@ -38,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--annotate",
         metavar="OUT",
-        help="draw boxes and digits on the picture and write it to this file; "
-        "of several pictures, into this folder",
+        help="draw what was read on the picture, green where that is sure and red where it is not, "
+        "and write it to this file; of several pictures, into this folder",
     )
     add_json_argument(parser)
 
@@ -123,4 +123,5 @@ def _annotate(source: Any, page: Page, out: Path) -> None:
     from tinymnist.imaging.original import upright_picture
 
     boxes, labels = [d.box for d in page.digits], [str(d.digit) for d in page.digits]
-    save_figure(annotate(upright_picture(source), boxes, labels), out)
+    confidences = [d.confidence for d in page.digits]
+    save_figure(annotate(upright_picture(source), boxes, labels, confidences), out)

@@ -4,36 +4,86 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-_COLOUR = "#e6194b"
-_SMALLEST_TEXT = 10
+Box = tuple[int, int, int, int]
+
+SURE, UNSURE = "#0b8043", "#d5264b"
+"""Colours of digits that were read with more confidence than this, and with less:"""
+CLEAR = 0.8
+_SMALLEST_TEXT = 12
 """Pixels; smaller figures cannot be read."""
+_TEXT = 0.38
+"""The height of a label's text, in heights of a digit;"""
+_LARGEST_TEXT = 0.05
+"""but it is at most this share of the picture's longer side."""
 
 
 def annotate(
-    picture: Image.Image, boxes: Sequence[tuple[int, int, int, int]], labels: Sequence[str]
+    picture: Image.Image,
+    boxes: Sequence[Box],
+    labels: Sequence[str],
+    confidences: Sequence[float] | None = None,
 ) -> Image.Image:
-    """Draw a box around each digit and what it was taken for at its upper left corner.
+    """Draw a frame around each digit, with what it was taken for on a tag.
+
+    Frames and tags are green, and red where the reader was not sure, so that the eye finds what
+    should be looked at. A tag is above its digit; where the picture ends, below or inside.
 
     Args:
         picture: RGB; it stays as it is.
         boxes: (left, top, right, bottom) in its pixels, right and bottom exclusive.
         labels: one for each box.
+        confidences: likewise, 0..1; None takes all for sure.
     """
     drawn = picture.copy()
     draw = ImageDraw.Draw(drawn)
-    line = max(1, round(max(picture.size) / 600))
-    for box, label in zip(boxes, labels, strict=True):
-        left, top = (max(side - 2 * line, 0) for side in box[:2])
-        right, bottom = (
-            min(side + 2 * line, limit) - 1
-            for side, limit in zip(box[2:], picture.size, strict=True)
-        )
-        draw.rectangle((left, top, right, bottom), outline=_COLOUR, width=line)
-        size = max(_SMALLEST_TEXT, round((bottom - top) / 3))
-        font = ImageFont.load_default(size)
-        above = top > size  # else there is no room but inside
-        corner = (left, top - line) if above else (left + 2 * line, top + line)
-        draw.text(corner, label, _COLOUR, font, anchor="lb" if above else "lt")
+    line = max(1, round(max(picture.size) / 500))
+    tall = float(np.median([box[3] - box[1] for box in boxes])) if boxes else 0.0
+    text = min(_TEXT * tall, _LARGEST_TEXT * max(picture.size))
+    font = ImageFont.load_default(max(_SMALLEST_TEXT, round(text)))
+    frames = [_around(box, 2 * line, picture.size) for box in boxes]
+    colours = [
+        SURE if confidence >= CLEAR else UNSURE
+        for confidence in (confidences if confidences is not None else [1.0] * len(boxes))
+    ]
+    for frame, colour in zip(frames, colours, strict=True):
+        draw.rounded_rectangle(frame, 2 * line, outline=colour, width=line)
+    for frame, label, colour in zip(frames, labels, colours, strict=True):
+        _tag(draw, frame, label, colour, font, picture.size)
     return drawn
+
+
+def _around(box: Box, gap: int, size: tuple[int, int]) -> Box:
+    """The frame of a box: so many pixels away, last pixels included, and within the picture."""
+    left, top, right, bottom = box
+    return (
+        max(left - gap, 0),
+        max(top - gap, 0),
+        min(right + gap, size[0]) - 1,
+        min(bottom + gap, size[1]) - 1,
+    )
+
+
+def _tag(
+    draw: ImageDraw.ImageDraw,
+    frame: Box,
+    label: str,
+    colour: str,
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    size: tuple[int, int],
+) -> None:
+    """White on the frame's colour, sitting on the frame's upper left corner."""
+    left, top, right, bottom = draw.textbbox((0, 0), label, font)
+    high, wide = int(bottom - top), int(right - left)
+    margin = max(2, round(0.22 * high))
+    height, width = high + 2 * margin, max(wide + 2 * margin, high)
+    above, below = frame[1] - height, frame[3] + 1
+    fits_below = above < 0 and below + height <= size[1]
+    start = below if fits_below else max(above, 0)
+    side = min(frame[0], max(size[0] - width, 0))
+    tag = (side, start, side + width - 1, start + height - 1)
+    draw.rounded_rectangle(tag, margin, fill=colour)
+    middle = (side + (width - wide) / 2 - left, start + margin - top)
+    draw.text(middle, label, "white", font)

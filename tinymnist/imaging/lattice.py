@@ -6,18 +6,28 @@ candidates and past pieces that are no digit, is what is written: "heuristic ove
 Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, "Gradient-based learning applied to document
 recognition", Proceedings of the IEEE, 1998, section V. Costs are in nats: minus the logarithm of a
 probability.
+
+A way is at any place in one of two states: among digits, where a mark that is none is an accident
+and dear, or among other matter, words for instance, where marks are passed cheaply, even if one
+looks like a digit, as an o does. Going from one state into the other costs something as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from tinymnist.imaging.pixels import Array
 
 Box = tuple[int, int, int, int]
+
+DIGITS, OTHER = 0, 1
+"""The states of a way."""
+_LEAST = 1e-9
+"""Probabilities below count as this."""
 
 
 @dataclass(frozen=True)
@@ -38,19 +48,35 @@ class Candidate:
     cost: float
 
 
+class _Move(NamedTuple):
+    """A step of a way: over a candidate (its number), or past a piece (-1)."""
+
+    state: int
+    first: int
+    last: int
+    cost: float
+    number: int
+
+
 @dataclass(frozen=True)
 class Row:
     """What may be written in a row.
 
     Attributes:
         candidates: in no order of preference.
-        skips: (n,) for each piece the cost of its being no digit.
-        cuts: (n,) for each piece the cost of parting it from the one before.
+        skips: (n,) for each piece the cost of its being no digit, though it is among digits.
+        cuts: (n,) for each piece the cost of parting it from the one before, which is paid half by
+            the candidate that ends there and half by the one that begins.
+        passes: (n,) for each piece the cost of its being other matter among other matter.
+        switches: (n,) the cost of going into the other state just before a piece; the first is that
+            of not beginning among digits.
     """
 
     candidates: list[Candidate]
     skips: Array
     cuts: Array
+    passes: Array
+    switches: Array
 
     def cheapest(self, confidences: Sequence[float]) -> list[int]:
         """The numbers of the candidates that are written here, from the left.
@@ -59,20 +85,77 @@ class Row:
             confidences: for each candidate the probability, in 0..1, of its being what it is
                 taken for.
         """
-        best, way = [0.0], [(-1, -1)]  # for each place between pieces: cost; candidate, place
-        for place, skip in enumerate(self.skips, start=1):
-            best.append(best[-1] + float(self.cuts[place - 1]) + float(skip))
-            way.append((-1, place - 1))
-            for number, candidate in enumerate(self.candidates):
-                if candidate.last == place:
-                    first = candidate.first
-                    sure = max(float(confidences[number]), 1e-9)
-                    cost = best[first] + float(self.cuts[first]) + candidate.cost - np.log(sure)
-                    if cost < best[place]:
-                        best[place], way[place] = float(cost), (number, first)
-        chosen, place = [], len(self.skips)
+        best = np.full((len(self.skips) + 1, 2), np.inf)  # cost of coming to each place and state
+        best[0] = 0.0, np.inf
+        way: dict[tuple[int, int], tuple[_Move, int]] = {}
+        for move in self._moves(confidences):
+            ways = self._entrances(best, move)
+            state = int(np.argmin(ways))
+            if ways[state] + move.cost < best[move.last, move.state]:
+                best[move.last, move.state] = ways[state] + move.cost
+                way[move.last, move.state] = move, state
+        chosen, place, state = [], len(self.skips), int(np.argmin(best[-1]))
         while place > 0:
-            number, place = way[place]
-            if number >= 0:
-                chosen.append(number)
+            move, state = way[place, state]
+            place = move.first
+            if move.number >= 0:
+                chosen.append(move.number)
         return chosen[::-1]
+
+    def shares(self, confidences: Sequence[float]) -> Array:
+        """How much of all ways' weight goes through each candidate: (n,) in 0..1.
+
+        A way of cost c weighs exp(-c), so this is the probability of a candidate's being written
+        here, given that one of the ways is. It takes two sweeps, the forward-backward algorithm
+        (L. Rabiner, "A tutorial on hidden Markov models", Proceedings of the IEEE, 1989).
+
+        Args:
+            confidences: as for :meth:`cheapest`.
+        """
+        moves = list(self._moves(confidences))
+        before = np.full((len(self.skips) + 1, 2), np.inf)  # -log of all ways to a place and state
+        before[0] = 0.0, np.inf
+        for move in moves:
+            entering = -np.logaddexp(*-self._entrances(before, move))
+            place = move.last, move.state
+            before[place] = -np.logaddexp(-before[place], -entering - move.cost)
+        after = np.full_like(before, np.inf)  # and from there to the end
+        after[-1] = 0.0
+        shares = np.zeros(len(self.candidates), np.float32)
+        total = -np.logaddexp(*-before[-1])
+        for move in reversed(moves):
+            rest = move.cost + after[move.last, move.state]
+            for state, turning in enumerate(self._turnings(move)):
+                place = move.first, state
+                after[place] = -np.logaddexp(-after[place], -rest - turning)
+            if move.number >= 0:
+                entering = -np.logaddexp(*-self._entrances(before, move))
+                shares[move.number] = np.exp(min(total - entering - rest, 0.0))
+        return shares
+
+    def _moves(self, confidences: Sequence[float]) -> Iterator[_Move]:
+        """Every step, so ordered that all that lead to a place come before those that leave it."""
+        starting: list[list[int]] = [[] for _ in self.skips]
+        for number, candidate in enumerate(self.candidates):
+            starting[candidate.first].append(number)
+        cuts = np.append(self.cuts, 0.0)
+        for place, numbers in enumerate(starting):
+            yield _Move(DIGITS, place, place + 1, float(self.skips[place]), -1)
+            yield _Move(OTHER, place, place + 1, float(self.passes[place]), -1)
+            for number in numbers:
+                candidate = self.candidates[number]
+                unsure = -float(np.log(max(float(confidences[number]), _LEAST)))
+                parted = (cuts[candidate.first] + cuts[candidate.last]) / 2
+                cost = float(candidate.cost + parted + unsure)
+                yield _Move(DIGITS, place, candidate.last, cost, number)
+
+    def _turnings(self, move: _Move) -> Array:
+        """What it costs to begin a move out of each state: (2,)."""
+        turnings = np.full(2, self.switches[move.first], np.float64)
+        turnings[move.state] = 0.0
+        return turnings
+
+    def _entrances(self, costs: Array, move: _Move) -> Array:
+        """What it costs to come to the beginning of a move by way of each state: (2,)."""
+        entrances: Array = costs[move.first] + self._turnings(move)
+        return entrances

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinymnist.imaging.components import Components, Index, Mask, find_components
+from tinymnist.imaging.tables import without_lines
 
 _MOST = 1000
 """So many marks, the largest, are looked at."""
@@ -46,6 +47,7 @@ def find_marks(mask: Mask) -> Components:
         The marks; none where there is nothing but dust.
     """
     parts = find_components(mask)
+    parts = without_lines(parts, typical_height(parts.boxes, mask.shape))
     size = np.maximum(heights(parts.boxes), widths(parts.boxes))
     parts = _kept(parts, np.sort(np.argsort(-size, kind="stable")[:_MOST]))
     drawn = ~_frames(parts) & ~_lines(parts.boxes, mask.shape) & ~_at_edge(parts.boxes, mask.shape)

@@ -24,6 +24,9 @@ _MANY = 0.55
 """The share of the page's width that a line covers, if there are others like it."""
 _SINGLE = 0.9
 """And if there are none: a long stroke covers less."""
+_AT_EDGE, _FRAME = 0.03, 2.0
+"""What ends further from the page's edge than this share, at an upright line longer than so many
+times the thickest, is no ruled line."""
 
 
 def erase_rules(ink: Array) -> Array:
@@ -58,23 +61,25 @@ def _touches_frame(mask: Mask) -> bool:
 
 def without_rules(mask: Mask) -> Mask:
     """Take lines from edge to edge out of the ink of a page, across and along."""
-    return mask & ~_find_rules(mask, _THICKEST)[0]
+    return mask & ~_find_rules(mask, _THICKEST, tables=True)[0]
 
 
-def _find_rules(mask: Mask, thickest: float) -> tuple[Mask, int]:
-    """The pixels of all lines, and how many lines there are."""
+def _find_rules(mask: Mask, thickest: float, tables: bool = False) -> tuple[Mask, int]:
+    """The pixels of all lines, and how many lines there are; those of tables are no rules."""
     limit = 1 + thickest * max(mask.shape)
-    across, rows = _rule_pixels(mask, limit)
-    along, columns = _rule_pixels(mask.T, limit)
+    across, rows = _rule_pixels(mask, limit, tables)
+    along, columns = _rule_pixels(mask.T, limit, tables)
     return across | along.T, rows + columns
 
 
-def _rule_pixels(mask: Mask, thickest: float) -> tuple[Mask, int]:
+def _rule_pixels(mask: Mask, thickest: float, tables: bool) -> tuple[Mask, int]:
     """Those pixels of nearly horizontal lines where nothing else is drawn, and their number."""
     run = vertical_runs(mask)
     thin = mask & (run <= thickest)
     rows, columns = np.nonzero(thin)
     lines = _lines(rows, columns, mask.shape, thickest)
+    if tables:
+        lines = [line for line in lines if not _is_framed(run, rows, columns, line[0], thickest)]
     if len(lines) == 1 and not _runs_through(mask, rows[lines[0][0]], columns[lines[0][0]]):
         lines = []
     found = np.zeros_like(mask)
@@ -84,6 +89,20 @@ def _rule_pixels(mask: Mask, thickest: float) -> tuple[Mask, int]:
         own = line[(lengths <= 1.5 * thickness + 1) & (abs(off) <= thickness + 1)]
         found[rows[own], columns[own]] = True
     return found, len(lines)
+
+
+def _is_framed(run: Index, rows: Index, columns: Index, line: Index, thickest: float) -> bool:
+    """Whether a line ends within the page where an upright one begins: a table's or a form's."""
+    rows, columns = rows[line], columns[line]
+    width = run.shape[1]
+    for end in (int(columns.min()), int(columns.max())):
+        if not _AT_EDGE * width < end < (1 - _AT_EDGE) * width:
+            continue
+        row = int(np.median(rows[columns == end]))
+        near = run[max(row - int(thickest), 0) : row + int(thickest) + 1, end - 2 : end + 3]
+        if near.max() > _FRAME * thickest:
+            return True
+    return False
 
 
 def _lines(

@@ -47,13 +47,22 @@ def precision_recall(confusion: Array) -> tuple[Array, Array]:
 
 
 def expected_calibration_error(labels: Array, probabilities: Array, bins: int = 15) -> float:
+    """How far confidence and accuracy part, on average: of predictions (n, classes)."""
+    right = probabilities.argmax(axis=1) == np.asarray(labels)
+    return calibration_error(probabilities.max(axis=1), right, bins)
+
+
+def calibration_error(confidence: Array, right: Array, bins: int = 15) -> float:
     """How far confidence and accuracy part, on average (Guo et al., 2017).
 
     The examples are sorted into ``bins`` equal ranges of confidence; each range adds the distance
     between its mean confidence and its accuracy, weighted by its share of the examples.
+
+    Args:
+        confidence: (n,) in 0..1.
+        right: (n,), whether what was said with it is true.
+        bins: how many ranges.
     """
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == np.asarray(labels)
     ranges = np.minimum((confidence * bins).astype(int), bins - 1)
     gaps = [
         abs(confidence[inside].mean() - right[inside].mean()) * inside.mean()
