@@ -227,6 +227,23 @@ def train_arguments(tmp_path, out="m.npz"):
     return ("train", make_set(tmp_path / "set.npz"), "--out", tmp_path / out, *settings)
 
 
+def test_train_goes_on_from_weights(capsys, tmp_path):
+    """Two trainings of an epoch learn more than one; the file says that there were two."""
+    arguments = [*train_arguments(tmp_path, "one.npz"), "--epochs", "1", "--json"]
+    once = json.loads(run(capsys, *arguments)[1])
+    arguments[arguments.index(tmp_path / "one.npz")] = tmp_path / "two.npz"
+    twice = json.loads(run(capsys, *arguments, "--start", tmp_path / "one.npz")[1])
+    assert twice["last_epoch"]["loss"] < 0.8 * once["last_epoch"]["loss"]
+    told = json.loads(run(capsys, "summary", tmp_path / "two.npz", "--json")[1])
+    assert told["source"].count("TrainingRecipe(") == 2
+
+
+def test_train_does_not_go_on_from_another_network(capsys, tmp_path):
+    code, out, error = run(capsys, *train_arguments(tmp_path), "--start", "lenet5")
+    assert code == 2 and out == "" and "does not hold the weights of mlp" in error
+    assert not (tmp_path / "m.npz").exists()
+
+
 def test_train_evaluate_summary_verify(capsys, tmp_path):
     code, out, _ = run(capsys, *train_arguments(tmp_path), "--validation", "0.2", "--json")
     assert code == 0

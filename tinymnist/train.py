@@ -28,7 +28,8 @@ class TrainingRecipe:
         learning_rate: the peak of a one-cycle schedule for AdamW.
         weight_decay: of kernels only.
         label_smoothing: of the cross-entropy.
-        augment: whether every picture is distorted and damaged anew in every epoch.
+        augment: whether every picture is distorted anew in every epoch.
+        damage: which share of the pictures is damaged, too, where they are distorted.
         scenes: whether the digits also come in other ways of writing, and painted into pictures and
             brought back by the recipe, and pictures without a digit among them; for the ten digits
             in MNIST's form only.
@@ -43,6 +44,7 @@ class TrainingRecipe:
     weight_decay: float = 0.02
     label_smoothing: float = 0.0
     augment: bool = False
+    damage: float = 0.55
     scenes: bool = False
     piece_size: int | None = None
     seed: int = 0
@@ -69,6 +71,7 @@ def train(
     *,
     class_names: Sequence[str] = tuple("0123456789"),
     validation_data: tuple[NDArray[np.float32], NDArray[np.int64]] | None = None,
+    start: Sequential | None = None,
     callbacks: Sequence[Callback] = (),
     resume: str | PathLike[str] | None = None,
     verbose: str | int = "auto",
@@ -82,6 +85,7 @@ def train(
         labels: (n,) numbers of classes.
         class_names: what the classes are called.
         validation_data, callbacks, resume, verbose: as in ``fit``.
+        start: the network to go on with, which learns in place; None begins with fresh kernels.
         tick: called with the number of pictures that were painted since the last call.
 
     Returns:
@@ -93,7 +97,7 @@ def train(
         images, targets = _widened(images, labels, recipe.seed, tick)
     if validation_data is not None:
         validation_data = validation_data[0], one_hot(validation_data[1], classes)
-    model = ARCHITECTURES[recipe.architecture](classes=classes, rng=recipe.seed)
+    model = start or ARCHITECTURES[recipe.architecture](classes=classes, rng=recipe.seed)
     steps = recipe.epochs * -(-len(images) // recipe.batch_size)
     optimizer = AdamW(
         OneCycle(recipe.learning_rate, max(steps, 1), rise=0.2),
@@ -107,7 +111,7 @@ def train(
         batch_size=recipe.batch_size,
         epochs=recipe.epochs,
         validation_data=validation_data,
-        augment=_augmentation() if recipe.augment else None,
+        augment=_augmentation(recipe.damage) if recipe.augment else None,
         callbacks=callbacks,
         rng=recipe.seed,
         piece_size=recipe.piece_size,
@@ -117,15 +121,20 @@ def train(
     model.information = {
         "class_names": list(class_names),
         "preprocessing": {"recipe": "mnist"},
-        "source": f"trained by tinymnist: {recipe}",
+        "source": f"{_source(start)}{recipe}",
     }
     return model, history
 
 
-def _augmentation() -> Augment:
+def _source(start: Sequential | None) -> str:
+    """What stands before the recipe where it is told what a network comes from."""
+    return f"{start.information.get('source')}; then " if start else "trained by tinymnist: "
+
+
+def _augmentation(share: float) -> Augment:
     from tinymnist.imaging.augment import RandomDamage, RandomDistortion  # these need scipy
 
-    distort, damage = RandomDistortion(elastic=1.3), RandomDamage()
+    distort, damage = RandomDistortion(elastic=1.3), RandomDamage(share)
     return lambda images, rng: damage(distort(images, rng), rng)
 
 

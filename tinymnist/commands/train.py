@@ -27,6 +27,8 @@ examples:
   tinymnist train --out m.npz --checkpoint m.ckpt      can be killed at any moment, and with
   tinymnist train --out m.npz --checkpoint m.ckpt --resume
                                                        goes on and ends in the same bytes
+  tinymnist train --start m.npz --epochs 4 --damage 0.15 --out m2.npz
+                                                       goes on from weights, with other settings
 
 Ctrl-C ends the training after the batch and keeps the model.
 exit codes: 0 trained and saved, 2 unusable input
@@ -50,10 +52,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--learning-rate", type=_at_least(float, 0.0), help="the peak of the rate")
     parser.add_argument("--seed", type=_at_least(int, 0), help="same seed, same result")
     parser.add_argument(
+        "--start",
+        type=Path,
+        metavar="FILE",
+        help="go on from these weights, not from fresh kernels",
+    )
+    parser.add_argument(
         "--augment",
         action=argparse.BooleanOptionalAction,
         default=None,
         help="distort and damage every picture anew in every epoch",
+    )
+    parser.add_argument(
+        "--damage", type=_share, metavar="SHARE", help="so many of the distorted ones are damaged"
     )
     parser.add_argument(
         "--scenes",
@@ -92,6 +103,13 @@ def _at_least(kind: Any, minimum: float) -> Any:
     return parse
 
 
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be in 0..1, not {value}")
+    return value
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Prepare, train, measure, save."""
     from tinymnist.data import load_set
@@ -101,6 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
     _check(arguments)
     labelled = load_set(arguments.set)
     recipe = _recipe(arguments, labelled)
+    start = _start(arguments, recipe, labelled)
     images, labels = _prepared(labelled, arguments.recipe)
     images, labels, held_out = _split(images, labels, arguments.validation, recipe.seed)
     callbacks: list[Callback] = []
@@ -116,6 +135,7 @@ def run(arguments: argparse.Namespace) -> int:
         labels,
         class_names=labelled.class_names,
         validation_data=held_out,
+        start=start,
         callbacks=callbacks,
         resume=resume,
         verbose=0 if arguments.quiet else "auto",
@@ -163,12 +183,32 @@ def _recipe(arguments: argparse.Namespace, labelled: LabelledSet) -> TrainingRec
 
     if arguments.scenes and not labelled.is_mnist:
         raise InputError(f"--scenes paints MNIST's digits; received {labelled.name}")
-    named = ("epochs", "batch_size", "learning_rate", "augment", "scenes", "seed")
+    named = ("epochs", "batch_size", "learning_rate", "augment", "damage", "scenes", "seed")
     given = {name: getattr(arguments, name) for name in named}
     if not labelled.is_mnist:
         given["scenes"] = False
     changes = {name: value for name, value in given.items() if value is not None}
     return dataclasses.replace(RECIPES[arguments.architecture], **changes)
+
+
+def _start(
+    arguments: argparse.Namespace, recipe: TrainingRecipe, labelled: LabelledSet
+) -> Sequential | None:
+    from tinymnist.interop import load_model
+    from tinymnist.nn.architectures import ARCHITECTURES
+
+    if arguments.start is None:
+        return None
+    model = load_model(arguments.start)
+    classes = len(labelled.class_names)
+    fresh = ARCHITECTURES[recipe.architecture](classes=classes)
+    shapes, wanted = ({n: a.shape for n, a in m.weights.items()} for m in (model, fresh))
+    if shapes != wanted:
+        raise InputError(
+            f"{arguments.start} does not hold the weights of {recipe.architecture} for {classes} "
+            "classes; name its network with --architecture, or use tinymnist finetune"
+        )
+    return model
 
 
 def _prepared(
