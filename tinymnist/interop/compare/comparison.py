@@ -74,8 +74,8 @@ class Comparison:
 
     @property
     def smallest_rtol(self) -> float:
-        """The smallest ``rtol`` with which every layer would pass, at this ``atol``."""
-        return max((row.smallest_rtol for row in self.rows), default=0.0)
+        """The smallest ``rtol`` with which every layer and gradient would pass, at this ``atol``."""
+        return max((row.smallest_rtol for row in (*self.rows, *self.gradients)), default=0.0)
 
 
 def compare(
