@@ -74,7 +74,7 @@ class Comparison:
 
     @property
     def smallest_rtol(self) -> float:
-        """The smallest ``rtol`` with which every layer and gradient would pass, at this ``atol``."""
+        """The smallest ``rtol`` that would pass every layer and gradient, at this ``atol``."""
         return max((row.smallest_rtol for row in (*self.rows, *self.gradients)), default=0.0)
 
 
