@@ -162,6 +162,33 @@ def test_not_a_number_is_a_difference_unless_it_is_on_both_sides():
     assert difference(a, b).tolist() == [0, 0, 0, np.inf]
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_an_infinite_value_does_not_excuse_the_others(bad):
+    values = np.array([[1.0, 2.0, bad]])
+    shifted = values + np.array([1.0, 0.0, 0.0])
+    a, b, far = (Output("it", "", v) for v in (values, values.copy(), shifted))
+    assert measure(a, b, None, 0.0, 1e-5).passes
+    assert not measure(a, far, None, 0.0, 1e-5).passes
+    assert not measure(Output("it", "", np.array([[1.0, 2.0, 3.0]])), b, None, 0.0, 1e-5).passes
+
+
+def test_values_that_are_not_finite_are_told():
+    outputs = (Output("it", "", np.array([[1.0, np.nan]])),)
+    comparison = compare(Side("a", outputs), Side("b", outputs))
+    assert comparison.agrees
+    assert "b holds values that are not finite, first in it" in comparison.notes
+
+
+def test_examples_that_are_not_finite_are_refused(tmp_path):
+    small().save(tmp_path / "model.npz")
+    np.savez(tmp_path / "x.npz", input=np.full((2, 10, 10, 1), np.nan, np.float32))
+    files = [str(tmp_path / name) for name in ("model.npz", "model.npz", "x.npz")]
+    with redirect_stderr(io.StringIO()) as said:
+        assert main(["compare", *files[:2], "--inputs", files[2]]) == 2
+    assert said.getvalue().count("\n") == 1
+    assert "not finite" in said.getvalue()
+
+
 def test_the_side_that_is_off_is_said():
     model, x = small(), pictures()
     theirs = model.capture(x)

@@ -27,6 +27,8 @@ examples:
 captured.npz is what numpy.savez writes of {"input": x, "first layer": ..., "last layer": ...}:
 an array (n, ...) for each layer, in the order of execution, channels last or first.
 
+a file whose weights fit several architectures: first choose one with `tinymnist convert`
+
 exit codes: 0 every layer agrees, 1 they part, 2 the input was unusable
 """
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from tinymnist.errors import InputError
 from tinymnist.interop.compare.causes.search import Cause, find_causes
 from tinymnist.interop.compare.defaults import ATOL, RTOL
@@ -72,8 +74,8 @@ class Comparison:
 
     @property
     def smallest_rtol(self) -> float:
-        """The smallest ``rtol`` with which every layer would pass, at this ``atol``."""
-        return max((row.smallest_rtol for row in self.rows), default=0.0)
+        """The smallest ``rtol`` that would pass every layer and gradient, at this ``atol``."""
+        return max((row.smallest_rtol for row in (*self.rows, *self.gradients)), default=0.0)
 
 
 def compare(
@@ -111,7 +113,7 @@ def compare(
         alone_a=_alone(a.outputs, [pair.a for pair in pairs]),
         alone_b=_alone(theirs, [pair.b for pair in pairs]),
         reference=reference,
-        notes=(*notes, *_restless(a), *_restless(b)),
+        notes=(*notes, *_restless(a), *_restless(b), *_not_finite(a, b)),
         explanation=_explained(a, b, theirs, atol, rtol) if parted and explain else None,
     )
 
@@ -159,6 +161,16 @@ def _restless(side: Side) -> tuple[str, ...]:
     if not side.restless:
         return ()
     return (f"{side.name} gives other numbers each time, first in {side.restless}",)
+
+
+def _not_finite(*sides: Side) -> tuple[str, ...]:
+    """Agreement in what is not a number is worth a word."""
+    found = {}
+    for side in sides:
+        bad = (one.name for one in side.outputs if not np.isfinite(one.values).all())
+        if (name := next(bad, None)) is not None:
+            found[f"{side.name} holds values that are not finite, first in {name}"] = True
+    return tuple(found)
 
 
 def _explained(

@@ -48,8 +48,11 @@ class Row:
 
 
 def largest(values: Array) -> float:
-    """The largest magnitude; 0 where there is nothing."""
-    return float(np.abs(values).max(initial=0.0))
+    """The largest finite magnitude; 0 where there is none.
+
+    An infinite one would let every error pass that is allowed as a share of it.
+    """
+    return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
 
 
 def difference(a: Array, b: Array) -> Array:

@@ -127,8 +127,16 @@ def examples(a: Opened, b: Opened, given: Array | None) -> Array:
     """What both sides are run on: what was given, what captured outputs belong to, or samples.
 
     Raises:
-        InputError: when captured outputs do not say what they belong to.
+        InputError: when captured outputs do not say what they belong to, or the examples hold
+            values that are not finite, with which nothing can be told apart.
     """
+    x = _chosen(a, b, given)
+    if not np.isfinite(x).all():
+        raise InputError("the examples hold values that are not finite; expected finite numbers")
+    return x
+
+
+def _chosen(a: Opened, b: Opened, given: Array | None) -> Array:
     if given is not None:
         return given
     for one in (a, b):

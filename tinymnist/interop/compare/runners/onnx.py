@@ -49,7 +49,8 @@ def run(model: Any, x: Array) -> list[Output]:
         given, first = _shaped(stated, x)
         values = _run_all(session, stated, given)
     except Exception as error:  # onnxruntime's own errors have no common base
-        raise InputError(f"onnxruntime refuses the model: {str(error).splitlines()[0]}") from None
+        reason = " ".join(str(error).split())
+        raise InputError(f"onnxruntime refuses the model: {reason}") from None
     told = _in_our_layout(proto.graph.node, values, first, len(x))
     kept = [output for output in told if output.name not in last]
     return [
