@@ -120,8 +120,7 @@ def _prepared(pictures: Images, recipe: str, counter: Counter) -> PreparedSet:
         return prepare_all(pictures, recipe, counter.tick)
     for _ in pictures:
         counter.tick()
-    numbers = np.arange(len(pictures))
-    return PreparedSet(in_mnist_form(pictures), numbers, numbers, {})
+    return PreparedSet.of(in_mnist_form(pictures))
 
 
 def _read(reader: Reader, prepared: PreparedSet) -> np.ndarray:

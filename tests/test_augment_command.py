@@ -1,4 +1,4 @@
-"""``tinymnist augment``: sheets of pictures, folders and sets; and the script of the README."""
+"""``tinymnist augment``: sheets of pictures, folders and sets."""
 
 from __future__ import annotations
 
@@ -88,26 +88,3 @@ def test_what_cannot_be_read(capsys, tmp_path):
     assert_refused(run(capsys, "augment", "nothing", "--out", tmp_path / "s.png"), "no set")
     good = SAMPLES / "8-chalk-on-black.jpg"
     assert_refused(run(capsys, "augment", good, "--out", tmp_path / "s.xyz"), "unknown kind")
-
-
-def test_the_script_of_the_readme():
-    """The generator of every Keras tutorial, on the samples."""
-    from tinymnist import ImageDataGenerator, load_model, prepare
-
-    files = sorted(SAMPLES.iterdir())
-    X = np.stack([prepare(file) for file in files])
-    y = np.array([int(file.name[0]) for file in files])
-    generator = ImageDataGenerator(
-        rotation_range=10,
-        width_shift_range=0.1,
-        height_shift_range=0.1,
-        shear_range=0.1,
-        zoom_range=0.1,
-        fill_mode="nearest",
-    )
-    model = load_model("keras-cnn")
-    model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
-    flow = generator.flow(X, np.eye(10)[y], batch_size=32, seed=0)
-    history = model.fit(flow, epochs=10, verbose=0)
-    assert len(history.history["loss"]) == 10
-    assert model.predict(X).argmax(axis=1).tolist() == y.tolist()

@@ -1,4 +1,4 @@
-"""The README's two scripts for people who come from Keras, as they stand there."""
+"""The README's three scripts for people who come from Keras, as they stand there."""
 
 from __future__ import annotations
 
@@ -25,6 +25,31 @@ print(model.predict(x).argmax(axis=1).shape)  # -> (1,)
 from tinymnist import prepare  # and what makes it right on pictures of one's own
 
 print(model.predict(prepare("tinymnist/samples/3-thin-pen-on-white.png")[None]).argmax())  # -> 3
+"""
+
+AUGMENT = """
+from pathlib import Path
+import numpy as np
+from tinymnist import ImageDataGenerator, load_model, prepare
+from tinymnist.nn.losses import to_categorical
+
+files = sorted(Path("tinymnist/samples").iterdir())
+X = np.stack([prepare(file) for file in files])
+y = to_categorical([int(file.name[0]) for file in files], 10)
+
+generator = ImageDataGenerator(
+    rotation_range=10,
+    width_shift_range=0.1,
+    height_shift_range=0.1,
+    shear_range=0.1,
+    zoom_range=0.1,
+    fill_mode="nearest",
+)
+model = load_model("keras-cnn")
+model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
+history = model.fit(generator.flow(X, y, batch_size=32, seed=0), epochs=10, verbose=0)
+print(len(history.history["loss"]))  # -> 10
+print((model.predict(X).argmax(axis=1) == y.argmax(axis=1)).all())  # -> True
 """
 
 TRANSFER = """
@@ -55,7 +80,9 @@ print(history.history["loss"][-1] <= history.history["loss"][0])  # -> True
 """
 
 
-@pytest.mark.parametrize("script", [LOAD_AND_PREDICT, TRANSFER], ids=["predict", "transfer"])
+@pytest.mark.parametrize(
+    "script", [LOAD_AND_PREDICT, AUGMENT, TRANSFER], ids=["predict", "augment", "transfer"]
+)
 def test_script(script):
     promised = [line.split("# -> ")[1] for line in script.splitlines() if "# -> " in line]
     done = subprocess.run(

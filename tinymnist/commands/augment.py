@@ -100,7 +100,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"file": str(arguments.out), "pictures": names, "variants": arguments.count})
     else:
-        print(f"{len(names)} pictures, {arguments.count} variants each: drawn in {arguments.out}")
+        shown = "1 picture" if len(names) == 1 else f"{len(names)} pictures"
+        print(f"{shown}, {arguments.count} variants each: drawn in {arguments.out}")
     return code
 
 

@@ -93,9 +93,7 @@ def _prepared(labelled: LabelledSet, recipe: str) -> PreparedSet:
     from tinymnist.reader import PreparedSet, in_mnist_form, prepare_all
 
     if labelled.is_mnist and recipe == "none":
-        images = in_mnist_form(labelled.images)
-        numbers = np.arange(len(images))
-        return PreparedSet(images, numbers, numbers, {})
+        return PreparedSet.of(in_mnist_form(labelled.images))
     counter = Counter(len(labelled.labels))
     try:
         return prepare_all(labelled.images, recipe, counter.tick)

@@ -9,8 +9,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tinymnist.commands.output import (
     Counter,
     add_json_argument,
@@ -165,8 +163,7 @@ def _prepared(labelled: LabelledSet, arguments: argparse.Namespace, recipe: str)
     from tinymnist.reader import PreparedSet, in_mnist_form, prepare_all
 
     if labelled.is_mnist and arguments.recipe in (None, "none"):
-        images = in_mnist_form(labelled.images)
-        return PreparedSet(images, np.arange(len(images)), {})
+        return PreparedSet.of(in_mnist_form(labelled.images))
     counter = Counter(len(labelled.labels))
     try:
         prepared = prepare_all(labelled.images, recipe, counter.tick)
