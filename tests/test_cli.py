@@ -238,6 +238,22 @@ def test_train_goes_on_from_weights(capsys, tmp_path):
     assert told["source"].count("TrainingRecipe(") == 2
 
 
+def test_train_ends_in_the_mean_of_both(capsys, tmp_path):
+    arguments = [*train_arguments(tmp_path, "one.npz"), "--epochs", "1"]
+    assert run(capsys, *arguments)[0] == 0
+    for out, more in (("two.npz", ()), ("mean.npz", ("--average",))):
+        arguments[arguments.index("--out") + 1] = tmp_path / out
+        assert run(capsys, *arguments, "--start", tmp_path / "one.npz", *more)[0] == 0
+    one, two, mean = (
+        tinymnist.load_model(tmp_path / f"{n}.npz").weights for n in ("one", "two", "mean")
+    )
+    for name, array in mean.items():
+        np.testing.assert_allclose(array, (one[name] + two[name]) / 2, atol=1e-6)
+    assert not np.array_equal(one["dense/kernel"], two["dense/kernel"])
+    code, _, error = run(capsys, *arguments, "--average")
+    assert code == 2 and "--average needs --start" in error
+
+
 def test_train_does_not_go_on_from_another_network(capsys, tmp_path):
     code, out, error = run(capsys, *train_arguments(tmp_path), "--start", "lenet5")
     assert code == 2 and out == "" and "does not hold the weights of mlp" in error

@@ -30,10 +30,13 @@ class TrainingRecipe:
         label_smoothing: of the cross-entropy.
         augment: whether every picture is distorted anew in every epoch.
         damage: which share of the pictures is damaged, too, where they are distorted.
-        scenes: whether the digits also come in other ways of writing, and painted into pictures and
-            brought back by the recipe, and pictures without a digit among them; for the ten digits
-            in MNIST's form only.
+        scenes: how often each digit is painted into a picture and brought back by the recipe; with
+            any, there are also other ways of writing, and pictures without a digit. For the ten
+            digits in MNIST's form only.
         piece_size: as in ``fit``.
+        average: where a training goes on from weights, whether it ends in the mean of these and of
+            what it came to: most of what was gained, and most of what was known (Wortsman et al.,
+            "Robust fine-tuning of zero-shot models", 2022).
         seed: initial kernels, order, dropout and augmentation follow from it.
     """
 
@@ -45,8 +48,9 @@ class TrainingRecipe:
     label_smoothing: float = 0.0
     augment: bool = False
     damage: float = 0.55
-    scenes: bool = False
+    scenes: int = 0
     piece_size: int | None = None
+    average: bool = False
     seed: int = 0
 
 
@@ -54,7 +58,7 @@ RECIPES: dict[str, TrainingRecipe] = {
     recipe.architecture: recipe
     for recipe in (
         TrainingRecipe(
-            "mnist-cnn", 16, label_smoothing=0.02, augment=True, scenes=True, piece_size=64
+            "mnist-cnn", 16, label_smoothing=0.02, augment=True, scenes=2, piece_size=64
         ),
         TrainingRecipe("keras-cnn", 15, weight_decay=0.0, learning_rate=0.002),
         TrainingRecipe("lenet5", 20, learning_rate=0.003, piece_size=64),
@@ -94,10 +98,11 @@ def train(
     classes = len(class_names)
     targets = one_hot(labels, classes)
     if recipe.scenes:
-        images, targets = _widened(images, labels, recipe.seed, tick)
+        images, targets = _widened(images, labels, recipe, tick)
     if validation_data is not None:
         validation_data = validation_data[0], one_hot(validation_data[1], classes)
     model = start or ARCHITECTURES[recipe.architecture](classes=classes, rng=recipe.seed)
+    before = {name: array.copy() for name, array in model.weights.items()}
     steps = recipe.epochs * -(-len(images) // recipe.batch_size)
     optimizer = AdamW(
         OneCycle(recipe.learning_rate, max(steps, 1), rise=0.2),
@@ -118,6 +123,9 @@ def train(
         resume=resume,
         verbose=verbose,
     )
+    if start and recipe.average:
+        for name, array in model.weights.items():
+            array[...] = (array + before[name]) / 2
     model.information = {
         "class_names": list(class_names),
         "preprocessing": {"recipe": "mnist"},
@@ -141,9 +149,9 @@ def _augmentation(share: float) -> Augment:
 def _widened(
     images: NDArray[np.float32],
     labels: NDArray[np.int64],
-    seed: int,
+    recipe: TrainingRecipe,
     tick: Callable[[int], None],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     from tinymnist.imaging.widen import widen
 
-    return widen(images, labels, seed=seed, tick=tick)
+    return widen(images, labels, seed=recipe.seed, times=recipe.scenes, tick=tick)

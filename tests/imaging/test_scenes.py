@@ -96,8 +96,8 @@ def test_the_wider_set_does_not_depend_on_the_number_of_processes():
     images = np.stack([digit(n) for n in (0, 1, 1, 7)])[..., None]
     labels = np.array([0, 1, 1, 7])
     done = []
-    more, truth = widen(images, labels, seed=3, workers=1, tick=done.append)
-    again, _ = widen(images, labels, seed=3, workers=2)
+    more, truth = widen(images, labels, seed=3, times=2, workers=1, tick=done.append)
+    again, _ = widen(images, labels, seed=3, times=2, workers=2)
     np.testing.assert_array_equal(more, again)
     np.testing.assert_array_equal(more[:4], images)
     digits = [0, 1, 1, 7, 1, 1, 7]  # and two ones with flags, and a crossed seven
@@ -105,7 +105,7 @@ def test_the_wider_set_does_not_depend_on_the_number_of_processes():
     np.testing.assert_array_equal(truth[:-1].max(1), 1)
     np.testing.assert_allclose(truth[-1], 0.1)  # one picture without a digit
     assert more.shape == (22, 28, 28, 1) and truth.shape == (22, 10)
-    assert sum(done) == count_new(labels) == 3 + 2 * 7 + 1
+    assert sum(done) == count_new(labels, 2) == 3 + 2 * 7 + 1
 
 
 def test_elastic_maps_bend():

@@ -58,6 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="go on from these weights, not from fresh kernels",
     )
     parser.add_argument(
+        "--average",
+        action="store_true",
+        help="with --start: save the mean of the weights before and after, which forgets less",
+    )
+    parser.add_argument(
         "--augment",
         action=argparse.BooleanOptionalAction,
         default=None,
@@ -68,10 +73,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--scenes",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="also train on MNIST's digits painted into pictures and brought back by the recipe; "
-        "only for mnist-train",
+        type=_at_least(int, 0),
+        metavar="TIMES",
+        help="so often each of MNIST's digits is also painted into a picture and brought back by "
+        "the recipe; 0 for never; only for mnist-train",
     )
     parser.add_argument(
         "--validation",
@@ -156,7 +161,7 @@ def _painting(
     from tinymnist.commands.output import Counter
     from tinymnist.imaging.widen import count_new
 
-    total = count_new(labels)
+    total = count_new(labels, recipe.scenes)
     print(f"painting {total:,} pictures before the first epoch: some minutes", file=sys.stderr)
     counter = Counter(total)
 
@@ -174,6 +179,8 @@ def _check(arguments: argparse.Namespace) -> None:
     for path in (arguments.out, arguments.checkpoint, arguments.history):
         if path is not None and not path.absolute().parent.is_dir():
             raise InputError(f"there is no folder {path.parent}; expected one to write {path} into")
+    if arguments.average and not arguments.start:
+        raise InputError("--average needs --start FILE, the weights to take the mean with")
     if not 0 <= arguments.validation < 1:
         raise InputError(f"--validation must be in [0, 1); received {arguments.validation}")
 
@@ -183,10 +190,10 @@ def _recipe(arguments: argparse.Namespace, labelled: LabelledSet) -> TrainingRec
 
     if arguments.scenes and not labelled.is_mnist:
         raise InputError(f"--scenes paints MNIST's digits; received {labelled.name}")
-    named = ("epochs", "batch_size", "learning_rate", "augment", "damage", "scenes", "seed")
-    given = {name: getattr(arguments, name) for name in named}
+    named = ("epochs", "batch_size", "learning_rate", "augment", "damage", "scenes", "average")
+    given = {name: getattr(arguments, name) for name in (*named, "seed")}
     if not labelled.is_mnist:
-        given["scenes"] = False
+        given["scenes"] = 0
     changes = {name: value for name, value in given.items() if value is not None}
     return dataclasses.replace(RECIPES[arguments.architecture], **changes)
 

@@ -18,8 +18,6 @@ _BARRED = 3
 """One 7 in so many is crossed."""
 _LOW_FOURS = 1 / 30
 """So many fours are drawn for each digit of MNIST."""
-_PAINTED = 2
-"""How often every digit is painted into a picture."""
 _NONE = 0.25
 """How many pictures without a digit there are for each digit of MNIST."""
 _SOURCES = 2000
@@ -28,11 +26,11 @@ _SOURCES = 2000
 Task = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]]
 
 
-def count_new(labels: NDArray[np.int64]) -> int:
+def count_new(labels: NDArray[np.int64], times: int) -> int:
     """How many pictures :func:`widen` makes for such digits."""
     ones, sevens = (int((labels == digit).sum()) for digit in (1, 7))
     strange = ones + -(-sevens // _BARRED) + round(_LOW_FOURS * len(labels))
-    return strange + _PAINTED * (len(labels) + strange) + round(_NONE * len(labels))
+    return strange + times * (len(labels) + strange) + round(_NONE * len(labels))
 
 
 def widen(
@@ -40,6 +38,7 @@ def widen(
     labels: NDArray[np.int64],
     *,
     seed: int,
+    times: int,
     classes: int = 10,
     workers: int | None = None,
     tick: Callable[[int], None] = lambda done: None,
@@ -50,6 +49,7 @@ def widen(
         images: (n, 28, 28, 1) in MNIST's form, 0..1.
         labels: (n,), the digits themselves.
         seed: what is painted follows from it, however many processes work.
+        times: how often every digit is painted into a picture.
         classes: how many there are; at least 10.
         workers: processes; None takes every core.
         tick: called with the number of pictures that were made since the last call.
@@ -67,12 +67,12 @@ def widen(
         barred = run(with_bar, sevens, [seed, 1])
         drawn = run(_low_four, fours, [seed, 2])
         written = np.concatenate([plain, flagged, barred, drawn])
-        painted = [run(revisit, written, [seed, 3, time]) for time in range(_PAINTED)]
+        painted = [run(revisit, written, [seed, 3, time]) for time in range(times)]
         empty = np.zeros((round(_NONE * len(plain)), *plain.shape[1:]), np.float32)
         none = run(partial(_nondigit, plain[:_SOURCES]), empty, [seed, 4])
     new = [(flagged, 1), (barred, 7), (drawn, 4)]
     digits = np.concatenate([labels, *(np.full(len(made), digit) for made, digit in new)])
-    truth = np.eye(classes, dtype=np.float32)[np.tile(digits, 1 + _PAINTED)]
+    truth = np.eye(classes, dtype=np.float32)[np.tile(digits, 1 + times)]
     nothing = np.full((len(none), classes), 1 / classes, np.float32)
     made = np.concatenate([written, *painted, none])[..., None]
     return made, np.concatenate([truth, nothing])
