@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.painted_pages import Box
-from benchmarks.painted_pages import Page as Written
+from benchmarks.page_writing import Box
+from benchmarks.page_writing import Page as Written
 from tinymnist.nn.metrics import calibration_error
 from tinymnist.reader import Page as Read
 

@@ -18,7 +18,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.page_scores import Score, score, summary
-from benchmarks.painted_pages import KINDS, Page, Source, paint_page
+from benchmarks.page_writing import Page, Source
+from benchmarks.painted_pages import KINDS, paint_page
 from benchmarks.timing import machine_line
 from tinymnist.commands.output import Counter, percent, table
 from tinymnist.data import load_mnist
@@ -30,7 +31,7 @@ from tinymnist.reader import Page as Read
 
 EXAMPLES = """\
 examples:
-  python -m benchmarks.pages                                    60 pages, six of each kind
+  python -m benchmarks.pages                                    60 pages, five of each kind
   python -m benchmarks.pages --pages 400 --model my.npz --json  the same for another network
   python -m benchmarks.pages --kinds touching form --out sheet.png
   python -m benchmarks.pages --split train --seed 1             for choosing anything at all

@@ -184,7 +184,8 @@ class Reader:
 
     def _confidence(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """How sure the network is of each picture (n, 28, 28): (n,)."""
-        return self.probabilities(images[..., None]).max(axis=1)
+        sure: NDArray[np.float32] = self.probabilities(images[..., None]).max(axis=1)
+        return sure
 
     def _read_rows(self, rows: list[Row]) -> list[list[tuple[Prediction, Box]]]:
         """What the network is surest of in each row; rows without a digit are left out."""

@@ -151,7 +151,7 @@ class Row:
 
     def _turnings(self, move: _Move) -> Array:
         """What it costs to begin a move out of each state: (2,)."""
-        turnings = np.full(2, self.switches[move.first], np.float64)
+        turnings = np.full(2, self.switches[move.first], np.float32)
         turnings[move.state] = 0.0
         return turnings
 

@@ -8,7 +8,7 @@ are in nats: minus the logarithm of a probability.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -59,7 +59,7 @@ _WIDE, _WIDE_FROM = 0.42, 0.6
 _HEIGHT, _HEIGHT_FREE = 1.5, 0.35
 """Digits of a row differ in height by a factor of exp(0.35) at no cost."""
 
-Confidence = Callable[[Array], Sequence[float]]
+Confidence = Callable[[Array], Array]
 """Of images (n, 28, 28) in MNIST's form: how sure their reader is of each, 0..1."""
 
 
@@ -101,7 +101,7 @@ def _unsure(page: PageInk, parts: Components, confidence: Confidence | None) -> 
     known = [mark for mark, image in enumerate(images) if image is not None]
     if known:
         sure = confidence(np.stack([image for image in images if image is not None]))
-        costs[known] = -np.log(np.maximum(np.asarray(sure, np.float32), 1e-9))
+        costs[known] = -np.log(np.maximum(sure, 1e-9))
     return costs
 
 
