@@ -145,7 +145,7 @@ def _of_the_rest(d: Diagnosis, reference: Reference) -> Iterator[Advice]:
             "training",
             f"With everything repaired {percent(accuracy)} are read right: what is left is not in "
             "the pictures' form. Fine-tune a new head on labelled pictures like these "
-            "(Sequential.replace_head, see the README), and keep some apart to measure on.",
+            "(tinymnist finetune, which keeps some apart to measure on).",
         )
     elif not found:
         yield Advice(
