@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from tinymnist.errors import InputError
 from tinymnist.imaging.cuts import find_cuts
 from tinymnist.imaging.isolate import NoDigitFound
-from tinymnist.imaging.lattice import Candidate, Row
+from tinymnist.imaging.lattice import DIGITS, OTHER, Candidate, Row
 from tinymnist.imaging.marks import find_marks, typical_height
 from tinymnist.imaging.page import page_ink
 from tinymnist.imaging.paint import ink, slope
@@ -153,9 +153,12 @@ class TestSegment:
 class TestLattice:
     IMAGE = np.zeros((28, 28), np.float32)
 
-    def row(self, *runs, skips, cuts=None):
+    def row(self, *runs, skips, cuts=None, passes=None, switches=None):
+        """Without ``passes`` there is no other matter but at a price that nobody pays."""
         candidates = [Candidate(a, b, (0, a, 1, b), self.IMAGE, cost) for a, b, cost in runs]
-        return Row(candidates, np.array(skips), np.array(cuts or [0.0] * len(skips)))
+        dear = [1e6] * len(skips)
+        costs = (skips, cuts or [0.0] * len(skips), passes or dear, switches or dear)
+        return Row(candidates, *map(np.array, costs))
 
     def test_two_good_halves_beat_a_poor_whole(self):
         row = self.row((0, 1, 0), (1, 2, 0), (0, 2, 0), skips=[2, 2], cuts=[0, 0.5])
@@ -179,24 +182,44 @@ class TestLattice:
         runs = [(a, b) for a in range(n) for b in range(a + 1, n + 1)]
         costs = [data.draw(share) for _ in runs]
         sure = [data.draw(share) for _ in runs]
-        skips, cuts = ([data.draw(share) for _ in range(n)] for _ in range(2))
+        skips, cuts, passes, switches = ([data.draw(share) for _ in range(n)] for _ in range(4))
         row = self.row(*((*run, c) for run, c in zip(runs, costs, strict=True)),
-                       skips=skips, cuts=cuts)  # fmt: skip
+                       skips=skips, cuts=cuts, passes=passes, switches=switches)  # fmt: skip
+        ends = [*cuts, 0.0]
 
-        def ways(place):  # every way to the end: its cost and the candidates on it
+        def ways(place, state):  # every way to the end: its cost and the candidates on it
             if place == n:
                 yield 0.0, []
                 return
-            for cost, rest in ways(place + 1):
-                yield cost + cuts[place] + skips[place], rest
+            for into, aside in ((DIGITS, skips), (OTHER, passes)):
+                turning = switches[place] if into != state else 0.0
+                for cost, rest in ways(place + 1, into):
+                    yield cost + turning + aside[place], rest
+            turning = switches[place] if state != DIGITS else 0.0
             for number, (first, last) in enumerate(runs):
                 if first == place:
-                    own = cuts[place] + costs[number] - np.log(sure[number])
-                    for cost, rest in ways(last):
+                    parted = (ends[first] + ends[last]) / 2
+                    own = turning + parted + costs[number] - np.log(sure[number])
+                    for cost, rest in ways(last, DIGITS):
                         yield cost + own, [number, *rest]
 
-        price = {tuple(way): cost for cost, way in ways(0)}
-        assert price[tuple(row.cheapest(sure))] == pytest.approx(min(price.values()), abs=1e-5)
+        found = list(ways(0, DIGITS))
+        cheapest = min(cost for cost, _ in found)
+        price = {}
+        for cost, way in found:
+            price[tuple(way)] = min(cost, price.get(tuple(way), np.inf))
+        assert price[tuple(row.cheapest(sure))] == pytest.approx(cheapest, abs=1e-5)
+        weights = np.exp([-cost for cost, _ in found])
+        for number, share in enumerate(row.shares(sure)):  # of all ways, not of the cheapest
+            through = [number in way for _, way in found]
+            assert share == pytest.approx(weights[through].sum() / weights.sum(), abs=1e-4)
+
+    def test_words_are_passed_though_a_letter_looks_like_a_digit(self):
+        runs = [(n, n + 1, 0) for n in range(5)]
+        sure = [0.2, 0.9, 0.2, 0.2, 0.2]  # an o among letters
+        row = self.row(*runs, skips=[1.0] * 5, passes=[0.1] * 5, switches=[0.5] * 5)
+        assert row.cheapest(sure) == []
+        assert row.cheapest([0.9] * 5) == [0, 1, 2, 3, 4]
 
 
 class TestCuts:
