@@ -50,9 +50,18 @@ def test_resizing_keeps_the_mean():
     for side in (14, 32, 56):
         x = model_input(IMAGES, (side, side, 1), {"fit": "resize"})
         assert x.shape == (2, side, side, 1) and x.mean() == pytest.approx(IMAGES.mean(), abs=0.01)
-    assert possible_fits((14, 14)) == ("resize",)
+    assert possible_fits((14, 14)) == ("average", "resize")
+    assert possible_fits((16, 16)) == ("resize",)
     assert possible_fits((32, 32, 1)) == ("pad", "resize")
     assert possible_fits((784,)) == (None,)
+
+
+def test_averages_of_blocks():
+    x = model_input(IMAGES, (14, 14, 1), {"fit": "average"})
+    assert x[1, 3, 5, 0] == pytest.approx(IMAGES[1, 6:8, 10:12, 0].mean())
+    assert x.dtype == np.float32 and np.allclose(x.mean(), IMAGES.mean())
+    with pytest.raises(InputError, match="preprocessing must fit by one of"):
+        model_input(IMAGES, (16, 16, 1), {"fit": "average"})
 
 
 @pytest.mark.parametrize(

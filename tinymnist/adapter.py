@@ -8,7 +8,8 @@ them flat, larger, in 0..255 or normalized. A model's ``information["preprocessi
      "fit": "pad"}
 
 The network gets ``picture * scale + offset``; ``fit`` is how 28x28 becomes the size that it takes:
-zeros around the picture ("pad"), or "resize". Both may be missing: then pictures go in as they are.
+zeros around the picture ("pad"), "resize", or means of blocks ("average", for 14x14 and 7x7). Both
+may be missing: then pictures go in as they are.
 How they are reshaped follows from the model's input shape.
 """
 
@@ -28,8 +29,8 @@ from tinymnist.nn.layers import Dropout, Flatten, Layer, Reshape
 from tinymnist.nn.model import Sequential
 
 SIDE = 28
-FITS = ("pad", "resize")
-"""How 28x28 becomes another size; only "resize" makes it smaller."""
+FITS = ("pad", "resize", "average")
+"""How 28x28 becomes another size: larger by the first two, smaller by the last two."""
 SCALINGS: dict[str, tuple[float, float]] = {
     "x/255": (1.0, 0.0),
     "raw": (255.0, 0.0),
@@ -61,7 +62,9 @@ def possible_fits(shape: Shape) -> tuple[str | None, ...]:
     side = picture_side(shape)
     if side is None or side == SIDE:
         return (None,)
-    return FITS if side > SIDE else ("resize",)
+    if side > SIDE:
+        return ("pad", "resize")
+    return ("resize",) if SIDE % side else ("average", "resize")
 
 
 def scaling_entry(name: str) -> dict[str, Any]:
@@ -99,6 +102,10 @@ def _resized(images: Array, side: int, fit: object) -> Array:
         before = (side - SIDE) // 2
         frame = (before, side - SIDE - before)
         return np.pad(images, ((0, 0), frame, frame, (0, 0)))
+    if fit == "average" and SIDE % side == 0:
+        block = SIDE // side
+        means: Array = images.reshape(-1, side, block, side, block, 1).mean(axis=(2, 4))
+        return means
     if fit != "resize":
         raise InputError(f"preprocessing must fit by one of {FITS} here; received {fit!r}")
     from tinymnist.imaging.filters import resize

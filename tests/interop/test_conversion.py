@@ -75,7 +75,8 @@ def test_the_scaling_is_found(scaling, tmp_path):
     pictures = labelled(model, scaling)
     found = convert(bare(model, tmp_path / "m"), pictures=pictures)
     assert found.model.information["preprocessing"]["scaling"]["name"] == scaling
-    assert found.scores[0].accuracy == 1.0 and found.doubts == []
+    assert found.scores[0].accuracy == 1.0
+    assert all("not certain" in doubt for doubt in found.doubts)  # leaky ReLU hardly differs
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
@@ -105,6 +106,25 @@ def test_pools_and_the_place_of_norms_are_found(pool, order, tmp_path):
     found = convert(path, pictures=pictures)
     assert found.scores[0].accuracy == 1.0
     assert found.model.predict(PICTURES) == pytest.approx(model.predict(PICTURES), abs=1e-4)
+
+
+def test_strides_in_place_of_pools_are_found(tmp_path):
+    model = network(Conv2D(4, 3, padding=1, strides=2, name="conv"), ReLU(), Flatten(),
+                    Dense(10, name="fc"), seed=4)  # fmt: skip
+    pictures = labelled(model)
+    found = convert(bare(model, tmp_path / "m"), pictures=pictures)
+    assert found.plans == ["1) input 28x28x1; conv: padding 1 pool 2; relu, max pools"]
+    assert found.scores[0].entry.plan == "input 28x28x1; conv: padding 1 stride 2; relu"
+    assert found.model.predict(PICTURES) == pytest.approx(model.predict(PICTURES), abs=1e-4)
+
+
+def test_what_does_as_well_is_told(tmp_path):
+    model = perceptron("relu", seed=2)
+    model.layers[1].bias += np.float32(50)  # never below 0, so that no activation there shows
+    pictures = labelled(model)
+    (doubt,) = convert(bare(model, tmp_path / "m"), pictures=pictures).doubts
+    assert "not certain: bare weights do not tell activations" in doubt
+    assert "100.00% as: input 28x28x1; " in doubt
 
 
 def test_without_pictures_doubts_are_told(tmp_path):

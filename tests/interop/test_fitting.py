@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tinymnist.interop.blocks import Block, associated, modules_between, natural
-from tinymnist.interop.fitting import MOST_PLANS, NoPlan, fitting
+from tinymnist.interop.fitting import MOST_PLANS, NoPlan, fitting, strided
 
 
 def conv(name, filters, inputs, side):
@@ -55,6 +55,15 @@ def test_what_fits_in_several_ways_is_listed():
         [(0, 1), (0, 2)],
         [(1, 2), (0, 1)],
     ]
+
+
+def test_strides_stand_in_for_pools_where_the_sizes_allow():
+    padded = strided(fitting(PADDED)[0])
+    assert [(s.padding, s.strides, s.pool.size) for s in padded.steps] == [(1, 2, 1)] * 2
+    assert strided(fitting(FLAT)[0]) is None  # no pool
+    odd = [conv("c1", 8, 1, 3), conv("c2", 8, 8, 3), dense("f", 8 * 25, 10)]
+    assert steps(fitting(odd)[0]) == [(0, 2), (0, 2)]
+    assert strided(fitting(odd)[0]) is None  # 13 -> 11 -> 5 by pools, 13 -> 6 by a stride
 
 
 @pytest.mark.parametrize(

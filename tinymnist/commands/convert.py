@@ -125,7 +125,9 @@ def _record(conversion: Conversion, destination: Path) -> dict[str, Any]:
 
 
 def _text(conversion: Conversion, record: dict[str, Any]) -> str:
-    lines = [f"source: {record['source']}"]
+    from tinymnist.interop.provenance import provenance
+
+    lines = [f"source: {provenance(conversion.model.information)}"]
     if len(conversion.plans) > 1:
         lines += [f"{len(conversion.plans)} architectures fit its weights", ""]
     if conversion.scores:
@@ -137,10 +139,12 @@ def _text(conversion: Conversion, record: dict[str, Any]) -> str:
 
 
 def _table(conversion: Conversion, most: int = 6) -> str:
-    """The best of what was tried; one line for each scaling and architecture."""
+    """The best of what was tried; architectures too, where they are several."""
     rows = [("scaling", "accuracy", "pictures", "architecture")]
     for score in conversion.scores[:most]:
         entry = score.entry
         name = f"{entry.scaling}, {entry.fit}" if entry.fit else entry.scaling
-        rows.append((name, percent(score.accuracy), f"{score.n}", entry.plan or "as in the file"))
-    return f"tried on {conversion.pictures}:\n{table(rows)}"
+        rows.append((name, percent(score.accuracy), f"{score.n}", entry.plan))
+    several = len({row[3] for row in rows[1:]}) > 1
+    shown = rows if several else [row[:3] for row in rows]
+    return f"tried on {conversion.pictures}, and dropped when far behind:\n{table(shown)}"

@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the table, and what the file tells beside it."""
     from tinymnist import load_model
+    from tinymnist.interop.provenance import provenance
 
     model = load_model(arguments.model)
     if arguments.json:
@@ -42,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_json({"name": model.name, "layers": layers, **model.information})
         return 0
     print(model.summary())
-    print(f"\nsource: {model.information.get('source', 'unknown')}")
+    print(f"\nsource: {provenance(model.information)}")
     for name, figures in model.information.get("metrics", {}).items():
         print(f"{name}: accuracy {percent(figures['accuracy'])} of {figures['n']} pictures")
     return 0

@@ -20,7 +20,7 @@ from tinymnist.adapter import SCALINGS, picture_side
 from tinymnist.data import load_mnist
 from tinymnist.errors import InputError
 from tinymnist.interop.candidates import Candidates
-from tinymnist.interop.fitting import NoPlan, fitting
+from tinymnist.interop.fitting import NoPlan, fitting, strided
 from tinymnist.interop.formats import open_candidates
 from tinymnist.interop.plans import Plan
 from tinymnist.interop.scaling import (
@@ -121,7 +121,7 @@ def convert(
     doubts: list[str] = []
     if isinstance(found, Candidates) and found.plans:
         if decides:
-            scores = _with_averages(found, scores, measured)
+            scores = _with_other_pools(found, scores, measured)
         scores, doubts = _doubted(found, plan, scores, measured, decides)
     best = scores[0]
     model = best.entry.make()
@@ -192,12 +192,12 @@ def _unchecked(found: Candidates | Sequential, plan: int | None) -> list[str]:
     ]
 
 
-def _with_averages(found: Candidates, scores: list[Score], pictures: Labelled) -> list[Score]:
-    """Let the finalists' plans compete once more, with averages in place of maxima."""
+def _with_other_pools(found: Candidates, scores: list[Score], pictures: Labelled) -> list[Score]:
+    """Let the finalists' plans compete once more, with averages or strides in place of maxima."""
     last = [score for score in scores if score.n == len(pictures.labels)]
     words = {score.entry.plan for score in last}
     finalists = [plan for plan in found.plans if str(plan) in words]
-    others = [p for p in _both_pools(finalists) if str(p) not in words]
+    others = [p for p in _alike(finalists) if str(p) not in words]
     late = race(entries(_maker(found, each) for each in others), pictures, last[0].accuracy)
     arrived = [score for score in late if score.n == last[0].n]
     return ranked(last + arrived) + [s for s in scores + late if s.n < last[0].n]
@@ -212,24 +212,40 @@ def _doubted(
     if best.accuracy >= SOUND:
         same = (best.entry.scaling, best.entry.fit)
         rivals = [entry for entry in rivals if (entry.scaling, entry.fit) == same]
-    better = [s for s in race(rivals, pictures, best.accuracy) if s.n == best.n and s.beats(best)]
-    if not better:
-        return scores, []
-    if decides:
-        return better[:1] + scores, []
-    return scores, [
-        f"{found.path}: {best.accuracy:.2%} of {pictures.name} as inferred from its shapes; "
-        f"{better[0].accuracy:.2%} as: {better[0].entry.plan} (--score SET takes it)"
+    late = [score for score in race(rivals, pictures, best.accuracy) if score.n == best.n]
+    better = [score for score in late if score.beats(best)]
+    if better and not decides:
+        return scores, [
+            f"{found.path}: {best.accuracy:.2%} of {pictures.name} as inferred from its shapes; "
+            f"{better[0].accuracy:.2%} as: {better[0].entry.plan} (--score SET takes it)"
+        ]
+    scores = better[:1] + scores
+    return scores, _equals(found, scores[0], [*late, best], pictures)
+
+
+def _equals(
+    found: Candidates, winner: Score, others: Sequence[Score], pictures: Labelled
+) -> list[str]:
+    """Name who is no worse than chance explains, or, behind a poor winner, who comes next."""
+    rivals = [s for s in others if s.entry.plan != winner.entry.plan]
+    close = [s for s in rivals if winner.accuracy < SOUND or not winner.beats(s)]
+    if not close:
+        return []
+    rival = max(close, key=lambda score: score.accuracy)
+    return [
+        f"{found.path}: its layers are the likeliest that fit ({winner.accuracy:.2%} of "
+        f"{pictures.name}), not certain: bare weights do not tell activations and pools; "
+        f"{rival.accuracy:.2%} as: {rival.entry.plan}, {rival.entry.scaling}"
     ]
 
 
 def _variants(found: Candidates, best: Score, plan: int | None) -> Iterator[Plan]:
     """The winner with other activations and pools, and, where it does poorly, wider plans."""
-    winner = next(p for p in _both_pools(found.plans) if str(p) == best.entry.plan)
+    winner = next(p for p in _alike(found.plans) if str(p) == best.entry.plan)
     for activation in ("relu", *ACTIVATIONS):
         yield from (
             variant
-            for variant in _both_pools([replace(winner, activation=activation)])
+            for variant in _alike([replace(winner, activation=activation)])
             if variant != winner
         )
     if best.accuracy < POOR and winner.steps and plan is None:
@@ -239,11 +255,12 @@ def _variants(found: Candidates, best: Score, plan: int | None) -> Iterator[Plan
             return
 
 
-def _both_pools(plans: Sequence[Plan]) -> list[Plan]:
-    """Each plan with maxima and with averages, where it pools at all."""
-    return [
-        replace(plan, pooling=pooling)
-        for plan in plans
-        for pooling in ("max", "average")
-        if pooling == "max" or any(step.pool.size > 1 for step in plan.steps)
-    ]
+def _alike(plans: Sequence[Plan]) -> list[Plan]:
+    """Each plan with maxima, and where it pools at all, with averages and with strides."""
+    found = []
+    for plan in plans:
+        found.append(replace(plan, pooling="max"))
+        if any(step.pool.size > 1 for step in plan.steps):
+            found.append(replace(plan, pooling="average"))
+            found += [other for other in [strided(plan)] if other is not None]
+    return found

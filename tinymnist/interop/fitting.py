@@ -56,6 +56,25 @@ def fitting(blocks: Sequence[Block], *, wide: bool = False) -> list[Plan]:
     raise NoPlan(f"no pooling, padding and strides lead from {convolutions[0].main} to {wanted}")
 
 
+def strided(plan: Plan) -> Plan | None:
+    """The same plan with strides of 2 in place of its 2x2 pools, where that gives the same sizes.
+
+    Weights do not tell the two apart, and pools are the likelier; None where there is nothing to
+    replace, or it would not fit.
+    """
+    side: tuple[int, int] = (plan.input_shape[0], plan.input_shape[1])
+    steps = []
+    for group, step in zip(plan.groups, plan.steps, strict=False):
+        end, taken = _size_after(side, group.main.side, step), step
+        if step.pool == POOL_2:
+            taken = replace(step, strides=2 * step.strides, pool=NO_POOL)
+            if min(group.main.side) < 2 or _size_after(side, group.main.side, taken) != end:
+                return None
+        steps.append(taken)
+        side = end
+    return None if tuple(steps) == plan.steps else replace(plan, steps=tuple(steps))
+
+
 def _check_chain(groups: Sequence[Group], convolutions: Sequence[Group]) -> None:
     if not groups:
         raise NoPlan("there are no convolution or dense layers")

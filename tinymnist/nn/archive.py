@@ -23,6 +23,7 @@ from tinymnist.nn.arrays import Array
 MANIFEST = "manifest.json"
 _TIME = (1980, 1, 1, 0, 0, 0)
 _LIMIT = 1 << 30  # bytes; far above any digit reader, far below a machine's memory
+_LONGEST_MANIFEST = 1 << 24
 
 
 def write_archive(
@@ -80,9 +81,14 @@ def _read_entries(archive: zipfile.ZipFile, path: str) -> tuple[dict[str, Any], 
         )
     if (size := sum(entry.file_size for entry in archive.infolist())) > _LIMIT:
         raise InputError(f"{path} unpacks to {size:,} bytes; expected at most {_LIMIT:,}")
+    if (size := archive.getinfo(MANIFEST).file_size) > _LONGEST_MANIFEST:
+        raise InputError(
+            f"{path} has a {MANIFEST} that unpacks to {size:,} bytes; expected at most "
+            f"{_LONGEST_MANIFEST:,}"
+        )
     try:
         manifest = json.loads(archive.read(MANIFEST))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} has a damaged {MANIFEST}: {error}") from None
     if not isinstance(manifest, dict):
         raise InputError(f"{path} has a {MANIFEST} that is not an object")

@@ -10,6 +10,7 @@ from typing import Any
 
 from tinymnist import __version__
 from tinymnist.adapter import picture_side
+from tinymnist.interop.provenance import provenance
 from tinymnist.interop.standalone import quarry
 from tinymnist.interop.standalone.packing import harmless, packed, wrapped
 from tinymnist.interop.standalone.sample import GREYS, SEVEN, sample_for, takes_bytes
@@ -134,8 +135,8 @@ def _kind_of_output(model: Sequential) -> str:
 def _about(model: Sequential) -> str:
     told = model.information
     lines = [f"Written by tinymnist {__version__}."]
-    if source := told.get("source"):
-        lines.append(f"Source of the weights: {source}.")
+    if "source" in told:
+        lines.append(f"Source of the weights: {provenance(told)}.")
     for name, figures in told.get("metrics", {}).items():
         lines.append(f"Accuracy on {name}: {100 * figures['accuracy']:.2f} %.")
     if told.get("preprocessing"):

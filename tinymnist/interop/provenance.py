@@ -1,0 +1,24 @@
+"""Where a model came from, in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def provenance(information: Mapping[str, Any]) -> str:
+    """Say what ``information["source"]`` tells.
+
+    Args:
+        information: a model's; its source is a text, or what an ONNX file tells of itself.
+
+    Returns:
+        ``"Keras 2.3.1 (.h5), lenet.h5"``, ``"ONNX of pytorch 2.9.1 (opset 20), mnist.onnx"``, or
+        ``"unknown"``.
+    """
+    source = information.get("source", "unknown")
+    if not isinstance(source, Mapping):
+        return str(source)
+    framework = f" of {source['framework']}" if source.get("framework") else ""
+    opset = f" (opset {source['opset']})" if source.get("opset") else ""
+    return f"{source.get('format', 'unknown')}{framework}{opset}, {source.get('file', '?')}"
