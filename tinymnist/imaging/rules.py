@@ -61,6 +61,8 @@ def _touches_frame(mask: Mask) -> bool:
 
 def without_rules(mask: Mask) -> Mask:
     """Take lines from edge to edge out of the ink of a page, across and along."""
+    if min(mask.shape) < _SMALLEST_RULED:
+        return mask
     return mask & ~_find_rules(mask, _THICKEST, tables=True)[0]
 
 
