@@ -27,6 +27,12 @@ class Components:
     labels: Index
     boxes: Index
 
+    def only(self, kept: Index) -> Components:
+        """Those with the given numbers, in that order; what belonged to others is -1."""
+        number = np.full(len(self.boxes) + 1, -1, np.intp)  # label -1 stays
+        number[kept] = np.arange(len(kept))
+        return Components(number[self.labels], self.boxes[kept])
+
 
 def find_components(mask: Mask) -> Components:
     """Label the 8-connected components of a (h, w) mask."""

@@ -22,6 +22,9 @@ _INSIDE = 0.4
 """A frame holds marks that are at least so tall, as a share of its own height."""
 _BROKEN = 0.06
 """The largest gap between the halves of a broken digit, as a share of its height."""
+_CERTAIN, _LIKELY, _SEVERAL = 0.1, 0.04, 3
+"""Marks that do not touch the page's edge tell a digit's height if one is taller than the first
+share of the tallest mark, or so many are taller than the second: desks are taller than digits."""
 _WHOLE, _FEW = 1.4, 4
 """Halves make a digit no taller than this, in heights of a digit, if there are more than so many
 marks to tell that height from."""
@@ -49,12 +52,12 @@ def find_marks(mask: Mask) -> Components:
     parts = find_components(mask)
     parts = without_lines(parts, typical_height(parts.boxes, mask.shape))
     size = np.maximum(heights(parts.boxes), widths(parts.boxes))
-    parts = _kept(parts, np.sort(np.argsort(-size, kind="stable")[:_MOST]))
+    parts = parts.only(np.sort(np.argsort(-size, kind="stable")[:_MOST]))
     drawn = ~_frames(parts) & ~_lines(parts.boxes, mask.shape) & ~_at_edge(parts.boxes, mask.shape)
-    parts = _kept(parts, np.flatnonzero(drawn))
+    parts = parts.only(np.flatnonzero(drawn))
     least = max(_SPECK * typical_height(parts.boxes, mask.shape), 2)
     size = np.maximum(heights(parts.boxes), widths(parts.boxes))
-    return _mended(_kept(parts, np.flatnonzero(size >= least)))
+    return _mended(parts.only(np.flatnonzero(size >= least)))
 
 
 def typical_height(boxes: Index, shape: tuple[int, ...]) -> float:
@@ -74,17 +77,13 @@ def typical_height(boxes: Index, shape: tuple[int, ...]) -> float:
         return 0.0
     tall = heights(boxes)
     counted = np.all((boxes[:, :2] > 0) & (boxes[:, 2:] < shape), axis=1)
-    if not (counted & (tall > 0.1 * tall.max())).any():
+    large = counted & (tall > _CERTAIN * tall.max())
+    several = np.count_nonzero(counted & (tall > _LIKELY * tall.max())) >= _SEVERAL
+    if not large.any() and not several:
         counted = np.ones(len(boxes), bool)
     order = np.argsort(tall * counted, kind="stable")
     weights = np.cumsum((tall.astype(float) ** 2 * counted)[order])
     return float(tall[order][np.searchsorted(weights, weights[-1] / 2)])
-
-
-def _kept(parts: Components, kept: Index) -> Components:
-    number = np.full(len(parts.boxes) + 1, -1, np.intp)  # label -1, the paper, stays
-    number[kept] = np.arange(len(kept))
-    return Components(number[parts.labels], parts.boxes[kept])
 
 
 def _lines(boxes: Index, shape: tuple[int, ...]) -> Mask:
@@ -151,4 +150,4 @@ def _joined(parts: Components, first: int, second: int) -> Components:
     boxes[first, :2] = np.minimum(boxes[first, :2], boxes[second, :2])
     boxes[first, 2:] = np.maximum(boxes[first, 2:], boxes[second, 2:])
     labels = np.where(parts.labels == second, first, parts.labels)
-    return _kept(Components(labels, boxes), np.delete(np.arange(len(boxes)), second))
+    return Components(labels, boxes).only(np.delete(np.arange(len(boxes)), second))

@@ -11,13 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinymnist.imaging.components import Mask, find_components
-from tinymnist.imaging.filters import bordered, maximum, minimum
+from tinymnist.imaging.filters import bordered, maximum, minimum, shrink
 from tinymnist.imaging.isolate import NoDigitFound, blank
-from tinymnist.imaging.normalize import dark_on_light
-from tinymnist.imaging.paper import ink_map, noise_level, otsu
+from tinymnist.imaging.outline import outlined
+from tinymnist.imaging.paper import ink_darkness, ink_map, noise_level, otsu, ridge_darkness
 from tinymnist.imaging.pixels import Array
 from tinymnist.imaging.rules import without_rules
 
+_FINE, _UNDECIDED = 256, 0.25
+"""Pixels on the longer side of the page in which dark and light strokes are compared, and the
+balance of them up to which the page as a whole decides."""
 _WIDEST_STROKE = 0.08
 """No stroke on a page is wider than this share of the frame; what is wider is part of the table."""
 _LOST = 0.1
@@ -44,10 +47,14 @@ class PageInk:
     Attributes:
         flat: (h, w) float32, how much of the paper's light is taken away, 0..1.
         mask: (h, w) bool, where there is ink.
+        dark: (h, w) float32, the page with ink that is darker than paper.
+        paper: (h, w) float32, how light it would be without ink.
     """
 
     flat: Array
     mask: Mask
+    dark: Array
+    paper: Array
 
 
 def page_ink(grey: Array) -> PageInk:
@@ -59,17 +66,23 @@ def page_ink(grey: Array) -> PageInk:
     Raises:
         NoDigitFound: when the page is blank.
     """
-    dark = dark_on_light(grey)
+    dark = grey if _ink_is_dark(grey) else 1 - grey
     wide, narrow = ink_map(dark), narrow_ink(dark)
     try:
-        page = _inked(narrow)
+        page = _inked(narrow, dark)
     except NoDigitFound:
-        return _inked(wide)
+        return _inked(wide, dark)
     try:
-        other = _inked(wide)
+        other = _inked(wide, dark)
     except NoDigitFound:
         return page
     return other if _hollow(page.mask, other.mask) else page
+
+
+def _ink_is_dark(grey: Array) -> bool:
+    """Whether a page is dark on light; a shadow or a dark desk may cover most of it."""
+    strokes = ridge_darkness(shrink(grey, _FINE))
+    return (strokes if abs(strokes) > _UNDECIDED else ink_darkness(grey)) >= 0
 
 
 def narrow_ink(dark: Array) -> Array:
@@ -105,7 +118,27 @@ def _hollow(narrow: Mask, wide: Mask) -> bool:
     return bool(left[main] < (1 - _LOST) * area[main])
 
 
-def _inked(flat: Array) -> PageInk:
+def _inked(flat: Array, dark: Array) -> PageInk:
+    light = np.minimum(dark / np.maximum(1 - flat, np.float32(1e-3)), 1)
+    for _ in range(_MOST_PASSES):
+        flat, paper, noise, full = _clear(flat)
+        edge = max(paper + _EDGE * (full - paper), paper + 3 * noise)
+        parts = find_components(without_rules(flat > edge))
+        kept = outlined(parts, dark, light)
+        if kept.all():
+            break
+        # Other things may be darker than ink: its level is found without them.
+        flat = np.where(np.append(~kept, False)[parts.labels], np.float32(paper), flat)
+    inked = (parts.labels >= 0) & (flat > (paper + full) / 2)
+    kept &= np.bincount(parts.labels[inked], minlength=len(kept)) > 0
+    if not kept.any():
+        raise blank()
+    mask = np.append(kept, False)[parts.labels]  # label -1 is the paper
+    return PageInk(np.clip(flat - paper, 0, 1), mask, dark, light)
+
+
+def _clear(flat: Array) -> tuple[Array, float, float, float]:
+    """Ink whose noise is small, and its levels."""
     paper, noise, full = _levels(flat)
     for _ in range(_MOST_PASSES):
         if full - paper >= _CLEAR * noise:
@@ -114,13 +147,7 @@ def _inked(flat: Array) -> PageInk:
         paper, noise, full = _levels(flat)
     if full - paper < _NOISES * noise:
         raise blank()
-    edge = max(paper + _EDGE * (full - paper), paper + 3 * noise)
-    mask = without_rules(flat > edge)
-    parts = find_components(mask)
-    kept = np.zeros(len(parts.boxes) + 1, bool)  # the last is label -1, the paper
-    kept[parts.labels[mask & (flat > (paper + full) / 2)]] = True
-    kept[-1] = False
-    return PageInk(np.clip(flat - paper, 0, 1), kept[parts.labels])
+    return flat, paper, noise, full
 
 
 def _levels(flat: Array) -> tuple[float, float, float]:

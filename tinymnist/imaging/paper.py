@@ -79,9 +79,13 @@ def ink_darkness(grey: Array) -> float:
     skewness: ink is less than paper, so it lies further from the mean. It has a quarter of a vote.
     """
     coarse = shrink(grey, _COARSE)
-    ridges = np.stack([_ridges(coarse, distance) for distance in (1, 2, 4)])
     deviation = coarse.mean() - coarse
-    return _balance(ridges, 2) + _balance(deviation, 3) / 4
+    return ridge_darkness(coarse) + _balance(deviation, 3) / 4
+
+
+def ridge_darkness(grey: Array) -> float:
+    """Whether narrow strokes are dark on light: -1 (all are light) to 1 (all are dark)."""
+    return _balance(np.stack([_ridges(grey, distance) for distance in (1, 2, 4)]), 2)
 
 
 def ink_map(grey: Array) -> Array:

@@ -20,6 +20,7 @@ from tinymnist.imaging.frame import centre, fit_box
 from tinymnist.imaging.isolate import NoDigitFound, threshold
 from tinymnist.imaging.lattice import Candidate, Row
 from tinymnist.imaging.marks import find_marks, heights, typical_height
+from tinymnist.imaging.outline import outlined
 from tinymnist.imaging.page import PageInk, page_ink
 from tinymnist.imaging.pixels import Array
 from tinymnist.imaging.rows import find_rows
@@ -79,6 +80,7 @@ def segment(grey: Array, confidence: Confidence | None = None) -> list[Row]:
     """
     page = page_ink(grey)
     parts = find_marks(page.mask)
+    parts = parts.only(np.flatnonzero(outlined(parts, page.dark, page.paper)))
     usual = typical_height(parts.boxes, page.mask.shape)
     if usual < _SMALLEST or (len(parts.boxes) > _CROWD and usual < _GRAIN):
         raise NoDigitFound("no digit found: nothing but specks")
