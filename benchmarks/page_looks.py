@@ -52,8 +52,9 @@ def _beside(page: Page, room: float, rng: Rng) -> Mask:
     down, right = np.indices(page.ink.shape, np.float32)
     height, width = page.ink.shape
     beside = np.zeros(page.ink.shape, bool)
-    for way, across in ((down, right - width / 2), (height - down, right - width / 2),
-                        (right, down - height / 2), (width - right, down - height / 2)):  # fmt: skip
+    middle, centre = right - width / 2, down - height / 2
+    edges = ((down, middle), (height - down, middle), (right, centre), (width - right, centre))
+    for way, across in edges:
         if rng.random() < 0.4:
             turn = rng.uniform(-0.5, 0.5) * room / float(np.abs(across).max())
             beside |= way + turn * across < room * rng.uniform(0.2, 0.45)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.imaging.pages import written
 from tinymnist.imaging.normalize import normalize
 from tinymnist.imaging.paint import ink
-from tinymnist.imaging.rules import erase_rules
+from tinymnist.imaging.rules import erase_rules, vertical_runs, without_rules
 
 SIZE = (160, 140)
 
@@ -78,3 +79,32 @@ def test_small_bitmaps_are_left_alone():
 def test_a_grid_without_a_digit_is_left_for_others_to_judge():
     grid = ruled(along=(15, 55, 95, 135))
     np.testing.assert_array_equal(erase_rules(grid), grid)
+
+
+class TestPages:
+    """Whole pages, as masks."""
+
+    def test_vertical_runs(self):
+        mask = np.array([[1, 0, 1], [1, 1, 0], [0, 1, 1], [1, 1, 0]], bool)
+        assert vertical_runs(mask).tolist() == [[2, 0, 1], [2, 3, 0], [0, 3, 1], [1, 3, 0]]
+
+    @pytest.mark.parametrize("tilt", [-0.03, 0, 0.05])
+    def test_lines_go_and_strokes_that_cross_them_stay_whole(self, tilt):
+        page = written(["147", "469"]) > 0.5
+        rows, columns = np.indices(page.shape)
+        lines = np.mod(rows - tilt * columns, 50) < 2
+        left = without_rules(page | lines)
+        assert left[page].mean() > 0.97
+        assert left[lines & ~page].mean() < 0.15
+
+    def test_squared_paper(self):
+        page = written(["258", "369"]) > 0.5
+        rows, columns = np.indices(page.shape)
+        squares = (rows % 25 < 1) | (columns % 25 < 1)
+        left = without_rules(page | squares)
+        assert left[page].mean() > 0.95
+        assert left[squares & ~page].mean() < 0.15
+
+    def test_strokes_are_no_lines(self):
+        for page in (written(["777", "111"]) > 0.5, ink(1, (60, 60), height=0.8, pen=0.06) > 0.5):
+            np.testing.assert_array_equal(without_rules(page), page)
