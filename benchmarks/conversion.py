@@ -21,7 +21,8 @@ from tinymnist.errors import InputError
 from tinymnist.interop.conversion import Conversion, convert, mnist_at_hand
 from tinymnist.interop.scaling import Labelled
 
-FORMATS = ("h5", "keras", "onnx", "pt", "safetensors")
+WEIGHTS = "h5, weights alone"
+FORMATS = ("h5", "keras", WEIGHTS, "onnx", "pt", "safetensors")
 """Formats that are read, in the order of the table; every other one should be refused."""
 CLOSE = 2e-4 + 1e-9
 """0.02 points."""
@@ -32,7 +33,7 @@ class Outcome:
     """What became of one file.
 
     Attributes:
-        file, format: as in the manifest.
+        file, format: as in the manifest, but .h5 of weights alone are told apart.
         result: "converted", "refused" or "missing" (there is no reader for it).
         reason: of a refusal.
         expected, found: accuracy on MNIST's test pictures; None where it is not known.
@@ -103,7 +104,8 @@ def outcomes_of(
 def outcome_of(row: dict[str, str], folder: Path, pictures: Labelled) -> Outcome:
     """Convert one file."""
     accuracy = row["accuracy_ours"] or row["accuracy"]
-    blank = Outcome(row["file"], row["format"], "", expected=float(accuracy) if accuracy else None)
+    kind = WEIGHTS if row["subformat"].startswith("weights-only") else row["format"]
+    blank = Outcome(row["file"], kind, "", expected=float(accuracy) if accuracy else None)
     source = folder / row["file"]
     try:
         found = convert(source, pictures=pictures, architecture=_architecture(row, folder))
@@ -140,7 +142,7 @@ def _architecture(row: dict[str, str], folder: Path) -> Path | None:
 
 
 def _line(o: Outcome) -> str:
-    name = f"{o.format:12} {Path(o.file).name[:64]:64}"
+    name = f"{o.format[:12]:12} {Path(o.file).name[:64]:64}"
     if o.result != "converted":
         return f"{name} {o.result}: {o.reason[:200]}"
     if o.found is None:
