@@ -27,13 +27,3 @@ def float_dtype(dtype: Any) -> np.dtype[Any]:
     if chosen not in FLOATS:
         raise ValueError(f"dtype must be float32 or float64. Received: dtype={dtype!r}")
     return chosen
-
-
-def reuse_freed_memory() -> None:
-    """Let the memory of freed arrays serve the next ones, where glibc manages it.
-
-    It gives large arrays back to the system and asks anew, page by page, for the next one, until
-    it has seen a large one freed. So one is freed here that nobody has touched. Elsewhere this
-    does nothing.
-    """
-    np.empty(1 << 24, np.uint8)

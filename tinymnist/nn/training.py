@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinymnist.nn.arrays import Array, reuse_freed_memory
+from tinymnist.memory import reuse_freed_memory
+from tinymnist.nn.arrays import Array
 from tinymnist.nn.batches import Batch, Source, gathered, is_source, unpack
 from tinymnist.nn.callbacks import Callback
 from tinymnist.nn.checkpoint import load_checkpoint
