@@ -19,9 +19,9 @@ Images = NDArray[Any]
 FILL_MODES = ("nearest", "constant", "reflect", "wrap")
 """What lies outside of a picture, in Keras's and SciPy's words."""
 
-_CHUNK_PIXELS = 1 << 16
-"""Pixels that are worked on at a time: so many that Python's share is small, since threads cannot
-share that."""
+_CHUNK_PIXELS = 1 << 17
+"""Pixels that are worked on at a time: so many that Python's share is small. Threads cannot share
+that, and with fewer pixels they wait for each other at every step."""
 
 _own = threading.local()
 
