@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 examples:
-  python -m benchmarks.fewshot --out fewshot.png          three sources, ten seeds: some minutes
+  python -m benchmarks.fewshot --out fewshot.png          three sources, ten seeds: half an hour
   python -m benchmarks.fewshot --seeds 3 --shots 5        a rough one
-  python -m benchmarks.fewshot --sources optdigits --set unfreeze=2 --set augment=true
+  python -m benchmarks.fewshot --sources optdigits --set unfreeze=1 --set augment=false
 """
 VARIABLE = "TINYMNIST_TESTDATA"
 CACHE = Path(tempfile.gettempdir(), "tinymnist-fewshot")
@@ -115,28 +115,9 @@ def draw(y: Array, shots: int, seed: int) -> Array:
     return np.sort(np.concatenate(chosen))
 
 
-class Measured:
-    """Error rates of fine-tuned models; what lies below the layers that learn is run once."""
-
-    def __init__(self, base: Sequential, unfreeze: int) -> None:
-        """Take the base that all models come from, and how many of its layers may differ."""
-        self.base, self.unfreeze = base, unfreeze
-        self._features: dict[int, Array] = {}
-
-    def wrong(self, model: Sequential, x: Array, y: Array) -> Array:
-        """Which pictures a model misreads."""
-        from tinymnist.nn.frozen import split_frozen
-
-        model.freeze()
-        model.unfreeze(last=1 + self.unfreeze, normalization=False)
-        parts = split_frozen(model)
-        model.trainable = True
-        if parts is None:
-            return model.predict(x, logits=True).argmax(axis=1) != y
-        front, rest = parts
-        if id(x) not in self._features:
-            self._features[id(x)] = front.predict(x)
-        return rest.predict(self._features[id(x)], logits=True).argmax(axis=1) != y
+def wrong(model: Sequential, x: Array, y: Array) -> Array:
+    """Which pictures a model misreads."""
+    return model.predict(x, logits=True).argmax(axis=1) != y
 
 
 def measure(
@@ -152,9 +133,9 @@ def measure(
 
     from tinymnist.finetune import finetune
 
-    measured, rows = Measured(base, settings.unfreeze), []
+    rows = []
     for source in sources:
-        at_first = measured.wrong(base, source.x, source.y)
+        at_first = wrong(base, source.x, source.y)
         for count in shots:
             row = Row(source.name, count, [], [], [])
             for seed in range(seeds):
@@ -163,8 +144,8 @@ def measure(
                 own = dataclasses.replace(settings, seed=seed)
                 model = finetune(base, source.x[learnt], source.y[learnt], DIGITS, own)
                 row.before.append(float(at_first[others].mean()))
-                row.after.append(float(measured.wrong(model, source.x, source.y)[others].mean()))
-                row.mnist.append(1 - float(measured.wrong(model, *mnist).mean()))
+                row.after.append(float(wrong(model, source.x, source.y)[others].mean()))
+                row.mnist.append(1 - float(wrong(model, *mnist).mean()))
             rows.append(row)
             print(line(row), file=sys.stderr, flush=True)
     return rows

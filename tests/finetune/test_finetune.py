@@ -86,18 +86,46 @@ def test_labels_change_their_numbers_with_the_names():
 # The stages --------------------------------------------------------------------------------------
 
 
-def test_the_base_is_not_touched_and_what_is_frozen_keeps_every_bit(base):
+LAYERS = {0: ("dense",), 1: ("conv2d_1", "dense"), None: ("conv2d", "conv2d_1", "dense")}
+
+
+@pytest.mark.parametrize("unfreeze", LAYERS)
+def test_the_base_is_not_touched_and_what_is_frozen_keeps_every_bit(base, unfreeze):
     before = fingerprint(base)
-    tuned = finetune(base, *painted(range(10), 2, seed=1), DIGITS, QUICK)
+    settings = FineTuning(unfreeze=unfreeze, epochs=4)
+    tuned = finetune(base, *painted(range(10), 2, seed=1), DIGITS, settings)
     assert fingerprint(base) == before
     changed = {n for n, a in tuned.weights.items() if not np.array_equal(a, base.weights[n])}
-    assert changed == {"conv2d_1/kernel", "conv2d_1/bias", "dense/kernel", "dense/bias"}
-    head_only = finetune(
-        base, *painted(range(10), 2, seed=1), DIGITS, FineTuning(unfreeze=0, epochs=4)
-    )
-    changed = {n for n, a in head_only.weights.items() if not np.array_equal(a, base.weights[n])}
-    assert changed == {"dense/kernel", "dense/bias"}
+    assert changed == {f"{name}/{kind}" for name in LAYERS[unfreeze] for kind in ("kernel", "bias")}
     assert all(layer.trainable for layer in tuned)
+
+
+def test_the_result_lies_between_the_base_and_what_was_learnt(base):
+    x, y = painted(range(10), 2, seed=1)
+    learnt, half = (
+        finetune(base, x, y, DIGITS, FineTuning(epochs=4, average=share)) for share in (0.0, 0.5)
+    )
+    for name, array in half.weights.items():
+        middle = (base.weights[name] + learnt.weights[name]) / 2
+        np.testing.assert_allclose(array, middle, rtol=1e-5, atol=1e-6)
+
+
+def test_a_new_head_is_not_averaged(base):
+    """Its columns for new classes started as noise."""
+    x, y = painted((1, 8), 2)
+    learnt, half = (
+        finetune(base, x, y, ("one", "eight"), FineTuning(epochs=4, average=share))
+        for share in (0.0, 0.5)
+    )
+    assert same(learnt, half)
+
+
+@pytest.mark.parametrize(
+    ("told", "few", "many"), [(None, True, False), (True, True, True), (False, False, False)]
+)
+def test_few_pictures_are_varied_unless_told_otherwise(told, few, many):
+    settings = FineTuning(augment=told)
+    assert settings.augments(1999) is few and settings.augments(2000) is many
 
 
 def test_it_remembers_classes_recipe_and_parent(base, tmp_path):
@@ -117,7 +145,8 @@ def test_held_harder_it_moves_less(base):
     x, y = painted(range(10), 2, seed=2)
 
     def moved(decay):
-        tuned = finetune(base, x, y[::-1].copy(), DIGITS, FineTuning(epochs=40, decay=decay))
+        settings = FineTuning(epochs=40, decay=decay, augment=False)
+        tuned = finetune(base, x, y[::-1].copy(), DIGITS, settings)
         return np.abs(tuned.weights["conv2d_1/kernel"] - base.weights["conv2d_1/kernel"]).mean()
 
     assert moved(400.0) < 0.6 * moved(0.0)

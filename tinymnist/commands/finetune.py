@@ -59,13 +59,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--unfreeze",
         type=int,
         metavar="K",
-        help="how many of the base's last layers learn after the head, slower; default: 1",
+        help="how many of the base's last layers learn after the head, slower; default: all",
     )
     parser.add_argument(
         "--hidden", type=int, metavar="UNITS", help="a new head with a relu layer in front of it"
     )
     parser.add_argument(
-        "--augment", action="store_true", help="bend and turn every picture anew in every epoch"
+        "--augment",
+        action=argparse.BooleanOptionalAction,
+        help="bend and turn every picture anew in every epoch; default: with fewer than 2000",
     )
     parser.add_argument(
         "--epochs", type=int, help="of each of the two stages; default: by the number of pictures"

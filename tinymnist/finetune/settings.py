@@ -11,6 +11,8 @@ from tinymnist.nn.callbacks import Callback, Checkpoint
 STEPS = 100
 """Steps of the optimizer in each stage, unless an epoch has more: see ``FineTuning.epochs``."""
 FEWEST_EPOCHS = 5
+MANY = 2000
+"""From so many pictures on they are various enough as they are, and some can be spared."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class FineTuning:
 
     Attributes:
         unfreeze: how many layers of the base learn in the second stage, counted from its end,
-            batch normalization left out; 0 for no second stage.
+            batch normalization left out; None for all, 0 for no second stage.
         hidden: units of a relu layer in front of a new head; None for none.
         epochs: of each stage; None for as many as make 100 steps, but no fewer than 5.
         batch_size: as in ``fit``.
@@ -27,19 +29,24 @@ class FineTuning:
         new_rate: of the first stage of a new head.
         base_rate: the rate of the base's layers, as a share of ``learning_rate``.
         decay: how strongly every weight is held to where it started (L2-SP).
-        augment: whether pictures are bent, turned, moved and zoomed anew in every epoch.
+        average: the share of the starting weights in the result, in 0..1, where the head knew the
+            classes: the mean of both is surer than either (Wortsman et al., "Robust fine-tuning of
+            zero-shot models", 2022).
+        augment: whether pictures are bent, turned, moved and zoomed anew in every epoch of the
+            second stage; None where there are fewer than :data:`MANY`.
         seed: order, dropout, folds, augmentation and new kernels follow from it.
     """
 
-    unfreeze: int = 1
+    unfreeze: int | None = None
     hidden: int | None = None
     epochs: int | None = None
     batch_size: int = 32
     learning_rate: float = 0.001
     new_rate: float = 0.01
     base_rate: float = 0.5
-    decay: float = 1.0
-    augment: bool = False
+    decay: float = 0.1
+    average: float = 0.3
+    augment: bool | None = None
     seed: int = 0
 
     def epochs_for(self, examples: int) -> int:
@@ -47,6 +54,10 @@ class FineTuning:
         if self.epochs is not None:
             return self.epochs
         return max(FEWEST_EPOCHS, math.ceil(STEPS / self.steps_per_epoch(examples)))
+
+    def augments(self, examples: int) -> bool:
+        """Whether so many pictures are varied."""
+        return examples < MANY if self.augment is None else self.augment
 
     def steps_per_epoch(self, examples: int) -> int:
         """Batches in an epoch."""

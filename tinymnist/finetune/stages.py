@@ -1,7 +1,7 @@
-"""The learning itself: the head first, on a frozen base; then the base's last layers, slower.
+"""The learning itself: the head first, on a frozen base; then the base's layers with it.
 
 A few pictures can say little about 100,000 weights, so each of these is held to where it started
-(L2-SP), the base moves at a lower rate, and batch normalization keeps the statistics that it has.
+(L2-SP) and averaged with it, and batch normalization keeps the statistics that it has.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _Learning:
     name: str
     verbose: str | int
 
-    def stage(self, name: str, rate: float) -> None:
+    def stage(self, name: str, rate: float, *, augment: bool = False) -> None:
         """Train whatever is not frozen just now."""
         settings, model, n = self.settings, self.start.model, len(self.learn[1])
         epochs = settings.epochs_for(n)
@@ -64,7 +64,7 @@ class _Learning:
             epochs=epochs,
             validation_data=self.validation,
             class_weight="balanced",
-            augment=_augmentation() if settings.augment else None,
+            augment=_augmentation() if augment else None,
             callbacks=callbacks,
             rng=settings.seed,
             resume=resume,
@@ -122,12 +122,21 @@ def finetune(
     model.freeze()
     model.unfreeze(last=start.head_layers)
     learning.stage("head", settings.new_rate if start.is_new else settings.learning_rate)
-    if settings.unfreeze:
-        model.unfreeze(last=start.head_layers + settings.unfreeze, normalization=False)
-        learning.stage("base", settings.learning_rate)
+    if settings.unfreeze != 0:
+        last = None if settings.unfreeze is None else start.head_layers + settings.unfreeze
+        model.unfreeze(last, normalization=False)
+        learning.stage("base", settings.learning_rate, augment=settings.augments(len(labels)))
+    if not start.is_new:
+        _average(model, base, settings.average)
     model.trainable = True  # for whoever trains it further
     model.information |= _origin(base, settings, len(labels))
     return model
+
+
+def _average(model: Sequential, base: Sequential, share: float) -> None:
+    """Move every weight back by a share of its way; one that stayed keeps its very bits."""
+    for name, array in model.weights.items():
+        np.add(array, share * (base.weights[name] - array), out=array)
 
 
 def _origin(base: Sequential, settings: FineTuning, n: int) -> dict[str, Any]:

@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 from tinymnist.data.splits import stratified_folds, stratified_split
 from tinymnist.errors import InputError
 from tinymnist.finetune.head import class_names_of, renumbered
-from tinymnist.finetune.settings import Checkpoints, FineTuning
+from tinymnist.finetune.settings import MANY, Checkpoints, FineTuning
 from tinymnist.finetune.stages import finetune
 from tinymnist.nn.functional import softmax
 from tinymnist.nn.metrics import confusion_matrix
 from tinymnist.nn.model import Sequential
 
 FOLDS = 5
-MANY = 2000
-"""From so many pictures on, one split is enough, and a part can be spared to stop by."""
 HELD_OUT, TO_STOP_BY = 0.1, 0.1
 UNREAD = -1
 
