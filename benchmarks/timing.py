@@ -7,7 +7,6 @@ of medians. This module imports no NumPy: BLAS reads its number of threads when 
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import random
@@ -112,6 +111,8 @@ def _time(run: Callable[[], object], calls: int) -> float:
 
 
 def _version(package: str) -> str:
+    import importlib.metadata  # here, since it is slow, and start-up is measured elsewhere
+
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

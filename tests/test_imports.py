@@ -15,6 +15,7 @@ PACKAGE = Path(tinymnist.__file__).parent
 ROOMS = (
     "errors",
     "files",
+    "memory",
     "nn",
     "imaging",
     "data",

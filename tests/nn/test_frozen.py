@@ -37,6 +37,13 @@ def network(dropout_below=0.0):
     return model
 
 
+def heavy_head():
+    """A head with far more weights than its examples have numbers."""
+    model = network().replace_head(classes=3, hidden=100, until="dropout_1", rng=2)
+    model.compile(AdamW(0.01))
+    return model
+
+
 class Spy(Callback):
     """Notes what went through the network and what before it."""
 
@@ -98,6 +105,41 @@ def test_kept_outputs_change_not_one_bit(dropout_below):
     assert one == other
 
 
+def test_a_heavy_head_takes_a_batch_in_one_piece():
+    """Whether the base's outputs are kept or computed in pieces; augmented, too."""
+    sizes = []
+
+    def noted(x, **settings):
+        sizes.append(len(x))
+        return forward(x, **settings)
+
+    one, other, bent = heavy_head(), heavy_head(), heavy_head()
+    hidden = one.get_layer("head_hidden")
+    forward, hidden.forward = hidden.forward, noted
+    trained(one, epochs=2)
+    del hidden.forward
+    trained(other, epochs=2, keep_frozen=False)
+    trained(bent, epochs=2, augment=shifted, workers=1)
+    assert sizes == [16, 16, 16, 16, 6] * 2
+    for name, array in one.weights.items():
+        assert np.allclose(array, other.weights[name], rtol=1e-4, atol=1e-5)
+    assert not same(one, bent)
+    again = heavy_head()
+    trained(again, epochs=2, augment=shifted, workers=3)
+    assert same(bent, again)
+
+
+def test_a_batch_at_once_is_the_sum_of_its_pieces():
+    """Nothing draws here, so that only the order of sums differs."""
+    models = [heavy_head().astype("float64") for _ in range(2)]
+    for model, size in zip(models, (None, 5), strict=True):
+        model.get_layer("dropout_1").rate = 0.0
+        model.compile(AdamW(0.01))
+        trained(model, piece_size=size)
+    for name, array in models[0].weights.items():
+        assert np.allclose(array, models[1].weights[name], rtol=1e-9, atol=1e-12)
+
+
 def test_kept_outputs_go_through_the_rest_alone():
     spy = Spy()
     trained(network(), callbacks=[spy])
@@ -157,12 +199,13 @@ def test_a_frozen_base_costs_no_backward_pass(monkeypatch):
     assert set(asked) == {("dense", False)}
 
 
+@pytest.mark.parametrize("make", [lambda: network(0.2), heavy_head], ids=["light", "heavy"])
 @pytest.mark.parametrize("augment", [None, shifted])
-def test_resumed_it_ends_in_the_same_bytes(tmp_path, augment):
+def test_resumed_it_ends_in_the_same_bytes(tmp_path, augment, make):
     path = tmp_path / "state"
 
     def fit(epochs, **settings):
-        model = network(0.2)
+        model = make()
         stop = EarlyStopping("loss", patience=9)
         callbacks = [stop, Checkpoint(path)]
         trained(model, epochs=epochs, augment=augment, callbacks=callbacks, **settings)

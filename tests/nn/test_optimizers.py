@@ -11,6 +11,7 @@ from tinymnist.nn.optimizers import SGD, Adam, AdamW, get_optimizer
 from tinymnist.nn.schedules import Constant, CosineDecay, OneCycle, StepDecay, WarmUp
 
 GRADIENTS = [0.5, -1.5, 0.25]
+RNG = np.random.default_rng(0)
 
 
 def path(optimizer, gradients=GRADIENTS, start=1.0, name="dense/kernel"):
@@ -98,6 +99,23 @@ def test_float32_stays_float32():
         optimizer.apply({"a": parameter}, {"a": np.ones(3, np.float32)})
         assert parameter.dtype == np.float32
         assert {array.dtype for array in optimizer.state.values()} == {np.dtype("float32")}
+
+
+def test_arrays_of_any_size_share_the_scratch_memory():
+    """Together they go where each goes alone; a gradient is left as it was."""
+    shapes = {"a": (3, 4), "b": (2,), "c": (7, 5)}
+    gradients = {n: RNG.normal(size=shape) for n, shape in shapes.items()}
+    before = {n: g.copy() for n, g in gradients.items()}
+    together = {n: np.ones(shape) for n, shape in shapes.items()}
+    adam = Adam(0.01)
+    for _ in range(3):
+        adam.apply(together, gradients)
+    for name, shape in shapes.items():
+        alone, own = {name: np.ones(shape)}, Adam(0.01)
+        for _ in range(3):
+            own.apply(alone, {name: gradients[name]})
+        assert np.array_equal(alone[name], together[name])
+        assert np.array_equal(gradients[name], before[name])
 
 
 def test_parameters_without_a_gradient_stay():

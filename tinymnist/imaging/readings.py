@@ -2,7 +2,7 @@
 
 A stage of the recipe has to decide, and a later one cannot take it back. Where two decisions are
 nearly as good, both are carried through to MNIST's form, and the network, which knows what digits
-look like, weighs them: its probabilities are averaged, and it is sure of digits alone.
+look like, weighs them: it is sure of digits alone, so each reading counts by the network's odds.
 """
 
 from __future__ import annotations

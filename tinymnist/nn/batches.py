@@ -46,12 +46,14 @@ class Batch:
         targets: (m, classes).
         weights: (m,).
         rows: (n,), which of them belong to the batch.
+        is_prepared: whether ``x`` is augmented, and through the frozen part, already.
     """
 
     x: Array
     targets: Array
     weights: Array
     rows: Array
+    is_prepared: bool = False
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,7 @@ class Sequential(Graph):
         metrics: Sequence[str] = ("accuracy",),
     ) -> None:
         """Choose how to train. Accuracy is always measured, and is the only metric of ``fit``."""
+        importlib.import_module("tinymnist.nn.training")  # start-up, so that fit learns at once
         from tinymnist.nn.losses import get_loss
         from tinymnist.nn.optimizers import get_optimizer
 

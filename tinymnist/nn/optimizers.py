@@ -51,6 +51,9 @@ class Optimizer:
     iterations: int = field(default=0, init=False)
     state: dict[str, Array] = field(default_factory=dict, init=False, repr=False, compare=False)
     """``"conv2d/kernel:momentum"`` -> array; where a parameter started is ``:start``."""
+    _scratch: Array = field(
+        default_factory=lambda: np.empty(0), init=False, repr=False, compare=False
+    )
 
     def current_learning_rate(self) -> float:
         """The rate of the next step."""
@@ -93,7 +96,20 @@ class Optimizer:
 
     def _slots_of(self, name: str, parameter: Array) -> list[Array]:
         keys = [f"{name}:{slot}" for slot in self.slots]
-        return [self.state.setdefault(key, np.zeros_like(parameter)) for key in keys]
+        for key in keys:
+            if key not in self.state:
+                self.state[key] = np.zeros_like(parameter)
+        return [self.state[key] for key in keys]
+
+    def _scratch_like(self, array: Array) -> Array:
+        """Room for a step, as large as the array; its numbers last until the next call.
+
+        It is kept, since new memory for every step of a large kernel would cost more than the
+        arithmetic: the system hands it out page by page.
+        """
+        if self._scratch.size < array.size or self._scratch.dtype != array.dtype:
+            self._scratch = np.empty(array.size, array.dtype)
+        return self._scratch[: array.size].reshape(array.shape)
 
     def _clipped(self, gradients: dict[str, Array]) -> dict[str, Array]:
         if self.clipvalue is not None:
@@ -162,14 +178,21 @@ class Adam(Optimizer):
     epsilon_hat: bool = True
 
     def _change(self, gradient: Array, learning_rate: float, slots: list[Array]) -> Array:
+        # Twelve passes through memory; new arrays in between would cost as much again.
         m, v = slots
-        m += (gradient - m) * (1 - self.beta_1)
-        v += (gradient * gradient - v) * (1 - self.beta_2)
+        step = np.subtract(gradient, m, out=self._scratch_like(m))
+        step *= 1 - self.beta_1
+        m += step
+        np.multiply(gradient, gradient, out=step)
+        step -= v
+        step *= 1 - self.beta_2
+        v += step
         root = math.sqrt(1 - self.beta_2**self.iterations)
         # Both variants are lr * root / (1 - beta_1^t) * m / (sqrt(v) + e); PyTorch's e is smaller.
-        e = self.epsilon if self.epsilon_hat else self.epsilon * root
-        step = m * (-learning_rate * root / (1 - self.beta_1**self.iterations))
-        step /= np.sqrt(v) + e
+        np.sqrt(v, out=step)
+        step += self.epsilon if self.epsilon_hat else self.epsilon * root
+        np.divide(m, step, out=step)
+        step *= -learning_rate * root / (1 - self.beta_1**self.iterations)
         return step
 
 

@@ -10,13 +10,14 @@ import math
 import signal
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tinymnist.memory import reuse_freed_memory
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.batches import Batch, Source, gathered, is_source, unpack
 from tinymnist.nn.callbacks import Callback
@@ -29,7 +30,7 @@ from tinymnist.nn.losses import (
     example_weights,
 )
 from tinymnist.nn.optimizers import Optimizer
-from tinymnist.nn.parallel import Workers, pieces
+from tinymnist.nn.parallel import Workers, pieces, single_threaded_blas
 from tinymnist.nn.progress import Progress
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class Training:
 
     Where the lower part of the model is frozen, ``network`` is the rest of it. Then ``x`` and
     ``validation`` hold the frozen part's outputs, or ``front`` is the frozen part, to be run in
-    every step.
+    every step. With ``is_heavy``, ``network`` takes a small batch in one piece.
     """
 
     model: Sequential
@@ -130,6 +131,7 @@ class Training:
     callbacks: Sequence[Callback]
     position: Position
     source: Source | None = None
+    is_heavy: bool = False
     history: History = field(default_factory=History)
     interrupted: bool = False
 
@@ -172,6 +174,8 @@ class Training:
     def _step(self, batch: Batch, workers: Workers) -> None:
         """Gradients of all pieces, summed in their order, then one step of the optimizer."""
         size = self.piece_size or _default_piece_size(self.model, len(batch))
+        if self.is_heavy and len(batch) <= PIECE_SIZES[1]:
+            batch, size = self._prepared_batch(batch, size, workers), len(batch)
         parts = list(enumerate(pieces(len(batch), size)))
         results = workers.map(lambda part: self._learn_from(batch, *part), parts)
         position = self.position
@@ -188,14 +192,31 @@ class Training:
             layer, key = name.rsplit("/", 1)
             setattr(self.model.get_layer(layer), key, value)
 
+    def _prepared_batch(self, batch: Batch, size: int, workers: Workers) -> Batch:
+        """The batch as the network takes it, prepared in pieces in the threads."""
+        if self.augment is None and self.front is None:
+            return batch
+
+        def prepare(part: tuple[int, slice]) -> Array:
+            number = part[0] + 1  # the network itself draws as piece 0
+            return self._prepared(batch.piece(part[1])[0], self._rng_of_piece(number))
+
+        x = np.concatenate(workers.map(prepare, list(enumerate(pieces(len(batch), size)))))
+        _, targets, weights = batch.piece(slice(None))
+        return Batch(x, targets, weights, np.arange(len(x)), is_prepared=True)
+
+    def _prepared(self, x: Array, rng: np.random.Generator | None) -> Array:
+        """Augmented, and through the frozen part, where these must be done in every step."""
+        if self.augment is not None and rng is not None:
+            x = self.model.cast(self.augment(x, rng))
+        return x if self.front is None else self.front.run(x)
+
     def _learn_from(self, batch: Batch, number: int, part: slice) -> PieceResult:
         """Forward and backward for one piece; changes nothing, so it may run in any thread."""
-        rng = self._rng(self.position.epoch, self.position.batch, number)
+        rng = self._rng_of_piece(number)
         x, targets, weights = batch.piece(part)
-        if self.augment is not None:
-            x = self.model.cast(self.augment(x, rng))
-        if self.front is not None:
-            x = self.front.run(x)
+        if not batch.is_prepared:
+            x = self._prepared(x, rng)
         logits, caches = self.network.forward(x, training=True, rng=rng, logits=True)
         losses, cache = cross_entropy(logits, self.loss.smooth(targets))
         dlogits = cross_entropy_backward(weights / len(batch), cache)
@@ -223,6 +244,12 @@ class Training:
     def _rng(self, *where: int) -> np.random.Generator:
         """A generator for this place in the training, the same however one came here."""
         return np.random.default_rng([self.position.key, *where])
+
+    def _rng_of_piece(self, number: int) -> np.random.Generator | None:
+        """A piece's own; None where nobody draws, since to make one costs as much as a layer."""
+        if self.augment is None and not any(layer.draws for layer in self.network.layers):
+            return None
+        return self._rng(self.position.epoch, self.position.batch, number)
 
     def _tell(self, moment: str, *details: Any) -> None:
         for callback in self.callbacks:
@@ -284,9 +311,10 @@ def fit(
         steps_per_epoch: batches of the generator that make an epoch; None takes its length.
         validation_steps: batches of the generator that validates; None takes its length.
         piece_size: how many examples a thread carries through the network at a time. None takes
-            half a batch, but 16 to 32, or the whole batch where a layer couples the examples
-            (batch normalization). A number for such a model gives "ghost" batch normalization
-            (Hoffer et al., 2017): each piece is normalized by itself.
+            half a batch, but 16 to 32; or the whole batch where a layer couples the examples
+            (batch normalization), and a batch of up to 32 where the gradients are most of the
+            work (Dense layers on many features). A number for a model with such a layer gives
+            "ghost" batch normalization (Hoffer et al., 2017): each piece is normalized by itself.
         keep_frozen: whether the output of the frozen part at the bottom is computed once and kept
             for all epochs, where nothing augments below it and memory allows it. Otherwise it is
             computed in every step, without a backward pass.
@@ -354,8 +382,12 @@ def fit(
     )
     if resume is not None:
         load_checkpoint(training, resume)
+    reuse_freed_memory()
     _cut_off_frozen_part(training, keep_frozen, workers)
-    with Workers(workers) as threads, _interruptible(training):
+    training.is_heavy = piece_size is None and _has_heavy_gradients(training.network)
+    # Products of a few rows are over before BLAS's other threads have woken up.
+    blas = single_threaded_blas() if training.is_heavy else nullcontext()
+    with Workers(workers) as threads, _interruptible(training), blas:
         training.run(threads)
     return training.history
 
@@ -476,6 +508,17 @@ def _default_piece_size(model: Sequential, batch_size: int) -> int:
         return batch_size
     fewest, most = PIECE_SIZES
     return min(max(batch_size // 2, fewest), most)
+
+
+def _has_heavy_gradients(network: Sequential) -> bool:
+    """Whether a piece gives more numbers in its gradients than its examples have in all layers.
+
+    So it is with Dense layers on many features. To cut a small batch, and to add the gradients of
+    its pieces up again, would take longer there than to multiply it as a whole.
+    """
+    learning = sum(array.size for array in network.trainable_weights.values())
+    outputs = sum(math.prod(network.shapes[layer.name]) for layer in network.layers)
+    return learning > PIECE_SIZES[1] * outputs
 
 
 def _kept(n: int, validation_split: float) -> int:

@@ -156,6 +156,18 @@ def test_any_thread_may_make_any_batch():
         np.testing.assert_array_equal(labels, by_number[number][1])
 
 
+def test_several_batches_at_once_are_the_same_batches():
+    """In shares of any size, in any thread; the last batch of a round is shorter."""
+    flow = ImageDataGenerator(**EVERYTHING).flow(pictures(), np.arange(10), 3, seed=2)
+    wanted = [flow.batch(number) for number in range(10)]
+    shares = [range(4), range(4, 9), [9], []]
+    with ThreadPoolExecutor(2) as pool:
+        found = [batch for share in pool.map(flow.batches, shares) for batch in share]
+    for (images, labels), (more_images, more_labels) in zip(wanted, found, strict=True):
+        np.testing.assert_array_equal(images, more_images)
+        np.testing.assert_array_equal(labels, more_labels)
+
+
 def test_indexing_is_within_the_present_round():
     flow = ImageDataGenerator(**MOVES).flow(pictures(), batch_size=4, seed=2)
     first = [flow[i] for i in range(3)]

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tinymnist.memory import reuse_freed_memory
 
 if TYPE_CHECKING:
     from tinymnist.imaging.augmentation.generator import ImageDataGenerator
@@ -53,6 +55,7 @@ class Flow(ABC):
         self.generator, self.n, self.batch_size, self.shuffle = generator, n, batch_size, shuffle
         self.seed = int(np.random.default_rng().integers(2**31)) if seed is None else seed
         self._is_seeded = seed is not None
+        reuse_freed_memory()
         self._next = self._round = 0
         self._order: tuple[int, Array] = (-1, np.arange(n))
 
@@ -66,13 +69,31 @@ class Flow(ABC):
         Returns:
             (x, y), (x, y, sample_weight), or x alone.
         """
+        return self.batches([number])[0]
+
+    def batches(self, numbers: Sequence[int]) -> list[Any]:
+        """``[batch(number) for number in numbers]``, with the arithmetic over all of them at once.
+
+        This is how threads share the work: give each several batches. With one small batch at a
+        time they meet at Python's lock at every step, and are slower than a single one.
+        """
+        chosen, pictures, parameters = [], [], []
+        for number in numbers:
+            rows, random = self._drawn(number)
+            chosen.append(rows)
+            pictures.append(self._pictures(rows))
+            parameters.append(self.generator.draw(pictures[-1], random))
+        varied = self.generator.vary_by(pictures, parameters)
+        return [self._with_targets(*pair) for pair in zip(varied, chosen, strict=True)]
+
+    def _drawn(self, number: int) -> tuple[Array, np.random.RandomState]:
+        """The pictures of a batch, and the generator that draws how they are bent."""
         this_round, place = divmod(number, len(self))
         random = _seeded(self.seed + number - place)
         order = self._order_of(this_round, random, again=place == 0)
         if place:
             random = _seeded(self.seed + number)
-        chosen = order[place * self.batch_size : (place + 1) * self.batch_size]
-        return self._with_targets(self.generator.vary(self._pictures(chosen), random), chosen)
+        return order[place * self.batch_size : (place + 1) * self.batch_size], random
 
     def __getitem__(self, place: int) -> Any:
         """Batch ``place`` of the present round."""

@@ -249,10 +249,25 @@ class ImageDataGenerator:
 
     def vary(self, images: Images, random: np.random.RandomState) -> Images:
         """Draw a variant of every picture (n, h, w, c), and standardize it: one batch."""
+        return self.vary_by([images], [self.draw(images, random)])[0]
+
+    def draw(self, images: Images, random: np.random.RandomState) -> dict[str, NDArray[Any]]:
+        """Draw the parameters of pictures (n, h, w, c), (n,) each."""
         n, height, width, _ = images.shape
-        drawn = self.ranges.draw(n, height, width, random)
-        varied = self.transform_batch(images.astype(self.dtype, copy=False), drawn)
-        return self.standardization.apply(varied.astype(self.dtype, copy=False), (1, 2, 3))
+        return self.ranges.draw(n, height, width, random)
+
+    def vary_by(
+        self, batches: Sequence[Images], parameters: Sequence[Mapping[str, NDArray[Any]]]
+    ) -> list[Images]:
+        """Transform batches (n, h, w, c) by their parameters, all together; standardize each."""
+        if not batches:
+            return []
+        images = np.concatenate(batches).astype(self.dtype, copy=False)
+        joined = {name: np.concatenate([p[name] for p in parameters]) for name in parameters[0]}
+        varied = self.transform_batch(images, joined).astype(self.dtype, copy=False)
+        cuts = np.cumsum([len(batch) for batch in batches])[:-1]
+        standardize = self.standardization.apply
+        return [standardize(part, (1, 2, 3)) for part in np.split(varied, cuts)]
 
     def standardize(self, x: Images) -> Images:
         """Standardize a copy of a picture; a batch counts as one large picture, as in Keras."""

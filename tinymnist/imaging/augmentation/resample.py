@@ -19,9 +19,9 @@ Images = NDArray[Any]
 FILL_MODES = ("nearest", "constant", "reflect", "wrap")
 """What lies outside of a picture, in Keras's and SciPy's words."""
 
-_CHUNK_PIXELS = 32768
-"""Pixels that are worked on at a time: so many that Python's share is small, and that threads do
-not wait for each other at every step."""
+_CHUNK_PIXELS = 1 << 17
+"""Pixels that are worked on at a time: so many that Python's share is small. Threads cannot share
+that, and with fewer pixels they wait for each other at every step."""
 
 _own = threading.local()
 
@@ -50,9 +50,9 @@ def resample(
     sampler = _sampler(images, (oh, ow))
     out = np.empty((n, oh, ow, images.shape[3]), images.dtype)
     for part in sampler.parts(n):
-        rows, columns = sampler.places(part)
-        rows[...], columns[...] = places[part, 0], places[part, 1]
-        sampler.sample(images[part], rows, columns, fill_mode, cval, out[part])
+        own = sampler.places(part)
+        own[...] = places[part].swapaxes(0, 1)
+        sampler.sample(images[part], own, fill_mode, cval, out[part])
     return out
 
 
@@ -81,11 +81,10 @@ def resample_affine(
     # Rounded in the order in which SciPy adds, since a border may hang on the last bit.
     for part in sampler.parts(n):
         places = sampler.places(part)
-        for axis, place in enumerate(places):
-            matrix = matrices[part, axis, :, None, None]  # (k, 2, 1, 1)
-            start = offsets[part, axis, None, None] + matrix[:, 0] * down  # (k, h, 1)
-            np.add(start, matrix[:, 1] * right, out=place)  # (k, h, w)
-        sampler.sample(images[part], *places, fill_mode, cval, out[part])
+        matrix = matrices[part].transpose(1, 2, 0)[..., None, None]  # (2, 2, k, 1, 1)
+        start = offsets[part].T[..., None, None] + matrix[:, 0] * down  # (2, k, h, 1)
+        np.add(start, matrix[:, 1] * right, out=places)  # (2, k, h, w)
+        sampler.sample(images[part], places, fill_mode, cval, out[part])
     return out
 
 
@@ -114,9 +113,9 @@ class _Sampler:
         pixels = max(1, out_shape[0] * out_shape[1], self.height * self.width)
         self.chunk = max(1, _CHUNK_PIXELS // pixels)
         size = (self.chunk, *out_shape)
-        self._rows, self._columns, self._top, self._left = (np.empty(size) for _ in range(4))
+        self._places, self._floors = np.empty((2, *size)), np.empty((2, *size))
         self._index = np.empty(size, np.intp)
-        self._down, self._right, *self._corners = (np.empty(size, real) for _ in range(6))
+        self._shares, self._corners = np.empty((2, *size), real), np.empty((4, *size), real)
         # One more row and column, so that every pixel has a neighbour on either side.
         self._padded = np.empty((self.chunk, self.height + 1, self.width + 1), real)
         stride = float((self.height + 1) * (self.width + 1))
@@ -127,60 +126,49 @@ class _Sampler:
         each = math.ceil(n / max(1, math.ceil(n / self.chunk)))
         return [slice(at, min(at + each, n)) for at in range(0, n, max(1, each))]
 
-    def places(self, part: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Room for the rows and columns that the pixels of a chunk show."""
-        k = part.stop - part.start
-        return self._rows[:k], self._columns[:k]
+    def places(self, part: slice) -> NDArray[np.float64]:
+        """Room for the rows and columns that the pixels of a chunk show: (2, k, oh, ow)."""
+        return self._places[:, : part.stop - part.start]
 
     def sample(
-        self,
-        images: Images,
-        rows: NDArray[np.float64],
-        columns: NDArray[np.float64],
-        fill_mode: str,
-        cval: float,
-        out: Images,
+        self, images: Images, places: NDArray[np.float64], fill_mode: str, cval: float, out: Images
     ) -> None:
-        """Interpolate ``images`` (k, h, w, c) at ``rows`` and ``columns``, which are used up."""
+        """Interpolate ``images`` (k, h, w, c) at ``places`` (2, k, oh, ow), which are used up."""
         if fill_mode not in FILL_MODES:
             raise ValueError(f"fill_mode must be one of {FILL_MODES}. Received: {fill_mode=}")
-        outside = _bring_inside(rows, self.height, fill_mode)
-        beside = _bring_inside(columns, self.width, fill_mode)
-        down, right, index = self._split(rows, columns)
+        outside = _bring_inside(places[0], self.height, fill_mode)
+        beside = _bring_inside(places[1], self.width, fill_mode)
+        shares, index = self._split(places)
         for channel in range(images.shape[3]):
-            values = self._mix(images[..., channel], down, right, index)
+            values = self._mix(images[..., channel], shares, index)
             if outside is not None and beside is not None:
                 values[outside | beside] = cval
             out[..., channel] = np.floor(values + 0.5) if out.dtype.kind in "iub" else values
 
-    def _split(
-        self, rows: NDArray[np.float64], columns: NDArray[np.float64]
-    ) -> tuple[Images, Images, NDArray[np.intp]]:
-        """Places as shares of the way to the next pixel (down, right), and the pixel's index."""
-        k = len(rows)
-        top, left = np.floor(rows, out=self._top[:k]), np.floor(columns, out=self._left[:k])
-        down, right, index = self._down[:k], self._right[:k], self._index[:k]
-        np.subtract(rows, top, out=rows)
-        np.subtract(columns, left, out=columns)
-        down[...], right[...] = rows, columns
+    def _split(self, places: NDArray[np.float64]) -> tuple[Images, NDArray[np.intp]]:
+        """Places as shares of the way down and right to the next pixel, and the pixel's index."""
+        k = places.shape[1]
+        floors, shares, index = self._floors[:, :k], self._shares[:, :k], self._index[:k]
+        np.floor(places, out=floors)
+        places -= floors
+        shares[...] = places  # in two steps: arithmetic into another dtype is slow
+        top, left = floors
         top *= self.width + 1
         top += left
         top += self._starts[:k]
         index[...] = top
-        return down, right, index
+        return shares, index
 
-    def _mix(self, plane: Images, down: Images, right: Images, index: NDArray[np.intp]) -> Images:
-        """Four neighbours, mixed: (k, h, w) -> (k, oh, ow)."""
-        k = len(plane)
-        flat, beneath = self._pad(plane).reshape(-1), self.width + 1
-        a, b, c, d = (corner[:k] for corner in self._corners)
-        for corner, start in ((a, 0), (b, 1), (c, beneath), (d, beneath + 1)):
+    def _mix(self, plane: Images, shares: Images, index: NDArray[np.intp]) -> Images:
+        """Four neighbours, mixed first along the rows, then between them: (k, oh, ow)."""
+        k, beneath = len(plane), self.width + 1
+        flat, corners = self._pad(plane).reshape(-1), self._corners[:, :k]
+        for corner, start in zip(corners, (0, beneath, 1, beneath + 1), strict=True):
             # The indices are right; "clip" only spares the check and a copy.
             flat[start:].take(index, out=corner, mode="clip")
-        for begin, end, share in ((a, b, right), (c, d, right), (a, c, down)):
-            np.subtract(end, begin, out=end)
-            np.multiply(end, share, out=end)
-            np.add(begin, end, out=begin)
+        down, right = shares
+        mixed = _between(corners[:2], corners[2:], right)
+        a = _between(mixed[0], mixed[1], down)
         np.maximum(a, plane.min(axis=(1, 2), keepdims=True), out=a)  # rounding may overshoot
         np.minimum(a, plane.max(axis=(1, 2), keepdims=True), out=a)
         return a
@@ -191,6 +179,13 @@ class _Sampler:
         padded[:, h, :w] = plane[:, -1]
         padded[:, :, w] = padded[:, :, w - 1]
         return padded
+
+
+def _between(begin: Images, end: Images, share: Images) -> Images:
+    """``begin + (end - begin) * share``, in place of both."""
+    np.subtract(end, begin, out=end)
+    np.multiply(end, share, out=end)
+    return np.add(begin, end, out=begin)
 
 
 def _bring_inside(

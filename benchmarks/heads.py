@@ -1,0 +1,168 @@
+"""A new head on keras-cnn's frozen convolutions, in tinymnist, PyTorch and Keras.
+
+``python -m benchmarks.heads NAME PICTURES EPOCHS TASK`` is what ``finetuning`` runs in processes of
+its own; it prints one JSON object. Little is imported, since start-up is measured, too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from benchmarks import peers
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tinymnist.nn import Sequential
+
+    Array = NDArray[Any]
+
+BATCH, RATE, FEATURES = 32, 0.001, 1600
+
+
+class Task(NamedTuple):
+    """What to learn from, and the kernels that the new head starts with."""
+
+    x: Array
+    y: Array
+    hidden: Array
+    head: Array
+
+
+class Learner(NamedTuple):
+    """A frozen network with a new head."""
+
+    fit: Callable[[int, bool], None]
+    """``fit(epochs, shuffle)``"""
+    predict: Callable[[], Array]
+
+
+def task(n: int) -> Task:
+    """Noise with a bright row by class, so that there is something to learn."""
+    import numpy as np
+
+    x, y = peers.pictures(n)
+    x *= np.float32(0.3)
+    for picture, label in zip(x, y, strict=True):
+        picture[2 * label + 4] += np.float32(0.7)
+    rng = np.random.default_rng(1)
+    hidden = rng.normal(0, 0.03, (FEATURES, 128)).astype(np.float32)
+    return Task(x, y, hidden, rng.normal(0, 0.1, (128, 10)).astype(np.float32))
+
+
+def new_head() -> Sequential:
+    """Two new layers on frozen ones, compiled."""
+    base = peers.reference()
+    base.freeze()
+    model = base.replace_head(classes=10, hidden=128, until="flatten")
+    model.compile("adam")
+    return model
+
+
+def ours(data: Task, threads: int) -> Learner:
+    """Use ``replace_head`` and ``fit``."""
+    model = new_head()
+    model.get_layer("head_hidden").kernel[:] = data.hidden
+    model.get_layer("head").kernel[:] = data.head
+
+    def fit(epochs: int, shuffle: bool) -> None:
+        settings = {"epochs": epochs, "shuffle": shuffle, "workers": threads}
+        model.fit(data.x, data.y, batch_size=BATCH, verbose=0, **settings)
+
+    return Learner(fit, lambda: model.predict(data.x))
+
+
+def keras(data: Task, threads: int) -> Learner:
+    """Freeze the layers, add two, ``fit``."""
+    import numpy as np
+
+    base = peers.keras_network(peers.reference().weights, 0.0, threads)
+    import keras
+    from keras import layers
+
+    base.trainable = False
+    hidden = layers.Dense(128, activation="relu")
+    head = layers.Dense(10, activation="softmax")
+    model = keras.Sequential([keras.Input((28, 28, 1)), *base.layers[:-2], hidden, head])
+    hidden.set_weights([data.hidden, np.zeros(128)])
+    head.set_weights([data.head, np.zeros(10)])
+    optimizer = keras.optimizers.Adam(RATE)
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+
+    def fit(epochs: int, shuffle: bool) -> None:
+        model.fit(data.x, data.y, batch_size=BATCH, epochs=epochs, shuffle=shuffle, verbose=0)
+
+    return Learner(fit, lambda: model.predict(data.x, verbose=0))
+
+
+def torch(data: Task, threads: int) -> Learner:
+    """Write the loop out, eagerly; the base runs without gradients."""
+    base = peers.torch_network(peers.reference().weights, 0.0, threads)
+    import torch
+    from torch import nn
+
+    features = base[:-2].requires_grad_(False)
+    hidden, head = nn.Linear(FEATURES, 128), nn.Linear(128, 10)
+    order = data.hidden.reshape(-1, peers.CHANNELS, 128).transpose(2, 1, 0).reshape(128, -1)
+    with torch.no_grad():
+        hidden.weight.copy_(torch.from_numpy(order.copy()))
+        head.weight.copy_(torch.from_numpy(data.head.T.copy()))
+        hidden.bias.zero_(), head.bias.zero_()
+    model = nn.Sequential(features, hidden, nn.ReLU(), head)
+    optimizer = torch.optim.Adam([*hidden.parameters(), *head.parameters()], lr=RATE)
+    loss_of = nn.CrossEntropyLoss()
+    x, y = torch.from_numpy(data.x.reshape(-1, 1, 28, 28)), torch.from_numpy(data.y)
+
+    def fit(epochs: int, shuffle: bool) -> None:
+        for _ in range(epochs):
+            numbers = torch.randperm(len(x)) if shuffle else torch.arange(len(x))
+            for chosen in numbers.split(BATCH):
+                optimizer.zero_grad()
+                loss_of(model(x[chosen]), y[chosen]).backward()
+                optimizer.step()
+
+    def predict() -> Array:
+        with torch.inference_mode():
+            return model(x).softmax(1).numpy()
+
+    return Learner(fit, predict)
+
+
+LEARNERS = {peers.OURS: ours, "torch": torch, "keras": keras}
+
+
+def check(learner: Learner, epochs: int) -> dict[str, Any]:
+    """The probabilities after an epoch in a fixed order."""
+    learner.fit(1, False)
+    return {"probabilities": learner.predict().tolist()}
+
+
+def measure(learner: Learner, epochs: int) -> dict[str, Any]:
+    """Fit twice, since Keras traces in the first: seconds by the clock, and of the processors."""
+    seconds, cpu = [], []
+    for _ in range(2):
+        began, used = time.perf_counter(), time.process_time()
+        learner.fit(epochs, True)
+        seconds.append(time.perf_counter() - began)
+        cpu.append(time.process_time() - used)
+    return {"fit": seconds[0], "again": seconds[1], "fit_cpu": cpu[0]}
+
+
+TASKS = {"check": check, "measure": measure}
+
+
+def main() -> int:
+    """Learn, and print what the parent cannot measure from outside."""
+    name, pictures, epochs, what = sys.argv[1:]
+    learner = LEARNERS[name](task(int(pictures)), int(os.environ["OMP_NUM_THREADS"]))
+    print(json.dumps(TASKS[what](learner, int(epochs))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""Several readings of one picture become one prediction."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tinymnist.imaging.normalize import normalize
+from tinymnist.imaging.paint import ink
+from tinymnist.reader import Reader, prepare_all
+
+PAPER = np.float32(0.1)
+
+
+@pytest.fixture(scope="module")
+def reader():
+    return Reader("mnist-cnn")
+
+
+def small(number):
+    """MNIST's size, but grey paper: it has two readings."""
+    drawn = 1 - ink(number, (90, 70), height=0.6, pen=0.1)
+    return np.clip(normalize(drawn) + PAPER, 0, 1)
+
+
+def answering(reader, monkeypatch, rows):
+    """A reader whose network gives these probabilities."""
+    monkeypatch.setattr(reader, "probabilities", lambda images: np.array(rows, np.float32))
+    return reader
+
+
+def test_readings_count_by_the_odds_on_them(reader, monkeypatch):
+    rows = np.full((2, 10), [[0.01], [0.05]])
+    rows[0, 3], rows[1, 7] = 0.91, 0.55
+    odds = np.array([0.91 / 0.09, 0.55 / 0.45])
+    found = answering(reader, monkeypatch, rows).predict(small(3)).probabilities
+    np.testing.assert_allclose(found, odds @ rows / odds.sum(), rtol=1e-5)
+
+
+def test_an_unsure_reading_does_not_halve_the_confidence(reader, monkeypatch):
+    rows = np.full((2, 10), 0.1)
+    rows[0] = 0
+    rows[0, 4] = 1  # certain: its odds have no number
+    found = answering(reader, monkeypatch, rows).predict(small(4))
+    assert found.digit == 4 and found.confidence > 0.99
+
+
+def test_a_set_is_read_as_its_pictures_are(reader):
+    pictures = [small(number) for number in range(10)]
+    pictures[5] = 1 - ink(5, (90, 70), height=0.6, pen=0.1)  # one reading
+    prepared = prepare_all(pictures, "mnist")
+    assert len(prepared.readings) == 19
+    found = reader.probabilities_of(prepared)
+    one_by_one = [reader.predict(picture).probabilities for picture in pictures]
+    np.testing.assert_allclose(found, one_by_one, atol=1e-5)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
