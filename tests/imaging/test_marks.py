@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.imaging.pages import written
-from tinymnist.imaging.marks import find_marks, typical_height
+from tests.imaging.pages import TALL, written
+from tinymnist.imaging.components import find_components
+from tinymnist.imaging.marks import bars, find_marks, heights, stroke_measures, typical_height
 
 
 def test_frames_go_and_what_they_hold_stays():
@@ -45,3 +46,21 @@ def test_ten_digits_outweigh_a_hundred_specks():
     specks = [[60 + i // 50, 4 * (i % 50) + 5, 63 + i // 50, 4 * (i % 50) + 8]
               for i in range(100)]  # fmt: skip
     assert typical_height(np.array(digits + specks), (200, 260)) == 30
+
+
+def test_strokes_of_digits_are_as_wide_as_the_pen():
+    parts = find_marks(written(["1770"], pen=0.15) > 0.5)
+    lengths, widths = stroke_measures(parts)
+    np.testing.assert_allclose(widths, 0.15 * TALL, rtol=0.2)
+    assert (lengths > 0.8 * heights(parts.boxes)).all()
+
+
+def test_a_straight_stroke_is_a_bar_and_a_bent_one_is_none():
+    page = np.zeros((60, 160), bool)
+    page[10:50, 10:14] = True
+    rows = np.arange(10, 50)
+    for thick in range(4):  # a slash
+        page[rows, 80 - rows // 2 + thick] = True
+    page[10:50, 100:104] = page[46:50, 100:130] = True  # an L
+    parts = find_components(page)
+    assert bars(parts, stroke_measures(parts)[0]).tolist() == [True, True, False]

@@ -20,14 +20,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinymnist.imaging.costs import doubt_cost
 from tinymnist.imaging.pixels import Array
 
 Box = tuple[int, int, int, int]
 
 DIGITS, OTHER = 0, 1
 """The states of a way."""
-_LEAST = 1e-9
-"""Probabilities below count as this."""
 
 
 @dataclass(frozen=True)
@@ -102,37 +101,6 @@ class Row:
                 chosen.append(move.number)
         return chosen[::-1]
 
-    def shares(self, confidences: Sequence[float]) -> Array:
-        """How much of all ways' weight goes through each candidate: (n,) in 0..1.
-
-        A way of cost c weighs exp(-c), so this is the probability of a candidate's being written
-        here, given that one of the ways is. It takes two sweeps, the forward-backward algorithm
-        (L. Rabiner, "A tutorial on hidden Markov models", Proceedings of the IEEE, 1989).
-
-        Args:
-            confidences: as for :meth:`cheapest`.
-        """
-        moves = list(self._moves(confidences))
-        before = np.full((len(self.skips) + 1, 2), np.inf)  # -log of all ways to a place and state
-        before[0] = 0.0, np.inf
-        for move in moves:
-            entering = -np.logaddexp(*-self._entrances(before, move))
-            place = move.last, move.state
-            before[place] = -np.logaddexp(-before[place], -entering - move.cost)
-        after = np.full_like(before, np.inf)  # and from there to the end
-        after[-1] = 0.0
-        shares = np.zeros(len(self.candidates), np.float32)
-        total = -np.logaddexp(*-before[-1])
-        for move in reversed(moves):
-            rest = move.cost + after[move.last, move.state]
-            for state, turning in enumerate(self._turnings(move)):
-                place = move.first, state
-                after[place] = -np.logaddexp(-after[place], -rest - turning)
-            if move.number >= 0:
-                entering = -np.logaddexp(*-self._entrances(before, move))
-                shares[move.number] = np.exp(min(total - entering - rest, 0.0))
-        return shares
-
     def _moves(self, confidences: Sequence[float]) -> Iterator[_Move]:
         """Every step, so ordered that all that lead to a place come before those that leave it."""
         starting: list[list[int]] = [[] for _ in self.skips]
@@ -144,18 +112,13 @@ class Row:
             yield _Move(OTHER, place, place + 1, float(self.passes[place]), -1)
             for number in numbers:
                 candidate = self.candidates[number]
-                unsure = -float(np.log(max(float(confidences[number]), _LEAST)))
-                parted = (cuts[candidate.first] + cuts[candidate.last]) / 2
-                cost = float(candidate.cost + parted + unsure)
+                parted = float(cuts[candidate.first] + cuts[candidate.last]) / 2
+                cost = candidate.cost + parted + doubt_cost(float(confidences[number]))
                 yield _Move(DIGITS, place, candidate.last, cost, number)
-
-    def _turnings(self, move: _Move) -> Array:
-        """What it costs to begin a move out of each state: (2,)."""
-        turnings = np.full(2, self.switches[move.first], np.float32)
-        turnings[move.state] = 0.0
-        return turnings
 
     def _entrances(self, costs: Array, move: _Move) -> Array:
         """What it costs to come to the beginning of a move by way of each state: (2,)."""
-        entrances: Array = costs[move.first] + self._turnings(move)
+        turnings = np.full(2, self.switches[move.first], np.float32)
+        turnings[move.state] = 0.0
+        entrances: Array = costs[move.first] + turnings
         return entrances

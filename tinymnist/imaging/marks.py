@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinymnist.imaging.components import Components, Index, Mask, find_components
+from tinymnist.imaging.pixels import Array
 from tinymnist.imaging.tables import without_lines
 
 _MOST = 1000
@@ -22,6 +23,8 @@ _INSIDE = 0.4
 """A frame holds marks that are at least so tall, as a share of its own height."""
 _BROKEN = 0.06
 """The largest gap between the halves of a broken digit, as a share of its height."""
+_STRAIGHT = 1.05
+"""The length of a straight stroke against its box's diagonal; most digits but 1 are longer."""
 _CERTAIN, _LIKELY, _SEVERAL = 0.1, 0.04, 3
 """Marks that do not touch the page's edge tell a digit's height if one is taller than the first
 share of the tallest mark, or so many are taller than the second: desks are taller than digits."""
@@ -38,6 +41,29 @@ def heights(boxes: Index) -> Index:
 def widths(boxes: Index) -> Index:
     """Of boxes (n, 4): (n,)."""
     return boxes[:, 3] - boxes[:, 1]
+
+
+def stroke_measures(parts: Components) -> tuple[Array, Array]:
+    """The lengths and widths of each mark's strokes in pixels: (n,) each.
+
+    A stroke is half as long as its outline, and its area tells the width.
+    """
+    labels = np.pad(parts.labels, 1, constant_values=-1)
+    own = labels[1:-1, 1:-1]
+    inner = (labels[:-2, 1:-1] == own) & (labels[2:, 1:-1] == own)
+    inner &= (labels[1:-1, :-2] == own) & (labels[1:-1, 2:] == own)
+    inked, count = own >= 0, len(parts.boxes)
+    area = np.bincount(own[inked], minlength=count)
+    outline = np.bincount(own[inked & ~inner], minlength=count)
+    lengths = np.asarray(outline / 2, np.float32)
+    return lengths, np.asarray(area / lengths, np.float32)
+
+
+def bars(parts: Components, lengths: Array) -> Mask:
+    """Which marks are straight strokes: hardly longer than from corner to corner, (n,)."""
+    diagonals = np.hypot(heights(parts.boxes), widths(parts.boxes))
+    straight: Mask = lengths <= _STRAIGHT * diagonals
+    return straight
 
 
 def find_marks(mask: Mask) -> Components:

@@ -29,12 +29,23 @@ def outlined(parts: Components, dark: Array, paper: Array) -> Mask:
         dark: (h, w) float32, the page, ink darker than paper.
         paper: (h, w) float32, how light the page would be without ink.
     """
-    mask, count = parts.labels >= 0, len(parts.boxes)
+    if len(parts.boxes) == 0:
+        return np.zeros(0, bool)
+    window = _window(parts)
+    labels, dark, paper = parts.labels[window], dark[window], paper[window]
+    mask, count = labels >= 0, len(parts.boxes)
     ink = minimum(np.where(mask, dark, np.float32(1)), _REACH)
     light = maximum(np.where(mask, paper, np.float32(0)), _REACH)
-    nearest = maximum(parts.labels.astype(np.float32), _REACH).astype(np.intp)
+    nearest = maximum(labels.astype(np.float32), _REACH).astype(np.intp)
     around = (nearest >= 0) & ~(maximum(mask.astype(np.float32), 1) > 0)
     clear = around & (dark > ink + _LIGHTER * (light - ink))
     length = np.bincount(nearest[around], minlength=count)
     enough: Mask = np.bincount(nearest[clear], minlength=count) >= _AROUND * length
     return enough
+
+
+def _window(parts: Components) -> tuple[slice, slice]:
+    """The part of the page that holds all marks and what lies around them."""
+    top, left = np.maximum(parts.boxes[:, :2].min(0) - _REACH, 0)
+    bottom, right = parts.boxes[:, 2:].max(0) + _REACH
+    return slice(top, bottom), slice(left, right)

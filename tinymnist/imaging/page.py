@@ -76,7 +76,8 @@ def page_ink(grey: Array) -> PageInk:
         other = _inked(wide, dark)
     except NoDigitFound:
         return page
-    return other if _hollow(page.mask, other.mask) else page
+    fuller = np.count_nonzero(other.mask) >= np.count_nonzero(page.mask)
+    return other if fuller and _hollow(page.mask, other.mask) else page
 
 
 def _ink_is_dark(grey: Array) -> bool:

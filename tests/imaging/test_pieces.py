@@ -1,0 +1,55 @@
+"""Marks in pieces."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinymnist.imaging.components import find_components
+from tinymnist.imaging.paint import ink
+from tinymnist.imaging.pieces import Whole, find_pieces
+
+TALL = 54
+
+
+def touching():
+    """A 2 and a 3 on a line, and a 1 apart."""
+    page = np.zeros((90, 180), np.float32)
+    for digit, middle in ((2, 0.24), (3, 0.42), (1, 0.8)):
+        drawn = ink(digit, page.shape, height=0.6, pen=0.12, centre=(middle, 0.5))
+        np.maximum(page, drawn, out=page)
+    page[70, 40:80] = 1
+    return find_components(page > 0.5)
+
+
+def marks(parts, cost):
+    return [Whole(n, sure=0.9, bar=False, odd=n, cost=cost) for n in range(len(parts.boxes))]
+
+
+def test_a_mark_that_is_surely_a_digit_stays_whole():
+    parts = touching()
+    pieces = find_pieces(parts, marks(parts, cost=0.0), TALL)
+    assert len(parts.boxes) == 2
+    order = np.argsort(parts.boxes[:, 1])
+    np.testing.assert_array_equal(pieces.boxes, parts.boxes[order])
+    assert not pieces.cuts.any()
+
+
+def test_a_wide_mark_of_doubt_is_cut_and_nothing_is_lost():
+    parts = touching()
+    pieces = find_pieces(parts, marks(parts, cost=50.0), TALL)
+    np.testing.assert_array_equal(pieces.labels >= 0, parts.labels >= 0)
+    owners = [np.unique(parts.labels[pieces.labels == n]) for n in range(len(pieces.boxes))]
+    assert all(len(owner) == 1 for owner in owners)  # no piece is of two marks
+    owner = np.concatenate(owners)
+    assert len(owner) > 2
+    same = np.append(False, owner[1:] == owner[:-1])
+    np.testing.assert_array_equal(pieces.cuts > 0, same)
+    np.testing.assert_array_equal(pieces.odd, owner)
+
+
+def test_pieces_share_what_it_costs_to_pass_their_mark():
+    parts = touching()
+    whole = find_pieces(parts, marks(parts, cost=0.0), TALL)
+    cut = find_pieces(parts, marks(parts, cost=50.0), TALL)
+    assert 0.9 * whole.skips.sum() < cut.skips.sum() < 1.4 * whole.skips.sum()
+    assert (cut.limits <= cut.skips).all()
