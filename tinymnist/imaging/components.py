@@ -48,7 +48,9 @@ def find_components(mask: Mask) -> Components:
 
 def _runs(mask: Mask) -> tuple[Index, Index]:
     """Flat start and (exclusive) end of every run, in rows widened by a blank on either side."""
-    padded = np.pad(mask, ((0, 0), (1, 1))).ravel()
+    wide = np.zeros((mask.shape[0], mask.shape[1] + 2), bool)
+    wide[:, 1:-1] = mask
+    padded = wide.ravel()
     changes = np.flatnonzero(padded[1:] != padded[:-1]) + 1
     return changes[::2], changes[1::2]
 
@@ -69,7 +71,8 @@ def _join(n: int, upper: Index, lower: Index) -> Index:
     while True:
         a, b = root[upper], root[lower]
         if np.array_equal(a, b):
-            return np.unique(root, return_inverse=True)[1]
+            is_first = root == np.arange(n)
+            return (np.cumsum(is_first) - 1)[root]
         np.minimum.at(root, np.maximum(a, b), np.minimum(a, b))
         while not np.array_equal(root, root[root]):
             root = root[root]
