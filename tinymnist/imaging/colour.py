@@ -18,7 +18,9 @@ _SAMPLE_SIDE = 96
 _COLOURFUL = 0.03
 """Below this mean distance between channels, a picture is grey anyway."""
 _MUCH_BETTER = 2.0
-"""Brightness is left only for a grey that separates so many times better."""
+"""Brightness is left only for a grey that separates so many times better,"""
+_CLEAR = 0.2
+"""and where it parts ink and paper by less than this."""
 
 
 def grey_of_colours(colours: npt.NDArray[Any]) -> Array:
@@ -44,13 +46,16 @@ def parting_weights(colours: npt.NDArray[Any]) -> Weights | None:
         colours: as for :func:`grey_of_colours`.
     """
     step = -(-max(colours.shape) // _SAMPLE_SIDE)
-    small = colours[::step, ::step]
+    small = colours[::step, ::step].copy()  # all that follows is slow on scattered pixels
     channels = np.stack([luminance(small[..., channel]) for channel in range(3)])
     if np.ptp(channels, axis=0).mean() < _COLOURFUL:
         return None
+    bright = _parting(luminance(small))
+    if bright >= _CLEAR:
+        return None
     axis = _principal_axis(channels.reshape(3, -1))
     candidates = [*zip(np.eye(3), channels, strict=True), (axis, weigh(small, axis))]
-    best, most = None, _MUCH_BETTER * _parting(luminance(small))
+    best, most = None, _MUCH_BETTER * bright
     for weights, grey in candidates:
         parting = _parting(grey)
         if parting > most:

@@ -40,8 +40,8 @@ def find_components(mask: Mask) -> Components:
     starts, ends = _runs(mask)
     component = _join(len(starts), *_touching(starts, ends, width + 2))
     labels = np.full(height * (width + 2) + 1, 0)  # changes at the runs' ends, then summed up
-    np.add.at(labels, starts, component + 1)
-    np.add.at(labels, ends, -(component + 1))
+    labels[starts] = component + 1
+    labels[ends] = -(component + 1)  # a blank pixel, so no run starts there
     labelled = np.cumsum(labels)[:-1].reshape(height, width + 2)[:, 1:-1] - 1
     return Components(labelled, _boxes(starts, ends, component, width + 2))
 
@@ -81,8 +81,9 @@ def _join(n: int, upper: Index, lower: Index) -> Index:
 def _boxes(starts: Index, ends: Index, component: Index, row: int) -> Index:
     n = int(component.max(initial=-1)) + 1
     boxes = np.tile(np.array([np.iinfo(np.intp).max] * 2 + [0] * 2, np.intp), (n, 1))
-    np.minimum.at(boxes[:, 0], component, starts // row)
-    np.minimum.at(boxes[:, 1], component, starts % row - 1)
-    np.maximum.at(boxes[:, 2], component, starts // row + 1)
-    np.maximum.at(boxes[:, 3], component, ends - starts // row * row - 1)
+    down = starts // row
+    np.minimum.at(boxes[:, 0], component, down)
+    np.minimum.at(boxes[:, 1], component, starts - down * row - 1)
+    np.maximum.at(boxes[:, 2], component, down + 1)
+    np.maximum.at(boxes[:, 3], component, ends - down * row - 1)
     return boxes

@@ -100,8 +100,8 @@ def otsu(values: Array) -> tuple[float, float]:
         the share of the variance that lies between the classes, 0..1.
     """
     levels = np.minimum((values * 256).astype(np.intp), 255).ravel()
-    counts = np.bincount(levels, minlength=256)
-    below, total = np.cumsum(counts)[:-1], counts.sum()
+    counts = np.bincount(levels, minlength=256).astype(float)  # mixed with integers, all is slower
+    below, total = np.cumsum(counts)[:-1], float(levels.size)
     mass = np.cumsum(counts * _LEVEL_CENTRES)
     between = (mass[-1] * below / total - mass[:-1]) ** 2
     pairs = below * (total - below)
@@ -215,8 +215,8 @@ def median(values: Array) -> float:
 
     All are sorted: a partition, which would do, is slower where many are equal, as on clean paper.
     """
-    middle = (len(values) - 1) // 2
-    return float(np.sort(values)[middle : len(values) - middle].mean())
+    ordered, half = np.sort(values), len(values) // 2
+    return (float(ordered[half]) + float(ordered[-half - 1])) / 2
 
 
 def denoise(ink: Array) -> Array:
