@@ -99,8 +99,10 @@ def otsu(values: Array) -> tuple[float, float]:
         The level in 0..1 (of a plateau, an empty stretch between the classes, its middle), and
         the share of the variance that lies between the classes, 0..1.
     """
-    levels = np.minimum((values * 256).astype(np.intp), 255).ravel()
-    counts = np.bincount(levels, minlength=256).astype(float)  # mixed with integers, all is slower
+    levels = (values * 256).astype(np.intp).ravel()
+    counts = np.bincount(levels, minlength=257).astype(float)  # mixed with integers, all is slower
+    counts[255] += counts[256:].sum()  # 1 itself belongs to the last level
+    counts = counts[:256]
     below, total = np.cumsum(counts)[:-1], float(levels.size)
     mass = np.cumsum(counts * _LEVEL_CENTRES)
     between = (mass[-1] * below / total - mass[:-1]) ** 2
