@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tinymnist.imaging.paper import median, otsu, part, stands_out
+from tinymnist.imaging.paper import ink_is_dark, median, otsu, part, stands_out
 
 
 def brute_force(values):
@@ -57,3 +57,20 @@ def test_noise_does_not_stand_out_and_ink_does():
     assert stands_out(part(np.clip(noise, 0, 1)))
     for grey in (0.0, 0.4, 1.0):
         assert not stands_out(part(np.full((9, 9), grey, np.float32)))
+
+
+def test_light_that_falls_off_evenly_does_not_decide_which_is_ink():
+    fall = np.linspace(0, 0.3, 90, dtype=np.float32)[None, :].repeat(80, 0)
+    for light in (1 - fall, 0.7 + fall, 1 - fall[:, ::-1], fall):
+        assert ink_is_dark(light)
+
+
+def test_parting_keeps_every_pixel_on_its_side_of_the_level():
+    ink = np.random.default_rng(0).random((17, 23), np.float32) ** 2
+    level, sureness = otsu(ink)
+    parting = part(ink)
+    np.testing.assert_array_equal(parting.above, ink[ink > level])
+    np.testing.assert_array_equal(parting.below, ink[ink <= level])
+    assert parting.sureness == sureness and not parting.is_one
+    assert parting.medians == (np.median(parting.below), np.median(parting.above))
+    assert part(np.zeros((5, 5), np.float32)).is_one
