@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -25,6 +25,7 @@ def brute_force(values):
 
 @settings(max_examples=40, deadline=None)
 @given(hnp.arrays(np.float32, st.integers(2, 60), elements=st.floats(0, 1, width=32)))
+@example(np.float32([0.59765625, 0.37890625, 0.3046875, 0.0859375]))  # two levels, equally good
 def test_otsu_is_what_the_paper_defines(values):
     level, share = otsu(values)
     between, variance = brute_force(values.astype(np.float64))

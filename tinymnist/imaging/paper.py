@@ -110,7 +110,8 @@ def otsu(values: Array) -> tuple[float, float]:
     between = np.divide(between, pairs, out=np.zeros(255), where=pairs > 0)
     most = float(between.max())
     best = np.flatnonzero(between >= most * (1 - 1e-9))
-    level = float(best[0] + best[-1] + 2) / 512
+    plateau = best[best - best[0] == np.arange(len(best))]  # another may be as high, further on
+    level = float(plateau[0] + plateau[-1] + 2) / 512
     variance = float(counts @ (_LEVEL_CENTRES - mass[-1] / total) ** 2) / total
     return level, most / variance if variance > 0 else 0.0
 
