@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from PIL import Image
 from PIL.Image import Resampling
 from scipy import ndimage
 
@@ -98,3 +99,11 @@ def test_no_side_is_longer_than_asked_for(shape):
 @given(PICTURES, st.integers(0, 25))
 def test_borders_repeat_the_outermost_pixels(grey, margin):
     np.testing.assert_array_equal(bordered(grey, margin), np.pad(grey, margin, mode="edge"))
+
+
+@pytest.mark.parametrize("shape", [(13, 20), (20, 13), (7, 7), (3, 41), (1, 50), (50, 1)])
+def test_what_is_left_over_at_the_edge_is_averaged_as_pillow_does(shape):
+    grey = np.random.default_rng(0).random(shape, np.float32)
+    factor = -(-max(shape) // 6)
+    picture = Image.fromarray(grey).reduce((min(factor, shape[1]), min(factor, shape[0])))
+    np.testing.assert_allclose(shrink(grey, 6), np.array(picture), atol=1e-6)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tinymnist.imaging.paper import median, otsu, stands_out
+from tinymnist.imaging.paper import ink_is_dark, median, otsu, part, stands_out
 
 
 def brute_force(values):
@@ -25,6 +25,7 @@ def brute_force(values):
 
 @settings(max_examples=40, deadline=None)
 @given(hnp.arrays(np.float32, st.integers(2, 60), elements=st.floats(0, 1, width=32)))
+@example(np.float32([0.59765625, 0.37890625, 0.3046875, 0.0859375]))  # two levels, equally good
 def test_otsu_is_what_the_paper_defines(values):
     level, share = otsu(values)
     between, variance = brute_force(values.astype(np.float64))
@@ -52,8 +53,25 @@ def test_the_median_is_numpys(values):
 
 def test_noise_does_not_stand_out_and_ink_does():
     noise = np.random.default_rng(1).normal(0.3, 0.05, (90, 90)).astype(np.float32)
-    assert not stands_out(np.clip(noise, 0, 1))
+    assert not stands_out(part(np.clip(noise, 0, 1)))
     noise[30:60, 40:50] += 0.5
-    assert stands_out(np.clip(noise, 0, 1))
+    assert stands_out(part(np.clip(noise, 0, 1)))
     for grey in (0.0, 0.4, 1.0):
-        assert not stands_out(np.full((9, 9), grey, np.float32))
+        assert not stands_out(part(np.full((9, 9), grey, np.float32)))
+
+
+def test_light_that_falls_off_evenly_does_not_decide_which_is_ink():
+    fall = np.linspace(0, 0.3, 90, dtype=np.float32)[None, :].repeat(80, 0)
+    for light in (1 - fall, 0.7 + fall, 1 - fall[:, ::-1], fall):
+        assert ink_is_dark(light)
+
+
+def test_parting_keeps_every_pixel_on_its_side_of_the_level():
+    ink = np.random.default_rng(0).random((17, 23), np.float32) ** 2
+    level, sureness = otsu(ink)
+    parting = part(ink)
+    np.testing.assert_array_equal(parting.above, ink[ink > level])
+    np.testing.assert_array_equal(parting.below, ink[ink <= level])
+    assert parting.sureness == sureness and not parting.is_one
+    assert parting.medians == (np.median(parting.below), np.median(parting.above))
+    assert part(np.zeros((5, 5), np.float32)).is_one

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinymnist.imaging.paper import otsu
+from tinymnist.imaging.paper import part
 from tinymnist.imaging.pixels import Array, luminance
 
 Weights = npt.NDArray[np.float64]
@@ -18,7 +18,9 @@ _SAMPLE_SIDE = 96
 _COLOURFUL = 0.03
 """Below this mean distance between channels, a picture is grey anyway."""
 _MUCH_BETTER = 2.0
-"""Brightness is left only for a grey that separates so many times better."""
+"""Brightness is left only for a grey that separates so many times better,"""
+_CLEAR = 0.2
+"""and where it parts ink and paper by less than this."""
 
 
 def grey_of_colours(colours: npt.NDArray[Any]) -> Array:
@@ -44,13 +46,18 @@ def parting_weights(colours: npt.NDArray[Any]) -> Weights | None:
         colours: as for :func:`grey_of_colours`.
     """
     step = -(-max(colours.shape) // _SAMPLE_SIDE)
-    small = colours[::step, ::step]
-    pixels = small.reshape(-1, 3) / (255.0 if colours.dtype == np.uint8 else 1.0)
-    if np.ptp(pixels, axis=1).mean() < _COLOURFUL:
+    small = colours[::step, ::step].copy()  # all that follows is slow on scattered pixels
+    channels = np.stack([luminance(small[..., channel]) for channel in range(3)])
+    if np.ptp(channels, axis=0).mean() < _COLOURFUL:
         return None
-    best, most = None, _MUCH_BETTER * _parting(luminance(small))
-    for weights in (*np.eye(3), _principal_axis(pixels)):
-        parting = _parting(weigh(small, weights))
+    bright = _parting(luminance(small))
+    if bright >= _CLEAR:
+        return None
+    axis = _principal_axis(channels.reshape(3, -1))
+    candidates = [*zip(np.eye(3), channels, strict=True), (axis, weigh(small, axis))]
+    best, most = None, _MUCH_BETTER * bright
+    for weights, grey in candidates:
+        parting = _parting(grey)
         if parting > most:
             best, most = weights, parting
     return best
@@ -66,14 +73,12 @@ def weigh(colours: npt.NDArray[Any], weights: Weights) -> Array:
 
 def _parting(grey: Array) -> float:
     """How far apart ink and paper are, times how surely: the level is Otsu's."""
-    level, sureness = otsu(grey)
-    light = grey > level
-    if light.all() or not light.any():
-        return 0.0
-    return float(grey[light].mean() - grey[~light].mean()) * sureness
+    parting = part(grey)
+    return parting.contrast * parting.sureness
 
 
-def _principal_axis(pixels: npt.NDArray[np.float64]) -> Weights:
-    """The unit vector along which colours vary most, pointing to the lighter ones."""
-    axis: Weights = np.linalg.eigh(np.cov(pixels.T, bias=True))[1][:, -1]
+def _principal_axis(channels: Array) -> Weights:
+    """The unit vector along which colours (3, n) vary most, pointing to the lighter ones."""
+    off = (channels - channels.mean(1, keepdims=True)).astype(np.float64)
+    axis: Weights = np.linalg.eigh(off @ off.T)[1][:, -1]  # of the covariance, but for a factor
     return axis if axis.sum() >= 0 else -axis

@@ -40,15 +40,17 @@ def find_components(mask: Mask) -> Components:
     starts, ends = _runs(mask)
     component = _join(len(starts), *_touching(starts, ends, width + 2))
     labels = np.full(height * (width + 2) + 1, 0)  # changes at the runs' ends, then summed up
-    np.add.at(labels, starts, component + 1)
-    np.add.at(labels, ends, -(component + 1))
+    labels[starts] = component + 1
+    labels[ends] = -(component + 1)  # a blank pixel, so no run starts there
     labelled = np.cumsum(labels)[:-1].reshape(height, width + 2)[:, 1:-1] - 1
     return Components(labelled, _boxes(starts, ends, component, width + 2))
 
 
 def _runs(mask: Mask) -> tuple[Index, Index]:
     """Flat start and (exclusive) end of every run, in rows widened by a blank on either side."""
-    padded = np.pad(mask, ((0, 0), (1, 1))).ravel()
+    wide = np.zeros((mask.shape[0], mask.shape[1] + 2), bool)
+    wide[:, 1:-1] = mask
+    padded = wide.ravel()
     changes = np.flatnonzero(padded[1:] != padded[:-1]) + 1
     return changes[::2], changes[1::2]
 
@@ -69,7 +71,8 @@ def _join(n: int, upper: Index, lower: Index) -> Index:
     while True:
         a, b = root[upper], root[lower]
         if np.array_equal(a, b):
-            return np.unique(root, return_inverse=True)[1]
+            is_first = root == np.arange(n)
+            return (np.cumsum(is_first) - 1)[root]
         np.minimum.at(root, np.maximum(a, b), np.minimum(a, b))
         while not np.array_equal(root, root[root]):
             root = root[root]
@@ -78,8 +81,9 @@ def _join(n: int, upper: Index, lower: Index) -> Index:
 def _boxes(starts: Index, ends: Index, component: Index, row: int) -> Index:
     n = int(component.max(initial=-1)) + 1
     boxes = np.tile(np.array([np.iinfo(np.intp).max] * 2 + [0] * 2, np.intp), (n, 1))
-    np.minimum.at(boxes[:, 0], component, starts // row)
-    np.minimum.at(boxes[:, 1], component, starts % row - 1)
-    np.maximum.at(boxes[:, 2], component, starts // row + 1)
-    np.maximum.at(boxes[:, 3], component, ends - starts // row * row - 1)
+    down = starts // row
+    np.minimum.at(boxes[:, 0], component, down)
+    np.minimum.at(boxes[:, 1], component, starts - down * row - 1)
+    np.maximum.at(boxes[:, 2], component, down + 1)
+    np.maximum.at(boxes[:, 3], component, ends - down * row - 1)
     return boxes

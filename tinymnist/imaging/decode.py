@@ -185,11 +185,16 @@ def _grey(picture: Image.Image) -> Array:
         rgba = np.asarray(picture.convert("RGBA"))
         return flatten_alpha(luminance(rgba[..., :3]), np.asarray(rgba[..., 3] / 255, np.float32))
     if picture.mode in ("1", "L"):
-        return luminance(np.asarray(picture.convert("L")))
-    colours = np.asarray(picture.convert("RGB"))
+        return luminance(_as_bytes(picture, "L"))
+    colours = _as_bytes(picture, "RGB")
     if (weights := parting_weights(colours)) is None:
         return luminance(np.asarray(picture.convert("L")))  # quicker than the sum of channels
     return weigh(colours, weights)
+
+
+def _as_bytes(picture: Image.Image, mode: str) -> npt.NDArray[np.uint8]:
+    """In a mode of Pillow's; one that the picture has already would be copied by ``convert``."""
+    return np.asarray(picture if picture.mode == mode else picture.convert(mode))
 
 
 def _has_alpha(picture: Image.Image) -> bool:

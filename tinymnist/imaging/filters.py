@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import numpy as np
 from PIL import Image
 from PIL.Image import Resampling
@@ -21,20 +23,30 @@ def shrink(grey: Array, longest_side: int) -> Array:
     factor = -(-max(grey.shape) // longest_side)
     if factor < 2:
         return grey
-    picture = Image.fromarray(np.ascontiguousarray(grey, np.float32))
-    return np.array(picture.reduce((min(factor, grey.shape[1]), min(factor, grey.shape[0]))))
+    return _block_means(_block_means(np.asarray(grey, np.float32), factor).T, factor).T
+
+
+def _block_means(lines: Array, factor: int) -> Array:
+    """The mean of every so many lines, and of those that are left over at the end.
+
+    Pillow's ``reduce`` does the same, but moving floats to Pillow and back takes longer than this.
+    """
+    whole = len(lines) // factor * factor
+    blocks = [lines[first:whole:factor] for first in range(factor)]
+    means: Array = reduce(np.add, blocks) / np.float32(factor)
+    if whole == len(lines):
+        return means
+    return np.concatenate([means, lines[whole:].mean(0, keepdims=True)])
 
 
 def maximum(grey: Array, radius: int) -> Array:
     """The largest value within a square of 2 * radius + 1 pixels around each."""
-    for axis in (0, 1):
-        grey = _running_maximum(grey, radius, axis)
-    return grey
+    return _running(np.maximum, grey, radius)
 
 
 def minimum(grey: Array, radius: int) -> Array:
     """The smallest value within a square of 2 * radius + 1 pixels around each."""
-    return -maximum(-grey, radius)
+    return _running(np.minimum, grey, radius)
 
 
 def bordered(grey: Array, margin: int) -> Array:
@@ -53,18 +65,31 @@ def bordered(grey: Array, margin: int) -> Array:
     return wide
 
 
-def _running_maximum(grey: Array, radius: int, axis: int) -> Array:
-    """In log2(radius) steps: the maximum of 2k values is that of two maxima of k."""
-    lines = np.moveaxis(grey, axis, 0)
-    size, width = len(lines), 2 * radius + 1
-    ahead, covered = lines, 1  # ahead[i]: the maximum of lines[i : i + covered]
-    while covered < min(width, size):
+def _running(extreme: np.ufunc, grey: Array, radius: int) -> Array:
+    """The extreme of a square around each pixel: along the rows, then along the columns.
+
+    Beyond the edge the outermost pixels are repeated, which changes no extreme.
+    """
+    height, width = grey.shape
+    down, right = min(radius, height - 1), min(radius, width - 1)
+    first, last = grey[:, :1].repeat(right, 1), grey[:, -1:].repeat(right, 1)
+    # All rows one after the other are one long line, which is quick; the windows that reach from
+    # one row into the next come out in the columns that are cut off.
+    wide = np.concatenate([first, grey, last], axis=1)
+    ahead = _extreme_ahead(extreme, wide.ravel(), 2 * right + 1)
+    lines = np.append(ahead, wide[-1, width:]).reshape(wide.shape)[:, :width]
+    tall = np.concatenate([lines[:1].repeat(down, 0), lines, lines[-1:].repeat(down, 0)])
+    return _extreme_ahead(extreme, tall, 2 * down + 1)
+
+
+def _extreme_ahead(extreme: np.ufunc, lines: Array, width: int) -> Array:
+    """The extreme of each line and the ``width`` - 1 that follow it, for all that have so many.
+
+    In log2(width) steps: the extreme of 2k values is that of two extremes of k.
+    """
+    covered = 1
+    while covered < width:
         step = min(covered, width - covered)
-        ahead = np.concatenate([np.maximum(ahead[:-step], ahead[step:]), ahead[-step:]])
+        lines = extreme(lines[:-step], lines[step:])
         covered += step
-    out = np.empty_like(lines)
-    first = min(radius, size)
-    ends = np.minimum(np.arange(first) + radius, size - 1)
-    out[:first] = np.maximum.accumulate(lines[: radius + first])[ends]
-    out[first:] = ahead[: size - first]
-    return np.moveaxis(out, 0, axis)
+    return lines

@@ -14,7 +14,9 @@ from tinymnist.imaging.strokes import MNIST_WIDTHS, with_stroke_width
 SIDE = 28
 BOX = 20
 _FINE = 4
-"""The digit is drawn this much larger than the box before it is reduced."""
+"""The digit is drawn this much larger than the box before it is reduced,"""
+_ROOM = 2 * _FINE
+"""and with so many pixels around it, into which strokes may grow."""
 
 
 def upright(ink: Array) -> Array:
@@ -48,26 +50,35 @@ def fit_box(ink: Array) -> Array:
     Returns:
         (h, w), the longer side of 20 pixels.
     """
-    rows, columns = (np.flatnonzero((ink > 0.5).any(axis)) for axis in (1, 0))
-    if rows.size == 0:
+    digit = _cut_out(ink)
+    if digit.size == 0:
         raise blank()
-    digit = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    fine = np.clip(resize(digit, _fitted(digit.shape, BOX * _FINE)), 0, 1)
-    narrowest, widest = (width * _FINE for width in MNIST_WIDTHS)
-    fine = with_stroke_width(np.pad(fine, _FINE * 2), narrowest, widest)
-    rows, columns = (np.flatnonzero((fine > 0.5).any(axis)) for axis in (1, 0))
-    if rows.size:
-        fine = fine[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    height, width = _fitted(digit.shape, BOX * _FINE)
+    fine = np.zeros((height + 2 * _ROOM, width + 2 * _ROOM), np.float32)
+    fine[_ROOM:-_ROOM, _ROOM:-_ROOM] = np.clip(resize(digit, (height, width)), 0, 1)
+    narrowest, widest = (_FINE * limit for limit in MNIST_WIDTHS)
+    fine = with_stroke_width(fine, narrowest, widest)
+    if (cut := _cut_out(fine)).size:
+        fine = cut
     boxed = resize(fine, _fitted(fine.shape, BOX), Resampling.BOX)
     bright: Array = np.clip(boxed / boxed.max(), 0, 1)
     return bright
+
+
+def _cut_out(ink: Array) -> Array:
+    """The smallest part of a picture that holds all that is more than half ink; maybe nothing."""
+    inked = ink > 0.5
+    rows, columns = (np.flatnonzero(inked.any(axis)) for axis in (1, 0))
+    if rows.size == 0:
+        return ink[:0]
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def centre(digit: Array) -> Array:
     """Put the centre of mass into the middle, as near as whole pixels allow: (28, 28)."""
     image = np.zeros((SIDE, SIDE), np.float32)
     corner = [
-        int(np.clip(round(SIDE / 2 - mass), 0, SIDE - size))
+        min(max(round(SIDE / 2 - mass), 0), SIDE - size)
         for mass, size in zip(centre_of_mass(digit), digit.shape, strict=True)
     ]
     image[corner[0] : corner[0] + digit.shape[0], corner[1] : corner[1] + digit.shape[1]] = digit

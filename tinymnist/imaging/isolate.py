@@ -7,7 +7,7 @@ import numpy as np
 from tinymnist.errors import InputError
 from tinymnist.imaging.components import Components, Index, Mask, find_components
 from tinymnist.imaging.filters import maximum
-from tinymnist.imaging.paper import median, otsu, sample, stands_out
+from tinymnist.imaging.paper import part, stands_out
 from tinymnist.imaging.pixels import Array
 
 _SOFT = (0.25, 0.75)
@@ -33,13 +33,14 @@ def threshold(ink: Array) -> Array:
     Raises:
         NoDigitFound: when ink and paper are too much alike.
     """
-    if not stands_out(ink):  # a black picture is all ink
+    parting = part(ink)
+    if not stands_out(parting):  # a black picture is all ink
         raise blank()
-    inked = ink > otsu(ink)[0]
+    inked = parting.is_above
     aside = _marginal(inked)
     if aside.any() and (inked & ~aside).sum() < _HARDLY * aside.sum():
         return threshold(np.where(maximum(aside.astype(np.float32), 1) > 0, np.float32(0), ink))
-    paper, full = median(sample(ink[~inked])), median(sample(ink[inked]))
+    paper, full = parting.medians
     low, high = (paper + (full - paper) * share for share in _SOFT)
     clear: Array = np.clip((ink - low) / (high - low), 0, 1)
     return clear
@@ -72,7 +73,11 @@ def keep_digit(ink: Array) -> Array:
     parts = find_components(ink > 0)
     if len(parts.boxes) == 0:
         raise blank()
-    mass = np.bincount(parts.labels[parts.labels >= 0], ink[parts.labels >= 0])
+    if len(parts.boxes) == 1:
+        return ink
+    labels = parts.labels.ravel()
+    has_label = labels >= 0
+    mass = np.bincount(labels.compress(has_label), ink.ravel().compress(has_label))
     at_frame = _share_of_frame(parts)
     main = int(np.argmax(mass * (1 - at_frame) ** 8))
     candidates = (mass >= _SPECK * mass[main]) & ((at_frame == 0) | (at_frame[main] > 0))

@@ -18,7 +18,7 @@ import numpy as np
 from tinymnist.imaging.filters import resize, shrink
 from tinymnist.imaging.frame import BOX, SIDE, centre, centre_of_mass, fit_box, upright
 from tinymnist.imaging.isolate import NoDigitFound, blank, keep_digit, threshold
-from tinymnist.imaging.paper import denoise, ink_is_dark, ink_map, is_empty
+from tinymnist.imaging.paper import denoise, ink_is_dark, ink_map, is_empty, median
 from tinymnist.imaging.pixels import Array
 from tinymnist.imaging.rules import erase_rules
 
@@ -118,7 +118,7 @@ def stages(grey: Array, *, skip: Collection[str] = _OFF) -> dict[str, Array]:
 
 def is_mnist(grey: Array) -> bool:
     """Whether a picture has MNIST's form: 28x28, black around a white digit of 20 in the middle."""
-    if grey.shape != (SIDE, SIDE) or grey.max() < 0.9 or np.median(grey) > 0:
+    if grey.shape != (SIDE, SIDE) or grey.max() < 0.9 or median(grey.ravel()) > 0:
         return False
     rows, columns = (np.flatnonzero((grey > 0).any(axis)) for axis in (1, 0))
     longest = max(np.ptp(rows), np.ptp(columns)) + 1

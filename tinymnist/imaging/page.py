@@ -14,7 +14,7 @@ from tinymnist.imaging.components import Mask, find_components
 from tinymnist.imaging.filters import bordered, maximum, minimum, shrink
 from tinymnist.imaging.isolate import NoDigitFound, blank
 from tinymnist.imaging.outline import outlined
-from tinymnist.imaging.paper import ink_darkness, ink_map, noise_level, otsu, ridge_darkness
+from tinymnist.imaging.paper import ink_is_dark, ink_map, noise_level, otsu, ridge_darkness
 from tinymnist.imaging.pixels import Array
 from tinymnist.imaging.rules import without_rules
 
@@ -83,7 +83,7 @@ def page_ink(grey: Array) -> PageInk:
 def _ink_is_dark(grey: Array) -> bool:
     """Whether a page is dark on light; a shadow or a dark desk may cover most of it."""
     strokes = ridge_darkness(shrink(grey, _FINE))
-    return (strokes if abs(strokes) > _UNDECIDED else ink_darkness(grey)) >= 0
+    return strokes > 0 if abs(strokes) > _UNDECIDED else ink_is_dark(grey)
 
 
 def narrow_ink(dark: Array) -> Array:

@@ -5,7 +5,11 @@ Each function takes a grey picture and answers one question. None knows what a d
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property, reduce
+
 import numpy as np
+import numpy.typing as npt
 
 from tinymnist.imaging.filters import bordered, maximum, minimum, shrink
 from tinymnist.imaging.pixels import Array
@@ -34,9 +38,52 @@ _ALIKE = 0.3
 """Neighbours that differ by less resemble each other."""
 _FEW_SPECKS = 0.015
 """Which share of a picture may be specks before they are taken for noise."""
+_ROUNDING = 1e-5
+"""Less darkness than this says nothing: light alone, without ink, leaves as much."""
 _LEVEL_CENTRES = (np.arange(256) + 0.5) / 256
 _NORMAL_MEDIAN = 0.6745
 """The median of the absolute value of a standard normal number."""
+
+
+@dataclass(frozen=True)
+class Parting:
+    """A picture parted in two at Otsu's level: in a picture of ink, ink above and paper below.
+
+    Attributes:
+        is_above: (h, w), which pixels lie above the level.
+        above: (n,) float32, their values.
+        below: (m,) float32, those of the others.
+        sureness: how well the level parts them, 0..1; see :func:`otsu`.
+    """
+
+    is_above: npt.NDArray[np.bool_]
+    above: Array
+    below: Array
+    sureness: float
+
+    @property
+    def is_one(self) -> bool:
+        """Whether all pixels are on one side: they are all alike."""
+        return not (self.above.size and self.below.size)
+
+    @property
+    def contrast(self) -> float:
+        """How far apart the means of both sides are."""
+        return 0.0 if self.is_one else float(self.above.mean() - self.below.mean())
+
+    @cached_property
+    def medians(self) -> tuple[float, float]:
+        """Of what is below and of what is above; neither side may be empty."""
+        return median(sample(self.below)), median(sample(self.above))
+
+
+def part(picture: Array) -> Parting:
+    """Part a picture (h, w) in 0..1 at Otsu's level."""
+    level, sureness = otsu(picture)
+    is_above = picture > level
+    mask, values = is_above.ravel(), picture.ravel()
+    # Indexing with the mask gives the same and takes four times as long.
+    return Parting(is_above, values.compress(mask), values.compress(~mask), sureness)
 
 
 def otsu(values: Array) -> tuple[float, float]:
@@ -52,23 +99,26 @@ def otsu(values: Array) -> tuple[float, float]:
         The level in 0..1 (of a plateau, an empty stretch between the classes, its middle), and
         the share of the variance that lies between the classes, 0..1.
     """
-    levels = np.minimum((values * 256).astype(np.intp), 255).ravel()
-    counts = np.bincount(levels, minlength=256)
-    below, total = np.cumsum(counts)[:-1], counts.sum()
+    levels = (values * 256).astype(np.intp).ravel()
+    counts = np.bincount(levels, minlength=257).astype(float)  # mixed with integers, all is slower
+    counts[255] += counts[256:].sum()  # 1 itself belongs to the last level
+    counts = counts[:256]
+    below, total = np.cumsum(counts)[:-1], float(levels.size)
     mass = np.cumsum(counts * _LEVEL_CENTRES)
     between = (mass[-1] * below / total - mass[:-1]) ** 2
     pairs = below * (total - below)
     between = np.divide(between, pairs, out=np.zeros(255), where=pairs > 0)
     most = float(between.max())
     best = np.flatnonzero(between >= most * (1 - 1e-9))
-    level = float(best[0] + best[-1] + 2) / 512
+    plateau = best[best - best[0] == np.arange(len(best))]  # another may be as high, further on
+    level = float(plateau[0] + plateau[-1] + 2) / 512
     variance = float(counts @ (_LEVEL_CENTRES - mass[-1] / total) ** 2) / total
     return level, most / variance if variance > 0 else 0.0
 
 
 def ink_is_dark(grey: Array) -> bool:
-    """Whether the picture is dark on light; see :func:`ink_darkness`."""
-    return ink_darkness(grey) >= 0
+    """Whether the picture is dark on light, as most are; see :func:`ink_darkness`."""
+    return ink_darkness(grey) >= -_ROUNDING
 
 
 def ink_darkness(grey: Array) -> float:
@@ -80,12 +130,13 @@ def ink_darkness(grey: Array) -> float:
     """
     coarse = shrink(grey, _COARSE)
     deviation = coarse.mean() - coarse
-    return ridge_darkness(coarse) + _balance(deviation, 3) / 4
+    return ridge_darkness(coarse) + _balance(deviation, deviation * deviation) / 4
 
 
 def ridge_darkness(grey: Array) -> float:
     """Whether narrow strokes are dark on light: -1 (all are light) to 1 (all are dark)."""
-    return _balance(np.stack([_ridges(grey, distance) for distance in (1, 2, 4)]), 2)
+    ridges = np.stack([_ridges(grey, distance) for distance in (1, 2, 4)])
+    return _balance(ridges, np.abs(ridges))
 
 
 def ink_map(grey: Array) -> Array:
@@ -163,11 +214,12 @@ def sample(values: Array) -> Array:
 
 
 def median(values: Array) -> float:
-    """Of (n,) numbers, n > 0: ``np.median``, which takes several times as long to get ready."""
-    half = len(values) // 2
-    if len(values) % 2:
-        return float(np.partition(values, half)[half])
-    return float(np.partition(values, (half - 1, half))[half - 1 : half + 1].mean())
+    """Of (n,) numbers, n > 0: ``np.median``, which takes several times as long to get ready.
+
+    All are sorted: a partition, which would do, is slower where many are equal, as on clean paper.
+    """
+    ordered, half = np.sort(values), len(values) // 2
+    return (float(ordered[half]) + float(ordered[-half - 1])) / 2
 
 
 def denoise(ink: Array) -> Array:
@@ -180,27 +232,25 @@ def denoise(ink: Array) -> Array:
         return ink
     if min(ink.shape) < _SMALLEST_NOISY:
         clean = _without_specks(ink)
-        return clean if stands_out(clean) else _averaged(clean)
+        return clean if stands_out(part(clean)) else _averaged(clean)
     for _ in range(_MOST_PASSES):
-        if noise_level(ink) <= _BEARABLE * _contrast(ink) and stands_out(ink):
+        parting = part(ink)
+        if noise_level(ink) <= _BEARABLE * parting.contrast and stands_out(parting):
             break
         ink = _averaged(ink)
     return ink
 
 
-def stands_out(ink: Array) -> bool:
+def stands_out(parting: Parting) -> bool:
     """Whether ink differs from paper by more than paper from paper.
 
     Otsu's level parts anything, noise as well: then the medians of both sides are 2.1 standard
     deviations of the lower side apart, as those of a normal distribution cut in the middle. Where
     noise hides a digit, averaging brings them further apart; of noise alone it does not.
     """
-    level, _ = otsu(ink)
-    inked = ink > level
-    if inked.all() or not inked.any():
+    if parting.is_one:
         return False
-    around = sample(ink[~inked])
-    paper, full = median(around), median(sample(ink[inked]))
+    around, (paper, full) = sample(parting.below), parting.medians
     spread = median(np.abs(around - np.float32(paper))) / _NORMAL_MEDIAN
     return full - paper >= max(_FAINTEST, _OUTSTANDING * spread)
 
@@ -228,26 +278,21 @@ def _without_specks(ink: Array) -> Array:
     """
     for _ in range(_MOST_PASSES):
         height, width = ink.shape
-        padded = np.pad(ink, 1, mode="reflect")
+        mirrored = ink[[1, *range(height), -2]][:, [1, *range(width), -2]]  # np.pad is slower
         around = np.stack(
             [
-                padded[down : down + height, right : right + width]
+                mirrored[down : down + height, right : right + width]
                 for down in range(3)
                 for right in range(3)
                 if (down, right) != (1, 1)
             ]
         )
-        alone = (np.abs(around - ink) < _ALIKE).sum(axis=0) <= 1
-        if alone.mean() <= _FEW_SPECKS:
+        alone = (np.abs(around - ink) < _ALIKE).sum(axis=0, dtype=np.uint8) <= 1
+        if np.count_nonzero(alone) <= _FEW_SPECKS * alone.size:
             break
-        ink = np.where(alone, np.median(around, axis=0), ink)
+        ink = ink.copy()
+        ink[alone] = np.median(around[:, alone], axis=0)
     return ink
-
-
-def _contrast(ink: Array) -> float:
-    level, _ = otsu(ink)
-    inked = ink > level
-    return float(ink[inked].mean() - ink[~inked].mean()) if inked.any() else 0.0
 
 
 def _ridges(grey: Array, distance: int) -> Array:
@@ -260,15 +305,15 @@ def _ridges(grey: Array, distance: int) -> Array:
         for right in range(3)
     }
     pairs = (((0, 1), (2, 1)), ((1, 0), (1, 2)), ((0, 0), (2, 2)), ((0, 2), (2, 0)))
-    darker = np.maximum.reduce([np.minimum(shifted[one], shifted[two]) for one, two in pairs])
-    lighter = np.minimum.reduce([np.maximum(shifted[one], shifted[two]) for one, two in pairs])
+    darker = reduce(np.maximum, [np.minimum(shifted[one], shifted[two]) for one, two in pairs])
+    lighter = reduce(np.minimum, [np.maximum(shifted[one], shifted[two]) for one, two in pairs])
     dark, light = np.maximum(darker - grey, 0), np.maximum(grey - lighter, 0)
     ridge: Array = np.where(dark >= light, dark, -light)
     return ridge
 
 
-def _balance(values: Array, power: int) -> float:
-    """-1 (all negative) to 1 (all positive), larger values counting by a power."""
-    weights = np.abs(values) ** power
-    total = float(weights.sum())
-    return float((np.sign(values) * weights).sum()) / total if total > 0 else 0.0
+def _balance(values: Array, weights: Array) -> float:
+    """-1 (all negative) to 1 (all positive), each value counting by its size and its weight."""
+    votes = values * weights
+    total = float(np.abs(votes).sum())
+    return float(votes.sum()) / total if total > 0 else 0.0

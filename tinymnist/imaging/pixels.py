@@ -49,6 +49,8 @@ def grey_of_array(
 
 def luminance(image: npt.NDArray[Any]) -> Array:
     """Brightness of bytes or of values in 0..1: (h, w) or (h, w, 3) -> (h, w) in 0..1."""
+    if image.ndim == 2 and image.dtype == np.uint8:  # one pass, where others need three
+        return np.asarray(np.divide(image, np.float32(255), dtype=np.float32))
     grey = image @ _REC_601 if image.ndim == 3 else image
     scale = np.float32(255 if image.dtype == np.uint8 else 1)
     bright: Array = np.clip(grey.astype(np.float32) / scale, 0, 1)
