@@ -75,3 +75,12 @@ def test_parting_keeps_every_pixel_on_its_side_of_the_level():
     assert parting.sureness == sureness and not parting.is_one
     assert parting.medians == (np.median(parting.below), np.median(parting.above))
     assert part(np.zeros((5, 5), np.float32)).is_one
+
+
+def test_a_picture_is_parted_once_and_others_anew():
+    picture, same = (np.where(np.eye(30) > 0, 0.9, 0.1).astype(np.float32) for _ in range(2))
+    first = part(picture)
+    assert part(picture) is first
+    assert part(1 - picture).above.size == 30 * 29
+    again = part(same)
+    assert again is not first and np.array_equal(again.is_above, first.is_above)

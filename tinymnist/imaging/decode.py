@@ -19,6 +19,7 @@ from PIL import Image
 from tinymnist.errors import InputError
 from tinymnist.imaging.colour import grey_of_colours, parting_weights, weigh
 from tinymnist.imaging.pixels import Array, flatten_alpha, grey_of_array, luminance
+from tinymnist.memory import reuse_freed_memory
 
 Source: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Image.Image | npt.NDArray[Any]"
 
@@ -56,6 +57,7 @@ def decode(source: Source, *, longest_side: int = LONGEST_SIDE) -> Array:
     Raises:
         InputError: when there is no such picture, or it is broken, empty or too large.
     """
+    reuse_freed_memory()
     if isinstance(source, np.ndarray):
         return grey_of_array(source, grey_of_colours)
     with warnings.catch_warnings():

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from itertools import product
+from math import hypot
+
 import numpy as np
 
 from tinymnist.imaging.filters import bordered
@@ -63,11 +67,12 @@ def grown(ink: Array, radius: float) -> Array:
     reach = int(np.ceil(radius))
     height, width = ink.shape
     padded = bordered(ink, reach)
-    out = ink.copy()
-    for dy in range(-reach, reach + 1):
-        for dx in range(-reach, reach + 1):
-            cover = np.clip(radius + 0.5 - np.hypot(dy, dx), 0, 1)
-            if cover > 0:
-                shifted = padded[reach + dy : reach + dy + height, reach + dx : reach + dx + width]
-                np.maximum(out, shifted * np.float32(cover), out=out)
-    return out
+    largest: dict[float, Array] = {}  # by the share of a pixel that the disc covers
+    for down, right in product(range(2 * reach + 1), repeat=2):
+        cover = min(max(radius + 0.5 - hypot(down - reach, right - reach), 0.0), 1.0)
+        there = padded[down : down + height, right : right + width]
+        if cover in largest:
+            np.maximum(largest[cover], there, out=largest[cover])
+        elif cover > 0:
+            largest[cover] = there.copy()
+    return reduce(np.maximum, [np.float32(cover) * grey for cover, grey in largest.items()], ink)
