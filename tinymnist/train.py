@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinymnist.nn.architectures import ARCHITECTURES
+from tinymnist.nn.averaging import average_with
 from tinymnist.nn.callbacks import Callback
 from tinymnist.nn.losses import CategoricalCrossentropy, one_hot
 from tinymnist.nn.model import Sequential
@@ -124,8 +125,7 @@ def train(
         verbose=verbose,
     )
     if start and recipe.average:
-        for name, array in model.weights.items():
-            array[...] = (array + before[name]) / 2
+        average_with(model, before, 0.5)
     model.information = {
         "class_names": list(class_names),
         "preprocessing": {"recipe": "mnist"},

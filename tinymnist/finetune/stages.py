@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tinymnist.finetune.head import Start, renumbered, start_from
 from tinymnist.finetune.settings import Checkpoints, FineTuning
+from tinymnist.nn.averaging import average_with
 from tinymnist.nn.callbacks import Callback, EarlyStopping
 from tinymnist.nn.model import Sequential
 from tinymnist.nn.optimizers import AdamW
@@ -127,16 +128,10 @@ def finetune(
         model.unfreeze(last, normalization=False)
         learning.stage("base", settings.learning_rate, augment=settings.augments(len(labels)))
     if not start.is_new:
-        _average(model, base, settings.average)
+        average_with(model, base.weights, settings.average)
     model.trainable = True  # for whoever trains it further
     model.information |= _origin(base, settings, len(labels))
     return model
-
-
-def _average(model: Sequential, base: Sequential, share: float) -> None:
-    """Move every weight back by a share of its way; one that stayed keeps its very bits."""
-    for name, array in model.weights.items():
-        np.add(array, share * (base.weights[name] - array), out=array)
 
 
 def _origin(base: Sequential, settings: FineTuning, n: int) -> dict[str, Any]:
