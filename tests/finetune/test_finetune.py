@@ -255,15 +255,24 @@ def test_killed_again_and_again_it_ends_in_the_same_bytes(tmp_path):
     assert (tmp_path / "killed.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
 
 
-def test_a_finished_stage_is_restored(base, tmp_path):
-    x, y = painted(range(10), 2)
-    order = (base, x, y, DIGITS, FineTuning(epochs=3))
+STAGES = [
+    ((1, 8), ("one", "eight"), None, ["all-base.ckpt", "all-head.ckpt"]),
+    ((1, 8), ("one", "eight"), 0, ["all-head.ckpt"]),
+    (range(10), DIGITS, None, ["all-base.ckpt"]),
+    (range(10), DIGITS, 0, ["all-head.ckpt"]),
+]
+
+
+@pytest.mark.parametrize(("digits", "names", "unfreeze", "stages"), STAGES)
+def test_a_new_head_learns_alone_first_and_a_finished_stage_is_restored(
+    base, tmp_path, digits, names, unfreeze, stages
+):
+    x, y = painted(digits, 2)
+    order = (base, x, y, names, FineTuning(unfreeze=unfreeze, epochs=3))
     first = finetune(*order, checkpoints=Checkpoints(tmp_path / "state"))
-    assert sorted(f.name for f in (tmp_path / "state").iterdir()) == [
-        "all-base.ckpt", "all-head.ckpt",
-    ]  # fmt: skip
+    assert sorted(f.name for f in (tmp_path / "state").iterdir()) == stages
     again = finetune(*order, checkpoints=Checkpoints(tmp_path / "state", resume=True))
     assert same(first, again)
     with pytest.raises(InputError, match="other settings"):
-        other = FineTuning(epochs=3, decay=3.0)
+        other = FineTuning(unfreeze=unfreeze, epochs=3, decay=3.0)
         finetune(*order[:4], other, checkpoints=Checkpoints(tmp_path / "state", resume=True))

@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--unfreeze",
         type=int,
         metavar="K",
-        help="how many of the base's last layers learn after the head, slower; default: all",
+        help="how many of the base's last layers learn with the head, slower; default: all",
     )
     parser.add_argument(
         "--hidden", type=int, metavar="UNITS", help="a new head with a relu layer in front of it"
@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="bend and turn every picture anew in every epoch; default: with fewer than 2000",
     )
     parser.add_argument(
-        "--epochs", type=int, help="of each of the two stages; default: by the number of pictures"
+        "--epochs", type=int, help="of each stage; default: by the number of pictures"
     )
     parser.add_argument("--seed", type=int, default=0, help="same seed, same result; default: 0")
     parser.add_argument("--report", type=Path, metavar="FILE.html", help="write a report")

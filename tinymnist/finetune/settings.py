@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tinymnist.nn.callbacks import Callback, Checkpoint
 
-STEPS = 100
-"""Steps of the optimizer in each stage, unless an epoch has more: see ``FineTuning.epochs``."""
+STEPS = 200
+"""Steps of the optimizer in a stage, unless five epochs have more: see ``FineTuning.epochs``."""
 FEWEST_EPOCHS = 5
 MANY = 2000
 """From so many pictures on they are various enough as they are, and some can be spared."""
@@ -17,23 +17,25 @@ MANY = 2000
 
 @dataclass(frozen=True)
 class FineTuning:
-    """How to fine-tune: first the head alone, then also the last layers of the base, slower.
+    """How to fine-tune: a new head first alone; then the head and the base's last layers, slower.
+
+    A head that knows the classes already has no need of the first stage.
 
     Attributes:
-        unfreeze: how many layers of the base learn in the second stage, counted from its end,
-            batch normalization left out; None for all, 0 for no second stage.
+        unfreeze: how many layers of the base learn with the head, counted from the base's end,
+            batch normalization left out; None for all, 0 for none: the head learns alone.
         hidden: units of a relu layer in front of a new head; None for none.
-        epochs: of each stage; None for as many as make 100 steps, but no fewer than 5.
+        epochs: of each stage; None for as many as make 200 steps, but no fewer than 5.
         batch_size: as in ``fit``.
-        learning_rate: of a head that knows the classes already, and of the second stage.
-        new_rate: of the first stage of a new head.
+        learning_rate: of a head that knows the classes, alone or with the base.
+        new_rate: of a new head, as long as it learns alone.
         base_rate: the rate of the base's layers, as a share of ``learning_rate``.
         decay: how strongly every weight is held to where it started (L2-SP).
         average: the share of the starting weights in the result, in 0..1, where the head knew the
             classes: the mean of both is surer than either (Wortsman et al., "Robust fine-tuning of
             zero-shot models", 2022).
         augment: whether pictures are bent, turned, moved and zoomed anew in every epoch of the
-            second stage; None where there are fewer than :data:`MANY`.
+            stage in which the base learns; None where there are fewer than :data:`MANY`.
         seed: order, dropout, folds, augmentation and new kernels follow from it.
     """
 

@@ -1,4 +1,4 @@
-"""The learning itself: the head first, on a frozen base; then the base's layers with it.
+"""The learning itself: a new head first, on a frozen base; then the base's layers with it.
 
 A few pictures can say little about 100,000 weights, so each of these is held to where it started
 (L2-SP) and averaged with it, and batch normalization keeps the statistics that it has.
@@ -30,7 +30,7 @@ PATIENCE = 3
 
 @dataclass(frozen=True)
 class _Learning:
-    """What both stages of one fine-tuning have in common."""
+    """What the stages of one fine-tuning have in common."""
 
     start: Start
     settings: FineTuning
@@ -121,8 +121,9 @@ def finetune(
     held = None if validation is None else own(validation)
     learning = _Learning(start, settings, own((images, labels)), held, checkpoints, name, verbose)
     model.freeze()
-    model.unfreeze(last=start.head_layers)
-    learning.stage("head", settings.new_rate if start.is_new else settings.learning_rate)
+    if start.is_new or settings.unfreeze == 0:
+        model.unfreeze(last=start.head_layers)
+        learning.stage("head", settings.new_rate if start.is_new else settings.learning_rate)
     if settings.unfreeze != 0:
         last = None if settings.unfreeze is None else start.head_layers + settings.unfreeze
         model.unfreeze(last, normalization=False)
