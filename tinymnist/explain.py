@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinymnist.errors import InputError
+from tinymnist.imaging.bounds import bounds
 from tinymnist.imaging.components import find_components
 from tinymnist.imaging.decode import decode, describe
 from tinymnist.imaging.frame import centre_of_mass
@@ -112,8 +113,7 @@ def _slant(before: Image, after: Image) -> str:
 
 
 def _box(before: Image, after: Image) -> str:
-    rows, columns = (np.flatnonzero((before > 0.5).any(axis)) for axis in (1, 0))
-    height, width = (int(np.ptp(places)) + 1 if places.size else 0 for places in (rows, columns))
+    height, width = before[bounds(before > 0.5)].shape
     return (
         f"{width}x{height} pixels become {after.shape[1]}x{after.shape[0]}, "
         f"strokes {stroke_width(np.pad(after, 1)):.1f} wide"

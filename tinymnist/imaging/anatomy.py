@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 from PIL.Image import Resampling
 
+from tinymnist.imaging.bounds import bounds
 from tinymnist.imaging.filters import shrink
 from tinymnist.imaging.frame import BOX, SIDE, centre_of_mass
 from tinymnist.imaging.isolate import blank
@@ -97,8 +98,8 @@ def dissect(grey: Array) -> Anatomy:
 
 def box_of(ink: Array) -> tuple[int, int, int, int]:
     """Top, left, bottom, right (exclusive) of what is more than half ink; there must be some."""
-    rows, columns = (np.flatnonzero((ink > 0.5).any(axis)) for axis in (1, 0))
-    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
+    rows, columns = bounds(ink > 0.5)
+    return rows.start, columns.start, rows.stop, columns.stop
 
 
 def window(

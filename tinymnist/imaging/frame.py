@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 from PIL.Image import Resampling
 
+from tinymnist.imaging.bounds import bounds
 from tinymnist.imaging.filters import resize
 from tinymnist.imaging.isolate import blank
 from tinymnist.imaging.pixels import Array
@@ -50,7 +51,7 @@ def fit_box(ink: Array) -> Array:
     Returns:
         (h, w), the longer side of 20 pixels.
     """
-    digit = _cut_out(ink)
+    digit = ink[bounds(ink > 0.5)]
     if digit.size == 0:
         raise blank()
     height, width = _fitted(digit.shape, BOX * _FINE)
@@ -58,20 +59,11 @@ def fit_box(ink: Array) -> Array:
     fine[_ROOM:-_ROOM, _ROOM:-_ROOM] = np.clip(resize(digit, (height, width)), 0, 1)
     narrowest, widest = (_FINE * limit for limit in MNIST_WIDTHS)
     fine = with_stroke_width(fine, narrowest, widest)
-    if (cut := _cut_out(fine)).size:
+    if (cut := fine[bounds(fine > 0.5)]).size:
         fine = cut
     boxed = resize(fine, _fitted(fine.shape, BOX), Resampling.BOX)
     bright: Array = np.clip(boxed / boxed.max(), 0, 1)
     return bright
-
-
-def _cut_out(ink: Array) -> Array:
-    """The smallest part of a picture that holds all that is more than half ink; maybe nothing."""
-    inked = ink > 0.5
-    rows, columns = (np.flatnonzero(inked.any(axis)) for axis in (1, 0))
-    if rows.size == 0:
-        return ink[:0]
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def centre(digit: Array) -> Array:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from tinymnist.imaging.bounds import bounds
 from tinymnist.imaging.frame import BOX, SIDE, centre, fit_box
 from tinymnist.imaging.isolate import NoDigitFound
 from tinymnist.imaging.paint import clouds
@@ -44,14 +45,14 @@ def _inverted(digits: Array, rng: np.random.Generator) -> Array:
 
 def _pair(digits: Array, rng: np.random.Generator) -> Array:
     """Two digits that touch, or one and a good part of its neighbour."""
-    left, right = (_trimmed(digit) for digit in digits[rng.integers(len(digits), size=2)])
+    left, right = (d[bounds(d > 0.3)] for d in digits[rng.integers(len(digits), size=2)])
     canvas = np.zeros((SIDE, 2 * SIDE), np.float32)
     beside = max(left.shape[1] + int(rng.integers(-3, 2)), 0)
     for digit, start in ((left, 0), (right, beside)):
         top = int(np.clip((SIDE - digit.shape[0]) // 2 + rng.integers(-3, 4), 0, BOX // 2 - 2))
         room = canvas[top : top + digit.shape[0], start : start + digit.shape[1]]
         np.maximum(room, digit, out=room)
-    whole = _trimmed(canvas)
+    whole = canvas[bounds(canvas > 0.3)]
     cut = round(rng.uniform(0.35, 0.5) * right.shape[1]) if rng.random() < 0.3 else 0
     return _formed(whole[:, : whole.shape[1] - cut])
 
@@ -82,11 +83,6 @@ def _letter(digits: Array, rng: np.random.Generator) -> Array:
 
 
 _KINDS = {_inverted: 0.25, _pair: 0.4, _scribble: 0.1, _blot: 0.1, _letter: 0.15}
-
-
-def _trimmed(ink: Array) -> Array:
-    rows, columns = (np.flatnonzero((ink > 0.3).any(axis)) for axis in (1, 0))
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def _formed(ink: Array) -> Array:

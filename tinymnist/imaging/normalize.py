@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection
 
 import numpy as np
 
+from tinymnist.imaging.bounds import bounds
 from tinymnist.imaging.filters import resize, shrink
 from tinymnist.imaging.frame import BOX, SIDE, centre, centre_of_mass, fit_box, upright
 from tinymnist.imaging.isolate import NoDigitFound, blank, keep_digit, threshold
@@ -120,7 +121,6 @@ def is_mnist(grey: Array) -> bool:
     """Whether a picture has MNIST's form: 28x28, black around a white digit of 20 in the middle."""
     if grey.shape != (SIDE, SIDE) or grey.max() < 0.9 or median(grey.ravel()) > 0:
         return False
-    rows, columns = (np.flatnonzero((grey > 0).any(axis)) for axis in (1, 0))
-    longest = max(np.ptp(rows), np.ptp(columns)) + 1
+    longest = max(grey[bounds(grey > 0)].shape)
     off_centre = np.abs(np.subtract(centre_of_mass(grey), SIDE / 2)).max()
     return bool(BOX - 1 <= longest <= BOX and off_centre < 1)

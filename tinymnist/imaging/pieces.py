@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinymnist.imaging.bounds import bounds
 from tinymnist.imaging.components import Components, Index, Mask
 from tinymnist.imaging.costs import aside_costs, cut_cost
 from tinymnist.imaging.cuts import find_cuts
@@ -104,11 +105,11 @@ def _parted(parts: Components, mark: Whole, typical: float) -> Iterator[_Piece]:
     cut = cut_cost(mask.shape, typical)
     asides = aside_costs(mask.shape, typical, mark.sure, mark.bar)
     for own in _cut(mask, typical, whole=mark.cost <= cut / 2):
-        rows, columns = (np.flatnonzero(own.any(axis)) for axis in (1, 0))
-        if rows.size == 0:
+        rows, columns = bounds(own)
+        inside = own[rows, columns]
+        if inside.size == 0:
             continue
-        inside = own[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        start = np.array([top + rows[0], left + columns[0]])
+        start = np.array([top + rows.start, left + columns.start])
         box = np.concatenate([start, start + inside.shape])
         share = inside.shape[1] / mask.shape[1]
         skip, passing = (share * aside for aside in asides)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageFilter
 
+from tinymnist.imaging.bounds import bounds
 from tinymnist.imaging.filters import resize
 from tinymnist.imaging.normalize import NoDigitFound, normalize
 from tinymnist.imaging.paint import clouds, slope
@@ -85,8 +86,7 @@ def bitmap(digit: Array, rng: np.random.Generator) -> Array:
         (h, w) float32 in 0..1, light on dark; 14 to 40 pixels tall.
     """
     ink = _written(digit, rng)
-    rows, columns = (np.flatnonzero((ink > 0.3).any(axis)) for axis in (1, 0))
-    cut = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    cut = ink[bounds(ink > 0.3)]
     height = rng.integers(14, 41)
     widest = height * rng.uniform(0.8, 1.2)
     width = widest if rng.random() < 0.4 else min(cut.shape[1] * height / cut.shape[0], widest)

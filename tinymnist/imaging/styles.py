@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from tinymnist.imaging.bounds import bounds
 from tinymnist.imaging.frame import SIDE, centre, fit_box
 from tinymnist.imaging.paint import curve
 from tinymnist.imaging.pixels import Array
@@ -101,8 +102,7 @@ def _with_lines(digit: Array, lines: list[Line], radius: float) -> Array:
     for line in lines:
         points = np.array(curve([(p[0], p[1]) for p in line], steps=4)) + _MARGIN
         np.maximum(canvas, pen_stroke(canvas.shape, points, radius), out=canvas)
-    rows, columns = (np.flatnonzero((canvas > 0).any(axis)) for axis in (1, 0))
-    return centre(fit_box(canvas[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]))
+    return centre(fit_box(canvas[bounds(canvas > 0)]))
 
 
 def _ends(one: Array) -> tuple[Array, Array]:
