@@ -50,7 +50,7 @@ def main() -> int:
                 began = time.perf_counter()
                 model = finetune(base, *learnt, glyphs, settings)
                 seconds.append(time.perf_counter() - began)
-                found.append(model.evaluate(x, y)["accuracy"])
+                found.append(model.evaluate(x, y)[1])
             print(
                 f"{base.name}: {task:10}{shots:8}{statistics.fmean(found):10.2%}{min(found):9.2%}"
                 f"{statistics.median(seconds):9.2f}",

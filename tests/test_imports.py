@@ -16,6 +16,7 @@ ROOMS = (
     "errors",
     "files",
     "memory",
+    "checksum",
     "nn",
     "imaging",
     "data",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tinymnist.errors import InputError as InputError
     from tinymnist.imaging.augmentation.generator import ImageDataGenerator as ImageDataGenerator
     from tinymnist.imaging.recipes import prepare as prepare
+    from tinymnist.interop import export as export
     from tinymnist.interop import load_model as load_model
     from tinymnist.interop.compare import activations as activations
     from tinymnist.interop.compare import assert_model_matches as assert_model_matches
@@ -39,6 +40,7 @@ _HOMES = {
     "Prediction": "tinymnist.reader",
     "Reader": "tinymnist.reader",
     "Sequential": "tinymnist.nn.model",
+    "export": "tinymnist.interop",
     "activations": "tinymnist.interop.compare",
     "assert_model_matches": "tinymnist.interop.compare",
     "load_mnist": "tinymnist.data",
@@ -58,6 +60,7 @@ __all__ = [
     "Sequential",
     "__version__",
     "activations",
+    "export",
     "assert_model_matches",
     "load_mnist",
     "load_model",

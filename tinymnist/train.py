@@ -110,7 +110,7 @@ def train(
         weight_decay=recipe.weight_decay,
         exclude_from_weight_decay=("bias", "gamma", "beta"),
     )
-    model.compile(optimizer, CategoricalCrossentropy(recipe.label_smoothing))
+    model.compile(optimizer, CategoricalCrossentropy(label_smoothing=recipe.label_smoothing))
     history = model.fit(
         images,
         targets,

@@ -72,7 +72,7 @@ def convert(source: keras.Model) -> None:
     apart = np.abs(model.predict(x) - source.predict(x, verbose=0)).max()
     if apart > 1e-5:
         raise SystemExit(f"the conversion changed the probabilities by up to {apart:.1e}")
-    figures = model.evaluate(x, labels)
+    figures = model.evaluate(x, labels, return_dict=True)
     model.information = {
         "class_names": [str(digit) for digit in range(10)],
         "preprocessing": {"recipe": "mnist"},

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tinymnist.nn.optimizers import SGD, Adam, AdamW, get_optimizer
-from tinymnist.nn.schedules import Constant, CosineDecay, OneCycle, StepDecay, WarmUp
+from tinymnist.nn.schedules import Constant, CosineDecay, ExponentialDecay, OneCycle, WarmUp
 
 GRADIENTS = [0.5, -1.5, 0.25]
 RNG = np.random.default_rng(0)
@@ -125,14 +125,19 @@ def test_parameters_without_a_gradient_stay():
 
 
 def test_a_schedule_is_asked_for_every_step():
-    optimizer = SGD(StepDecay(1.0, 2, 0.1))
+    optimizer = SGD(ExponentialDecay(1.0, 2, 0.1, staircase=True))
     assert path(optimizer, [1, 1, 1, 1], start=0.0) == pytest.approx([-1, -2, -2.1, -2.2])
     assert optimizer.current_learning_rate() == pytest.approx(0.01)
 
 
 def test_schedules():
     assert [Constant(0.3)(s) for s in (0, 99)] == [0.3, 0.3]
-    assert [StepDecay(1.0, 3, 0.5)(s) for s in (0, 2, 3, 6)] == [1, 1, 0.5, 0.25]
+    assert [ExponentialDecay(1.0, 3, 0.5, staircase=True)(s) for s in (0, 2, 3, 6)] == [
+        1,
+        1,
+        0.5,
+        0.25,
+    ]
     cosine = CosineDecay(2.0, 10, alpha=0.1)
     assert [cosine(s) for s in (0, 5, 10, 99)] == pytest.approx([2, 1.1, 0.2, 0.2])
     warm = WarmUp(4, CosineDecay(1.0, 10))
@@ -151,7 +156,9 @@ def test_one_cycle_rises_once_and_ends_low():
 
 def test_names():
     assert isinstance(get_optimizer("AdamW"), AdamW)
-    with pytest.raises(ValueError, match=r"optimizer must be one of \['sgd', 'adam', 'adamw'\]"):
+    with pytest.raises(
+        ValueError, match=r"optimizer must be one of \['sgd', 'rmsprop', 'adam', 'adamw'\]"
+    ):
         get_optimizer("adagrad")
 
 

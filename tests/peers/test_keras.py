@@ -25,6 +25,7 @@ with warnings.catch_warnings():
     keras = pytest.importorskip("keras")
 
 from tinymnist.nn import layers as L
+from tinymnist.nn import optimizers
 from tinymnist.nn.architectures import ARCHITECTURES, keras_cnn
 from tinymnist.nn.losses import (
     CategoricalCrossentropy,
@@ -34,8 +35,8 @@ from tinymnist.nn.losses import (
     one_hot,
 )
 from tinymnist.nn.model import Input, Sequential
-from tinymnist.nn.optimizers import SGD, Adam, AdamW
-from tinymnist.nn.schedules import Constant, CosineDecay, StepDecay, WarmUp
+from tinymnist.nn.optimizers import SGD, AdamW
+from tinymnist.nn.schedules import Constant, CosineDecay, ExponentialDecay, WarmUp
 
 pytestmark = [
     pytest.mark.peer,
@@ -369,7 +370,9 @@ def test_cross_entropy(smoothing, sparse):
     rng = np.random.default_rng(0)
     logits, labels = rng.standard_normal((9, 6)) * 4, rng.integers(0, 6, 9)
     targets, share = one_hot(labels, 6, "float64"), rng.random(9)
-    ours = (SparseCategoricalCrossentropy if sparse else CategoricalCrossentropy)(smoothing)
+    ours = (SparseCategoricalCrossentropy if sparse else CategoricalCrossentropy)(
+        label_smoothing=smoothing
+    )
     given = ours.targets(labels if sparse else targets, 6, np.dtype("float64"))
     losses, cache = cross_entropy(logits, ours.smooth(given))
     theirs = keras.losses.CategoricalCrossentropy(
@@ -407,7 +410,7 @@ def test_a_step_of_fit(weighting, smoothing):
         keras.losses.CategoricalCrossentropy(label_smoothing=smoothing),
     )
     expected = twin.train_on_batch(x, one_hot(labels, 10), **WEIGHTINGS[weighting])
-    model.compile(SGD(0.1, 0.9), SparseCategoricalCrossentropy(smoothing))
+    model.compile(SGD(0.1, 0.9), SparseCategoricalCrossentropy(label_smoothing=smoothing))
     history = model.fit(x, labels, batch_size=23, verbose=0, **WEIGHTINGS[weighting]).history
     assert history["loss"][0] == pytest.approx(float(expected), rel=1e-5)
     for layer, their_layer in zip(model, twin.layers, strict=True):
@@ -421,11 +424,15 @@ def test_a_step_of_fit(weighting, smoothing):
 RATE, DECAY, MOMENTUM = 2.0**-7, 2.0**-3, 1 - 2.0**-3
 ADAM = {"beta_1": 1 - 2.0**-3, "beta_2": 1 - 2.0**-10, "epsilon": 2.0**-23}
 
+RMSPROP = {"rho": 1 - 2.0**-3, "epsilon": 2.0**-23}
+
 OPTIMIZERS = {
     "sgd": ("SGD", {}),
     "sgd-decay": ("SGD", {"weight_decay": DECAY}),
     "momentum": ("SGD", {"momentum": MOMENTUM}),
     "nesterov": ("SGD", {"momentum": MOMENTUM, "nesterov": True}),
+    "rmsprop": ("RMSprop", RMSPROP),
+    "rmsprop-momentum": ("RMSprop", RMSPROP | {"momentum": MOMENTUM}),
     "adam": ("Adam", ADAM),
     "adam-epsilon": ("Adam", ADAM | {"epsilon": 2.0**-10}),
     "adamw": ("AdamW", ADAM | {"weight_decay": DECAY}),
@@ -440,7 +447,7 @@ OPTIMIZERS = {
 def test_optimizer(name, scale):
     """Ten golden steps in float64; the settings that both leave alone are the same ones."""
     kind, settings = OPTIMIZERS[name]
-    ours = {"SGD": SGD, "Adam": Adam, "AdamW": AdamW}[kind](RATE, **settings)
+    ours = getattr(optimizers, kind)(RATE, **settings)
     theirs = getattr(keras.optimizers, kind)(RATE, **settings)
     rng = np.random.default_rng(3)
     shapes = {"a/kernel": (5, 4), "a/bias": (4,)}
@@ -476,7 +483,11 @@ SCHEDULES = {
     "constant": (Constant(0.5), S.PiecewiseConstantDecay([100], [0.5, 0.5])),
     "cosine": (CosineDecay(0.5, 20), S.CosineDecay(0.5, 20)),
     "cosine-alpha": (CosineDecay(0.5, 20, 0.1), S.CosineDecay(0.5, 20, alpha=0.1)),
-    "step": (StepDecay(0.5, 7, 0.3), S.ExponentialDecay(0.5, 7, 0.3, staircase=True)),
+    "exponential": (ExponentialDecay(0.5, 7, 0.3), S.ExponentialDecay(0.5, 7, 0.3)),
+    "steps": (
+        ExponentialDecay(0.5, 7, 0.3, staircase=True),
+        S.ExponentialDecay(0.5, 7, 0.3, staircase=True),
+    ),
     "warm-up": (
         # Keras rises from any rate; from the first share of the target it is our straight line.
         WarmUp(5, CosineDecay(0.5, 20)),
@@ -485,12 +496,12 @@ SCHEDULES = {
 }
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
+@pytest.mark.parametrize("name", ["SGD", "RMSprop", "Adam", "AdamW"])
 def test_default_settings(name):
-    ours = {"SGD": SGD, "Adam": Adam, "AdamW": AdamW}[name]()
+    ours = getattr(optimizers, name)()
     theirs = getattr(keras.optimizers, name)().get_config()
     assert ours.learning_rate == pytest.approx(theirs["learning_rate"], rel=1e-7)
-    for setting in ("momentum", "nesterov", "beta_1", "beta_2", "epsilon", "weight_decay"):
+    for setting in ("momentum", "nesterov", "rho", "beta_1", "beta_2", "epsilon", "weight_decay"):
         if setting in theirs:
             assert getattr(ours, setting) == (theirs[setting] or 0), setting
 

@@ -26,7 +26,7 @@ from tinymnist.nn.losses import (
 )
 from tinymnist.nn.model import Sequential
 from tinymnist.nn.optimizers import SGD, Adam, AdamW
-from tinymnist.nn.schedules import CosineDecay, StepDecay
+from tinymnist.nn.schedules import CosineDecay, ExponentialDecay
 
 torch = pytest.importorskip("torch")
 T = torch.nn.functional
@@ -178,7 +178,9 @@ def their_batch_normalization(t, epsilon):
 def our_cross_entropy(a, smoothing, classes):
     """A batch's loss as ``fit`` computes it: the weighted sum over the number of examples."""
     dtype, n = a["x"].dtype, len(a["x"])
-    targets = CategoricalCrossentropy(smoothing).smooth(one_hot(a["labels"], classes, dtype))
+    targets = CategoricalCrossentropy(label_smoothing=smoothing).smooth(
+        one_hot(a["labels"], classes, dtype)
+    )
     by_class = dict(enumerate(a["weights"])) if "weights" in a else None
     weights = example_weights(a["labels"], by_class, dtype=dtype)
     losses, cache = cross_entropy(a["x"], targets)
@@ -602,7 +604,7 @@ def test_clipping():
 def test_schedules():
     schedules = torch.optim.lr_scheduler
     pairs = [
-        (StepDecay(0.5, 4, 0.3), lambda o: schedules.StepLR(o, 4, 0.3)),
+        (ExponentialDecay(0.5, 4, 0.3, staircase=True), lambda o: schedules.StepLR(o, 4, 0.3)),
         (CosineDecay(0.5, 12, 0.1), lambda o: schedules.CosineAnnealingLR(o, 12, 0.05)),
     ]
     for ours, theirs in pairs:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 from pathlib import Path
 
-from tinymnist.commands.output import add_json_argument, print_json
-from tinymnist.errors import InputError
+from tinymnist.commands.output import add_json_argument, check_outputs, print_json
 
 EXAMPLES = """\
 examples:
@@ -18,14 +16,6 @@ examples:
 
 exit codes: 0 written, 2 refused, with the reason
 """
-WRITERS = {
-    ".keras": "keras",
-    ".h5": "keras",
-    ".onnx": "onnx",
-    ".safetensors": "safetensors",
-    ".py": "standalone",
-}
-"""The module of ``tinymnist.interop`` whose ``write(model, path)`` writes each format."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,23 +25,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "destination",
         type=Path,
         metavar="DEST",
-        help=f"where to write; its ending says the format: {', '.join(WRITERS)}",
+        help="where to write; its ending says the format: .keras, .h5, .onnx, .safetensors, .py",
     )
     add_json_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Open, write, and say where."""
-    from tinymnist import load_model
+    from tinymnist.interop import check_ending, export, load_model
 
     destination: Path = arguments.destination
-    writer = WRITERS.get(destination.suffix.lower())
-    if writer is None:
-        raise InputError(f"{destination} should end with one of {', '.join(WRITERS)}")
-    if not destination.absolute().parent.is_dir():
-        raise InputError(f"there is no folder {destination.parent}; expected one to write into")
-    model = load_model(arguments.model)
-    importlib.import_module(f"tinymnist.interop.{writer}").write(model, destination)
+    check_ending(destination)
+    check_outputs({"DEST": destination}, [Path(arguments.model)])
+    export(load_model(arguments.model), destination)
     size = destination.stat().st_size
     if arguments.json:
         print_json({"file": str(destination), "bytes": size})

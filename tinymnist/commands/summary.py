@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         ]
         print_json({"name": model.name, "layers": layers, **model.information})
         return 0
-    print(model.summary())
+    model.summary()
     print(f"\nsource: {provenance(model.information)}")
     for name, figures in model.information.get("metrics", {}).items():
         print(f"{name}: accuracy {percent(figures['accuracy'])} of {figures['n']} pictures")

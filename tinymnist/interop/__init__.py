@@ -6,16 +6,51 @@ pictures; every other module knows one format.
 
 from __future__ import annotations
 
+import importlib
 from os import PathLike
+from pathlib import Path
 
+from tinymnist.errors import InputError
 from tinymnist.nn.model import Sequential
 from tinymnist.nn.weights import find
 from tinymnist.nn.weights import load_model as load_weights
+
+WRITERS = {
+    ".keras": "keras",
+    ".h5": "keras",
+    ".onnx": "onnx",
+    ".safetensors": "safetensors",
+    ".py": "standalone",
+}
+"""The module whose ``write(model, path)`` writes each format, by the ending of the file."""
+
+
+def export(model: Sequential, path: str | PathLike[str]) -> None:
+    """Write a model in another framework's format; the ending of the name says which.
+
+    Raises:
+        InputError: for an ending that is none of :data:`WRITERS`, when the format cannot hold the
+            model, when a package is missing, or when the file cannot be written.
+    """
+    check_ending(path)
+    writer = WRITERS[Path(path).suffix.lower()]
+    importlib.import_module(f"tinymnist.interop.{writer}").write(model, path)
+
+
+def check_ending(path: str | PathLike[str]) -> None:
+    """Insist on the ending of a format that :func:`export` writes.
+
+    Raises:
+        InputError: for any other.
+    """
+    if Path(path).suffix.lower() not in WRITERS:
+        raise InputError(f"{path} should end with one of {', '.join(WRITERS)}")
 
 
 def load_model(
     source: str | PathLike[str],
     *,
+    compile: bool = True,
     architecture: str | PathLike[str] | None = None,
     plan: int | None = None,
 ) -> Sequential:
@@ -25,6 +60,7 @@ def load_model(
         source: the name of a shipped model, or a file; what it is, is told by its content.
         architecture: for files that hold weights alone: a file that describes the layers, or the
             name of a shipped architecture.
+        compile: for Keras's sake; a model is never compiled when it comes from a file.
         plan: which of several architectures that fit the weights, counted from 1.
 
     Returns:

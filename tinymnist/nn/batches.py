@@ -3,8 +3,8 @@
 Three kinds of thing give batches ``(x, y)`` or ``(x, y, sample_weight)``:
 
 - a numbered source has ``__len__``, the batches in a round, ``batch(number)``, which gives the same
-  batch whenever it is asked, and ``plan()``, what its batches depend on. Only such a training can
-  be resumed;
+  batch whenever it is asked, ``plan()``, what its batches depend on, and perhaps ``next_number``,
+  of the batch that a training begins with. Only such a training can be resumed;
 - a sequence has ``__len__`` and ``__getitem__``, and perhaps ``on_epoch_end``, as Keras's own;
 - an iterable gives one batch after the other, for ever, or again from its beginning.
 """
@@ -71,6 +71,7 @@ class Source:
         origin: where batches come from.
         steps: batches in an epoch. They go on where the epoch before stopped, so an epoch may be
             shorter or longer than a round.
+        first: the number of the batch that the first epoch begins with.
     """
 
     def __init__(
@@ -88,13 +89,19 @@ class Source:
         self.origin, self.steps = origin, int(len(origin) if steps is None else steps)
         if self.steps < 1:
             raise ValueError(f"an epoch needs at least one batch. Received: steps={self.steps}")
+        self.first: int = getattr(origin, "next_number", 0)
         self._examine = examine
         self._stream: Iterator[Any] | None = None
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Any]:
         """The batches of an epoch from ``start`` on, made and examined in another thread."""
-        first = number * self.steps
+        first = self.first + number * self.steps
         return ahead(map(self._examine, self._read(first + start, first + self.steps)))
+
+    def leave_at(self, epoch: int, batch: int) -> None:
+        """Let whoever reads the origin next go on with this batch of this epoch."""
+        if hasattr(self.origin, "next_number"):
+            self.origin.next_number = self.first + epoch * self.steps + batch
 
     def plan(self) -> dict[str, Any]:
         """What batches depend on, for a checkpoint.
@@ -159,10 +166,15 @@ def unpack(batch: Any) -> tuple[Any, Any, Any]:
     return x, y, weight
 
 
-def gathered(origin: Any, steps: int | None = None) -> tuple[Array, Array | None]:
-    """All examples and labels of one round, or of ``steps`` batches, as arrays."""
-    xs, ys, _ = zip(*Source(origin, steps, unpack).epoch(0), strict=True)
-    return np.concatenate(xs), None if ys[0] is None else np.concatenate(ys)
+def gathered(origin: Any, steps: int | None = None) -> tuple[Array, Array | None, Array | None]:
+    """All examples, labels and weights of one round, or of ``steps`` batches, as arrays."""
+    source = Source(origin, steps, unpack)
+    source.first = 0  # a round is the same whenever it is measured
+    x, y, weights = (
+        None if parts[0] is None else np.concatenate(parts)
+        for parts in zip(*source.epoch(0), strict=True)
+    )
+    return np.asarray(x), y, weights
 
 
 def ahead(items: Iterator[Item], depth: int = _AHEAD) -> Iterator[Item]:

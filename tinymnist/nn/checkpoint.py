@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tinymnist.nn.training import Training
 
 FORMAT = "tinymnist checkpoint 1"
+_LONG = 80
+"""What is longer does not help in an error message."""
 
 
 def save_checkpoint(training: Training, path: str | PathLike[str]) -> None:
@@ -39,6 +41,7 @@ def save_checkpoint(training: Training, path: str | PathLike[str]) -> None:
         "learning_rate": None if callable(optimizer.learning_rate) else optimizer.learning_rate,
         "position": dataclasses.asdict(training.position),
         "history": training.history.history,
+        "epochs": training.history.epoch,
         "callbacks": callbacks,
     }
     write_archive(path, manifest, arrays)
@@ -60,8 +63,11 @@ def load_checkpoint(training: Training, path: str | PathLike[str]) -> None:
     optimizer.state = _under("optimizer/", arrays)
     if manifest["learning_rate"] is not None:
         optimizer.learning_rate = manifest["learning_rate"]
+    training.is_resumed = True
     training.position = type(training.position)(**manifest["position"])
-    training.history.history = manifest["history"]
+    if training.source is not None:
+        training.source.first = training.position.first
+    training.history.history, training.history.epoch = manifest["history"], manifest["epochs"]
     for number, callback in enumerate(training.callbacks):
         kept = _under(f"callback/{number}/", arrays)
         callback.set_state(manifest["callbacks"][number], kept)
@@ -87,6 +93,8 @@ def training_plan(training: Training) -> dict[str, Any]:
         "dtype": str(training.model.dtype),
         "optimizer": [type(optimizer).__name__, settings],
         "loss": repr(training.loss),
+        "seed": training.seed,
+        "contents of examples and labels": training.contents,
         **_batches(training),
         "piece_size": training.piece_size,
         "augmented": training.augment is not None,
@@ -109,7 +117,8 @@ def _check_plan(saved: dict[str, Any], now: dict[str, Any], path: Any) -> None:
     now = json.loads(json.dumps(now))  # tuples become lists, as in the file
     for setting, value in now.items():
         if saved.get(setting) != value:
+            found, expected = repr(saved.get(setting)), repr(value)
+            details = f": expected {expected}, found {found}" if len(expected) < _LONG else ""
             raise InputError(
-                f"{path} was written by a training with other settings ({setting}); "
-                f"expected {value!r}, found {saved.get(setting)!r}"
+                f"{path} was written by a training with other settings ({setting}){details}"
             )

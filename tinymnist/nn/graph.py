@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,10 +41,11 @@ class Graph:
     is the model's.
 
     Attributes:
-        layers: the layers in order.
-        input_shape: the shape of one example, (h, w, c).
+        layers: the layers in order; those of a model that was built upon among them, so that
+            ``model.layers[0]`` is that model's first layer.
         dtype: float32, or float64 for the reference mode.
         information: what a weights file tells beside the numbers: class names, recipe, source ...
+        rng: where new kernels, and the keys of trainings, are drawn from.
     """
 
     def __init__(
@@ -59,9 +61,9 @@ class Graph:
         """Name, wire and build the layers.
 
         Args:
-            layers: layers, the first of which may be an :class:`Input`, or a whole model to build
+            layers: layers, the first of which may be an :class:`Input`, and whole models to build
                 upon. Layers of another model can be used; they are shared with it, arrays
-                included.
+                included. Without any, :meth:`add` them.
             input_shape: another way to say what ``Input`` says.
             wiring: for each layer that does not simply follow the one before, the names of its
                 inputs; ``"input"`` is the model's own.
@@ -78,31 +80,43 @@ class Graph:
         self.sources: dict[str, tuple[str, ...]] = {}
         self.shapes: dict[str, Shape] = {}
         self.information: dict[str, Any] = {}
-        self._rng = np.random.default_rng(rng)
+        self.rng = np.random.default_rng(rng)
         self._wiring = {name: tuple(sources) for name, sources in (wiring or {}).items()}
-        entries = list(layers)
-        if entries and isinstance(entries[0], Input):
-            input_shape = entries.pop(0).shape  # type: ignore[union-attr]
-        elif entries and isinstance(entries[0], Graph):
-            base = entries[0]
-            entries[:1], input_shape = base.layers, base.input_shape
-            self._wiring = {**base.wiring, **self._wiring}
-        if input_shape is None:
-            raise ValueError(
-                "a model must know its input: begin with Input((28, 28, 1)) or give input_shape. "
-                f"Received: input_shape={input_shape!r}"
-            )
-        self.input_shape: Shape = tuple(input_shape)
-        self.shapes[INPUT] = self.input_shape
-        for layer in entries:
-            self.add(layer)  # type: ignore[arg-type]
+        if input_shape is not None:
+            self.shapes[INPUT] = tuple(input_shape)
+        for layer in layers:
+            self.add(layer)
         if unknown := sorted(self._wiring.keys() - self.sources.keys()):
             raise ValueError(f"wiring must name layers of the model. Received: {unknown}")
 
-    def add(self, layer: Layer) -> None:
-        """Append a layer, give it a name if it has none, and build it if it is new."""
-        if not isinstance(layer, Layer):
+    def add(self, layer: Layer | Input | Graph) -> None:
+        """Append a layer, give it a name if it has none, and build it if it is new.
+
+        Args:
+            layer: a layer; a model, whose layers are appended one by one; or, in an empty model,
+                an :class:`Input`.
+        """
+        if not self.shapes:
+            self.shapes[INPUT] = _shape_of_input(layer)
+        if isinstance(layer, Input):
+            if self.layers or tuple(layer.shape) != self.input_shape:
+                raise ValueError(f"only a model's first entry can be an input. Received: {layer}")
+        elif isinstance(layer, Graph):
+            self._add_all(layer)
+        elif isinstance(layer, Layer):
+            self._add_layer(layer)
+        else:
             raise ValueError(f"a model is made of layers. Received: {layer!r}")
+
+    def _add_all(self, model: Graph) -> None:
+        """Append a model's layers, wired as they are there."""
+        mine = {INPUT: self.layers[-1].name if self.layers else INPUT}
+        for name, sources in model.wiring.items():
+            self._wiring.setdefault(name, tuple(mine.get(s, s) for s in sources))
+        for layer in model.layers:
+            self._add_layer(layer)
+
+    def _add_layer(self, layer: Layer) -> None:
         layer.name = layer.name or self._free_name(default_name(layer))
         if layer.name in self.shapes:
             raise ValueError(f"every layer needs a name of its own. Received: name={layer.name!r}")
@@ -116,7 +130,7 @@ class Graph:
         input_shapes = [self.shapes[s] for s in sources]
         shape = layer.output_shape(*input_shapes)
         if not layer.is_built:
-            layer.build(*input_shapes, rng=self._rng, dtype=self.dtype)
+            layer.build(*input_shapes, rng=self.rng, dtype=self.dtype)
         elif (found := {k: a.shape for k, a in layer.weights.items()}) != (
             expected := layer.weight_shapes(*input_shapes)
         ):
@@ -127,18 +141,41 @@ class Graph:
         self.sources[layer.name], self.shapes[layer.name] = sources, shape
 
     def _free_name(self, stem: str) -> str:
-        taken, number = set(self.shapes) | set(self._wiring), 0
-        name = stem
-        while name in self.shapes or (name in taken and number):
+        name, number = stem, 0
+        while name in self.shapes:
             number += 1
             name = f"{stem}_{number}"
         return name
+
+    def pop(self) -> Layer:
+        """Take the last layer away.
+
+        Raises:
+            ValueError: when there is none.
+        """
+        if not self.layers:
+            raise ValueError("there is no layer to take away. Received: a model without layers")
+        layer = self.layers.pop()
+        del self.sources[layer.name], self.shapes[layer.name]
+        self._wiring.pop(layer.name, None)
+        return layer
 
     def __iter__(self) -> Iterator[Layer]:
         return iter(self.layers)
 
     def __len__(self) -> int:
         return len(self.layers)
+
+    @property
+    def input_shape(self) -> Shape:
+        """The shape of one example, (h, w, c): without Keras's None for the batch.
+
+        Raises:
+            ValueError: when the model does not know it yet.
+        """
+        if not self.shapes:
+            raise _no_input(None)
+        return self.shapes[INPUT]
 
     @property
     def trainable(self) -> bool:
@@ -150,17 +187,19 @@ class Graph:
         for layer in self.layers:
             layer.trainable = value
 
-    def get_layer(self, name: str) -> Layer:
-        """The layer of that name.
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """The layer of that name, or of that place.
 
         Raises:
             ValueError: when there is none; the message lists the names.
         """
-        for layer in self.layers:
-            if layer.name == name:
-                return layer
         known = [layer.name for layer in self.layers]
-        raise ValueError(f"name must be one of {known}. Received: name={name!r}")
+        if index is not None and -len(known) <= index < len(known):
+            return self.layers[index]
+        if name in known:
+            return self.layers[known.index(name)]
+        asked = f"name={name!r}" if index is None else f"{index=}"
+        raise ValueError(f"name must be one of {known}. Received: {asked}")
 
     @property
     def output_shape(self) -> Shape:
@@ -197,8 +236,30 @@ class Graph:
             if key in layer.parameters
         }
 
-    def set_weights(self, weights: Mapping[str, Array]) -> None:
-        """Take over arrays named as in :attr:`weights`; every one must be there and fit."""
+    def count_params(self) -> int:
+        """How many numbers all arrays hold together."""
+        return sum(layer.count_parameters for layer in self.layers)
+
+    def get_weights(self) -> list[Array]:
+        """Copies of all arrays in Keras's order: layer by layer, statistics after parameters."""
+        return [array.copy() for array in self.weights.values()]
+
+    def set_weights(self, weights: Mapping[str, Array] | Sequence[Array]) -> None:
+        """Take over arrays; every one must be there and fit.
+
+        Args:
+            weights: arrays named as in :attr:`weights`, or a list as of :meth:`get_weights`.
+
+        Raises:
+            ValueError: when names, number or shapes differ.
+        """
+        if not isinstance(weights, Mapping):
+            if len(weights) != len(self.weights):
+                raise ValueError(
+                    f"the model has {len(self.weights)} arrays: {list(self.weights)}. "
+                    f"Received: {len(weights)}"
+                )
+            weights = dict(zip(self.weights, map(np.asarray, weights), strict=True))
         if weights.keys() != self.weights.keys():
             odd = sorted(weights.keys() ^ self.weights.keys())
             raise ValueError(f"weights must be named as the model's own. Received: {odd} differ")
@@ -278,13 +339,22 @@ class Graph:
         return {INPUT: x} | {layer.name: y for layer, y, _ in self._propagate(x)}
 
     def cast(self, x: Array) -> Array:
-        """Check the shape of examples and bring them to the model's dtype."""
-        x = np.asarray(x)
-        if x.ndim == len(self.input_shape) and self.input_shape[-1] == 1:
-            x = x[..., None]  # (n, h, w) -> (n, h, w, 1)
+        """Check the shape of examples and bring them to the model's dtype.
+
+        Args:
+            x: (n, *input_shape); or without a single channel, (n, h, w); or flat, (n, h * w * c).
+
+        Raises:
+            ValueError: for any other shape.
+        """
+        given = x = np.asarray(x)
+        flat = (math.prod(self.input_shape),)
+        without_channel = self.input_shape[:-1] if self.input_shape[-1] == 1 else flat
+        if given.ndim > 1 and given.shape[1:] in (without_channel, flat):
+            x = given.reshape(len(given), *self.input_shape)
         if x.shape[1:] != self.input_shape:
             wanted = ", ".join(map(str, self.input_shape))
-            raise ValueError(f"x must be of shape (n, {wanted}). Received: x.shape={x.shape}")
+            raise ValueError(f"x must be of shape (n, {wanted}). Received: x.shape={given.shape}")
         return x.astype(self.dtype, copy=False)
 
     def _steps(self, logits: bool) -> list[Layer]:
@@ -326,6 +396,21 @@ class Graph:
             if layer.learns or any(s in wanted for s in self.sources[layer.name]):
                 wanted.add(layer.name)
         return wanted
+
+
+def _shape_of_input(first: Layer | Input | Graph) -> Shape:
+    """What the first entry of a model says about the input."""
+    shape = getattr(first, "shape", None) or getattr(first, "input_shape", None)
+    if shape is None:
+        raise _no_input(first)
+    return tuple(shape)
+
+
+def _no_input(first: Any) -> ValueError:
+    return ValueError(
+        "a model must know its input: begin with Input((28, 28, 1)) or give input_shape. "
+        f"Received: {first!r} as its first entry"
+    )
 
 
 def cast_copy(layer: Layer, dtype: np.dtype[Any]) -> Layer:

@@ -6,6 +6,7 @@ difference ``softmax(logits) - target``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -53,16 +54,19 @@ def cross_entropy_backward(dlosses: Array, cache: CrossEntropyCache) -> Array:
 
 
 def one_hot(labels: Array, classes: int, dtype: Any = np.float32) -> Array:
-    """Class numbers (n,) as rows with a single 1: (n, classes).
+    """Class numbers (n,) or (n, 1) as rows with a single 1: (n, classes).
 
     Raises:
         ValueError: for labels that are not whole numbers in 0..classes-1.
     """
-    labels = np.asarray(labels)
+    given = np.asarray(labels)
+    labels = given[:, 0] if given.ndim == 2 and given.shape[1] == 1 else given
+    if labels.dtype.kind == "f" and (np.isfinite(labels) & (labels == np.rint(labels))).all():
+        labels = labels.astype(np.int64)
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise ValueError(
             "labels must be whole numbers of shape (n,). "
-            f"Received: shape={labels.shape}, dtype={labels.dtype}"
+            f"Received: shape={given.shape}, dtype={given.dtype}"
         )
     if labels.size and (labels.min() < 0 or labels.max() >= classes):
         raise ValueError(
@@ -84,11 +88,16 @@ def to_categorical(labels: Array, num_classes: int | None = None) -> Array:
 class CategoricalCrossentropy:
     """Cross-entropy against rows of probabilities, for instance one-hot.
 
+    It always works on logits: a softmax at the model's end is left out and fused in, and any other
+    output counts as logits.
+
     Attributes:
+        from_logits: whether the model must end without softmax.
         label_smoothing: this share of every target is spread evenly over all classes
             (Szegedy et al., 2015), so the network is not pushed towards certainty.
     """
 
+    from_logits: bool = False
     label_smoothing: float = 0.0
 
     def targets(self, y: Array, classes: int, dtype: Any) -> Array:
@@ -129,7 +138,7 @@ def get_loss(loss: str | CategoricalCrossentropy) -> CategoricalCrossentropy:
     """Find a loss by Keras's name, or take one as it is."""
     if isinstance(loss, CategoricalCrossentropy):
         return loss
-    if loss not in LOSSES:
+    if not isinstance(loss, str) or loss not in LOSSES:
         raise ValueError(f"loss must be one of {list(LOSSES)}. Received: loss={loss!r}")
     return LOSSES[loss]()
 
@@ -149,7 +158,7 @@ def balanced_class_weights(labels: Array) -> dict[int, float]:
 
 def example_weights(
     labels: Array,
-    class_weight: dict[int, float] | str | None = None,
+    class_weight: Mapping[int, float] | str | None = None,
     sample_weight: Array | None = None,
     dtype: Any = np.float32,
 ) -> Array:
@@ -159,13 +168,16 @@ def example_weights(
     divides by the sum of the weights). ``class_weight="balanced"`` weighs classes by
     :func:`balanced_class_weights`.
     """
-    if isinstance(class_weight, str):
-        if class_weight != "balanced":
-            raise ValueError(
-                'class_weight must be a dict, "balanced" or None. '
-                f"Received: class_weight={class_weight!r}"
-            )
+    if isinstance(class_weight, str) and class_weight == "balanced":
         class_weight = balanced_class_weights(labels)
+    weight_of = {} if class_weight is None else class_weight
+    if not isinstance(weight_of, Mapping) or not all(
+        isinstance(label, (int, np.integer)) for label in weight_of
+    ):
+        raise ValueError(
+            'class_weight must be a dict from class numbers to weights, "balanced" or None. '
+            f"Received: class_weight={class_weight!r}"
+        )
     weights = np.ones(len(labels), dtype)
     if sample_weight is not None:
         given = np.asarray(sample_weight, dtype)
@@ -174,6 +186,6 @@ def example_weights(
                 f"sample_weight must be of shape {weights.shape}. Received: shape={given.shape}"
             )
         weights *= given
-    for label, weight in (class_weight or {}).items():
+    for label, weight in weight_of.items():
         weights[labels == label] *= weight
     return weights

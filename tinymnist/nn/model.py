@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from tinymnist.nn.training import History
 
 __all__ = ["Input", "Sequential"]
+
+ACCURACY = {"accuracy", "acc", "categorical_accuracy", "sparse_categorical_accuracy"}
+"""Keras's names for it."""
 
 
 class Sequential(Graph):
@@ -45,9 +48,10 @@ class Sequential(Graph):
     def predict(
         self,
         x: Any,
-        *,
-        batch_size: int = 32,
+        batch_size: int | None = None,
+        verbose: str | int = 0,
         steps: int | None = None,
+        *,
         workers: int | None = None,
         logits: bool = False,
     ) -> Array:
@@ -56,8 +60,10 @@ class Sequential(Graph):
         Args:
             x: (n, *input_shape), or (n, h, w) where the model wants one channel; integers are
                 cast, not scaled: divide by 255 first. Or a generator of batches, labelled or not.
+            batch_size: how many examples one thread carries through the layers at a time; None
+                is 32.
+            verbose: for Keras's sake; nothing is shown.
             steps: batches of the generator; None takes one round.
-            batch_size: how many examples one thread carries through the layers at a time.
             workers: threads; None takes every core.
             logits: leave out a softmax at the very end.
 
@@ -67,8 +73,10 @@ class Sequential(Graph):
         Raises:
             ValueError: when the examples have another shape than the model was built for.
         """
+        batch_size = 32 if batch_size is None else batch_size
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1. Received: {batch_size=}")
         images: Array = self.cast(gathered(x, steps)[0] if is_source(x) else x)
-
         # One picture is too little work for the threads of BLAS, which cost more than they bring.
         with Workers(workers) as threads, single_threaded_blas():
             parts = threads.map(
@@ -77,42 +85,57 @@ class Sequential(Graph):
             )
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
+    def __call__(self, x: Any) -> Array:
+        """The same as :meth:`predict`."""
+        return self.predict(x)
+
     def compile(
         self,
         optimizer: str | Optimizer = "adam",
         loss: str | CategoricalCrossentropy = "sparse_categorical_crossentropy",
-        metrics: Sequence[str] = ("accuracy",),
+        metrics: str | Sequence[str] | None = ("accuracy",),
     ) -> None:
         """Choose how to train. Accuracy is always measured, and is the only metric of ``fit``."""
-        importlib.import_module("tinymnist.nn.training")  # start-up, so that fit learns at once
+        importlib.import_module("tinymnist.nn.fitting")  # start-up, so that fit learns at once
         from tinymnist.nn.losses import get_loss
         from tinymnist.nn.optimizers import get_optimizer
 
-        if unknown := sorted(set(metrics) - {"accuracy"}):
+        asked = [metrics] if isinstance(metrics, str) else metrics or ()
+        if unknown := sorted(set(map(str, asked)) - ACCURACY):
             raise ValueError(
                 'metrics in fit are ["accuracy"]; see tinymnist.nn.metrics for others, to be used '
                 f"on predictions. Received: {unknown}"
             )
-        self.optimizer, self.loss = get_optimizer(optimizer), get_loss(loss)
+        chosen, chosen_loss = get_optimizer(optimizer), get_loss(loss)
+        if chosen.owner not in (None, self):
+            raise ValueError(
+                "an optimizer keeps moments of one model's arrays; make a new one. "
+                f"Received: {chosen}, which another model uses"
+            )
+        chosen.owner = self
+        self.optimizer, self.loss = chosen, chosen_loss
 
-    def fit(self, x: Any, y: Array | None = None, **settings: Any) -> History:
-        """Train on arrays or batches; see :func:`tinymnist.nn.training.fit` for the settings."""
-        from tinymnist.nn.training import fit
+    def fit(self, x: Any, y: Array | None = None, *more: Any, **settings: Any) -> History:
+        """Train on arrays or batches; see :func:`tinymnist.nn.fitting.fit` for the settings."""
+        from tinymnist.nn.fitting import fit
 
-        return fit(self, x, y, **settings)
+        return fit(self, x, y, *more, **settings)
 
-    def evaluate(self, x: Any, y: Array | None = None, **settings: Any) -> dict[str, float]:
-        """Loss and accuracy on examples; see :func:`tinymnist.nn.training.evaluate`."""
-        from tinymnist.nn.training import evaluate
+    def evaluate(self, x: Any, y: Array | None = None, *more: Any, **settings: Any) -> Any:
+        """``[loss, accuracy]`` on examples; see :func:`tinymnist.nn.evaluation.evaluate`."""
+        from tinymnist.nn.evaluation import evaluate
 
-        return evaluate(self, x, y, **settings)
+        return evaluate(self, x, y, *more, **settings)
 
-    def summary(self) -> str:
-        """A table of layers, output shapes, parameters and multiply-adds."""
-        return summarize(self)
+    def summary(self, print_fn: Callable[[str], object] = print) -> None:
+        """Print a table of layers, output shapes, parameters and multiply-adds."""
+        print_fn(summarize(self))
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write a weights file; see :func:`tinymnist.nn.weights.save`."""
+        """Write a weights file, an .npz; see :func:`tinymnist.nn.weights.save`.
+
+        ``tinymnist.export(model, path)`` writes those of other frameworks.
+        """
         from tinymnist.nn.weights import save
 
         save(self, path)

@@ -1,4 +1,4 @@
-"""How parameters move along their gradients: SGD, Adam, AdamW.
+"""How parameters move along their gradients: SGD, RMSprop, Adam, AdamW.
 
 Names and formulas are Keras's. Where PyTorch differs in a way that shows in the numbers, there is
 a setting for it, and tests hold both against golden steps.
@@ -51,6 +51,8 @@ class Optimizer:
     iterations: int = field(default=0, init=False)
     state: dict[str, Array] = field(default_factory=dict, init=False, repr=False, compare=False)
     """``"conv2d/kernel:momentum"`` -> array; where a parameter started is ``:start``."""
+    owner: Any = field(default=None, init=False, repr=False, compare=False)
+    """The model that was compiled with it; the state is about that one's arrays."""
     _scratch: Array = field(
         default_factory=lambda: np.empty(0), init=False, repr=False, compare=False
     )
@@ -158,6 +160,32 @@ class SGD(Optimizer):
 
 
 @dataclass
+class RMSprop(Optimizer):
+    """Steps of one size for small and large gradients (Hinton, 2012, lecture 6e of Coursera).
+
+    ``v`` is the moving average of the gradient's square, and the parameter moves by
+    ``-learning_rate * g / sqrt(v + epsilon)``, or with momentum along a moving sum of that. Keras
+    puts epsilon under the root, PyTorch beside it.
+    """
+
+    slots: ClassVar[tuple[str, ...]] = ("velocity", "momentum")
+
+    rho: float = 0.9
+    momentum: float = 0.0
+    epsilon: float = 1e-7
+
+    def _change(self, gradient: Array, learning_rate: float, slots: list[Array]) -> Array:
+        v, velocity = slots
+        v += (gradient * gradient - v) * (1 - self.rho)
+        step = gradient / np.sqrt(v + self.epsilon) * -learning_rate
+        if not self.momentum:
+            return step
+        velocity *= self.momentum
+        velocity += step
+        return velocity
+
+
+@dataclass
 class Adam(Optimizer):
     """Adaptive moment estimation (Kingma and Ba, 2014, https://arxiv.org/abs/1412.6980).
 
@@ -203,13 +231,22 @@ class AdamW(Adam):
     weight_decay: float = field(default=0.004, kw_only=True)
 
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "sgd": SGD,
+    "rmsprop": RMSprop,
+    "adam": Adam,
+    "adamw": AdamW,
+}
 
 
 def get_optimizer(optimizer: str | Optimizer) -> Optimizer:
-    """Find an optimizer by Keras's name, or take one as it is."""
+    """Find an optimizer by Keras's name, or take one as it is.
+
+    Raises:
+        ValueError: for anything else.
+    """
     if isinstance(optimizer, Optimizer):
         return optimizer
-    if optimizer.lower() not in OPTIMIZERS:
+    if not isinstance(optimizer, str) or optimizer.lower() not in OPTIMIZERS:
         raise ValueError(f"optimizer must be one of {list(OPTIMIZERS)}. Received: {optimizer!r}")
     return OPTIMIZERS[optimizer.lower()]()

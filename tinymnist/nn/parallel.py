@@ -115,10 +115,10 @@ class Workers:
 
     def map(self, function: Callable[[In], Out], pieces: Sequence[In]) -> list[Out]:
         """``[function(p) for p in pieces]``; a lone piece gets all of BLAS's threads instead."""
-        if self._pool is None or len(pieces) == 1:
-            return [function(piece) for piece in pieces]
-        with single_threaded_blas():
-            return list(self._pool.map(function, pieces))
+        if len(pieces) == 1:
+            return [function(pieces[0])]
+        with single_threaded_blas():  # also for one worker: other threads would round otherwise
+            return list((map if self._pool is None else self._pool.map)(function, pieces))
 
 
 def pieces(n: int, size: int) -> list[slice]:

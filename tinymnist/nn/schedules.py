@@ -27,16 +27,21 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class StepDecay:
-    """Multiply the rate by ``factor`` after every ``every`` steps."""
+class ExponentialDecay:
+    """The rate becomes ``decay_rate`` times as large within ``decay_steps`` steps.
+
+    Evenly, or with ``staircase`` all at once after them.
+    """
 
     initial_learning_rate: float
-    every: int
-    factor: float = 0.1
+    decay_steps: int
+    decay_rate: float
+    staircase: bool = False
 
     def __call__(self, step: int) -> float:
-        """``initial * factor ** (step // every)``."""
-        return self.initial_learning_rate * self.factor ** (step // self.every)
+        """``initial * decay_rate ** (step / decay_steps)``, as Keras's class of this name."""
+        done = step // self.decay_steps if self.staircase else step / self.decay_steps
+        return float(self.initial_learning_rate * self.decay_rate**done)
 
 
 @dataclass(frozen=True)

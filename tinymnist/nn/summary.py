@@ -26,7 +26,7 @@ def summarize(model: Graph) -> str:
         shape = " x ".join(map(str, model.shapes[layer.name]))
         numbers = f"{layer.count_parameters:,}" + ("" if layer.trainable else " frozen")
         rows.append((layer.name, kind, shape, numbers, f"{works[-1]:,}"))
-    total = sum(layer.count_parameters for layer in model.layers)
+    total = model.count_params()
     learning = sum(array.size for array in model.trainable_weights.values())
     size = " x ".join(map(str, model.input_shape))
     return "\n".join(

@@ -28,6 +28,8 @@ from tinymnist.nn.model import Sequential
 FORMAT = "tinymnist weights 1"
 INFORMATION = ("class_names", "preprocessing", "source", "metrics", "parent")
 """What a manifest may tell of a model beside its architecture."""
+FOREIGN = (".keras", ".h5", ".hdf5", ".onnx", ".safetensors", ".pt", ".pth", ".py")
+"""Endings by which people would take a weights file for something else."""
 VERIFY_TOLERANCE = 1e-5
 """How far a layer's output may be off, as a share of its largest number. Float32 rounding, summed
 in another order by another processor, stays well below."""
@@ -45,9 +47,10 @@ def save(model: Sequential, path: str | PathLike[str], sample: Array | None = No
         sample: one input (1, *input_shape) for the proof; None takes fixed random numbers.
 
     Raises:
-        InputError: when the file cannot be written.
+        InputError: when the file cannot be written, or its name ends like another framework's.
         ValueError: when ``information`` has keys that the format does not know.
     """
+    check_ending(path)
     if unknown := sorted(model.information.keys() - set(INFORMATION)):
         raise ValueError(f"information may tell {INFORMATION}. Received: {unknown}")
     if sample is None:
@@ -66,6 +69,19 @@ def save(model: Sequential, path: str | PathLike[str], sample: Array | None = No
         **model.information,
     }
     write_archive(path, manifest | {"content_hash": _content_hash(manifest, arrays)}, arrays)
+
+
+def check_ending(path: str | PathLike[str]) -> None:
+    """Refuse a name that promises another framework's file.
+
+    Raises:
+        InputError: for an ending in :data:`FOREIGN`.
+    """
+    if Path(path).suffix.lower() in FOREIGN:
+        raise InputError(
+            f"{path} is named like another framework's file; expected .npz, which `tinymnist "
+            "export` and tinymnist.export(model, path) turn into others"
+        )
 
 
 def load_model(model: str | PathLike[str]) -> Sequential:

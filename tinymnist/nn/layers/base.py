@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -23,6 +24,7 @@ class Layer:
     Attributes:
         name: unique within a model, which gives one where it is empty.
         trainable: False freezes the layer: no bit of it changes in ``fit``.
+        input_shape: in a model's first layer, what ``Input`` would say: Keras's older way.
     """
 
     parameters: ClassVar[tuple[str, ...]] = ()
@@ -34,6 +36,7 @@ class Layer:
 
     name: str = field(default="", kw_only=True)
     trainable: bool = field(default=True, kw_only=True)
+    input_shape: Shape | None = field(default=None, kw_only=True, repr=False)
 
     def weight_shapes(self, *input_shapes: Shape) -> dict[str, Shape]:
         """Name and shape of every array, for inputs of these shapes (without the batch axis)."""
@@ -98,13 +101,22 @@ class Layer:
         names = (*self.parameters, *self.statistics)
         return {n: value for n in names if (value := getattr(self, n, None)) is not None}
 
-    def set_weights(self, weights: dict[str, Array]) -> None:
+    def set_weights(self, weights: Mapping[str, Array] | Sequence[Array]) -> None:
         """Take arrays over, copied and cast to the layer's dtype.
 
+        Args:
+            weights: by name, or as a list like that of :meth:`get_weights`.
+
         Raises:
-            ValueError: when a name or a shape differs from what the layer has.
+            ValueError: when a name, the number or a shape differs from what the layer has.
         """
         own = self.weights
+        if not isinstance(weights, Mapping):
+            if len(weights) != len(own):
+                raise ValueError(
+                    f"{self.name} has the weights {list(own)}. Received: {len(weights)} arrays"
+                )
+            weights = dict(zip(own, map(np.asarray, weights), strict=True))
         if own.keys() != weights.keys():
             raise ValueError(
                 f"{self.name} has the weights {sorted(own)}. Received: names={sorted(weights)}"
@@ -120,7 +132,23 @@ class Layer:
     def config(self) -> dict[str, Any]:
         """The settings, ready for JSON: ``{"class": "Dense", "units": 10, ...}``."""
         settings = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
+        del settings["input_shape"]  # the model's to tell
         return {"class": type(self).__name__, **settings}
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Not how models are made here.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(
+            "layers are put into a list: Sequential([Input((28, 28, 1)), Flatten(), ...]), with "
+            f"wiring={{...}} where they branch. Received: {type(self).__name__}(...)(...)"
+        )
+
+    def get_weights(self) -> list[Array]:
+        """Copies of the arrays: parameters, then statistics, as in Keras."""
+        return [array.copy() for array in self.weights.values()]
 
     @property
     def draws(self) -> bool:

@@ -1,0 +1,274 @@
+"""Callbacks used again, resumed, named as in Keras; and what is no callback."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.nn.test_training import Interrupt, network, pictures, same_bytes
+from tinymnist.errors import InputError
+from tinymnist.nn.callbacks import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    LearningRateScheduler,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+)
+from tinymnist.nn.weights import load_model
+
+
+class Prepared(Callback):
+    """Puts prepared losses into the logs, for those that come after."""
+
+    def __init__(self, losses):
+        self.losses, self.rates = losses, []
+
+    def on_epoch_end(self, training, logs):
+        self.rates.append(logs["learning_rate"])
+        logs["val_loss"] = self.losses[training.position.epoch - 1]
+
+
+def fitted(callbacks, model=None, **settings):
+    """(model, history) of a training of three batches an epoch."""
+    model = model or network()
+    settings = {"batch_size": 30, "verbose": 0} | settings
+    return model, model.fit(*pictures(), callbacks=callbacks, **settings)
+
+
+# --- used again -------------------------------------------------------------------------------
+
+
+def test_early_stopping_begins_anew_in_a_second_fit():
+    """The second fit is worse all along, and would end at once by the first one's best."""
+    stop = EarlyStopping(patience=2)
+    model, first = fitted([Prepared([0.5, 0.6, 0.7, 0.8]), stop], epochs=4)
+    _, second = fitted([Prepared([5.0, 4.0, 3.0, 2.0]), stop], model, epochs=4)
+    assert len(first.epoch) == 3
+    assert len(second.epoch) == 4
+
+
+def test_early_stopping_does_not_bring_back_an_earlier_training():
+    """Not even after a training without a best epoch."""
+    stop = EarlyStopping(patience=1, restore_best_weights=True)
+    model, _ = fitted([Prepared([0.1, 0.2]), stop], epochs=2)
+    before = model.get_weights()
+    fitted([Prepared([np.nan, np.nan]), stop], model, epochs=2)
+    assert not any(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_a_plateau_begins_anew_in_a_second_fit():
+    plateau = ReduceLROnPlateau(patience=2, factor=0.5, cooldown=9)
+    first, second = Prepared([1.0, 2.0, 3.0, 4.0]), Prepared([9.0, 9.0, 9.0, 9.0])
+    model, _ = fitted([first, plateau], epochs=4)
+    fitted([second, plateau], model, epochs=4)
+    assert first.rates == [0.02, 0.02, 0.02, 0.01]
+    assert second.rates == [0.01, 0.01, 0.01, 0.005]  # neither the best nor the cooldown stays
+
+
+def test_a_schedule_is_asked_once_for_each_epoch_and_not_after_the_last():
+    asked = []
+
+    def schedule(epoch, rate):
+        asked.append((epoch, rate))
+        return rate / 2
+
+    _, history = fitted([LearningRateScheduler(schedule)], epochs=3)
+    assert asked == [(0, 0.02), (1, 0.01), (2, 0.005)]
+    assert history.history["learning_rate"] == [0.01, 0.005, 0.0025]
+
+
+def test_a_schedule_of_the_epoch_alone_rules_a_second_fit_from_its_start():
+    scheduler = LearningRateScheduler(lambda epoch: 0.1 / 2**epoch)
+    model, first = fitted([scheduler], epochs=3)
+    _, second = fitted([scheduler], model, epochs=2)
+    _, third = fitted([scheduler], model, epochs=3, initial_epoch=2)
+    assert first.history["learning_rate"] == [0.1, 0.05, 0.025]
+    assert second.history["learning_rate"] == [0.1, 0.05]
+    assert third.history["learning_rate"] == [0.025]
+
+
+# --- ModelCheckpoint --------------------------------------------------------------------------
+
+
+def test_every_epoch_is_saved_by_its_number_and_figures(tmp_path):
+    path = tmp_path / "{epoch:02d}-{val_loss:.2f}.npz"
+    model, _ = fitted([Prepared([0.5, 0.625, 0.25]), ModelCheckpoint(path)], epochs=3)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "01-0.50.npz", "02-0.62.npz", "03-0.25.npz",
+    ]  # fmt: skip
+    assert same_bytes(load_model(tmp_path / "03-0.25.npz"), model)
+    assert not same_bytes(load_model(tmp_path / "01-0.50.npz"), model)
+
+
+def test_only_the_best_is_saved(tmp_path):
+    losses = Prepared([0.5, 0.75, 0.25, 0.25])
+    path = tmp_path / "{epoch}.npz"
+    fitted([losses, ModelCheckpoint(path, save_best_only=True)], epochs=4)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["1.npz", "3.npz"]
+
+
+def test_the_best_may_be_the_highest(tmp_path):
+    losses = Prepared([0.5, 0.75, 0.25])
+    save = ModelCheckpoint(tmp_path / "{epoch}.npz", save_best_only=True, mode="max")
+    fitted([losses, save], epochs=3)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["1.npz", "2.npz"]
+
+
+# --- what is a callback -----------------------------------------------------------------------
+
+
+def test_none_one_and_several_callbacks():
+    plain, _ = fitted(None)
+    alone, together = Prepared([1.0]), Prepared([1.0])
+    one, _ = fitted(alone)
+    several, _ = fitted((together, Callback()))
+    assert len(alone.rates) == len(together.rates) == 1
+    assert same_bytes(plain, one) and same_bytes(plain, several)
+
+
+class KerasEnd(Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        raise AssertionError("called with a training for an epoch")
+
+
+class KerasBegin(Callback):
+    def on_epoch_begin(self, training):
+        raise AssertionError("nobody calls this")
+
+
+class Foreign:
+    def on_epoch_end(self, training, logs):
+        raise AssertionError("not one of ours")
+
+
+@pytest.mark.parametrize(
+    ("callback", "message"),
+    [
+        (KerasEnd(), r"fit calls .* Received: KerasEnd with \['epoch'\]"),
+        (KerasBegin(), r"fit calls .* Received: KerasBegin with \['on_epoch_begin'\]"),
+        (Foreign(), r"derives from tinymnist\.nn\.callbacks\.Callback: Foreign"),
+        (print, r"derives from tinymnist\.nn\.callbacks\.Callback"),
+        (EarlyStopping, r"derives from tinymnist\.nn\.callbacks\.Callback"),
+    ],
+)
+def test_what_fit_would_call_wrongly_is_refused_before_it_begins(callback, message):
+    model = network()
+    before = model.astype("float32")
+    with pytest.raises(ValueError, match=message):
+        fitted([callback], model)
+    assert same_bytes(model, before)
+
+
+@pytest.mark.parametrize("kind", [EarlyStopping, ReduceLROnPlateau])
+def test_a_mode_is_one_of_three(kind):
+    with pytest.raises(ValueError, match='mode must be "auto", "min" or "max"'):
+        kind(mode="up")
+
+
+def test_a_factor_lowers():
+    with pytest.raises(ValueError, match="factor must be below 1"):
+        ReduceLROnPlateau(factor=1.0)
+
+
+def test_verbose_callbacks_say_what_they_did(tmp_path, capsys):
+    callbacks = [
+        Prepared([1.0, 2.0, 3.0]),
+        EarlyStopping(patience=2, verbose=1),
+        ReduceLROnPlateau(patience=1, factor=0.5, verbose=1),
+        ModelCheckpoint(tmp_path / "{epoch}.npz", verbose=1),
+    ]
+    fitted(callbacks, epochs=9)
+    said = capsys.readouterr().err
+    assert "epoch 2: learning rate lowered to 0.01\n" in said
+    assert "epoch 3: early stopping\n" in said
+    assert f"epoch 1: saved {tmp_path / '1.npz'}\n" in said
+
+
+# --- resumed ----------------------------------------------------------------------------------
+
+LOSSES = [1.0, 2.0, 0.5, 3.0, 3.0, 3.0, 3.0]
+
+
+def watched(path, where, resume=None):
+    """(model, history, files) of a training in which all callbacks have something to remember."""
+    saved = path.with_suffix(".models")
+    saved.mkdir(exist_ok=True)
+    callbacks = [
+        Interrupt(*where),
+        Prepared(LOSSES),
+        EarlyStopping(patience=4, restore_best_weights=True),
+        ReduceLROnPlateau(patience=1, factor=0.5, cooldown=2),
+        ModelCheckpoint(saved / "{epoch}.npz", save_best_only=True),
+        Checkpoint(path, every=1),
+    ]
+    model, history = fitted(callbacks, epochs=7, resume=resume)
+    return model, history.history, sorted(p.name for p in saved.iterdir())
+
+
+@pytest.mark.parametrize("where", [(1, 2), (2, 3), (4, 1), (5, 3), (6, 1)])
+def test_a_resumed_training_keeps_what_its_callbacks_knew(tmp_path, where):
+    model, history, files = watched(tmp_path / "whole", (99, 0))
+    assert files == ["1.npz", "3.npz"] and len(set(history["learning_rate"])) > 2
+    path = tmp_path / "broken"
+    _, broken, _ = watched(path, where)
+    assert len(broken["loss"]) == where[0]
+    resumed, same, saved = watched(path, (99, 0), resume=path)
+    assert same == history and saved == files
+    assert same_bytes(resumed, model)
+
+
+def test_a_resumed_scheduler_does_not_set_a_rate_twice(tmp_path):
+    """The rate of an epoch that was broken off in its midst is halved already."""
+
+    def halved(where, name, resume=None):
+        path = tmp_path / name
+        halve = LearningRateScheduler(lambda epoch, rate: rate / 2)
+        callbacks = [Interrupt(*where), halve, Checkpoint(path)]
+        return fitted(callbacks, epochs=3, resume=resume)
+
+    whole, history = halved((99, 0), "whole")
+    halved((1, 2), "broken")
+    resumed, same = halved((99, 0), "broken", resume=tmp_path / "broken")
+    assert same.history == history.history
+    assert same_bytes(whole, resumed)
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        lambda self, logs=None: None,
+        lambda self, batch, logs=None: None,
+    ],
+)
+@pytest.mark.parametrize("moment", ["on_train_begin", "on_batch_end", "on_train_end"])
+def test_any_hook_in_keras_form_is_refused(moment, hook):
+    theirs = type("Theirs", (Callback,), {moment: hook})()
+    with pytest.raises(ValueError, match=r"fit calls .* Received: Theirs"):
+        fitted([theirs])
+
+
+def test_a_foreign_object_and_other_attributes():
+    with pytest.raises(ValueError, match=r"a callback derives from .*: object"):
+        fitted(object())
+    ours = Prepared([1.0])
+    ours.on_screen = True
+    fitted([ours])
+
+
+def test_a_resumed_training_keeps_its_callbacks_state_whatever_its_first_epoch(tmp_path):
+    def run(resume=None, where=(99, 0), **settings):
+        path = tmp_path / "state"
+        parts = [Prepared([0.5, 0.6, 0.7, 0.8, 0.9, 0.9]), EarlyStopping(patience=3)]
+        return fitted([*parts, Interrupt(*where), Checkpoint(path)], resume=resume, epochs=6,
+                      rng=0, **settings)[1].epoch  # fmt: skip
+
+    assert run(where=(2, 1)) == [0, 1]
+    assert run(resume=tmp_path / "state", initial_epoch=2) == [0, 1, 2, 3]
+
+
+def test_refusals_come_before_the_training():
+    with pytest.raises(InputError, match=r"expected \.npz"):
+        ModelCheckpoint("best.keras")
+    with pytest.raises(ValueError, match=r"a schedule gives a number\. Received: None for epoch 0"):
+        fitted([LearningRateScheduler(lambda epoch: None)])

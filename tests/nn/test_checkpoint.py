@@ -1,0 +1,275 @@
+"""Checkpoints: what must be given again, and trainings that follow other trainings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.nn.test_training import Interrupt, network, pictures, same_bytes, shifted
+from tinymnist.errors import InputError
+from tinymnist.imaging.augmentation import ImageDataGenerator
+from tinymnist.nn.callbacks import Checkpoint
+from tinymnist.nn.layers import Dropout
+from tinymnist.nn.model import Sequential
+from tinymnist.nn.optimizers import SGD
+
+X, Y = pictures()
+NEVER = (99, 0)
+
+
+def changed(array):
+    """One number differs."""
+    array = array.copy()
+    array.flat[7] = 1 - array.flat[7]
+    return array
+
+
+HELD = (X[::2], Y[::2])
+WEIGHTS = np.linspace(0, 2, 90).astype(np.float32)
+
+
+def fitted(path, x=X, y=Y, where=NEVER, model=None, **settings):
+    """A model whose training writes a checkpoint, and is broken off at (epoch, batch)."""
+    model = model or network()
+    settings = {"batch_size": 30, "epochs": 3, "verbose": 0, "rng": 3} | settings
+    callbacks = [Interrupt(*where), Checkpoint(path)]
+    history = model.fit(x, y, callbacks=callbacks, **settings)
+    return model, history
+
+
+# --- what must be the same --------------------------------------------------------------------
+
+OTHERS = {
+    "pictures": {"x": changed(X)},
+    "labels": {"y": changed(Y)},
+    "order": {"x": X[::-1], "y": Y[::-1]},
+    "sample weights": {"sample_weight": changed(WEIGHTS)},
+    "no sample weights": {"sample_weight": None},
+    "class weights": {"class_weight": {0: 1.5}},
+    "validation pictures": {"validation_data": (changed(HELD[0]), HELD[1])},
+    "validation labels": {"validation_data": (HELD[0], changed(HELD[1]))},
+    "validation weights": {"validation_data": (*HELD, WEIGHTS[::2])},
+    "no validation": {"validation_data": None},
+}
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+def test_a_training_on_other_examples_does_not_go_on_here(tmp_path, other):
+    path = tmp_path / "state"
+    same = {"sample_weight": WEIGHTS, "validation_data": HELD}
+    fitted(path, where=(1, 1), **same)
+    model = network()
+    with pytest.raises(InputError, match=r"other settings \(contents of examples and labels\)"):
+        fitted(path, model=model, resume=path, **same | other)
+    assert same_bytes(model, network())
+    fitted(path, model=model, resume=path, **same)
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("seed", {"rng": 4}),
+        ("seed", {"rng": None}),
+        ("shuffle", {"shuffle": False}),
+        ("batch_size", {"batch_size": 31}),
+        ("piece_size", {"piece_size": 8}),
+        ("augmented", {"augment": shifted}),
+    ],
+)
+def test_a_message_names_the_setting_that_differs(tmp_path, name, other):
+    path = tmp_path / "state"
+    fitted(path, where=(1, 1))
+    with pytest.raises(InputError, match=rf"{path} was written .* other settings \({name}\)"):
+        fitted(path, resume=path, **other)
+
+
+def test_a_message_names_what_differs_in_the_model(tmp_path):
+    path = tmp_path / "state"
+    fitted(path, where=(1, 1))
+    *most, _dropout, dense = network().layers
+    models = {
+        "layers": Sequential([*most, Dropout(0.5), dense], input_shape=(6, 6, 1)),
+        "dtype": network("float64"),
+        "optimizer": network(),
+    }
+    for name, model in models.items():
+        model.compile(SGD(0.1) if name == "optimizer" else "adam")
+        with pytest.raises(InputError, match=rf"other settings \({name}\)"):
+            fitted(path, model=model, resume=path)
+
+
+def doubled(picture):
+    return picture * 2
+
+
+def halved(picture):
+    return picture / 2
+
+
+FLOWS = {
+    "rescale": {"rescale": 0.25},
+    "no rescale": {"rescale": None},
+    "function": {"preprocessing_function": halved},
+    "no function": {"preprocessing_function": None},
+    "range": {"rotation_range": 21},
+    "fill": {"fill_mode": "constant"},
+    "pictures": {"x": changed(X)},
+    "labels": {"y": changed(Y)},
+    "weights": {"sample_weight": changed(WEIGHTS)},
+    "seed": {"seed": 6},
+    "batch size": {"batch_size": 31},
+}
+
+
+@pytest.mark.parametrize("other", FLOWS.values(), ids=FLOWS)
+def test_a_flow_of_other_pictures_does_not_go_on_here(tmp_path, other):
+    same = {"rescale": 0.5, "preprocessing_function": doubled, "rotation_range": 20}
+    arrays = {"x": X, "y": Y, "batch_size": 30, "sample_weight": WEIGHTS, "seed": 5}
+
+    def flow(other):
+        settings = {name: other.get(name, value) for name, value in same.items()}
+        if "fill_mode" in other:
+            settings |= other
+        return ImageDataGenerator(**settings).flow(
+            **{name: other.get(name, value) for name, value in arrays.items()}
+        )
+
+    path = tmp_path / "state"
+    fitted(path, flow({}), None, where=(1, 1))
+    with pytest.raises(InputError, match=r"other settings \(source\)"):
+        fitted(path, flow(other), None, resume=path)
+    fitted(path, flow({}), None, resume=path)
+
+
+# --- trainings after trainings ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", [(0, 1), (1, 3), (2, 2)])
+def test_a_training_without_a_seed_is_resumed_to_the_same_bytes(tmp_path, where):
+    """In the same process, where the model's own generator has been drawn from meanwhile."""
+    path = tmp_path / "state"
+    whole, history = fitted(tmp_path / "other", rng=None)
+    broken, _ = fitted(path, where=where, rng=None)
+    assert not same_bytes(broken, whole)
+    resumed, same = fitted(path, model=broken, rng=None, resume=path)
+    assert same_bytes(resumed, whole)
+    assert same.history == history.history and same.epoch == history.epoch == [0, 1, 2]
+
+
+@pytest.mark.parametrize("where", [(0, 2), (1, 1)])
+def test_a_second_training_is_resumed_to_the_same_bytes(tmp_path, where):
+    """In new objects, which repeat the first training."""
+
+    def after_a_first(path, **settings):
+        model = network()
+        model.fit(X, Y, 30, verbose=0)
+        return fitted(path, model=model, rng=None, **settings)
+
+    path = tmp_path / "state"
+    whole, history = after_a_first(tmp_path / "other")
+    after_a_first(path, where=where)
+    resumed, same = after_a_first(path, resume=path)
+    assert same_bytes(whole, resumed)
+    assert same.history == history.history
+
+
+@pytest.mark.parametrize("where", [(0, 1), (0, 2), (1, 1)])
+def test_a_second_training_on_a_flow_is_resumed_to_the_same_bytes(tmp_path, where):
+    """It goes on in the flow where the first has stopped, in the midst of a round."""
+
+    def after_a_first(path, **settings):
+        model = network()
+        flow = ImageDataGenerator(rotation_range=30).flow(X, Y, 30, seed=5)
+        model.fit(flow, epochs=2, steps_per_epoch=2, verbose=0)
+        assert flow.next_number == 4
+        settings = {"epochs": 2, "steps_per_epoch": 2, "rng": None} | settings
+        model, history = fitted(path, flow, None, model=model, **settings)
+        return model, history.history, flow.next_number
+
+    path = tmp_path / "state"
+    whole, history, place = after_a_first(tmp_path / "other")
+    broken, _, _ = after_a_first(path, where=where)
+    resumed, same, same_place = after_a_first(path, resume=path)
+    assert not same_bytes(whole, broken)
+    assert same_bytes(whole, resumed)
+    assert same == history and same_place == place == 8
+
+
+def test_a_training_is_resumed_on_the_flow_that_it_was_broken_off_on(tmp_path):
+    """The flow stands where it was left; the checkpoint knows where the training began."""
+
+    def flow():
+        return ImageDataGenerator(rotation_range=30).flow(X, Y, 30, seed=5)
+
+    path = tmp_path / "state"
+    whole, history = fitted(tmp_path / "other", flow(), None)
+    same_flow = flow()
+    fitted(path, same_flow, None, where=(1, 2))
+    resumed, same = fitted(path, same_flow, None, resume=path)
+    assert same_bytes(whole, resumed)
+    assert same.history == history.history and same_flow.next_number == 9
+
+
+def test_a_flow_that_was_broken_off_stays_where_it_was(tmp_path):
+    flow = ImageDataGenerator().flow(X, Y, 30, seed=5)
+    fitted(tmp_path / "state", flow, None, where=(1, 2))
+    assert flow.next_number == 3 + 2
+    following = ImageDataGenerator().flow(X, Y, 30, seed=5)
+    np.testing.assert_array_equal(next(flow)[0], following.batch(5)[0])
+
+
+def test_epochs_are_numbered_on_after_resuming_from_an_initial_one(tmp_path):
+    path = tmp_path / "state"
+    whole, history = fitted(tmp_path / "other", epochs=6, initial_epoch=3)
+    fitted(path, where=(4, 1), epochs=6, initial_epoch=3)
+    resumed, same = fitted(path, epochs=6, initial_epoch=3, resume=path)
+    assert same.epoch == history.epoch == [3, 4, 5]
+    assert same_bytes(whole, resumed)
+
+
+def test_a_longer_training_goes_on_from_a_finished_one(tmp_path):
+    path = tmp_path / "state"
+    whole, history = fitted(tmp_path / "other", epochs=4)
+    fitted(path, epochs=2)
+    longer, same = fitted(path, epochs=4, resume=path)
+    assert same_bytes(whole, longer)
+    assert same.history == history.history
+
+
+def test_nothing_is_left_to_do_for_a_finished_training(tmp_path):
+    path = tmp_path / "state"
+    whole, history = fitted(path)
+    again, same = fitted(path, resume=path)
+    assert same_bytes(whole, again)
+    assert same.history == history.history
+
+
+def test_a_flow_under_other_class_weights_does_not_go_on_here(tmp_path):
+    def flow():
+        return ImageDataGenerator(rotation_range=20).flow(X, Y, 30, seed=5)
+
+    path = tmp_path / "state"
+    fitted(path, flow(), None, where=(1, 1), class_weight={0: 2.0})
+    with pytest.raises(InputError, match="contents of examples and labels"):
+        fitted(path, flow(), None, resume=path, class_weight={0: 9.0})
+
+
+def test_numpys_seeds_are_compared(tmp_path):
+    path = tmp_path / "state"
+    fitted(path, where=(1, 1), rng=np.int64(3))
+    with pytest.raises(InputError, match="seed"):
+        fitted(path, resume=path, rng=np.int64(4))
+
+
+def test_later_epochs_of_a_flow_show_the_next_batches(tmp_path):
+    def flow():
+        return ImageDataGenerator(rotation_range=40).flow(X, Y, 45, seed=5)
+
+    whole, _ = fitted(tmp_path / "whole", flow(), None, epochs=4, rng=3)
+    twice, model = flow(), None
+    for first, last in ((0, 2), (2, 4)):
+        model, _ = fitted(
+            tmp_path / "twice", twice, None, model=model, initial_epoch=first, epochs=last, rng=3
+        )
+    assert twice.next_number == 8
+    assert same_bytes(whole, model)

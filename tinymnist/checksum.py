@@ -1,0 +1,18 @@
+"""A number that tells arrays with other contents from the same ones."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def checksum(arrays: Iterable[NDArray[Any]]) -> int:
+    """CRC-32 of the bytes of all arrays; some 2 GB a second. It is no proof against forgery."""
+    total = 0
+    for array in arrays:
+        total = zlib.crc32(np.ascontiguousarray(array).data, total)
+    return total
