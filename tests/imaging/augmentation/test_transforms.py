@@ -135,7 +135,21 @@ def test_what_is_no_batch_of_pictures(images, message):
         vary(Noise(), images)
 
 
-@pytest.mark.parametrize("make", [lambda: Blur(0, 1), lambda: Blur(2, 1), lambda: Perspective(0.5)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Blur(0, 1),
+        lambda: Blur(2, 1),
+        lambda: Perspective(0.5),
+        lambda: Noise(probability=20),
+        lambda: Noise(-1),
+        lambda: Gamma(0),
+        lambda: Contrast(2, 1),
+        lambda: Cutout(0),
+        lambda: Elastic(sigma=0),
+        lambda: StrokeWidth(thicker=float("nan")),
+    ],
+)
 def test_settings_without_sense(make):
     with pytest.raises(ValueError, match="Received"):
         make()

@@ -6,10 +6,11 @@ A transform is anything that is called as ``transform(images, rng)`` and gives n
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 Images: TypeAlias = NDArray[Any]
 """(n, h, w, c): floats in 0..1, or whole numbers of all that their dtype holds."""
 
+Limits: TypeAlias = Mapping[str, tuple[float, float]]
 Step: TypeAlias = Callable[[Images, np.random.Generator], Images]
 
 _OVERSHOOT = 1e-3
@@ -32,9 +34,26 @@ class Transform(ABC):
 
     Attributes:
         probability: of each picture to be changed; the others are copied.
+
+    Raises:
+        ValueError: for a setting that is out of its :attr:`limits`.
     """
 
+    limits: ClassVar[Limits] = {}
+    """The least and the most that a setting may be, by its name."""
+
     probability: float = field(default=1.0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        for name, (least, most) in {"probability": (0, 1), **self.limits}.items():
+            value = getattr(self, name)
+            if not least <= value <= most:
+                raise ValueError(
+                    f"{name} must be in {least:g}..{most:g}. Received: {name}={value!r}"
+                )
+        low, high = getattr(self, "low", 0), getattr(self, "high", math.inf)
+        if low > high:
+            raise ValueError(f"low must not be above high. Received: {low=}, {high=}")
 
     def __call__(self, images: Images, rng: np.random.Generator) -> Images:
         """Draw a variant of every picture.

@@ -13,7 +13,7 @@ from PIL import Image
 from PIL.Image import Resampling
 
 from tinymnist.errors import InputError
-from tinymnist.files import pictures_in
+from tinymnist.files import files_in, is_hidden, is_picture
 from tinymnist.imaging.augmentation.flows import Flow, part_of
 from tinymnist.imaging.recipes import RECIPES, prepare
 
@@ -33,6 +33,7 @@ class DirectoryFlow(Flow):
 
     Attributes:
         class_indices: the number of each class, by its folder's name.
+        directory: the folder of all classes.
         filepaths: the files, class by class.
         classes: (n,), their labels as numbers.
         image_shape: of each picture in a batch.
@@ -58,7 +59,7 @@ class DirectoryFlow(Flow):
         _check("class_mode", class_mode, CLASS_MODES)
         _check("interpolation", interpolation, [how.name.lower() for how in Resampling])
         _check("recipe", recipe, [None, *RECIPES])
-        folder = Path(directory)
+        self.directory = folder = Path(directory)
         self.class_indices = {name: i for i, name in enumerate(classes or _folders(folder))}
         self.class_mode, self.recipe = class_mode, recipe
         self.color_mode, self.interpolation = color_mode, interpolation
@@ -68,7 +69,7 @@ class DirectoryFlow(Flow):
         self.filepaths: list[Path] = []
         labels: list[int] = []
         for name, number in self.class_indices.items():
-            files = _files(folder / name)
+            files = [file for file in files_in(folder / name) if is_picture(file)]
             if subset is not None:
                 files = files[part_of(subset, len(files), generator.validation_split)]
             self.filepaths += files
@@ -85,6 +86,16 @@ class DirectoryFlow(Flow):
     def num_classes(self) -> int:
         """How many classes there are."""
         return len(self.class_indices)
+
+    @property
+    def filenames(self) -> list[str]:
+        """The files, as seen from the folder of all classes."""
+        return [str(path.relative_to(self.directory)) for path in self.filepaths]
+
+    @property
+    def labels(self) -> Array:
+        """Keras's other name for ``classes``."""
+        return self.classes
 
     def plan(self) -> dict[str, Any]:
         """Like that of any flow; the same files must be found again."""
@@ -121,15 +132,8 @@ def _folders(folder: Path) -> list[str]:
     if not folder.is_dir():
         raise InputError(f"{folder}: is no folder; expected one with one folder a class")
     return sorted(
-        entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != "."
+        entry.name for entry in folder.iterdir() if entry.is_dir() and not is_hidden(entry.name)
     )
-
-
-def _files(folder: Path) -> list[Path]:
-    try:
-        return pictures_in(folder)
-    except InputError:
-        return []  # a class may be empty
 
 
 def _load(path: Path, color_mode: str, size: Sequence[int], interpolation: str) -> Image.Image:

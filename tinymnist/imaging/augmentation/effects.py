@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinymnist.imaging.augmentation.compose import Images, Transform, per_picture
+from tinymnist.imaging.augmentation.compose import Images, Limits, Transform, per_picture
 from tinymnist.imaging.damage import hidden
 from tinymnist.imaging.strokes import grown
 
@@ -26,12 +28,10 @@ class StrokeWidth(Transform):
             out.
     """
 
+    limits: ClassVar[Limits] = {"thinner": (0, 1), "thicker": (0, 1)}
+
     thinner: float = 0.5
     thicker: float = 0.7
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.thinner <= 1 and 0 <= self.thicker <= 1):
-            raise ValueError(f"must be in [0, 1]. Received: {self.thinner=}, {self.thicker=}")
 
     def _vary(self, images: Images, rng: np.random.Generator) -> Images:
         moves = rng.uniform(-self.thinner, self.thicker, len(images))
@@ -59,12 +59,10 @@ class Blur(Transform):
         low, high: its standard deviation in pixels, drawn for each picture.
     """
 
+    limits: ClassVar[Limits] = {"low": (0.01, math.inf)}
+
     low: float = 0.3
     high: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.low <= self.high:
-            raise ValueError(f"0 < low <= high must hold. Received: {self.low=}, {self.high=}")
 
     def _vary(self, images: Images, rng: np.random.Generator) -> Images:
         sigmas = rng.uniform(self.low, self.high, len(images))
@@ -94,6 +92,8 @@ class Contrast(Transform):
         low, high: of the factor.
     """
 
+    limits: ClassVar[Limits] = {"low": (0, math.inf)}
+
     low: float = 0.6
     high: float = 1.4
 
@@ -112,6 +112,8 @@ class Gamma(Transform):
         low, high: of the power; evenly distributed as logarithms.
     """
 
+    limits: ClassVar[Limits] = {"low": (0.01, math.inf)}
+
     low: float = 0.6
     high: float = 1.6
 
@@ -129,6 +131,8 @@ class Noise(Transform):
         strongest: its standard deviation is drawn between 0 and this.
     """
 
+    limits: ClassVar[Limits] = {"strongest": (0, math.inf)}
+
     strongest: float = 0.2
 
     def _vary(self, images: Images, rng: np.random.Generator) -> Images:
@@ -144,6 +148,8 @@ class Cutout(Transform):
     Attributes:
         longest: pixels, of either side.
     """
+
+    limits: ClassVar[Limits] = {"longest": (1, math.inf)}
 
     longest: int = 10
 

@@ -10,11 +10,13 @@ import math
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinymnist.checksum import checksum
 from tinymnist.memory import reuse_freed_memory
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class Flow(ABC):
         generator: what bends the pictures.
         n: pictures in a round.
         batch_size, shuffle, seed: as asked for; of a None, the seed that was drawn.
+        next_number: of the batch that ``next`` gives, or that a training begins with.
     """
 
     def __init__(
@@ -53,10 +56,10 @@ class Flow(ABC):
                 f"Received: {n} pictures, {batch_size=}"
             )
         self.generator, self.n, self.batch_size, self.shuffle = generator, n, batch_size, shuffle
-        self.seed = int(np.random.default_rng().integers(2**31)) if seed is None else seed
+        self.seed = np.random.randint(2**31) if seed is None else seed  # as np.random.seed says
         self._is_seeded = seed is not None
         reuse_freed_memory()
-        self._next = self._round = 0
+        self.next_number = self._round = 0
         self._order: tuple[int, Array] = (-1, np.arange(n))
 
     def __len__(self) -> int:
@@ -106,8 +109,8 @@ class Flow(ABC):
 
     def __next__(self) -> Any:
         """The next batch, for ever."""
-        self._next += 1
-        return self.batch(self._next - 1)
+        self.next_number += 1
+        return self.batch(self.next_number - 1)
 
     def on_epoch_end(self) -> None:
         """Begin a new round for :meth:`__getitem__`."""
@@ -115,7 +118,12 @@ class Flow(ABC):
 
     def reset(self) -> None:
         """Go back to the first batch."""
-        self._next = self._round = 0
+        self.next_number = self._round = 0
+
+    @property
+    def samples(self) -> int:
+        """Keras's other name for ``n``."""
+        return self.n
 
     def plan(self) -> dict[str, Any]:
         """What batches depend on, for a checkpoint to compare.
@@ -133,8 +141,7 @@ class Flow(ABC):
             "batch_size": self.batch_size,
             "shuffle": self.shuffle,
             "seed": self.seed,
-            "ranges": repr(self.generator.ranges),
-            "fill": [self.generator.fill_mode, self.generator.cval],
+            **self.generator.plan(),
         }
 
     @abstractmethod
@@ -204,6 +211,14 @@ class ArrayFlow(Flow):
             self.y = None if self.y is None else self.y[part]
             self.sample_weight = None if self.sample_weight is None else self.sample_weight[part]
         super().__init__(generator, len(self.x), batch_size, shuffle, seed)
+
+    @cached_property
+    def _contents(self) -> int:
+        return checksum(a for a in (self.x, self.y, self.sample_weight) if a is not None)
+
+    def plan(self) -> dict[str, Any]:
+        """Like that of any flow; the same pictures and labels must be given again."""
+        return {**super().plan(), "contents": self._contents}
 
     def _pictures(self, chosen: Array) -> Array:
         return self.x[chosen]

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 Images = NDArray[Any]
 
+FLIPS = {"flip_horizontal": 2, "flip_vertical": 1}
+"""The axis of (n, h, w, c) that each turns around."""
+
 
 class ImageDataGenerator:
     """Endless batches of pictures, each turned, moved, sheared and zoomed at random.
@@ -86,7 +89,8 @@ class ImageDataGenerator:
             channel_shift_range: what may be added to a picture, or taken away.
             fill_mode, cval: what lies outside: "nearest", "constant" (``cval``), "reflect", "wrap".
             horizontal_flip, vertical_flip: whether half of the pictures are mirrored.
-            rescale: a factor for the values, after all but ``preprocessing_function``.
+            rescale: a factor for the values, after ``preprocessing_function`` and before all
+                centring and scaling.
             preprocessing_function: called with each picture (h, w, c) once it has been moved.
             data_format: "channels_last", as everything here.
             validation_split: which share ``subset="validation"`` means.
@@ -211,7 +215,11 @@ class ImageDataGenerator:
         Returns:
             theta, tx, ty, shear, zx, zy, flip_horizontal, flip_vertical, channel_shift_intensity
             and brightness; the last two are None where they are not asked for.
+
+        Raises:
+            ValueError: for a shape with another number of axes.
         """
+        _check_picture(img_shape)
         drawn = self.ranges.draw(1, img_shape[0], img_shape[1], np.random.RandomState(seed))
         absent = dict.fromkeys(("channel_shift_intensity", "brightness"))
         return absent | {name: values[0].item() for name, values in drawn.items()}
@@ -221,7 +229,14 @@ class ImageDataGenerator:
 
         Returns:
             A new picture of the same shape and dtype (float32 where brightness is changed).
+
+        Raises:
+            ValueError: for a picture with another number of axes, or parameters that are none.
         """
+        _check_picture(np.shape(x))
+        known = {*STILL, *FLIPS, "channel_shift_intensity", "brightness"}
+        if unknown := sorted(transform_parameters.keys() - known):
+            raise ValueError(f"transform_parameters are {sorted(known)}. Received: {unknown}")
         given = {n: np.array([v]) for n, v in transform_parameters.items() if v is not None}
         still = {name: np.array([value]) for name, value in STILL.items()}
         transformed: Images = self.transform_batch(np.asarray(x)[None], still | given)[0]
@@ -240,7 +255,7 @@ class ImageDataGenerator:
             images = images.copy()
         if "channel_shift_intensity" in parameters:
             images = shift_channels(images, parameters["channel_shift_intensity"])
-        for name, axis in (("flip_horizontal", 2), ("flip_vertical", 1)):
+        for name, axis in FLIPS.items():
             if name in parameters and parameters[name].any():
                 images = flip(images, parameters[name], axis)
         if "brightness" in parameters:
@@ -275,6 +290,15 @@ class ImageDataGenerator:
         batch = images.reshape(-1, *images.shape[-3:])
         return self.standardization.apply(batch, (0, 1, 2, 3)).reshape(images.shape)
 
+    def plan(self) -> dict[str, Any]:
+        """What its pictures depend on, for a checkpoint to compare: plain values."""
+        return {
+            "ranges": repr(self.ranges),
+            "fill": [self.fill_mode, self.cval],
+            "standardization": self.standardization.plan(),
+            "dtype": str(self.dtype),
+        }
+
     def fit(
         self, x: Images, augment: bool = False, rounds: int = 1, seed: int | None = None
     ) -> None:
@@ -302,6 +326,11 @@ class ImageDataGenerator:
             drawn = self.ranges.draw(n, height, width, np.random.RandomState(seed))
             images = self.transform_batch(images, drawn).astype(self.dtype, copy=False)
         self.standardization.fit(images)
+
+
+def _check_picture(shape: Sequence[int]) -> None:
+    if len(shape) != 3:
+        raise ValueError(f"a picture is (h, w, c). Received: shape={tuple(shape)}")
 
 
 def _check(

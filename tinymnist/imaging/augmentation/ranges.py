@@ -16,7 +16,10 @@ Numbers: TypeAlias = NDArray[Any]
 
 @dataclass(frozen=True)
 class Ranges:
-    """Keras's ranges, by Keras's names; see :class:`ImageDataGenerator`."""
+    """Keras's ranges, by Keras's names; see :class:`ImageDataGenerator`.
+
+    Rotation and shear are in degrees; ``zoom_range`` is always the two limits here.
+    """
 
     rotation_range: float = 0.0
     width_shift_range: Shift = 0.0

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tinymnist.checksum import checksum
 
 Images = NDArray[Any]
 
@@ -50,8 +52,22 @@ class Standardization:
         """Whether any setting depends on a training set."""
         return self.featurewise_center or self.featurewise_std_normalization or self.zca_whitening
 
+    def plan(self) -> dict[str, Any]:
+        """What the result depends on, for a checkpoint to compare: plain values by setting."""
+        settings = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name, value in settings.items():
+            if isinstance(value, np.ndarray):
+                settings[name] = checksum([value])
+            elif callable(value):
+                settings[name] = getattr(value, "__qualname__", type(value).__qualname__)
+        return settings
+
     def fit(self, images: Images) -> None:
-        """Measure what the featurewise settings need on float pictures (n, h, w, c)."""
+        """Measure what the featurewise settings need on float pictures (n, h, w, c).
+
+        The whitening is Keras's, ``U diag(sqrt(n) / (s + zca_epsilon)) U^T`` by the singular value
+        decomposition ``X^T = U diag(s) V^T`` of the pictures as rows.
+        """
         if self.featurewise_center:
             self.mean = np.mean(images, axis=(0, 1, 2)).reshape(1, 1, -1)
             images = images - self.mean
@@ -69,6 +85,9 @@ class Standardization:
         Args:
             images: a batch that belongs to the caller.
             over: the axes that "samplewise" takes the mean over: (1, 2, 3) for each picture.
+
+        Returns:
+            (n, h, w, c): the same array, or a new one after ZCA whitening.
         """
         if self.preprocessing_function is not None:
             for picture in images:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinymnist.imaging.augmentation.compose import Images, Transform
+from tinymnist.imaging.augmentation.compose import Images, Limits, Transform
 from tinymnist.imaging.augmentation.resample import resample
 
 Places = NDArray[np.float64]
@@ -27,6 +29,8 @@ class Elastic(Transform):
         sigma: how far neighbours go along.
         fill_mode, cval: what comes in from outside, as in ``resample``.
     """
+
+    limits: ClassVar[Limits] = {"sigma": (0.01, math.inf)}
 
     alpha: float = 34.0
     sigma: float = 4.0
@@ -50,13 +54,11 @@ class Perspective(Transform):
         fill_mode, cval: what comes in from outside, as in ``resample``.
     """
 
+    limits: ClassVar[Limits] = {"strength": (0, 0.49)}
+
     strength: float = 0.1
     fill_mode: str = "nearest"
     cval: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.strength < 0.5:
-            raise ValueError(f"strength must be in [0, 0.5). Received: strength={self.strength}")
 
     def _vary(self, images: Images, rng: np.random.Generator) -> Images:
         n, h, w, _ = images.shape
