@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.features import check
 
 import tinymnist
 from tests.test_cli import assert_refused, run
-from tinymnist.figures import draw_sheet
+from tinymnist.errors import InputError
+from tinymnist.figures import draw_sheet, save_figure
 
 SAMPLES = Path(tinymnist.__file__).parent / "samples"
 
@@ -88,3 +90,89 @@ def test_what_cannot_be_read(capsys, tmp_path):
     assert_refused(run(capsys, "augment", "nothing", "--out", tmp_path / "s.png"), "no set")
     good = SAMPLES / "8-chalk-on-black.jpg"
     assert_refused(run(capsys, "augment", good, "--out", tmp_path / "s.xyz"), "unknown kind")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--seed", -1, "0..4294967295"),
+        ("--seed", 2**32, "0..4294967295"),
+        ("--rotation", "nan", "a number in -1e6..1e6"),
+        ("--shear", "inf", "a number in -1e6..1e6"),
+        ("--width-shift", "1e308", "a number in -1e6..1e6"),
+        ("--zoom", 1, "from 0 to below 1"),
+        ("--zoom", -0.1, "from 0 to below 1"),
+        ("--cval", 1.5, "0..1"),
+        ("--cval", "nan", "0..1"),
+        ("--count", "x", "a whole number from 1 on, not 'x'"),
+        ("--rows", 0, "a whole number from 1 on, not '0'"),
+    ],
+)
+def test_settings_that_make_no_sense(capsys, tmp_path, option, value, expected):
+    out = tmp_path / "s.png"
+    code, _, err = run(capsys, "augment", SAMPLES, "--out", out, f"{option}={value}")
+    assert code == 2 and f"argument {option}: must be" in err and expected in err
+    assert not out.exists()
+
+
+def test_pictures_that_cannot_be_read_take_up_no_rows(capsys, tmp_path):
+    digits = tmp_path / "digits"
+    digits.mkdir()
+    for name in ("a", "b"):
+        (digits / f"{name}.png").write_bytes(b"none")
+    for name in ("c", "d", "e"):
+        chalk = (SAMPLES / "8-chalk-on-black.jpg").read_bytes()
+        (digits / f"{name}.jpg").write_bytes(chalk)
+    code, out, _ = run(
+        capsys, "augment", digits, "--rows", 2, "--out", tmp_path / "s.png", "--json"
+    )
+    assert code == 1 and json.loads(out)["pictures"] == ["c.jpg", "d.jpg"]
+
+
+def test_a_picture_is_not_overwritten_by_its_sheet(capsys, tmp_path):
+    photo = tmp_path / "set" / "8" / "photo.jpg"
+    photo.parent.mkdir(parents=True)
+    chalk = (SAMPLES / "8-chalk-on-black.jpg").read_bytes()
+    photo.write_bytes(chalk)
+    for source in (photo, photo.parent, photo.parent.parent):
+        refused = run(capsys, "augment", source, "--out", photo.parent / ".." / "8" / "photo.jpg")
+        assert_refused(refused, "photo.jpg", "overwrite", "another name")
+    assert photo.read_bytes() == chalk
+
+
+def test_only_what_can_be_written_is_a_name_for_a_sheet(capsys, tmp_path):
+    for name in ("s.psd", "s.mpg", "s.xyz"):
+        refused = run(capsys, "augment", SAMPLES, "--out", tmp_path / name)
+        assert_refused(refused, name, "unknown kind", ".png", ".jpg", ".bmp")
+    assert_refused(run(capsys, "augment", SAMPLES, "--out", ""), "expects the name of a file")
+
+
+@pytest.mark.parametrize("name", ["s.gif", "s.tga", "s.ico", "s.webp", "s.jpg"])
+def test_a_figure_that_the_format_cannot_hold(tmp_path, name):
+    features = {"s.webp": "webp", "s.jpg": "jpg"}
+    if name in features and not check(features[name]):
+        pytest.skip("Pillow was built without it")
+    with pytest.raises(InputError, match=r"cannot hold this figure of 70000x2 pixels.*\.png"):
+        save_figure(Image.new("RGB", (70_000, 2)), tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_not_the_format_s_fault(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    figure = Image.new("RGB", (5, 5))
+    monkeypatch.setattr(figure, "save", full)
+    with pytest.raises(InputError, match=r"cannot write .*No space left"):
+        save_figure(figure, tmp_path / "s.png")
+
+
+def test_folders_of_a_mac_are_no_classes(capsys, tmp_path):
+    (tmp_path / "digits" / "__MACOSX").mkdir(parents=True)
+    chalk = (SAMPLES / "8-chalk-on-black.jpg").read_bytes()
+    (tmp_path / "digits" / "a.jpg").write_bytes(chalk)
+    (tmp_path / "digits" / "__MACOSX" / "._a.jpg").write_bytes(b"none")
+    code, out, _ = run(
+        capsys, "augment", tmp_path / "digits", "--out", tmp_path / "s.png", "--json"
+    )
+    assert code == 0 and json.loads(out)["pictures"] == ["a.jpg"]

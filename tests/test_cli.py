@@ -305,6 +305,67 @@ def test_verify_tells_when_a_layer_computes_something_else(capsys, tmp_path, mon
     assert "DIFFERS" in out
 
 
+def test_a_folder_that_cannot_be_read_is_one_line(capsys, monkeypatch, tmp_path):
+    scandir = os.scandir
+
+    def locked(path):
+        if path == tmp_path:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", locked)
+    assert_refused(run(capsys, "predict", tmp_path), f"{tmp_path}: Permission denied")
+
+
+def test_a_picture_that_cannot_be_looked_up_is_named(capsys, monkeypatch, picture):
+    """Its folder is locked; the other pictures are read."""
+    hidden = picture.parent / "locked" / "one.png"
+    stat = os.stat
+
+    def locked(path, *more, **named):
+        if str(path) == str(hidden):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, *more, **named)
+
+    monkeypatch.setattr("os.stat", locked)
+    code, out, err = run(capsys, "predict", hidden, picture, "--json")
+    assert code == 1 and len(out.splitlines()) == 1
+    assert str(hidden) in err
+
+
+def test_too_little_memory_is_one_line(capsys, tmp_path):
+    sheet = ("augment", SAMPLES[0], "--out", tmp_path / "s.png")
+    assert_refused(run(capsys, *sheet, "--count", 10**13), "not enough memory", "allocate")
+    assert not (tmp_path / "s.png").exists()
+
+
+def test_what_the_terminal_cannot_print_is_escaped(tmp_path, picture):
+    tick = tmp_path / "häkchen ✓.png"
+    picture.rename(tick)
+    done = subprocess.run(
+        [sys.executable, "-m", "tinymnist", "predict", tick, tmp_path / "✗.png"],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "cp1252"},
+    )
+    assert done.returncode == 1
+    assert r"häkchen \u2713.png" in done.stdout.decode("cp1252")
+    assert r"\u2717.png" in done.stderr.decode("cp1252") and b"Traceback" not in done.stderr
+
+
+@pytest.mark.filterwarnings("always")
+def test_files_that_are_left_out_are_told_of(capsys, labelled):
+    (labelled / "1" / "c.heic").write_bytes(b"")
+    code, _, err = run(capsys, "evaluate", labelled)
+    assert code == 0
+    assert err == (f"tinymnist: {labelled / '1'}: 1 file is no picture by name (.heic): left out\n")
+
+
+def test_no_set_is_not_the_current_folder(capsys, labelled, monkeypatch):
+    monkeypatch.chdir(labelled)
+    assert_refused(run(capsys, "evaluate", ""), "no set ''")
+    assert_refused(run(capsys, "predict", ""), "expected a picture")
+
+
 def test_data_tells_where_mnist_is(capsys, mnist_folder):
     code, out, _ = run(capsys, "data", "--json")
     assert code == 0

@@ -7,7 +7,7 @@ import pytest
 
 from tinymnist.imaging.normalize import normalize
 from tinymnist.imaging.paint import ink
-from tinymnist.reader import Reader, prepare_all
+from tinymnist.reader import Prediction, Reader, prepare_all
 
 PAPER = np.float32(0.1)
 
@@ -54,3 +54,20 @@ def test_a_set_is_read_as_its_pictures_are(reader):
     one_by_one = [reader.predict(picture).probabilities for picture in pictures]
     np.testing.assert_allclose(found, one_by_one, atol=1e-5)
     np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("names", "first"),
+    [
+        (("3", "7"), 3),
+        (("³", "²"), "³"),
+        (("001", "01", "1"), "001"),
+        (("٣", "3"), "٣"),
+        (("3", "tick"), "3"),
+    ],
+)
+def test_only_digits_are_numbers(names, first):
+    shares = np.linspace(1, 0, len(names), dtype=np.float32)
+    prediction = Prediction(shares / shares.sum(), names)
+    assert prediction.digit == first and type(prediction.digit) is type(first)
+    assert str(prediction.runner_up[0]) == names[1]

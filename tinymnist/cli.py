@@ -49,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 is success; 1 means that the answer is "no" or that some of the pictures could not be read;
     2 that the input was unusable.
     """
+    _escape_what_cannot_be_printed()
     arguments = _parser(sys.argv[1:] if argv is None else argv).parse_args(argv)
     if arguments.command is None:
         _parser([]).print_help()
@@ -67,7 +68,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read our output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+    except OSError as error:
+        warn(f"{error.filename}: {error.strerror}" if error.filename else error)
+        return BAD_INPUT
+    except MemoryError as error:
+        reason = f" ({error})" if str(error) else ""
+        warn(f"not enough memory for that{reason}; expected smaller settings or fewer pictures")
+        return BAD_INPUT
     return code
+
+
+def _escape_what_cannot_be_printed() -> None:
+    r"""Names of classes and files may hold what the terminal's encoding lacks: print ``\u2713``."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tinymnist.errors import InputError
 from tinymnist.explain import Explanation
-from tinymnist.files import whole_file
+from tinymnist.files import PICTURE_SUFFIXES, whole_file
 from tinymnist.reader import Prediction
 
 _PANEL, _GAP, _TITLE, _NOTE = 180, 14, 26, 52
@@ -75,14 +75,29 @@ def save_figure(figure: Image.Image, path: str | os.PathLike[str]) -> None:
     """Write a figure completely or not at all, in the format that the name ends in.
 
     Raises:
-        InputError: when the format is unknown, or the file cannot be written.
+        InputError: when the format is unknown or cannot hold the figure, or the file cannot be
+            written.
     """
     target = Path(path)
-    kind = Image.registered_extensions().get(target.suffix.lower())
-    if kind is None:
-        raise InputError(f"{target}: unknown kind of picture; expected a name that ends in .png")
+    known = Image.registered_extensions()  # also of formats that are only read
+    kind = known.get(target.suffix.lower())
+    if kind not in Image.SAVE:
+        ends = ", ".join(end for end in sorted(PICTURE_SUFFIXES) if known.get(end) in Image.SAVE)
+        raise InputError(
+            f"{target}: unknown kind of picture; expected a name that ends in .png, or "
+            f"another of {ends}"
+        )
     with whole_file(target) as temporary:
-        figure.save(temporary, format=kind)
+        try:
+            figure.save(temporary, format=kind)
+        except Exception as error:  # Pillow's plug-ins raise whatever they trip over
+            if getattr(error, "errno", None):
+                raise  # the disk's fault, not the format's
+            raise InputError(
+                f"{target}: {kind} cannot hold this figure of {figure.width}x{figure.height} "
+                f"pixels: {error}; expected a name that ends in .png, or a smaller figure (fewer "
+                "variants, fewer pictures)"
+            ) from None
 
 
 def _draw_prediction(draw: ImageDraw.ImageDraw, left: int, prediction: Prediction) -> None:

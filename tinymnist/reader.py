@@ -62,7 +62,7 @@ class Prediction:
 
     def _name(self, index: int) -> int | str:
         name = self.class_names[index]
-        return int(name) if name.isdigit() else name
+        return int(name) if set(self.class_names) <= set("0123456789") else name
 
 
 @dataclass(frozen=True)
@@ -251,6 +251,13 @@ class PreparedSet:
     def images(self) -> NDArray[np.float32]:
         """The first reading of every picture, which is the recipe's own result: (m, 28, 28, 1)."""
         return self.readings[np.unique(self.owners, return_index=True)[1]]
+
+    def only(self, chosen: NDArray[np.bool_]) -> PreparedSet:
+        """Some of the kept pictures: ``chosen`` is (m,)."""
+        of_chosen = chosen[self.owners]
+        numbers = np.cumsum(chosen) - 1
+        owners = numbers[self.owners[of_chosen]]
+        return PreparedSet(self.readings[of_chosen], owners, self.kept[chosen], {})
 
     @classmethod
     def of(cls, images: NDArray[np.float32]) -> PreparedSet:

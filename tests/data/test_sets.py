@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import warnings
+
 import numpy as np
 import pytest
 
@@ -41,6 +44,56 @@ def test_hidden_files_and_folders_are_left_out(tmp_path):
     assert len(load_set(tmp_path).images) == 1
 
 
+def test_what_a_mac_puts_into_a_zip_is_no_class(tmp_path):
+    touch(tmp_path, "tick/a.png", "cross/b.png", "__MACOSX/tick/._a.png", "__MACOSX/c.png")
+    assert load_set(tmp_path).class_names == ("cross", "tick")
+
+
+def test_files_that_are_no_pictures_by_name_are_told_of_once(tmp_path):
+    touch(tmp_path, "tick/a.png", "cross/b.png", "tick/c.HEIC", "tick/d.heic", "tick/e")
+    touch(tmp_path, "tick/Thumbs.db", "tick/desktop.ini", "cross/notes.md", "cross/.f.xmp")
+    with pytest.warns(UserWarning) as told:
+        assert len(load_set(tmp_path).images) == 2
+    assert [str(w.message) for w in told] == [
+        f"{tmp_path / 'tick'}: 3 files are no pictures by name (.heic, no ending): left out"
+    ]
+
+
+def test_a_set_of_nothing_else_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"no labelled set.*1 file is no picture.*\(\.heic\)"):
+        load_set(touch(tmp_path, "tick/a.heic"))
+
+
+def test_no_name_is_not_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(touch(tmp_path, "tick/a.png"))
+    assert len(load_set(".").images) == 1
+    with pytest.raises(InputError, match="no set ''"):
+        load_set("")
+
+
+@pytest.mark.parametrize("name", ["", "tick", "labels.csv"])
+def test_what_may_not_be_read_is_refused(tmp_path, monkeypatch, name):
+    """Root may read everything, so the system is made to refuse."""
+    touch(tmp_path, "tick/a.png")
+    if name == "labels.csv":
+        write_table(tmp_path, "file,label\ntick/a.png,3\n")
+    locked, scandir, honest = tmp_path / name, os.scandir, open
+
+    def refusing(real):
+        def call(path, *more, **named):
+            if path == locked:
+                raise PermissionError(13, "Permission denied", str(path))
+            return real(path, *more, **named)
+
+        return call
+
+    monkeypatch.setattr("os.scandir", refusing(scandir))
+    monkeypatch.setattr("os.listdir", refusing(os.listdir))
+    monkeypatch.setattr("builtins.open", refusing(honest))
+    with pytest.raises(InputError, match=r"cannot be read.*Permission denied"):
+        load_set(tmp_path)
+
+
 def test_a_table_with_further_columns(tmp_path):
     touch(tmp_path, "a.png", "sub/b.png")
     write_table(tmp_path, "label,file,pen\n 7 ,a.png,thin\n3.0,sub/b.png,\n", "utf-8-sig")
@@ -62,6 +115,8 @@ def test_a_table_with_further_columns(tmp_path):
         ("file,label\na.png,3\na.png,4\n", "twice"),
         ("file,label\na.png,\n", "line 2 has no label"),
         ("file,label\na.png\n", "line 2 has no label"),
+        (f"file,label\n{'x' * 300},3\n", "xxx"),
+        ("file,label\na\0.png,3\n", "a.x00.png|NUL"),
     ],
 )
 def test_a_wrong_table_is_refused(tmp_path, table, complaint):
@@ -101,6 +156,7 @@ def test_an_npz(tmp_path, labels):
         ({"images": np.zeros((0, 8, 8)), "labels": np.zeros(0, int)}, "images must be"),
         ({"images": np.zeros((2, 8, 8)), "labels": np.zeros(3, int)}, "labels must be"),
         ({"images": np.zeros((2, 8, 8)), "labels": np.zeros(2)}, "labels must be"),
+        ({"images": np.zeros((2, 8, 8)), "labels": np.array(["a", " "])}, "picture 1 has no label"),
         ({"images": np.array([{}, {}]), "labels": np.zeros(2, int)}, "Object arrays|pickle"),
     ],
 )
@@ -110,10 +166,43 @@ def test_a_wrong_npz_is_refused(tmp_path, arrays, complaint):
         load_set(tmp_path / "s.npz")
 
 
-def test_a_file_of_another_kind_is_refused(tmp_path):
-    touch(tmp_path, "s.npz")
-    with pytest.raises(InputError, match="not a set of pictures"):
-        load_set(tmp_path / "s.npz")
+def test_names_in_an_npz_are_taken_as_in_a_table(tmp_path):
+    names = np.array(["cross ", "cross", " tick"])
+    np.savez(tmp_path / "s.npz", images=np.zeros((3, 8, 8)), labels=names)
+    assert load_set(tmp_path / "s.npz").class_names == ("cross", "tick")
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_a_damaged_npz_is_refused(tmp_path, save):
+    """Every byte of it, one after another: each is an honest set, or one clear error."""
+    path = tmp_path / "s.npz"
+    save(path, images=np.arange(32.0).reshape(2, 4, 4), labels=np.array([1, 2]))
+    sound, refused = path.read_bytes(), 0
+    for place in range(len(sound)):
+        path.write_bytes(sound[:place] + bytes([sound[place] ^ 0xFF]) + sound[place + 1 :])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NumPy's, of old headers
+            try:
+                load_set(path)
+            except InputError:
+                refused += 1
+    assert refused > 100
+
+
+@pytest.mark.parametrize("name", ["s.npy", "s.npz"])
+def test_a_single_array_is_refused(tmp_path, name):
+    with open(tmp_path / name, "wb") as file:
+        np.save(file, np.zeros((2, 8, 8)))
+    with pytest.raises(InputError, match=r"single array; save images and labels with np\.savez"):
+        load_set(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["s.npz", "photo.png", "photo.heic"])
+def test_a_file_of_another_kind_is_refused(tmp_path, name):
+    touch(tmp_path, name)
+    with pytest.raises(InputError, match="not a set of pictures; expected a folder") as refusal:
+        load_set(tmp_path / name)
+    assert "pickle" not in str(refusal.value)
 
 
 def test_an_unknown_set_lists_what_is_possible():

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinymnist.commands.output import add_json_argument, print_json
+from tinymnist.commands.output import add_json_argument, check_outputs, print_json
+from tinymnist.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,9 +25,12 @@ examples:
   tinymnist augment mnist-test --out sheet.png --elastic --stroke --noise
   tinymnist augment photo.jpg --out sheet.png --shear 20 --fill-mode constant --seed 3
 
-The first column is the picture as a network gets it, the others are what a training would see.
+The first column is the picture as a network gets it, the others are what a training with
+ImageDataGenerator of these settings would see.
 exit codes: 0 drawn, 1 drawn but some pictures could not be read, 2 unusable input
 """
+
+_MOST_SEED = 2**32 - 1  # what numpy.random.RandomState takes
 
 RANGES = {
     "rotation": (10.0, "degrees to either side"),
@@ -38,15 +45,16 @@ FLAGS = {
     "vertical-flip": "mirror half of them top to bottom",
 }
 EFFECTS = {
-    "elastic": "bend as handwriting varies (Simard, 2003)",
-    "perspective": "as a camera sees paper that is held askew",
-    "stroke": "thicker and thinner pens",
-    "blur": "out of focus",
-    "contrast": "more and less contrast",
-    "gamma": "lighter and darker middle tones",
-    "noise": "noise from pixel to pixel",
-    "cutout": "cover a rectangle",
+    "elastic": ("Elastic", "bend as handwriting varies (Simard, 2003)"),
+    "perspective": ("Perspective", "as a camera sees paper that is held askew"),
+    "stroke": ("StrokeWidth", "thicker and thinner pens"),
+    "blur": ("Blur", "out of focus"),
+    "contrast": ("Contrast", "more and less contrast"),
+    "gamma": ("Gamma", "lighter and darker middle tones"),
+    "noise": ("Noise", "noise from pixel to pixel"),
+    "cutout": ("Cutout", "cover a rectangle"),
 }
+"""The transforms beyond the generator, by option, in the order in which they happen."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,19 +63,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "source", metavar="PICTURE|SET", help="a picture, a folder of them, or a labelled set"
     )
     parser.add_argument("--out", required=True, type=Path, metavar="FILE.png", help="the sheet")
-    parser.add_argument("--count", type=_positive, default=8, help="variants a picture; default: 8")
-    parser.add_argument("--rows", type=_positive, default=10, help="at most so many pictures; 10")
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same sheet")
+    count = _number(int, "a whole number from 1 on", lambda value: value >= 1)
+    share = _number(float, "a number in 0..1", lambda value: 0 <= value <= 1)
+    zoom = _number(float, "a number from 0 to below 1", lambda value: 0 <= value < 1)
+    span = _number(float, "a number in -1e6..1e6", lambda value: abs(value) <= 1e6)
+    seed = _number(
+        int, f"a whole number in 0..{_MOST_SEED}", lambda value: 0 <= value <= _MOST_SEED
+    )
+    parser.add_argument("--count", type=count, default=8, help="variants a picture; default: 8")
+    parser.add_argument(
+        "--rows", type=count, default=10, help="at most so many pictures; default: 10"
+    )
+    parser.add_argument("--seed", type=seed, default=0, help="same seed, same sheet; default: 0")
     for name, (default, what) in RANGES.items():
-        parser.add_argument(f"--{name}", type=float, default=default, help=f"{what}; {default}")
+        parser.add_argument(
+            f"--{name}",
+            type=zoom if name == "zoom" else span,
+            default=default,
+            help=f"{what}; default: {default}",
+        )
     parser.add_argument(
         "--fill-mode",
         default="nearest",
         choices=("nearest", "constant", "reflect", "wrap"),
-        help="what comes in from outside; nearest",
+        help="what comes in from outside; default: nearest",
     )
-    parser.add_argument("--cval", type=float, default=0.0, help="for constant, 0 to 1; 0")
-    for name, what in {**FLAGS, **EFFECTS}.items():
+    parser.add_argument(
+        "--cval", type=share, default=0.0, help="for constant, 0 to 1; default: 0.0"
+    )
+    effects = {name: what for name, (_, what) in EFFECTS.items()}
+    for name, what in {**FLAGS, **effects}.items():
         parser.add_argument(f"--{name}", action="store_true", help=what)
     parser.add_argument(
         "--recipe",
@@ -77,11 +102,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_json_argument(parser)
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
-    return value
+def _number(kind: Callable[[str], Any], expected: str, fits: Callable[[Any], bool]) -> Any:
+    """A type for argparse: numbers that fit, and a line that says what was expected."""
+
+    def parse(text: str) -> Any:
+        with suppress(ValueError):
+            if fits(value := kind(text)):
+                return value
+        raise argparse.ArgumentTypeError(f"must be {expected}, not {text!r}")
+
+    return parse
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -118,22 +148,25 @@ def _chosen(arguments: argparse.Namespace) -> tuple[list[str], NDArray[np.float3
     names: list[str] = []
 
     def work(name: str, source: Any) -> None:
-        images.append(prepare(source, arguments.recipe or "mnist"))
-        names.append(Path(name).name)
+        if len(images) < arguments.rows:  # those that cannot be read take up no row
+            images.append(prepare(source, arguments.recipe or "mnist"))
+            names.append(Path(name).name)
 
-    code = for_each(sources_of([arguments.source])[: arguments.rows], work)
+    sources = sources_of([arguments.source])
+    check_outputs({"--out": arguments.out}, [Path(name) for name, _ in sources])
+    code = for_each(sources, work)
     return names, np.stack(images), code
 
 
 def _is_picture(source: str) -> bool:
     """Whether this is a file or a folder of pictures without labels, or ``-``."""
-    from tinymnist.files import PICTURE_SUFFIXES
+    from tinymnist.files import is_hidden, is_picture
 
     path = Path(source)
-    if path.is_dir():
-        classes = any(entry.is_dir() and entry.name[0] != "." for entry in path.iterdir())
+    if os.path.isdir(source):
+        classes = any(entry.is_dir() and not is_hidden(entry.name) for entry in path.iterdir())
         return not classes and not (path / "labels.csv").is_file()
-    return source == "-" or path.suffix.lower() in PICTURE_SUFFIXES
+    return source == "-" or is_picture(path)
 
 
 def _from_set(arguments: argparse.Namespace) -> tuple[list[str], NDArray[np.float32], int]:
@@ -142,10 +175,11 @@ def _from_set(arguments: argparse.Namespace) -> tuple[list[str], NDArray[np.floa
 
     from tinymnist.commands.output import warn
     from tinymnist.data import load_set
-    from tinymnist.errors import InputError
     from tinymnist.reader import in_mnist_form, prepare_all
 
     labelled = load_set(arguments.source)
+    files = map(Path, labelled.images) if labelled.is_files else ()
+    check_outputs({"--out": arguments.out}, [Path(arguments.source), *files])
     count = min(arguments.rows, len(labelled.labels))
     some = np.linspace(0, len(labelled.labels) - 1, count).round().astype(int)
     images = [labelled.images[i] for i in some]
@@ -171,18 +205,8 @@ def _generator(arguments: argparse.Namespace) -> ImageDataGenerator:
 
 
 def _effects(arguments: argparse.Namespace) -> Compose:
-    """What was asked for beyond the generator, in the order in which it happens to pictures."""
+    """What was asked for beyond the generator."""
     from tinymnist.imaging import augmentation
 
-    transforms = {
-        "elastic": augmentation.Elastic,
-        "perspective": augmentation.Perspective,
-        "stroke": augmentation.StrokeWidth,
-        "blur": augmentation.Blur,
-        "contrast": augmentation.Contrast,
-        "gamma": augmentation.Gamma,
-        "noise": augmentation.Noise,
-        "cutout": augmentation.Cutout,
-    }
-    chosen = [transforms[name]() for name in EFFECTS if getattr(arguments, name)]
-    return augmentation.Compose(chosen)
+    chosen = [kind for name, (kind, _) in EFFECTS.items() if getattr(arguments, name)]
+    return augmentation.Compose([getattr(augmentation, kind)() for kind in chosen])

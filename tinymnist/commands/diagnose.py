@@ -96,7 +96,7 @@ def _pictures(spec: str, reader: Reader, labels: bool | None) -> Pictures:
     try:
         labelled = load_set(spec)
     except InputError:
-        if labels or not folder.is_dir() or (folder / "labels.csv").exists():
+        if labels or not spec or not folder.is_dir() or (folder / "labels.csv").exists():
             raise
         return Pictures(spec, pictures_in(folder))
     numbers, unknown = _numbers(labelled, reader)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -22,7 +23,7 @@ def sources_of(pictures: Iterable[str]) -> list[Source]:
     for picture in pictures:
         if picture == "-":
             found.append(("-", sys.stdin.buffer.read()))
-        elif Path(picture).is_dir():
+        elif os.path.isdir(picture):  # False where that cannot be seen: reading will tell
             found += [(str(file), file) for file in pictures_in(Path(picture))]
         else:
             found.append((picture, Path(picture)))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
+import warnings
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from os import PathLike
@@ -15,9 +18,17 @@ from numpy.typing import NDArray
 
 from tinymnist.data.mnist import load_mnist
 from tinymnist.errors import InputError
-from tinymnist.files import pictures_in
+from tinymnist.files import files_in, is_hidden, is_picture
 
 DIGITS = tuple("0123456789")
+_DAMAGED = (
+    *(OSError, ValueError, EOFError, AttributeError, NotImplementedError, RuntimeError),
+    *(MemoryError, zipfile.BadZipFile, zlib.error),
+)
+"""What reading a damaged .npz raises."""
+_BESIDE = frozenset(("labels.csv", "thumbs.db", "desktop.ini"))
+_NOTES = frozenset((".txt", ".md"))
+"""What may lie beside pictures without a word, by its name in small letters or its end."""
 
 
 @dataclass(frozen=True)
@@ -56,41 +67,62 @@ def load_set(spec: str | PathLike[str]) -> LabelledSet:
 
     Raises:
         InputError: when there is no such set or it is not what it should be.
+
+    Warns:
+        UserWarning: when files in the folders of classes are no pictures by name.
     """
+    try:
+        return _opened(spec)
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or spec}: cannot be read: {error.strerror or error}"
+        ) from None
+
+
+def _opened(spec: str | PathLike[str]) -> LabelledSet:
     if spec in ("mnist-train", "mnist-test"):
         images, labels = load_mnist(str(spec).removeprefix("mnist-"))
         return LabelledSet(str(spec), images, labels, DIGITS, is_mnist=True)
     path = Path(spec)
-    if path.is_dir():
-        labelled = _from_csv(path) if (path / "labels.csv").is_file() else _from_folders(path)
-    elif path.suffix == ".csv" and path.is_file():
-        labelled = _from_csv(path.parent, path)
-    elif path.is_file():
-        labelled = _from_npz(path)
-    else:
-        raise InputError(
-            f"there is no set {str(spec)!r}; expected mnist-test, mnist-train, a folder or an .npz"
-        )
-    return labelled
+    if str(spec) and path.is_dir():  # Path("") is the current folder
+        return _from_csv(path) if (path / "labels.csv").is_file() else _from_folders(path)
+    if path.is_file():
+        return _from_csv(path.parent, path) if path.suffix == ".csv" else _from_npz(path)
+    raise InputError(
+        f"there is no set {str(spec)!r}; expected mnist-test, mnist-train, a folder or an .npz"
+    )
 
 
 def _from_folders(folder: Path) -> LabelledSet:
-    classes = [d for d in sorted(folder.iterdir()) if d.is_dir() and not d.name.startswith(".")]
-    files: list[Path] = []
-    names: list[str] = []
-    for class_folder in classes:
-        try:
-            found = pictures_in(class_folder)
-        except InputError:
-            continue  # a class may be empty, the set may not
-        files += found
-        names += [class_folder.name] * len(found)
+    classes = [d for d in sorted(folder.iterdir()) if d.is_dir() and not is_hidden(d.name)]
+    found = [file for class_folder in classes for file in files_in(class_folder)]
+    files = [file for file in found if is_picture(file)]  # a class may be empty, the set may not
+    others = _others(found)
     if not files:
         raise InputError(
             f"{folder}: is no labelled set; expected one folder of pictures a class "
-            f"({folder.name}/3/xyz.png) or a labels.csv"
+            f"({folder.name}/3/xyz.png) or a labels.csv{others and f'; {others}'}"
         )
-    return _with_labels(str(folder), files, names)
+    if others:
+        warnings.warn(f"{others}: left out", stacklevel=4)
+    return _with_labels(str(folder), files, [f.relative_to(folder).parts[0] for f in files])
+
+
+def _others(found: list[Path]) -> str:
+    """What is neither a picture nor usual beside pictures, such as a telephone's .heic."""
+    others = [
+        file
+        for file in found
+        if not is_picture(file)
+        and file.name.lower() not in _BESIDE
+        and file.suffix.lower() not in _NOTES
+    ]
+    if not others:
+        return ""
+    ends = ", ".join(sorted({file.suffix.lower() or "no ending" for file in others}))
+    place = os.path.commonpath([file.parent for file in others])
+    count = "1 file is no picture" if len(others) == 1 else f"{len(others)} files are no pictures"
+    return f"{place}: {count} by name ({ends})"
 
 
 def _from_csv(folder: Path, table: Path | None = None) -> LabelledSet:
@@ -109,7 +141,7 @@ def _from_csv(folder: Path, table: Path | None = None) -> LabelledSet:
     files = [_inside(folder, row["file"], table) for row in rows]
     if twice := len(files) - len(set(files)):
         raise InputError(f"{table}: names {twice} pictures twice")
-    names = [_label(row["label"], table, line) for line, row in enumerate(rows, start=2)]
+    names = [_label(row["label"], f"{table}: line {n}") for n, row in enumerate(rows, start=2)]
     further = [name for name in rows[0] if name not in ("file", "label") and name]
     columns = {name: [row[name] or "" for row in rows] for name in further}
     return _with_labels(str(folder), files, names, columns)
@@ -118,35 +150,29 @@ def _from_csv(folder: Path, table: Path | None = None) -> LabelledSet:
 def _inside(folder: Path, name: str | None, table: Path) -> Path:
     """The file of that name, which must lie in the folder of the table."""
     path = folder / (name or "").strip()
-    if not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        is_inside = path.resolve().is_relative_to(folder.resolve())
+        is_there = path.is_file()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, with a zero byte, in a circle
+        raise InputError(f"{table}: names a file that cannot be: {name!r}: {error}") from None
+    if not is_inside:
         raise InputError(f"{table}: names a file outside of its folder: {name!r}")
-    if not path.is_file():
+    if not is_there:
         raise InputError(f"{table}: names a file that is not there: {name!r}")
     return path
 
 
-def _label(text: str | None, table: Path, line: int) -> str:
+def _label(text: str | None, place: str) -> str:
     """A label as written, but ``7.0`` and `` 7 `` are 7."""
     label = (text or "").strip()
     if not label:
-        raise InputError(f"{table}: line {line} has no label")
+        raise InputError(f"{place} has no label")
     head, dot, tail = label.partition(".")
     return head if dot and head.isdigit() and not tail.strip("0") else label
 
 
 def _from_npz(path: Path) -> LabelledSet:
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            if missing := {"images", "labels"} - set(arrays.files):
-                raise InputError(
-                    f"{path}: has no array {' and '.join(sorted(missing))}; expected images and "
-                    f"labels, found {sorted(arrays.files)}"
-                )
-            images, labels = arrays["images"], arrays["labels"]
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: is not a set of pictures in .npz form: {error}") from None
+    images, labels = _arrays(path)
     if images.ndim not in (3, 4) or images.dtype.kind not in "buif" or 0 in images.shape:
         raise InputError(
             f"{path}: images must be numbers (n, h, w) or (n, h, w, c), not none; "
@@ -157,7 +183,35 @@ def _from_npz(path: Path) -> LabelledSet:
             f"{path}: labels must be whole numbers or names ({len(images)},); "
             f"found {labels.dtype} {labels.shape}"
         )
-    return _with_labels(path.stem, images, [str(label) for label in labels])
+    names = [_label(str(label), f"{path}: picture {i}") for i, label in enumerate(labels)]
+    return _with_labels(path.stem, images, names)
+
+
+def _arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The images and labels in the file."""
+    with open(path, "rb") as file:
+        start = file.read(len(np.lib.format.MAGIC_PREFIX))
+    if start == np.lib.format.MAGIC_PREFIX:
+        raise InputError(f"{path}: is a single array; save images and labels with np.savez")
+    if not start.startswith(b"PK"):
+        raise InputError(
+            f"{path}: is not a set of pictures; expected a folder with one folder a class, a "
+            "labels.csv, or an .npz with images and labels"
+        )
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            if missing := {"images", "labels"} - set(arrays.files):
+                raise InputError(
+                    f"{path}: has no array {' and '.join(sorted(missing))}; expected images and "
+                    f"labels, found {sorted(arrays.files)}"
+                )
+            return arrays["images"], arrays["labels"]
+    except InputError:
+        raise
+    except _DAMAGED as error:
+        raise InputError(
+            f"{path}: is not a set of pictures in .npz form, or is damaged: {error}"
+        ) from None
 
 
 def _with_labels(
