@@ -108,3 +108,55 @@ def test_what_cannot_be_learnt_is_said_clearly(capsys, marks, tmp_path):
     refused(run(capsys, "finetune", marks, *out, "--unfreeze", "-1"), "--unfreeze is at least 0")
     refused(run(capsys, "finetune", marks, *out, "--resume"), "--resume needs --checkpoint")
     refused(run(capsys, "finetune", marks, "--out", tmp_path / "no" / "m.npz"), "no folder")
+
+
+def test_misread_pictures_are_named(capsys, marks, tmp_path):
+    """Also where others of the set could not be read."""
+    (marks / "ring" / "0.png").write_bytes(b"no picture")
+    for number in range(2):
+        (marks / "ring" / f"{number + 1}.png").rename(marks / "tick" / f"lost-{number}.png")
+    write(marks / "more", 0, 4, seed=5)
+    for file in (marks / "more").iterdir():
+        file.rename(marks / "ring" / f"new-{file.name}")
+    (marks / "more").rmdir()
+    out, report = tmp_path / "m.npz", tmp_path / "r.html"
+    args = ("--model", "mlp", "--out", out, "--json", "--quiet", "--report", report)
+    code, text, _ = run(capsys, "finetune", marks, *args)
+    record = json.loads(text)
+    assert (code, record["unread"], record["n"]) == (1, 1, 9)
+    wrong = {one["picture"]: one for one in record["wrong"]}
+    lost = wrong[str(marks / "tick" / "lost-0.png")]
+    assert (lost["label"], lost["taken_for"]) == ("tick", "ring") and lost["confidence"] > 0.5
+    assert "1 more could not be read" in report.read_text("utf-8")
+
+
+def test_nothing_is_overwritten_that_is_needed(capsys, marks, tmp_path):
+    images = np.stack([np.asarray(Image.open(file)) for file in sorted(marks.glob("*/*.png"))])
+    own = tmp_path / "own.npz"
+    np.savez(own, images=images, labels=np.array(["a", "b"] * 3))
+    before = own.read_bytes()
+    fast = ("--model", "mlp", "--epochs", 1, "--quiet")
+    refused(run(capsys, "finetune", own, "--out", own, *fast), "--out", "would overwrite")
+    assert own.read_bytes() == before
+    out = ("--out", tmp_path / "m.npz")
+    twice = ("--report", tmp_path / "m.npz")
+    refused(run(capsys, "finetune", marks, *out, *twice, *fast), "--report", "would overwrite")
+    picture = ("--report", marks / "ring" / "0.png")
+    refused(run(capsys, "finetune", marks, *out, *picture, *fast), "would overwrite")
+
+
+def test_what_cannot_be_written_is_said_before_the_work(capsys, marks, tmp_path):
+    (tmp_path / "folder.npz").mkdir()
+    (tmp_path / "file").write_text("")
+    out = ("--out", tmp_path / "m.npz")
+    for arguments, words in {
+        ("--out", tmp_path / "folder.npz"): ("no regular file",),
+        ("--out", tmp_path / "m.txt"): ("should end with .npz",),
+        ("--out", ""): ("should end with .npz",),
+        (*out, "--report", ""): ("--report expects the name of a file",),
+        (*out, "--report", tmp_path / "folder.npz"): ("no regular file",),
+        (*out, "--checkpoint", tmp_path / "file"): ("--checkpoint expects a folder",),
+    }.items():
+        result = run(capsys, "finetune", marks, *arguments)
+        refused(result, *words)
+        assert "fold 1" not in result[2]

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 
 import numpy as np
 import pytest
 
+from tinymnist.adapter import scaling_entry
 from tinymnist.errors import InputError
 from tinymnist.finetune import Checkpoints, FineTuning, attempt, finetune, trial
 from tinymnist.finetune.head import renumbered, start_from
+from tinymnist.finetune.stages import _augmentation
+from tinymnist.imaging.augment import RandomDistortion
 from tinymnist.imaging.paint import ink
-from tinymnist.nn.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, ReLU
+from tinymnist.nn.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, ReLU, Softmax
 from tinymnist.nn.model import Input, Sequential
 from tinymnist.nn.weights import fingerprint, load_model
+from tinymnist.reader import Reader
 
 DIGITS = tuple("0123456789")
 QUICK = FineTuning(epochs=4)
@@ -179,7 +185,7 @@ def test_new_classes_are_measured_in_folds(base):
     assert not found.comparable and found.accuracy_before is None
     assert found.accuracy > 0.9
     assert found.confusion.sum() == 18
-    assert found.model.evaluate(x, y)["accuracy"] == 1.0
+    assert found.model.evaluate(x, y)[1] == 1.0
 
 
 def test_a_base_that_knows_the_classes_is_measured_as_well(base):
@@ -195,7 +201,7 @@ def test_a_base_that_knows_the_classes_is_measured_as_well(base):
 def test_one_picture_a_class_cannot_be_measured_but_learnt(base):
     found = attempt(base, *painted((1, 8), 1), ("one", "eight"), FineTuning())
     assert (found.folds, found.n, found.accuracy) == (0, 0, None)
-    assert found.model.evaluate(*painted((1, 8), 5, seed=3))["accuracy"] > 0.8
+    assert found.model.evaluate(*painted((1, 8), 5, seed=3))[1] > 0.8
 
 
 def test_the_only_picture_of_a_class_is_learnt_from_in_every_fold(base):
@@ -218,6 +224,59 @@ def test_one_class_is_no_task(base):
         attempt(base, x, np.ones(3, int), ("cross", "tick"))
 
 
+# Bases that want their pictures otherwise --------------------------------------------------------
+
+
+def scaled(base):
+    """The same network for pixels in 0..255, as its preprocessing says."""
+    other = copy.deepcopy(base)
+    other.layers[0].kernel /= 255
+    other.information["preprocessing"] = {"recipe": "mnist", "scaling": scaling_entry("raw")}
+    return other
+
+
+@pytest.mark.parametrize("unfreeze", [0, None])
+def test_a_bases_scaling_is_kept_and_heeded(base, unfreeze):
+    """Only the rate of the scaled kernel is another then: it is 255 times as small."""
+    x, y = painted((1, 8), 4)
+    settings = FineTuning(unfreeze=unfreeze, epochs=3, augment=False, average=0.5, base_rate=0.0)
+    plain, other = (attempt(b, x, y, ("1", "8"), settings) for b in (base, scaled(base)))
+    assert other.model.information["preprocessing"]["scaling"]["scale"] == 255
+    assert np.array_equal(plain.before, other.before) and np.array_equal(plain.after, other.after)
+    p, q = (Reader(found.model).probabilities(x) for found in (plain, other))
+    np.testing.assert_allclose(p, q, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(784,), (28, 28, 3), (32, 32, 1), (14, 14, 1)])
+def test_bases_of_other_shapes_learn(shape):
+    base = Sequential([Input(shape), Flatten(), Dense(10, activation="softmax")])
+    x, y = painted((1, 8), 6)
+    found = attempt(base, x, y, ("one", "eight"), FineTuning(epochs=20))
+    assert found.accuracy > 0.9 and found.model.input_shape == shape
+
+
+def test_what_is_scaled_is_bent_as_if_it_were_a_picture():
+    x, _ = painted((1, 8), 2)
+    bend = _augmentation((28, 28, 3), {"scaling": scaling_entry("x/127.5-1")})
+    bent = bend(np.repeat(x * 2 - 1, 3, axis=-1), np.random.default_rng(3))
+    expected = RandomDistortion(elastic=1.0)(x, np.random.default_rng(3)) * 2 - 1
+    np.testing.assert_allclose(bent, np.repeat(expected, 3, axis=-1), atol=1e-6)
+
+
+def test_a_new_head_needs_a_dense_layer_to_replace():
+    base = Sequential([Input((28, 28, 1)), Conv2D(10, 28), Flatten(), Softmax()])
+    with pytest.raises(InputError, match="has no Dense layer"):
+        finetune(base, *painted((1, 8), 2), ("tick", "ring"), QUICK)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"unfreeze": -1}, {"hidden": 0}, {"batch_size": 0}, {"average": 1.5}]
+)
+def test_settings_out_of_range_are_refused(settings):
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        FineTuning(**settings)
+
+
 # Interruptions -----------------------------------------------------------------------------------
 
 KILLED = textwrap.dedent(
@@ -238,6 +297,30 @@ KILLED = textwrap.dedent(
 )
 
 
+def test_ctrl_c_ends_all_of_it_and_leaves_the_state(base, tmp_path):
+    order = (base, *painted(range(10), 2), DIGITS, FineTuning(epochs=100_000))
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        attempt(*order, checkpoints=Checkpoints(tmp_path / "state"))
+    assert [file.suffix for file in (tmp_path / "state").iterdir()] == [".ckpt"]
+
+
+@pytest.mark.parametrize("change", ["pictures", "labels", "seed"])
+def test_the_state_of_another_task_is_refused(base, tmp_path, change):
+    x, y = painted(range(10), 2)
+    settings = FineTuning(epochs=1)
+    finetune(base, x, y, DIGITS, settings, checkpoints=Checkpoints(tmp_path))
+    if change == "pictures":
+        x = x[..., ::-1, :]
+    elif change == "labels":
+        y = np.roll(y, 2)
+    else:
+        settings = FineTuning(epochs=1, seed=1)
+    with pytest.raises(InputError, match="seed" if change == "seed" else "contents"):
+        finetune(base, x, y, DIGITS, settings, checkpoints=Checkpoints(tmp_path, resume=True))
+
+
 def test_killed_again_and_again_it_ends_in_the_same_bytes(tmp_path):
     def start(state, out):
         return subprocess.Popen([sys.executable, "-c", KILLED, str(state), str(out)])
@@ -256,10 +339,10 @@ def test_killed_again_and_again_it_ends_in_the_same_bytes(tmp_path):
 
 
 STAGES = [
-    ((1, 8), ("one", "eight"), None, ["all-base.ckpt", "all-head.ckpt"]),
-    ((1, 8), ("one", "eight"), 0, ["all-head.ckpt"]),
-    (range(10), DIGITS, None, ["all-base.ckpt"]),
-    (range(10), DIGITS, 0, ["all-head.ckpt"]),
+    ((1, 8), ("one", "eight"), None, ["base", "head"]),
+    ((1, 8), ("one", "eight"), 0, ["head"]),
+    (range(10), DIGITS, None, ["base"]),
+    (range(10), DIGITS, 0, ["head"]),
 ]
 
 
@@ -270,7 +353,9 @@ def test_a_new_head_learns_alone_first_and_a_finished_stage_is_restored(
     x, y = painted(digits, 2)
     order = (base, x, y, names, FineTuning(unfreeze=unfreeze, epochs=3))
     first = finetune(*order, checkpoints=Checkpoints(tmp_path / "state"))
-    assert sorted(f.name for f in (tmp_path / "state").iterdir()) == stages
+    of_base = f"all-{fingerprint(base)[-8:]}"
+    files = sorted(f.name for f in (tmp_path / "state").iterdir())
+    assert files == [f"{of_base}-{stage}.ckpt" for stage in stages]
     again = finetune(*order, checkpoints=Checkpoints(tmp_path / "state", resume=True))
     assert same(first, again)
     with pytest.raises(InputError, match="other settings"):

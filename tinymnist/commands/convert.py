@@ -6,7 +6,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinymnist.commands.output import add_json_argument, percent, print_json, table, warn
+from tinymnist.commands.output import (
+    add_json_argument,
+    check_outputs,
+    check_weights_name,
+    percent,
+    print_json,
+    table,
+    warn,
+)
 from tinymnist.errors import InputError
 
 if TYPE_CHECKING:
@@ -57,13 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Open, choose, save, and say what was found."""
     from tinymnist.interop.conversion import convert
 
-    folder = arguments.destination.absolute().parent
-    if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}; expected one to write into")
-    if arguments.destination.suffix != ".npz":
-        raise InputError(
-            f"{arguments.destination} should end with .npz; `tinymnist export` writes other formats"
-        )
+    check_weights_name(arguments.destination)
+    check_outputs({"DEST": arguments.destination})
     pictures = _labelled(arguments.score) if arguments.score else None
     conversion = convert(
         arguments.source,

@@ -13,6 +13,8 @@ from tinymnist.commands.output import (
     Counter,
     add_json_argument,
     add_model_argument,
+    check_outputs,
+    check_weights_name,
     percent,
     print_json,
     table,
@@ -53,7 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, type=Path, metavar="FILE.npz", help="where to save")
     add_model_argument(parser)
     parser.add_argument(
-        "--recipe", choices=("mnist", "resize", "none"), help="default: the model's own"
+        "--recipe",
+        choices=("mnist", "resize", "none"),
+        help="how a picture becomes 28x28, as in evaluate; default: the model's own",
     )
     parser.add_argument(
         "--unfreeze",
@@ -62,12 +66,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how many of the base's last layers learn with the head, slower; default: all",
     )
     parser.add_argument(
-        "--hidden", type=int, metavar="UNITS", help="a new head with a relu layer in front of it"
+        "--hidden",
+        type=int,
+        metavar="UNITS",
+        help="a new head, even for known classes, behind a relu layer of so many units",
     )
     parser.add_argument(
         "--augment",
         action=argparse.BooleanOptionalAction,
-        help="bend and turn every picture anew in every epoch; default: with fewer than 2000",
+        help="bend and turn every picture anew in every epoch while the base learns; default: with "
+        "fewer than 2000 pictures",
     )
     parser.add_argument(
         "--epochs", type=int, help="of each stage; default: by the number of pictures"
@@ -90,13 +98,16 @@ def run(arguments: argparse.Namespace) -> int:
 
     _check(arguments)
     reader = Reader(arguments.model, arguments.recipe)
-    _check_folders(Path(arguments.set))
     labelled = load_set(arguments.set)
+    _check_folders(Path(arguments.set))
+    files = map(Path, labelled.images) if labelled.is_files else ()
+    outputs = {"--out": arguments.out, "--report": arguments.report}
+    check_outputs(outputs, [Path(arguments.set), *files])
     prepared = _prepared(labelled, arguments, reader.recipe)
     began = time.monotonic()
     trial = attempt(
         reader.model,
-        prepared.images,
+        prepared,
         labelled.labels[prepared.kept],
         labelled.class_names,
         _settings(arguments),
@@ -108,17 +119,22 @@ def run(arguments: argparse.Namespace) -> int:
     _save(trial, arguments.out, reader.recipe)
     if arguments.report:
         _write_report(trial, labelled, prepared, reader.model.name, arguments.report)
-    record = _record(trial, arguments, len(prepared.failures), seconds)
-    print_json(record) if arguments.json else print(_text(trial, arguments, seconds))
+    unread = len(prepared.failures)
+    if arguments.json:
+        names = _names(labelled, prepared)
+        print_json(_record(trial, names, arguments, unread, seconds))
+    else:
+        print(_text(trial, arguments, unread, seconds))
     return 1 if prepared.failures else 0
 
 
 def _check(arguments: argparse.Namespace) -> None:
     if arguments.resume and not arguments.checkpoint:
         raise InputError("--resume needs --checkpoint FOLDER, to know where to go on from")
-    for path in (arguments.out, arguments.report, arguments.checkpoint):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise InputError(f"there is no folder {path.parent}; expected one to write {path} into")
+    check_weights_name(arguments.out)
+    folder = arguments.checkpoint
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; --checkpoint expects a folder")
     for name, least in (("unfreeze", 0), ("hidden", 1), ("epochs", 1), ("seed", 0)):
         value = getattr(arguments, name)
         if value is not None and value < least:
@@ -127,17 +143,12 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _check_folders(folder: Path) -> None:
     """A folder that is meant as a class, but holds nothing to learn from, is a mistake."""
-    from tinymnist.data import pictures_in
+    from tinymnist.files import files_in, is_hidden, is_picture
 
     if not folder.is_dir() or (folder / "labels.csv").is_file():
         return
-    classes = [f for f in sorted(folder.iterdir()) if f.is_dir() and not f.name.startswith(".")]
-    empty = []
-    for class_folder in classes:
-        try:
-            pictures_in(class_folder)
-        except InputError:
-            empty.append(class_folder.name)
+    classes = [f for f in sorted(folder.iterdir()) if f.is_dir() and not is_hidden(f.name)]
+    empty = [f.name for f in classes if not any(map(is_picture, files_in(f)))]
     if empty and len(empty) < len(classes):
         raise InputError(
             f"{folder}: no picture of class {', '.join(map(repr, empty))}; expected at least one "
@@ -187,7 +198,8 @@ def _say(line: str) -> None:
 def _save(trial: Trial, out: Path, recipe: str) -> None:
     model = trial.model
     model.name = out.stem
-    model.information["preprocessing"] = {"recipe": recipe}
+    told = model.information.get("preprocessing", {})  # scaling and size stay the base's
+    model.information["preprocessing"] = {**told, "recipe": recipe}
     if trial.accuracy is not None:
         figures = {"n": trial.n, "accuracy": trial.accuracy}
         if trial.accuracy_before is not None:
@@ -201,15 +213,29 @@ def _write_report(
 ) -> None:
     from tinymnist.finetune.report import write_report
 
-    names = [
-        Path(labelled.images[i]).name if labelled.is_files else f"number {i}" for i in prepared.kept
-    ]
-    write_report(trial, prepared.images, names, labelled.name, base_name, path)
+    names = [Path(name).name for name in _names(labelled, prepared)]
+    write_report(
+        trial, prepared.images, names, labelled.name, base_name, path, len(prepared.failures)
+    )
+
+
+def _names(labelled: LabelledSet, prepared: PreparedSet) -> list[str]:
+    """What each picture that could be read is called: its file, or its number in the set."""
+    return [str(labelled.images[i]) if labelled.is_files else f"number {i}" for i in prepared.kept]
 
 
 def _record(
-    trial: Trial, arguments: argparse.Namespace, unread: int, seconds: float
+    trial: Trial, names: list[str], arguments: argparse.Namespace, unread: int, seconds: float
 ) -> dict[str, Any]:
+    wrong = [
+        {
+            "picture": names[i],
+            "label": trial.class_names[trial.labels[i]],
+            "taken_for": trial.class_names[trial.after[i]],
+            "confidence": round(float(trial.confidence[i]), 6),
+        }
+        for i in trial.wrong
+    ]
     return {
         "file": str(arguments.out),
         "parent": trial.model.information["parent"]["name"],
@@ -221,16 +247,16 @@ def _record(
         "accuracy_before": trial.accuracy_before,
         "accuracy": trial.accuracy,
         "confusion": trial.confusion.tolist(),
-        "wrong": trial.wrong.tolist(),
+        "wrong": wrong,
         "seconds": round(seconds, 3),
         "report": str(arguments.report) if arguments.report else None,
     }
 
 
-def _text(trial: Trial, arguments: argparse.Namespace, seconds: float) -> str:
+def _text(trial: Trial, arguments: argparse.Namespace, unread: int, seconds: float) -> str:
     from tinymnist.finetune.report import how
 
-    lines = [f"{how(trial)} {seconds:.1f} s"]
+    lines = [f"{how(trial, unread)} {seconds:.1f} s"]
     if trial.accuracy is not None:
         shares = {"before": trial.accuracy_before, "after": trial.accuracy}
         rows = [

@@ -6,9 +6,13 @@ import argparse
 import json
 import math
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+from tinymnist.errors import InputError
 
 
 def add_model_argument(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +41,47 @@ def add_reader_arguments(parser: argparse.ArgumentParser) -> None:
 def add_json_argument(parser: argparse.ArgumentParser) -> None:
     """``--json``."""
     parser.add_argument("--json", action="store_true", help="print JSON, one object a line")
+
+
+def check_outputs(outputs: Mapping[str, Path | None], inputs: Iterable[Path] = ()) -> None:
+    """Make sure, before any work is done, that files can be written and nothing is lost by it.
+
+    Args:
+        outputs: the files by the option that names each; None for no file.
+        inputs: files that must not be overwritten.
+
+    Raises:
+        InputError: when one has no name, no folder, a folder that cannot be written into, or the
+            place of an input, of another output, or of what is no file.
+    """
+    taken = {path.resolve() for path in inputs}
+    for option, path in outputs.items():
+        if path is None:
+            continue
+        folder = path.absolute().parent
+        if not path.name:
+            raise InputError(f"{option} expects the name of a file; received {str(path)!r}")
+        if not folder.is_dir():
+            raise InputError(f"there is no folder {path.parent}; expected one to write {path} into")
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} is no regular file; give {option} another name")
+        if path.resolve() in taken:
+            raise InputError(f"{option} {path} would overwrite what is needed; give another name")
+        taken.add(path.resolve())
+        try:
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise InputError(f"cannot write into {folder}: {error.strerror}") from None
+
+
+def check_weights_name(path: Path) -> None:
+    """Insist on the ending of a weights file.
+
+    Raises:
+        InputError: for any other.
+    """
+    if path.suffix != ".npz":
+        raise InputError(f"{path} should end with .npz; `tinymnist export` writes other formats")
 
 
 def print_json(record: dict[str, Any]) -> None:

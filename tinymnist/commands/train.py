@@ -9,7 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinymnist.commands.output import add_json_argument, percent, print_json
+from tinymnist.commands.output import (
+    add_json_argument,
+    check_outputs,
+    check_weights_name,
+    percent,
+    print_json,
+)
 from tinymnist.errors import InputError
 
 if TYPE_CHECKING:
@@ -176,9 +182,9 @@ def _painting(
 def _check(arguments: argparse.Namespace) -> None:
     if arguments.resume and not arguments.checkpoint:
         raise InputError("--resume needs --checkpoint FILE, to know where to go on from")
-    for path in (arguments.out, arguments.checkpoint, arguments.history):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise InputError(f"there is no folder {path.parent}; expected one to write {path} into")
+    check_weights_name(arguments.out)
+    outputs = {f"--{name}": getattr(arguments, name) for name in ("out", "checkpoint", "history")}
+    check_outputs(outputs)
     if arguments.average and not arguments.start:
         raise InputError("--average needs --start FILE, the weights to take the mean with")
     if not 0 <= arguments.validation < 1:
@@ -270,7 +276,7 @@ def _figures(
     from tinymnist.nn.losses import one_hot
 
     targets = one_hot(labels, model.output_shape[-1])
-    return {"n": len(labels), **model.evaluate(images, targets)}
+    return {"n": len(labels), **model.evaluate(images, targets, return_dict=True)}
 
 
 def _report(arguments: argparse.Namespace, model: Sequential, last: dict[str, float]) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tinymnist.errors import InputError
 from tinymnist.nn.layers import Dense
 from tinymnist.nn.model import Sequential
 
@@ -54,12 +55,20 @@ def start_from(
         hidden: units of a relu layer in front of a new head. With a number, the head is new even
             where the base knows the classes.
         seed: for new kernels.
+
+    Raises:
+        InputError: when the base has no Dense layer that a new head could take the place of.
     """
     base = copy.deepcopy(base)
     known = class_names_of(base)
     if hidden is None and set(class_names) <= set(known):
         base.information["class_names"] = list(known)
         return Start(base, 1, is_new=False)
+    if not any(isinstance(layer, Dense) for layer in base.layers):
+        raise InputError(
+            f"{base.name} has no Dense layer; a new head for the classes {', '.join(class_names)} "
+            "needs one to take the place of"
+        )
     model = base.replace_head(len(class_names), hidden, rng=seed)
     if hidden is None:
         _take_over(model, base, class_names, known)
@@ -86,7 +95,15 @@ def _take_over(
 def renumbered(
     labels: NDArray[np.int64], names: Sequence[str], wanted: Sequence[str]
 ) -> NDArray[np.int64]:
-    """Class numbers by one list of names as numbers by another; -1 for what that one lacks."""
+    """Translate class numbers from one list of names to another.
+
+    Args:
+        labels: (n,), numbers into ``names``.
+        names, wanted: the two lists.
+
+    Returns:
+        (n,), numbers into ``wanted``; -1 for a class that it lacks.
+    """
     position = {name: number for number, name in enumerate(wanted)}
     table = np.array([position.get(name, -1) for name in names], np.int64)
     return table[labels]

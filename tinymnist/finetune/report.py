@@ -27,6 +27,7 @@ def write_report(
     title: str,
     base_name: str,
     path: Path,
+    unread: int = 0,
 ) -> None:
     """Write the report completely or not at all.
 
@@ -37,6 +38,7 @@ def write_report(
         title: what the set is called.
         base_name: the model that was fine-tuned.
         path: the HTML file.
+        unread: how many other pictures of the set could not be read.
 
     Raises:
         InputError: when the file cannot be written.
@@ -44,7 +46,7 @@ def write_report(
     page = Template(_PAGE.read_text(encoding="utf-8")).substitute(
         name=escape(title),
         model=escape(base_name),
-        how=escape(how(trial)),
+        how=escape(how(trial, unread)),
         figures=_figures(trial),
         confusion=_confusion(trial),
         wrong=_wrong(trial, images, names),
@@ -53,9 +55,13 @@ def write_report(
         temporary.write_text(page, encoding="utf-8", errors="xmlcharrefreplace")
 
 
-def how(trial: Trial) -> str:
-    """One sentence on how it was measured."""
-    total = len(trial.labels)
+def how(trial: Trial, unread: int = 0) -> str:
+    """One sentence on how it was measured, and one on what could not be read."""
+    lost = f" {unread} more could not be read." if unread else ""
+    return _measured_on(trial, len(trial.labels)) + lost
+
+
+def _measured_on(trial: Trial, total: int) -> str:
     if not trial.folds:
         return f"{total} pictures, one a class: nothing could be held out to measure on."
     if trial.folds == 1:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from tinymnist.errors import InputError
 from tinymnist.nn.callbacks import Callback, Checkpoint
 
 STEPS = 200
@@ -17,7 +18,7 @@ MANY = 2000
 
 @dataclass(frozen=True)
 class FineTuning:
-    """How to fine-tune: a new head first alone; then the head and the base's last layers, slower.
+    """How to fine-tune: a new head first alone; then the head, and slower the base's last layers.
 
     A head that knows the classes already has no need of the first stage.
 
@@ -27,7 +28,8 @@ class FineTuning:
         hidden: units of a relu layer in front of a new head; None for none.
         epochs: of each stage; None for as many as make 200 steps, but no fewer than 5.
         batch_size: as in ``fit``.
-        learning_rate: of a head that knows the classes, alone or with the base.
+        learning_rate: of the head, when it learns with the base, and of one that knows the
+            classes, when it learns alone.
         new_rate: of a new head, as long as it learns alone.
         base_rate: the rate of the base's layers, as a share of ``learning_rate``.
         decay: how strongly every weight is held to where it started (L2-SP).
@@ -37,6 +39,9 @@ class FineTuning:
         augment: whether pictures are bent, turned, moved and zoomed anew in every epoch of the
             stage in which the base learns; None where there are fewer than :data:`MANY`.
         seed: order, dropout, folds, augmentation and new kernels follow from it.
+
+    Raises:
+        ValueError: for a number that is out of its range.
     """
 
     unfreeze: int | None = None
@@ -50,6 +55,14 @@ class FineTuning:
     average: float = 0.3
     augment: bool | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("unfreeze", 0), ("hidden", 1), ("epochs", 0), ("batch_size", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"{name} is at least {least}. Received: {name}={value}")
+        if not 0 <= self.average <= 1:
+            raise ValueError(f"average is in 0..1. Received: average={self.average}")
 
     def epochs_for(self, examples: int) -> int:
         """The length of a stage with so many pictures."""
@@ -82,8 +95,17 @@ class Checkpoints:
     resume: bool = False
 
     def callback(self, stage: str, epochs: int) -> Callback:
-        """What saves the state of a stage: some ten times on its way, and every 100 steps."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """What saves the state of a stage: some ten times on its way, and in long epochs more.
+
+        Raises:
+            InputError: when the folder cannot be made.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"{self.folder} cannot be a folder of checkpoints: {error.strerror}"
+            ) from None
         return Checkpoint(self._file(stage), every=100, epochs=max(epochs // 10, 1))
 
     def found(self, stage: str) -> Path | None:

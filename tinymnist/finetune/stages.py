@@ -1,20 +1,23 @@
 """The learning itself: a new head first, on a frozen base; then the base's layers with it.
 
 A few pictures can say little about 100,000 weights, so each of these is held to where it started
-(L2-SP) and averaged with it, and batch normalization keeps the statistics that it has.
+(L2-SP), batch normalization keeps the statistics that it has, and where the head knew the classes,
+all of it is averaged with where it started.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinymnist.adapter import model_input, picture_side
 from tinymnist.finetune.head import Start, renumbered, start_from
 from tinymnist.finetune.settings import Checkpoints, FineTuning
+from tinymnist.nn.arrays import Shape
 from tinymnist.nn.averaging import average_with
 from tinymnist.nn.callbacks import Callback, EarlyStopping
 from tinymnist.nn.model import Sequential
@@ -24,8 +27,8 @@ from tinymnist.nn.training import Augment
 from tinymnist.nn.weights import fingerprint
 
 Examples = tuple[NDArray[np.float32], NDArray[np.int64]]
-"""Pictures (n, 28, 28, 1) in the form that the base wants, and class numbers (n,)."""
-PATIENCE = 3
+"""Pictures and class numbers (n,)."""
+PATIENCE = 4
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class _Learning:
     checkpoints: Checkpoints | None
     name: str
     verbose: str | int
+    preprocessing: Mapping[str, Any]
 
     def stage(self, name: str, rate: float, *, augment: bool = False) -> None:
         """Train whatever is not frozen just now."""
@@ -47,7 +51,8 @@ class _Learning:
         steps = epochs * settings.steps_per_epoch(n)
         callbacks: list[Callback] = []
         if self.validation is not None:
-            callbacks.append(EarlyStopping("val_loss", patience=PATIENCE))
+            stop = EarlyStopping("val_loss", patience=PATIENCE, restore_best_weights=True)
+            callbacks.append(stop)
         resume = None
         if self.checkpoints is not None:
             resume = self.checkpoints.found(f"{self.name}-{name}")
@@ -59,18 +64,20 @@ class _Learning:
             multipliers=self._multipliers(),
         )
         model.compile(optimizer)
-        model.fit(
+        history = model.fit(
             *self.learn,
             batch_size=settings.batch_size,
             epochs=epochs,
             validation_data=self.validation,
             class_weight="balanced",
-            augment=_augmentation() if augment else None,
+            augment=_augmentation(model.input_shape, self.preprocessing) if augment else None,
             callbacks=callbacks,
             rng=settings.seed,
             resume=resume,
             verbose=self.verbose,
         )
+        if history.interrupted:  # half a stage is no result; a checkpoint keeps it
+            raise KeyboardInterrupt
 
     def _multipliers(self) -> dict[str, float]:
         """The base's layers go slower."""
@@ -94,7 +101,8 @@ def finetune(
 
     Args:
         base: a trained model; it is not changed.
-        images: (n, 28, 28, 1), brought to the base's form by its recipe.
+        images: (n, 28, 28, 1) in MNIST's form, as a recipe makes them. What else the base's
+            ``information["preprocessing"]`` asks for is done here.
         labels: (n,) numbers of ``class_names``.
         class_names: the classes. Where the base knows them all, its head and all its classes are
             kept; else the new head has these.
@@ -110,16 +118,29 @@ def finetune(
 
     Raises:
         ValueError: when pictures and labels do not fit the base.
-        InputError: when a checkpoint is unusable.
+        InputError: when a checkpoint is unusable, or the base has no head that can be replaced.
+        KeyboardInterrupt: when Ctrl-C broke a stage off.
     """
     start = start_from(base, class_names, hidden=settings.hidden, seed=settings.seed)
     model = start.model
 
+    preprocessing = base.information.get("preprocessing", {})
+
     def own(examples: Examples) -> Examples:
-        return examples[0], renumbered(examples[1], class_names, start.class_names)
+        x = model_input(examples[0], base.input_shape, preprocessing)
+        return x, renumbered(examples[1], class_names, start.class_names)
 
     held = None if validation is None else own(validation)
-    learning = _Learning(start, settings, own((images, labels)), held, checkpoints, name, verbose)
+    learning = _Learning(
+        start,
+        settings,
+        own((images, labels)),
+        held,
+        checkpoints,
+        f"{name}-{fingerprint(base)[-8:]}",  # no other base's state is taken for this one's
+        verbose,
+        preprocessing,
+    )
     model.freeze()
     if start.is_new or settings.unfreeze == 0:
         model.unfreeze(last=start.head_layers)
@@ -146,7 +167,20 @@ def _origin(base: Sequential, settings: FineTuning, n: int) -> dict[str, Any]:
     }
 
 
-def _augmentation() -> Augment:
+def _augmentation(shape: Shape, preprocessing: Mapping[str, Any]) -> Augment:
+    """Bend, turn, move and zoom what a model of this input takes, as if it were a picture."""
     from tinymnist.imaging.augment import RandomDistortion  # needs scipy
 
-    return RandomDistortion(elastic=1.0)
+    distort = RandomDistortion(elastic=1.0)
+    scaling = preprocessing.get("scaling") or {"scale": 1, "offset": 0}
+    scale, offset = np.float32(scaling["scale"]), np.float32(scaling["offset"])
+    side = picture_side(shape)
+    if side is None or (shape == (side, side, 1) and scale == 1 and offset == 0):
+        return distort
+
+    def distort_input(x: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+        channels = x.reshape(len(x), side, side, -1)  # all alike, where there are three
+        varied = distort((channels[..., :1] - offset) / scale, rng) * scale + offset
+        return np.broadcast_to(varied, channels.shape).reshape(x.shape)
+
+    return distort_input

@@ -14,13 +14,14 @@ from tinymnist.errors import InputError
 from tinymnist.finetune.head import class_names_of, renumbered
 from tinymnist.finetune.settings import MANY, Checkpoints, FineTuning
 from tinymnist.finetune.stages import finetune
-from tinymnist.nn.functional import softmax
 from tinymnist.nn.metrics import confusion_matrix
 from tinymnist.nn.model import Sequential
+from tinymnist.reader import PreparedSet, Reader
 
 FOLDS = 5
 HELD_OUT, TO_STOP_BY = 0.1, 0.1
-UNREAD = -1
+NOT_HELD_OUT = -1
+"""What a picture is taken for that no model was measured on."""
 
 Labels = NDArray[np.int64]
 Say = Callable[[str], None]
@@ -54,7 +55,7 @@ class Trial:
     @property
     def measured(self) -> NDArray[np.bool_]:
         """Which pictures were held out once."""
-        return np.not_equal(self.after, UNREAD)
+        return np.not_equal(self.after, NOT_HELD_OUT)
 
     @property
     def n(self) -> int:
@@ -90,7 +91,7 @@ class Trial:
 
 def attempt(
     base: Sequential,
-    images: NDArray[np.float32],
+    pictures: PreparedSet | NDArray[np.float32],
     labels: NDArray[np.int64],
     class_names: Sequence[str],
     settings: FineTuning = FineTuning(),  # noqa: B008 (it is immutable)
@@ -101,12 +102,15 @@ def attempt(
 ) -> Trial:
     """Fine-tune, and measure what it brings.
 
-    With fewer than :data:`MANY` pictures, five models are fine-tuned for measuring, each without
-    a fifth of the pictures, and one on all of them, which is kept. With more, a tenth of every
-    class is held out for measuring and a tenth to stop by, and the one model is kept.
+    With fewer than :data:`MANY` pictures, up to five models (as many as the largest class has
+    pictures) are fine-tuned for measuring, each without its share of the pictures, and one on all
+    of them, which is kept. With more, a tenth of every class is held out for measuring and a tenth
+    to stop by, and the one model is kept. Models learn from the first reading of every picture,
+    and are measured as :class:`~tinymnist.reader.Reader` reads, by all of them.
 
     Args:
-        base, images, labels, class_names, settings, checkpoints: as for
+        pictures: (n, 28, 28, 1) in MNIST's form, or pictures after a recipe.
+        base, labels, class_names, settings, checkpoints: as for
             :func:`~tinymnist.finetune.stages.finetune`.
         say: called with a line before each model.
         verbose: as in ``fit``.
@@ -123,15 +127,17 @@ def attempt(
         checkpoints=checkpoints,
         verbose=verbose,
     )
-    guesses = _Guesses(images)
+    if not isinstance(pictures, PreparedSet):
+        pictures = PreparedSet.of(pictures)
+    guesses = _Guesses(pictures)
     if len(labels) >= MANY:
         model, folds = _once(tune, guesses, labels, settings.seed, say), 1
     else:
         folds = _in_folds(tune, guesses, labels, settings.seed, say)
         say(f"learning from all {len(labels)} pictures")
-        model = tune(images=images, labels=labels)
+        model = tune(images=guesses.images, labels=labels)
     names = class_names_of(model)
-    taken = base.predict(images, logits=True).argmax(axis=1)
+    taken = Reader(base).probabilities_of(pictures).argmax(axis=1)
     return Trial(
         model,
         names,
@@ -161,13 +167,13 @@ def check_classes(labels: NDArray[np.int64], class_names: Sequence[str]) -> None
 class _Guesses:
     """What models make of pictures that were kept from them."""
 
-    def __init__(self, images: NDArray[np.float32]) -> None:
-        self.images = images
-        self.found = np.full(len(images), UNREAD)
-        self.confidence = np.zeros(len(images), np.float32)
+    def __init__(self, pictures: PreparedSet) -> None:
+        self.pictures, self.images = pictures, pictures.images
+        self.found = np.full(len(pictures.kept), NOT_HELD_OUT)
+        self.confidence = np.zeros(len(self.found), np.float32)
 
     def note(self, model: Sequential, rows: NDArray[np.bool_]) -> None:
-        p = softmax(model.predict(self.images[rows], logits=True))[0]
+        p = Reader(model).probabilities_of(self.pictures.only(rows))
         self.found[rows], self.confidence[rows] = p.argmax(axis=1), p.max(axis=1)
 
 
