@@ -120,7 +120,7 @@ def test_misread_pictures_are_named(capsys, marks, tmp_path):
         file.rename(marks / "ring" / f"new-{file.name}")
     (marks / "more").rmdir()
     out, report = tmp_path / "m.npz", tmp_path / "r.html"
-    args = ("--model", "mlp", "--out", out, "--json", "--quiet", "--report", report)
+    args = ("--model", "mlp", "--out", out, "--json", "--quiet", "--report", report, "--epochs", 30)
     code, text, _ = run(capsys, "finetune", marks, *args)
     record = json.loads(text)
     assert (code, record["unread"], record["n"]) == (1, 1, 9)
