@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,7 +78,7 @@ def test_what_may_not_be_read_is_refused(tmp_path, monkeypatch, name):
     touch(tmp_path, "tick/a.png")
     if name == "labels.csv":
         write_table(tmp_path, "file,label\ntick/a.png,3\n")
-    locked, scandir, honest = tmp_path / name, os.scandir, open
+    locked = tmp_path / name
 
     def refusing(real):
         def call(path, *more, **named):
@@ -87,9 +88,9 @@ def test_what_may_not_be_read_is_refused(tmp_path, monkeypatch, name):
 
         return call
 
-    monkeypatch.setattr("os.scandir", refusing(scandir))
-    monkeypatch.setattr("os.listdir", refusing(os.listdir))
-    monkeypatch.setattr("builtins.open", refusing(honest))
+    monkeypatch.setattr(Path, "iterdir", refusing(Path.iterdir))
+    monkeypatch.setattr("os.scandir", refusing(os.scandir))
+    monkeypatch.setattr("builtins.open", refusing(open))
     with pytest.raises(InputError, match=r"cannot be read.*Permission denied"):
         load_set(tmp_path)
 
