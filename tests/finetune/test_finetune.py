@@ -257,8 +257,9 @@ def test_bases_of_other_shapes_learn(shape):
 
 def test_what_is_scaled_is_bent_as_if_it_were_a_picture():
     x, _ = painted((1, 8), 2)
-    bend = _augmentation((28, 28, 3), {"scaling": scaling_entry("x/127.5-1")})
-    bent = bend(np.repeat(x * 2 - 1, 3, axis=-1), np.random.default_rng(3))
+    model = Sequential([Input((28, 28, 3)), Flatten()])
+    model.information = {"preprocessing": {"scaling": scaling_entry("x/127.5-1")}}
+    bent = _augmentation(model)(np.repeat(x * 2 - 1, 3, axis=-1), np.random.default_rng(3))
     expected = RandomDistortion(elastic=1.0)(x, np.random.default_rng(3)) * 2 - 1
     np.testing.assert_allclose(bent, np.repeat(expected, 3, axis=-1), atol=1e-6)
 

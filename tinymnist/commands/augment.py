@@ -178,8 +178,7 @@ def _from_set(arguments: argparse.Namespace) -> tuple[list[str], NDArray[np.floa
     from tinymnist.reader import in_mnist_form, prepare_all
 
     labelled = load_set(arguments.source)
-    files = map(Path, labelled.images) if labelled.is_files else ()
-    check_outputs({"--out": arguments.out}, [Path(arguments.source), *files])
+    check_outputs({"--out": arguments.out}, [Path(arguments.source), *labelled.files])
     count = min(arguments.rows, len(labelled.labels))
     some = np.linspace(0, len(labelled.labels) - 1, count).round().astype(int)
     images = [labelled.images[i] for i in some]

@@ -99,10 +99,9 @@ def run(arguments: argparse.Namespace) -> int:
     _check(arguments)
     reader = Reader(arguments.model, arguments.recipe)
     labelled = load_set(arguments.set)
-    _check_folders(Path(arguments.set))
-    files = map(Path, labelled.images) if labelled.is_files else ()
+    _check_folders(Path(arguments.set), labelled)
     outputs = {"--out": arguments.out, "--report": arguments.report}
-    check_outputs(outputs, [Path(arguments.set), *files])
+    check_outputs(outputs, [Path(arguments.set), *labelled.files])
     prepared = _prepared(labelled, arguments, reader.recipe)
     began = time.monotonic()
     trial = attempt(
@@ -141,15 +140,15 @@ def _check(arguments: argparse.Namespace) -> None:
             raise InputError(f"--{name} is at least {least}. Received: {value}")
 
 
-def _check_folders(folder: Path) -> None:
+def _check_folders(folder: Path, labelled: LabelledSet) -> None:
     """A folder that is meant as a class, but holds nothing to learn from, is a mistake."""
-    from tinymnist.files import files_in, is_hidden, is_picture
+    from tinymnist.files import is_hidden
 
     if not folder.is_dir() or (folder / "labels.csv").is_file():
         return
-    classes = [f for f in sorted(folder.iterdir()) if f.is_dir() and not is_hidden(f.name)]
-    empty = [f.name for f in classes if not any(map(is_picture, files_in(f)))]
-    if empty and len(empty) < len(classes):
+    classes = {f.name for f in folder.iterdir() if f.is_dir() and not is_hidden(f.name)}
+    empty = sorted(classes - {labelled.class_names[i] for i in set(labelled.labels.tolist())})
+    if empty:
         raise InputError(
             f"{folder}: no picture of class {', '.join(map(repr, empty))}; expected at least one "
             "in each folder: add some, or remove the folder"

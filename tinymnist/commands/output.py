@@ -6,7 +6,6 @@ import argparse
 import json
 import math
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -54,6 +53,8 @@ def check_outputs(outputs: Mapping[str, Path | None], inputs: Iterable[Path] = (
         InputError: when one has no name, no folder, a folder that cannot be written into, or the
             place of an input, of another output, or of what is no file.
     """
+    import tempfile
+
     taken = {path.resolve() for path in inputs}
     for option, path in outputs.items():
         if path is None:

@@ -56,6 +56,11 @@ class LabelledSet:
         """Whether the pictures are files that still have to be decoded."""
         return isinstance(self.images, list)
 
+    @property
+    def files(self) -> list[Path]:
+        """The pictures' files; none where they are arrays."""
+        return self.images if isinstance(self.images, list) else []
+
 
 def load_set(spec: str | PathLike[str]) -> LabelledSet:
     """Open a labelled set.

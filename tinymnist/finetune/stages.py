@@ -7,7 +7,7 @@ all of it is averaged with where it started.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from tinymnist.adapter import model_input, picture_side
 from tinymnist.finetune.head import Start, renumbered, start_from
 from tinymnist.finetune.settings import Checkpoints, FineTuning
-from tinymnist.nn.arrays import Shape
 from tinymnist.nn.averaging import average_with
 from tinymnist.nn.callbacks import Callback, EarlyStopping
 from tinymnist.nn.model import Sequential
@@ -42,7 +41,6 @@ class _Learning:
     checkpoints: Checkpoints | None
     name: str
     verbose: str | int
-    preprocessing: Mapping[str, Any]
 
     def stage(self, name: str, rate: float, *, augment: bool = False) -> None:
         """Train whatever is not frozen just now."""
@@ -70,7 +68,7 @@ class _Learning:
             epochs=epochs,
             validation_data=self.validation,
             class_weight="balanced",
-            augment=_augmentation(model.input_shape, self.preprocessing) if augment else None,
+            augment=_augmentation(model) if augment else None,
             callbacks=callbacks,
             rng=settings.seed,
             resume=resume,
@@ -124,10 +122,8 @@ def finetune(
     start = start_from(base, class_names, hidden=settings.hidden, seed=settings.seed)
     model = start.model
 
-    preprocessing = base.information.get("preprocessing", {})
-
     def own(examples: Examples) -> Examples:
-        x = model_input(examples[0], base.input_shape, preprocessing)
+        x = model_input(examples[0], model.input_shape, _preprocessing(model))
         return x, renumbered(examples[1], class_names, start.class_names)
 
     held = None if validation is None else own(validation)
@@ -139,7 +135,6 @@ def finetune(
         checkpoints,
         f"{name}-{fingerprint(base)[-8:]}",  # no other base's state is taken for this one's
         verbose,
-        preprocessing,
     )
     model.freeze()
     if start.is_new or settings.unfreeze == 0:
@@ -167,14 +162,19 @@ def _origin(base: Sequential, settings: FineTuning, n: int) -> dict[str, Any]:
     }
 
 
-def _augmentation(shape: Shape, preprocessing: Mapping[str, Any]) -> Augment:
-    """Bend, turn, move and zoom what a model of this input takes, as if it were a picture."""
+def _preprocessing(model: Sequential) -> dict[str, Any]:
+    told: dict[str, Any] = model.information.get("preprocessing", {})
+    return told
+
+
+def _augmentation(model: Sequential) -> Augment:
+    """Bend, turn, move and zoom what a model takes, as if it were a picture."""
     from tinymnist.imaging.augment import RandomDistortion  # needs scipy
 
     distort = RandomDistortion(elastic=1.0)
-    scaling = preprocessing.get("scaling") or {"scale": 1, "offset": 0}
+    scaling = _preprocessing(model).get("scaling") or {"scale": 1, "offset": 0}
     scale, offset = np.float32(scaling["scale"]), np.float32(scaling["offset"])
-    side = picture_side(shape)
+    shape, side = model.input_shape, picture_side(model.input_shape)
     if side is None or (shape == (side, side, 1) and scale == 1 and offset == 0):
         return distort
 

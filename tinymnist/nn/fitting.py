@@ -20,7 +20,6 @@ from tinymnist.nn.callbacks import Callback, in_order
 from tinymnist.nn.checkpoint import load_checkpoint
 from tinymnist.nn.evaluation import examples_of
 from tinymnist.nn.frozen import features_fit, split_frozen
-from tinymnist.nn.layers import Softmax
 from tinymnist.nn.losses import CategoricalCrossentropy, example_weights
 from tinymnist.nn.optimizers import Optimizer
 from tinymnist.nn.parallel import Workers, single_threaded_blas
@@ -125,8 +124,7 @@ def fit(
             x, steps_per_epoch, lambda batch: examples_of(model, loss, *unpack(batch), class_weight)
         )
         source.first -= initial_epoch * source.steps  # epochs count from 0, batches from now on
-        x = targets = np.empty(0, model.dtype)
-        weights = np.frombuffer(repr(class_weight).encode(), np.uint8)  # for the checksum
+        x = targets = weights = np.empty(0, model.dtype)
     else:
         given = examples_of(model, model.loss, x, y, sample_weight, class_weight)
         x, targets, weights = given.x, given.targets, given.weights
@@ -151,6 +149,9 @@ def fit(
         own = example_weights(targets.argmax(axis=1), None, sample_weight, model.dtype)
         validation = Validation(model, x[kept:], targets[kept:], own[kept:])
         x, targets, weights = x[:kept], targets[:kept], weights[:kept]
+    contents = [x, targets, weights, *(validation[1:] if validation else ())]
+    if source is not None:  # its plan tells the examples, but not how much their classes count
+        contents.append(np.frombuffer(repr(class_weight).encode(), np.uint8))
     training = Training(
         model=model,
         network=model,
@@ -170,7 +171,7 @@ def fit(
         position=Position(_key(model, rng), initial_epoch, first=source.first if source else 0),
         seed=int(rng) if isinstance(rng, (int, np.integer)) else None,
         source=source,
-        contents=checksum([x, targets, weights, *(validation[1:] if validation else ())]),
+        contents=checksum(contents),
     )
     if resume is not None:
         load_checkpoint(training, resume)
@@ -192,13 +193,10 @@ def _check_model(model: Sequential, optimizer: Optimizer, loss: CategoricalCross
     known = {layer.name for layer in model.layers} | model.weights.keys()
     if unknown := sorted(optimizer.multipliers.keys() - known):
         raise ValueError(f"multipliers must name some of {sorted(known)}. Received: {unknown}")
-    last = model.layers[-1] if model.layers else None
-    if loss.from_logits and (
-        isinstance(last, Softmax) or getattr(last, "activation", "") == "softmax"
-    ):
+    if loss.from_logits and model.ends_in_softmax:
         raise ValueError(
             "from_logits=True is for a model that ends without softmax. "
-            f"Received: a model that ends in {last!r}"
+            f"Received: a model that ends in {model.layers[-1]!r}"
         )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinymnist.nn.arrays import Array, Shape, float_dtype
 from tinymnist.nn.layers import Activation, Layer, Softmax
-from tinymnist.nn.layers.base import default_name
+from tinymnist.nn.layers.base import by_name, default_name
 
 INPUT = "input"
 """The name under which a wiring refers to what goes into the model."""
@@ -202,6 +202,12 @@ class Graph:
         raise ValueError(f"name must be one of {known}. Received: {asked}")
 
     @property
+    def ends_in_softmax(self) -> bool:
+        """Whether the last layer is a softmax, or has one for its activation."""
+        last = self.layers[-1] if self.layers else None
+        return isinstance(last, Softmax) or getattr(last, "activation", None) == "softmax"
+
+    @property
     def output_shape(self) -> Shape:
         """The shape of the prediction for one example."""
         return self.shapes[self.layers[-1].name if self.layers else INPUT]
@@ -253,15 +259,10 @@ class Graph:
         Raises:
             ValueError: when names, number or shapes differ.
         """
-        if not isinstance(weights, Mapping):
-            if len(weights) != len(self.weights):
-                raise ValueError(
-                    f"the model has {len(self.weights)} arrays: {list(self.weights)}. "
-                    f"Received: {len(weights)}"
-                )
-            weights = dict(zip(self.weights, map(np.asarray, weights), strict=True))
-        if weights.keys() != self.weights.keys():
-            odd = sorted(weights.keys() ^ self.weights.keys())
+        own = self.weights
+        weights = by_name(weights, own, f"the model has {len(own)} arrays: {list(own)}")
+        if weights.keys() != own.keys():
+            odd = sorted(weights.keys() ^ own.keys())
             raise ValueError(f"weights must be named as the model's own. Received: {odd} differ")
         for layer in self.layers:
             layer.set_weights({k: weights[f"{layer.name}/{k}"] for k in layer.weights})
@@ -359,12 +360,12 @@ class Graph:
 
     def _steps(self, logits: bool) -> list[Layer]:
         """The layers to run; with ``logits``, a final softmax is switched off."""
-        if not logits or not self.layers:
+        if not logits or not self.ends_in_softmax:
             return self.layers
         last = self.layers[-1]
         if isinstance(last, Softmax):
             last = Activation("linear", name=last.name)
-        elif getattr(last, "activation", None) == "softmax":
+        else:
             last = copy.copy(last)  # shares the arrays, so it is always up to date
             last.activation = "linear"  # type: ignore[attr-defined]
         return [*self.layers[:-1], last]

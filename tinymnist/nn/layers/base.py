@@ -111,12 +111,7 @@ class Layer:
             ValueError: when a name, the number or a shape differs from what the layer has.
         """
         own = self.weights
-        if not isinstance(weights, Mapping):
-            if len(weights) != len(own):
-                raise ValueError(
-                    f"{self.name} has the weights {list(own)}. Received: {len(weights)} arrays"
-                )
-            weights = dict(zip(own, map(np.asarray, weights), strict=True))
+        weights = by_name(weights, own, f"{self.name} has the weights {list(own)}")
         if own.keys() != weights.keys():
             raise ValueError(
                 f"{self.name} has the weights {sorted(own)}. Received: names={sorted(weights)}"
@@ -169,6 +164,21 @@ class Layer:
     def learns(self) -> bool:
         """Whether ``fit`` changes the layer."""
         return self.trainable and bool(self.parameters)
+
+
+def by_name(
+    weights: Mapping[str, Array] | Sequence[Array], own: Mapping[str, Array], told: str
+) -> Mapping[str, Array]:
+    """Arrays by name; a list is in the order of the owner's own.
+
+    Raises:
+        ValueError: when a list has another length; ``told`` says what the owner has.
+    """
+    if isinstance(weights, Mapping):
+        return weights
+    if len(weights) != len(own):
+        raise ValueError(f"{told}. Received: {len(weights)} arrays")
+    return dict(zip(own, map(np.asarray, weights), strict=True))
 
 
 def default_name(layer: Layer) -> str:
