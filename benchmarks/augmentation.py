@@ -97,7 +97,7 @@ def pictures(quick: bool) -> dict[str, float]:
     import numpy as np
     from scipy import ndimage
 
-    from tinymnist.imaging.augmentation import ImageDataGenerator
+    from tinymnist.augmentation import ImageDataGenerator
 
     x = np.random.default_rng(0).random((1600, 28, 28, 1), np.float32)
     ours = ImageDataGenerator(**SETTINGS).flow(x, batch_size=BATCH, seed=0)
@@ -158,7 +158,7 @@ def training(quick: bool) -> dict[str, float]:
     """Microseconds a picture that mnist-cnn learns from, on both cores."""
     import numpy as np
 
-    from tinymnist.imaging.augmentation import ImageDataGenerator
+    from tinymnist.augmentation import ImageDataGenerator
     from tinymnist.nn.architectures import mnist_cnn
 
     rng = np.random.default_rng(0)
@@ -167,7 +167,7 @@ def training(quick: bool) -> dict[str, float]:
     flow = ImageDataGenerator(**SETTINGS).flow(x, y, batch_size=128, seed=0)
     model = mnist_cnn()
     model.compile("adam")
-    settings: dict[str, Any] = {"piece_size": 64, "workers": 2, "verbose": 0}
+    settings: dict[str, Any] = {"micro_batch_size": 64, "workers": 2, "verbose": 0}
     runs: dict[str, Run] = {
         "without": lambda: model.fit(x, y, batch_size=128, **settings),
         "with variants": lambda: model.fit(flow, **settings),

@@ -18,8 +18,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tinymnist.errors import InputError
+from tinymnist.interop.bare.scaling import Labelled
 from tinymnist.interop.conversion import Conversion, convert, mnist_at_hand
-from tinymnist.interop.scaling import Labelled
 
 WEIGHTS = "h5, weights alone"
 FORMATS = ("h5", "keras", WEIGHTS, "onnx", "pt", "safetensors")

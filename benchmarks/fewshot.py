@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tinymnist.finetune import FineTuning
-    from tinymnist.nn.model import Sequential
+    from tinymnist.nn.sequential import Sequential
 
     Array = NDArray[Any]
 

@@ -105,7 +105,7 @@ def main() -> int:
 def frozen(options: argparse.Namespace) -> dict[str, float]:
     """Seconds of an epoch where the base runs in every step, and of its parts, in turns."""
     from benchmarks.heads import BATCH, new_head, task
-    from tinymnist.nn.frozen import split_frozen
+    from tinymnist.nn.training.frozen import split_frozen
 
     data, head, whole = task(options.pictures), new_head(), new_head()
     whole.unfreeze()

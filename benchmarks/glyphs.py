@@ -71,7 +71,7 @@ def draw(glyph: str, rng: np.random.Generator) -> Array:
     import numpy as np
     from PIL import Image, ImageDraw
 
-    from tinymnist.imaging.recipes import prepare
+    from tinymnist.imaging.digit.recipes import prepare_image
 
     turn, lean = np.deg2rad(rng.normal(0, 6)), rng.normal(0, 0.12)
     stretch = np.exp(rng.normal(0, 0.12, 2)) * (0.8, 1.0)
@@ -85,7 +85,7 @@ def draw(glyph: str, rng: np.random.Generator) -> Array:
         canvas.line([(x, y) for x, y in points], fill=255, width=round(pen), joint="curve")
         for x, y in points:
             canvas.ellipse((x - pen / 2, y - pen / 2, x + pen / 2, y + pen / 2), fill=255)
-    return prepare(image, "mnist")
+    return prepare_image(image, "mnist")
 
 
 def _shaken(points: Array, rng: np.random.Generator) -> Array:

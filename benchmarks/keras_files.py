@@ -21,7 +21,7 @@ from tinymnist.adapter import SCALINGS
 from tinymnist.data import load_mnist
 from tinymnist.errors import InputError
 from tinymnist.interop import keras
-from tinymnist.nn.model import Sequential
+from tinymnist.nn.sequential import Sequential
 
 TOLERANCE = 2e-4
 

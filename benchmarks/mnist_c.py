@@ -17,10 +17,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.corruptions import CORRUPTIONS, Images, corrupted
 from benchmarks.timing import machine_line
-from tinymnist.commands.output import Counter, percent, table
+from tinymnist.commands.output import Counter
 from tinymnist.data import load_mnist
 from tinymnist.errors import InputError
 from tinymnist.reader import DEFAULT_MODEL, PreparedSet, Reader, in_mnist_form, prepare_all
+from tinymnist.reporting.text import percent, table
 
 EXAMPLES = """\
 examples:

@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def text(rows: Sequence[Row], peaks: dict[str, Peak]) -> str:
     """Three tables, and whether the targets are met."""
-    from tinymnist.commands.output import table
+    from tinymnist.reporting.text import table
 
     tables = [times(rows), by_stage(rows), *([memory(peaks)] if peaks else [])]
     lines = [

@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from tinymnist.interop.onnx.operations import OPERATIONS
+from tinymnist.interop.onnx.run_layers import OPERATIONS
 
 
 class Case(NamedTuple):
@@ -34,7 +34,7 @@ def cases() -> Iterator[Case]:
         from onnx.backend.test.case.node import collect_testcases
         from onnx.backend.test.loader import load_model_tests
 
-        from tinymnist.interop.onnx_backend import TinymnistBackend
+        from benchmarks.onnx_backend import TinymnistBackend
 
         suite = onnx.backend.test.BackendTest(TinymnistBackend, __name__)
         operations = {c.name: _operations(c.model) for c in collect_testcases(None)}

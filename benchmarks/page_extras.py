@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.page_writing import Page, Rng, draw_onto, padded
-from tinymnist.imaging.paint import clouds
-from tinymnist.imaging.pixels import Array
+from tinymnist.imaging.picture.pixels import Array
+from tinymnist.imaging.synthetic.paint import clouds
 
 WORDS = (
     "Account", "Amount", "April", "Banknote", "Box", "Bread", "Car", "Date", "Delivery", "Desk",

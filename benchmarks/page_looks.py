@@ -6,9 +6,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from benchmarks.page_writing import Page, Rng
-from tinymnist.imaging.components import Mask
-from tinymnist.imaging.paint import clouds, slope
-from tinymnist.imaging.pixels import Array
+from tinymnist.imaging.digit.components import Mask
+from tinymnist.imaging.picture.pixels import Array
+from tinymnist.imaging.synthetic.paint import clouds, slope
 
 
 def scan(page: Page, rng: Rng) -> Image.Image:

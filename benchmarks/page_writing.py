@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tinymnist.imaging.filters import resize
-from tinymnist.imaging.pixels import Array
-from tinymnist.imaging.strokes import grown
-from tinymnist.imaging.styles import pen_stroke
+from tinymnist.imaging.digit.filters import resize
+from tinymnist.imaging.digit.strokes import grown
+from tinymnist.imaging.picture.pixels import Array
+from tinymnist.imaging.synthetic.styles import pen_stroke
 
 Box = tuple[int, int, int, int]
 Rng = np.random.Generator

@@ -21,13 +21,14 @@ from benchmarks.page_scores import Score, score, summary
 from benchmarks.page_writing import Page, Source
 from benchmarks.painted_pages import KINDS, paint_page
 from benchmarks.timing import machine_line
-from tinymnist.commands.output import Counter, percent, table
+from tinymnist.commands.output import Counter
 from tinymnist.data import load_mnist
 from tinymnist.errors import InputError
-from tinymnist.imaging.annotate import annotate
-from tinymnist.imaging.isolate import NoDigitFound
+from tinymnist.imaging.digit.isolate import NoDigitFound
+from tinymnist.imaging.page.annotate import annotate
 from tinymnist.reader import DEFAULT_MODEL, Reader
 from tinymnist.reader import Page as Read
+from tinymnist.reporting.text import percent, table
 
 EXAMPLES = """\
 examples:

@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from tinymnist.imaging.recipes import prepare
+from tinymnist.imaging.digit.recipes import prepare_image
 
 
 def peak_bytes() -> int | None:
@@ -34,7 +34,7 @@ def peak_bytes() -> int | None:
 def main() -> int:
     """Read the file as ``tinymnist predict`` would, and tell the peak before and after."""
     before = peak_bytes()
-    prepare(sys.argv[1])
+    prepare_image(sys.argv[1])
     print(json.dumps({"before": before, "peak": peak_bytes()}))
     return 0
 

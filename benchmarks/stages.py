@@ -16,9 +16,9 @@ from PIL import Image
 
 from benchmarks.painted import encoded, paint, photo
 from benchmarks.timing import interleaved, medians
-from tinymnist.imaging.decode import decode
-from tinymnist.imaging.normalize import normalize, stages
-from tinymnist.imaging.pixels import Array
+from tinymnist.imaging.digit.normalize import normalize, stages
+from tinymnist.imaging.picture.decode import decode
+from tinymnist.imaging.picture.pixels import Array
 from tinymnist.reader import Reader
 
 Peak: TypeAlias = "dict[str, int | None]"
@@ -95,7 +95,7 @@ def count_right(digits: Sequence[int], greys: Sequence[Array]) -> int:
 
 
 def stage_shares(greys: Sequence[Array]) -> dict[str, float]:
-    """By function that :func:`tinymnist.imaging.normalize.stages` calls, its share of the time.
+    """The share of time by function that ``digit.normalize.stages`` calls.
 
     The profiler knows the callees of every function, so whatever the stages are called, they are
     found. Its own toll falls on small functions: shares are near enough, times would be too long.

@@ -11,7 +11,7 @@ from tinymnist.adapter import (
     scaling_entry,
 )
 from tinymnist.nn.layers import Activation, Dense, Flatten, Reshape
-from tinymnist.nn.model import Input, Sequential
+from tinymnist.nn.sequential import Input, Sequential
 from tinymnist.reader import Reader
 
 IMAGES = np.random.default_rng(0).random((2, 28, 28, 1), np.float32)
@@ -127,7 +127,7 @@ def test_the_reader_hands_pictures_over_as_the_model_wants_them():
     kernel, bias = plain.get_layer("dense").kernel, plain.get_layer("dense").bias
     twin = Sequential([Input((28, 28)), Flatten(), Dense(10)])
     twin.get_layer("dense").set_weights({"kernel": kernel / 2, "bias": bias + kernel.sum(0) / 2})
-    twin.information["preprocessing"] = {"recipe": "none", "scaling": scaling_entry("x/127.5-1")}
+    twin.metadata["preprocessing"] = {"recipe": "none", "scaling": scaling_entry("x/127.5-1")}
     readers = Reader(plain, "none"), Reader(twin)
     a, b = (reader.predict(IMAGES[0, ..., 0]).probabilities for reader in readers)
     assert a == pytest.approx(b, abs=1e-5)

@@ -13,9 +13,9 @@ from tinymnist.commands import explain as command
 from tinymnist.commands.predict import SAMPLES
 from tinymnist.errors import InputError
 from tinymnist.explain import explain
-from tinymnist.figures import save_figure
-from tinymnist.imaging.normalize import STAGES
+from tinymnist.imaging.digit.normalize import STAGES
 from tinymnist.reader import Reader
+from tinymnist.reporting.figures import save_figure
 
 PHOTO, CHALK = SAMPLES / "7-tilted-photo.jpg", SAMPLES / "8-chalk-on-black.jpg"
 

@@ -12,9 +12,9 @@ from PIL import Image
 
 from tinymnist.cli import main
 from tinymnist.errors import InputError
-from tinymnist.imaging.decode import decode
-from tinymnist.imaging.original import upright_picture, upright_size
-from tinymnist.imaging.paint import ink, photograph, slope, tint, to_image
+from tinymnist.imaging.picture.decode import decode
+from tinymnist.imaging.picture.original import upright_picture, upright_size
+from tinymnist.imaging.synthetic.paint import ink, photograph, slope, tint, to_image
 from tinymnist.reader import Page, Reader
 
 ROWS = ["3504", "826"]

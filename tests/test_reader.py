@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinymnist.imaging.normalize import normalize
-from tinymnist.imaging.paint import ink
+from tinymnist.imaging.digit.normalize import normalize
+from tinymnist.imaging.synthetic.paint import ink
 from tinymnist.reader import Prediction, Reader, prepare_all
 
 PAPER = np.float32(0.1)

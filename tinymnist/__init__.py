@@ -16,17 +16,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tinymnist.augmentation.generator import ImageDataGenerator as ImageDataGenerator
+    from tinymnist.compare import assert_model_matches as assert_model_matches
+    from tinymnist.compare import layer_outputs
     from tinymnist.data import load_mnist as load_mnist
     from tinymnist.data import load_set as load_set
     from tinymnist.errors import InputError as InputError
-    from tinymnist.imaging.augmentation.generator import ImageDataGenerator as ImageDataGenerator
-    from tinymnist.imaging.recipes import prepare as prepare
+    from tinymnist.imaging.digit.recipes import prepare_image as prepare_image
     from tinymnist.interop import export as export
     from tinymnist.interop import load_model as load_model
-    from tinymnist.interop.compare import activations as activations
-    from tinymnist.interop.compare import assert_model_matches as assert_model_matches
-    from tinymnist.nn.model import Input as Input
-    from tinymnist.nn.model import Sequential as Sequential
+    from tinymnist.nn.sequential import Input as Input
+    from tinymnist.nn.sequential import Sequential as Sequential
     from tinymnist.nn.weights import verify as verify
     from tinymnist.reader import Prediction as Prediction
     from tinymnist.reader import Reader as Reader
@@ -34,19 +34,19 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "ImageDataGenerator": "tinymnist.imaging.augmentation.generator",
-    "Input": "tinymnist.nn.model",
+    "ImageDataGenerator": "tinymnist.augmentation.generator",
+    "Input": "tinymnist.nn.sequential",
     "InputError": "tinymnist.errors",
     "Prediction": "tinymnist.reader",
     "Reader": "tinymnist.reader",
-    "Sequential": "tinymnist.nn.model",
-    "activations": "tinymnist.interop.compare",
-    "assert_model_matches": "tinymnist.interop.compare",
+    "Sequential": "tinymnist.nn.sequential",
+    "layer_outputs": "tinymnist.compare",
+    "assert_model_matches": "tinymnist.compare",
     "export": "tinymnist.interop",
     "load_mnist": "tinymnist.data",
     "load_model": "tinymnist.interop",
     "load_set": "tinymnist.data",
-    "prepare": "tinymnist.imaging.recipes",
+    "prepare_image": "tinymnist.imaging.digit.recipes",
     "verify": "tinymnist.nn.weights",
 }
 """Where each public name lives. Layers, losses and optimizers live in ``tinymnist.nn``."""
@@ -59,13 +59,13 @@ __all__ = [
     "Reader",
     "Sequential",
     "__version__",
-    "activations",
+    "layer_outputs",
     "assert_model_matches",
     "export",
     "load_mnist",
     "load_model",
     "load_set",
-    "prepare",
+    "prepare_image",
     "verify",
 ]
 

@@ -1,7 +1,7 @@
 """Between MNIST's form and a network: what goes in, and what comes out.
 
 Pictures in MNIST's form are (28, 28, 1), 0..1, white ink on black. Networks of other people want
-them flat, larger, in 0..255 or normalized. A model's ``information["preprocessing"]`` says so::
+them flat, larger, in 0..255 or normalized. A model's ``metadata["preprocessing"]`` says so::
 
     {"recipe": "mnist",
      "scaling": {"name": "x/127.5-1", "scale": 2.0, "offset": -1.0},
@@ -26,7 +26,7 @@ from tinymnist.errors import InputError
 from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.functional import softmax
 from tinymnist.nn.layers import Dropout, Flatten, Layer, Reshape
-from tinymnist.nn.model import Sequential
+from tinymnist.nn.sequential import Sequential
 
 SIDE = 28
 FITS = ("pad", "resize", "average")
@@ -108,7 +108,7 @@ def _resized(images: Array, side: int, fit: object) -> Array:
         return means
     if fit != "resize":
         raise InputError(f"preprocessing must fit by one of {FITS} here; received {fit!r}")
-    from tinymnist.imaging.filters import resize
+    from tinymnist.imaging.digit.filters import resize
 
     small = [resize(image[..., 0], (side, side)) for image in images]
     return np.stack(small)[..., None] if small else np.zeros((0, side, side, 1), np.float32)

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinymnist.errors import InputError
-from tinymnist.imaging.bounds import bounds
-from tinymnist.imaging.components import find_components
-from tinymnist.imaging.decode import decode, describe
-from tinymnist.imaging.frame import centre_of_mass
-from tinymnist.imaging.isolate import NoDigitFound
-from tinymnist.imaging.normalize import stages
-from tinymnist.imaging.paper import noise_level
-from tinymnist.imaging.strokes import stroke_width
+from tinymnist.imaging.digit.bounds import bounds
+from tinymnist.imaging.digit.components import find_components
+from tinymnist.imaging.digit.frame import centre_of_mass
+from tinymnist.imaging.digit.isolate import NoDigitFound
+from tinymnist.imaging.digit.normalize import stages
+from tinymnist.imaging.digit.paper import noise_level
+from tinymnist.imaging.digit.strokes import stroke_width
+from tinymnist.imaging.picture.decode import decode, describe
 from tinymnist.reader import Prediction, Reader
 
 Image = NDArray[np.float32]
@@ -52,7 +52,7 @@ def explain(source: Any, reader: Reader, skip: Collection[str] = ("slant",)) -> 
     Args:
         source: as for :meth:`tinymnist.reader.Reader.predict`.
         reader: the network.
-        skip: stages to leave out, as for :func:`tinymnist.imaging.normalize.normalize`.
+        skip: stages to leave out, as for :func:`tinymnist.imaging.digit.normalize.normalize`.
 
     Raises:
         InputError: when the source is no picture, or there is no digit on it.

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from tinymnist.adapter import model_input, picture_side, probabilities
 from tinymnist.errors import InputError
-from tinymnist.imaging.decode import decode, describe
-from tinymnist.imaging.recipes import readings
+from tinymnist.imaging.digit.recipes import readings
+from tinymnist.imaging.picture.decode import decode, describe
 from tinymnist.interop import load_model
-from tinymnist.nn.model import Sequential
+from tinymnist.nn.sequential import Sequential
 
 if TYPE_CHECKING:
-    from tinymnist.imaging.lattice import Box, Row
+    from tinymnist.imaging.page.lattice import Box, Row
 
 DEFAULT_MODEL = "mnist-cnn"
 PAGE_SIDE = 1600
@@ -132,7 +132,7 @@ class Reader:
                 f"{self.model.name} takes {self.model.input_shape}; expected a model that takes "
                 "square pictures, (28, 28, 1) for instance"
             )
-        told = self.model.information
+        told = self.model.metadata
         self.preprocessing = told.get("preprocessing", {})
         self.recipe = recipe or self.preprocessing.get("recipe", "mnist")
         classes = self.model.output_shape[-1]
@@ -165,9 +165,9 @@ class Reader:
         Raises:
             InputError: when it is no picture, or no digit is found on it.
         """
-        from tinymnist.imaging.isolate import NoDigitFound
-        from tinymnist.imaging.original import rewindable, upright_size
-        from tinymnist.imaging.segment import segment
+        from tinymnist.imaging.digit.isolate import NoDigitFound
+        from tinymnist.imaging.page.segment import segment
+        from tinymnist.imaging.picture.original import rewindable, upright_size
 
         source = rewindable(source)
         grey = decode(source, longest_side=PAGE_SIDE)
@@ -236,7 +236,7 @@ class PreparedSet:
 
     Attributes:
         readings: (r, 28, 28, 1) float32, one or more for each picture that could be prepared; see
-            :func:`tinymnist.imaging.recipes.readings`.
+            :func:`tinymnist.imaging.digit.recipes.readings`.
         owners: (r,), from 0 to m - 1 without a gap: which of the kept pictures each belongs to.
         kept: the numbers of the pictures that could be prepared, (m,).
         failures: number of picture to the error of every other one.
@@ -272,7 +272,7 @@ def prepare_all(
     """Bring many pictures to MNIST's form, noting those that cannot be, and why.
 
     Args:
-        sources: as for :func:`tinymnist.imaging.recipes.prepare`.
+        sources: as for :func:`tinymnist.imaging.digit.recipes.prepare_image`.
         recipe: its name.
         tick: called after every picture, for a progress display.
     """

@@ -9,14 +9,14 @@ from os import PathLike
 import numpy as np
 from numpy.typing import NDArray
 
+from tinymnist.finetune.averaging import average_with
 from tinymnist.nn.architectures import ARCHITECTURES
-from tinymnist.nn.averaging import average_with
-from tinymnist.nn.callbacks import Callback
 from tinymnist.nn.losses import CategoricalCrossentropy, one_hot
-from tinymnist.nn.model import Sequential
 from tinymnist.nn.optimizers import AdamW
 from tinymnist.nn.schedules import OneCycle
-from tinymnist.nn.training import Augment, History
+from tinymnist.nn.sequential import Sequential
+from tinymnist.nn.training.callbacks import Callback
+from tinymnist.nn.training.loop import Augment, History
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class TrainingRecipe:
         scenes: how often each digit is painted into a picture and brought back by the recipe; with
             any, there are also other ways of writing, and pictures without a digit. For the ten
             digits in MNIST's form only.
-        piece_size: as in ``fit``.
+        micro_batch_size: as in ``fit``.
         average: where a training goes on from weights, whether it ends in the mean of these and of
             what it came to: most of what was gained, and most of what was known (Wortsman et al.,
             "Robust fine-tuning of zero-shot models", 2022).
@@ -50,7 +50,7 @@ class TrainingRecipe:
     augment: bool = False
     damage: float = 0.55
     scenes: int = 0
-    piece_size: int | None = None
+    micro_batch_size: int | None = None
     average: bool = False
     seed: int = 0
 
@@ -59,11 +59,11 @@ RECIPES: dict[str, TrainingRecipe] = {
     recipe.architecture: recipe
     for recipe in (
         TrainingRecipe(
-            "mnist-cnn", 16, label_smoothing=0.02, augment=True, scenes=2, piece_size=64
+            "mnist-cnn", 16, label_smoothing=0.02, augment=True, scenes=2, micro_batch_size=64
         ),
         TrainingRecipe("keras-cnn", 15, weight_decay=0.0, learning_rate=0.002),
-        TrainingRecipe("lenet5", 20, learning_rate=0.003, piece_size=64),
-        TrainingRecipe("mlp", 20, learning_rate=0.003, piece_size=64),
+        TrainingRecipe("lenet5", 20, learning_rate=0.003, micro_batch_size=64),
+        TrainingRecipe("mlp", 20, learning_rate=0.003, micro_batch_size=64),
     )
 }
 """The recipe of each shipped network. keras-cnn's shipped weights come from Keras instead."""
@@ -94,7 +94,7 @@ def train(
         tick: called with the number of pictures that were painted since the last call.
 
     Returns:
-        The model, its ``information`` filled in except for metrics, and the history.
+        The model, its ``metadata`` filled in except for metrics, and the history.
     """
     classes = len(class_names)
     targets = one_hot(labels, classes)
@@ -120,13 +120,13 @@ def train(
         augment=_augmentation(recipe.damage) if recipe.augment else None,
         callbacks=callbacks,
         rng=recipe.seed,
-        piece_size=recipe.piece_size,
+        micro_batch_size=recipe.micro_batch_size,
         resume=resume,
         verbose=verbose,
     )
     if start and recipe.average:
         average_with(model, before, 0.5)
-    model.information = {
+    model.metadata = {
         "class_names": list(class_names),
         "preprocessing": {"recipe": "mnist"},
         "source": f"{_source(start)}{recipe}",
@@ -136,11 +136,14 @@ def train(
 
 def _source(start: Sequential | None) -> str:
     """What stands before the recipe where it is told what a network comes from."""
-    return f"{start.information.get('source')}; then " if start else "trained by tinymnist: "
+    return f"{start.metadata.get('source')}; then " if start else "trained by tinymnist: "
 
 
 def _augmentation(share: float) -> Augment:
-    from tinymnist.imaging.augment import RandomDamage, RandomDistortion  # these need scipy
+    from tinymnist.imaging.synthetic.distort import (  # these need scipy
+        RandomDamage,
+        RandomDistortion,
+    )
 
     distort, damage = RandomDistortion(elastic=1.3), RandomDamage(share)
     return lambda images, rng: damage(distort(images, rng), rng)
@@ -152,6 +155,6 @@ def _widened(
     recipe: TrainingRecipe,
     tick: Callable[[int], None],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    from tinymnist.imaging.widen import widen
+    from tinymnist.imaging.synthetic.training_set import widen
 
     return widen(images, labels, seed=recipe.seed, times=recipe.scenes, tick=tick)

@@ -73,7 +73,7 @@ def convert(source: keras.Model) -> None:
     if apart > 1e-5:
         raise SystemExit(f"the conversion changed the probabilities by up to {apart:.1e}")
     figures = model.evaluate(x, labels, return_dict=True)
-    model.information = {
+    model.metadata = {
         "class_names": [str(digit) for digit in range(10)],
         "preprocessing": {"recipe": "mnist"},
         "source": f"trained in Keras {keras.__version__} ({keras.backend.backend()}) by "

@@ -14,8 +14,8 @@ import numpy as np
 from benchmarks.faults.planting import FAULTS, Array, Fault
 from benchmarks.faults.port import port_of
 from tinymnist.cli import main
-from tinymnist.imaging.recipes import prepare
-from tinymnist.nn.model import Sequential
+from tinymnist.imaging.digit.recipes import prepare_image
+from tinymnist.nn.sequential import Sequential
 
 SAMPLES = Path(__file__).parents[2] / "tinymnist" / "samples"
 VIEWS = ("every layer", "the last only")
@@ -48,7 +48,7 @@ class Case(NamedTuple):
 def pictures(model: Sequential) -> Array:
     """The six samples of tinymnist, in colours and a frame where the model wants those."""
     files = sorted(file for file in SAMPLES.iterdir() if file.suffix in (".png", ".jpg"))
-    x = np.stack([prepare(file) for file in files]).astype(np.float32)
+    x = np.stack([prepare_image(file) for file in files]).astype(np.float32)
     _, h, w, c = (0, *model.input_shape)
     x = np.pad(x, ((0, 0), (0, h - 28), (w - 28, 0), (0, 0)))
     tint = np.array([1.0, 0.7, 0.4], np.float32)[:c] if c > 1 else 1

@@ -8,7 +8,7 @@ import numpy as np
 
 import tinymnist
 from tinymnist.nn import layers as L
-from tinymnist.nn.model import Input, Sequential
+from tinymnist.nn.sequential import Input, Sequential
 
 
 def pyramid() -> Sequential:

@@ -1,6 +1,6 @@
 """A model computed by other code, as somebody who ported it to another framework would have it.
 
-Nothing here is shared with ``tinymnist.interop.compare``, nor with the layers that it runs: the
+Nothing here is shared with ``tinymnist.compare``, nor with the layers that it runs: the
 arithmetic is that of the standalone files, the settings lie open in plain dictionaries, and a fault
 is planted by changing those.
 """
@@ -15,7 +15,7 @@ import numpy as np
 
 from tinymnist.interop.standalone import functions
 from tinymnist.interop.standalone.calls import calls_of
-from tinymnist.nn.model import Sequential
+from tinymnist.nn.sequential import Sequential
 
 Array = np.ndarray
 

@@ -13,7 +13,7 @@ from benchmarks import corruptions
 from benchmarks.canny import canny
 from benchmarks.corruptions import CORRUPTIONS, corrupted
 from benchmarks.plasma import plasma
-from tinymnist.imaging.paint import ink
+from tinymnist.imaging.synthetic.paint import ink
 
 PAPER = """shot noise, impulse noise, glass blur, motion blur, shear, scale, rotate, brightness,
 translate, stripe, fog, spatter, dotted line, zigzag, canny edges"""

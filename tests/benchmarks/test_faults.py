@@ -14,7 +14,7 @@ from benchmarks.faults.measure import VIEWS, cases, pictures
 from benchmarks.faults.models import MADE, colour, residual, settled
 from benchmarks.faults.planting import FAULTS
 from benchmarks.faults.port import port_of
-from tinymnist.interop.compare.causes.base import CAUSES
+from tinymnist.compare.causes.base import CAUSES
 
 
 @pytest.mark.parametrize("make", MADE)

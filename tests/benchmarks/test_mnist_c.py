@@ -14,7 +14,7 @@ from PIL import Image
 
 from benchmarks import mnist_c
 from benchmarks.corruptions import CORRUPTIONS
-from tinymnist.imaging.paint import ink
+from tinymnist.imaging.synthetic.paint import ink
 from tinymnist.reader import Reader
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,7 +14,7 @@ from PIL import Image
 
 from benchmarks import normalization, painted, stages
 from benchmarks.stages import CASES, Case, Row
-from tinymnist.imaging.decode import decode
+from tinymnist.imaging.picture.decode import decode
 
 ROOT = Path(__file__).resolve().parents[2]
 MEGA = 1_000_000

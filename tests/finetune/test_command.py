@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tinymnist.cli import main
-from tinymnist.imaging.paint import ink
+from tinymnist.imaging.synthetic.paint import ink
 from tinymnist.nn.weights import load_model
 
 
@@ -53,8 +53,8 @@ def test_new_classes_from_a_folder_and_back(capsys, marks, tmp_path):
     page = report.read_text("utf-8")
     assert "mlp, taught" in page and "<th>tick</th>" in page and "Still misread" in page
     told = load_model(out)
-    assert told.name == "marks" and told.information["class_names"] == ["ring", "tick"]
-    assert told.information["parent"]["name"] == "mlp"
+    assert told.name == "marks" and told.metadata["class_names"] == ["ring", "tick"]
+    assert told.metadata["parent"]["name"] == "mlp"
     code, text, _ = run(capsys, "predict", "--model", out, "--json", marks / "ring")
     assert code == 0
     assert [json.loads(line)["digit"] for line in text.splitlines()] == ["ring"] * 3
@@ -77,7 +77,7 @@ def test_digits_keep_the_head_and_json_tells_all(capsys, tmp_path):
     assert record["held_out"] == 6 and record["folds"] == 2
     assert 0 <= record["accuracy_before"] <= 1 and 0 <= record["accuracy"] <= 1
     assert np.array(record["confusion"]).sum() == 6
-    assert load_model(out).information["metrics"]["held-out"]["n"] == 6
+    assert load_model(out).metadata["metrics"]["held-out"]["n"] == 6
 
 
 def test_arrays_and_a_table_of_labels(capsys, marks, tmp_path):

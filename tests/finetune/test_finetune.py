@@ -19,10 +19,10 @@ from tinymnist.errors import InputError
 from tinymnist.finetune import Checkpoints, FineTuning, attempt, finetune, trial
 from tinymnist.finetune.head import renumbered, start_from
 from tinymnist.finetune.stages import _augmentation
-from tinymnist.imaging.augment import RandomDistortion
-from tinymnist.imaging.paint import ink
+from tinymnist.imaging.synthetic.distort import RandomDistortion
+from tinymnist.imaging.synthetic.paint import ink
 from tinymnist.nn.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, ReLU, Softmax
-from tinymnist.nn.model import Input, Sequential
+from tinymnist.nn.sequential import Input, Sequential
 from tinymnist.nn.weights import fingerprint, load_model
 from tinymnist.reader import Reader
 
@@ -52,7 +52,7 @@ def base():
     )  # fmt: skip
     model.compile("adam")
     model.fit(*painted(range(10), 20), epochs=15, verbose=0)
-    model.information = {"class_names": list(DIGITS), "preprocessing": {"recipe": "mnist"}}
+    model.metadata = {"class_names": list(DIGITS), "preprocessing": {"recipe": "mnist"}}
     return model
 
 
@@ -138,12 +138,12 @@ def test_it_remembers_classes_recipe_and_parent(base, tmp_path):
     x, y = painted((1, 8), 2)
     once = finetune(base, x, y, ("one", "eight"), QUICK)
     once.save(tmp_path / "once.npz")
-    told = load_model(tmp_path / "once.npz").information
+    told = load_model(tmp_path / "once.npz").metadata
     assert told["class_names"] == ["one", "eight"]
     assert told["preprocessing"] == {"recipe": "mnist"}
     assert told["parent"] == {"name": "base", "fingerprint": fingerprint(base)}
     twice = finetune(once, x, y, ("one", "eight"), QUICK)
-    assert twice.information["parent"]["parent"] == told["parent"]
+    assert twice.metadata["parent"]["parent"] == told["parent"]
 
 
 def test_held_harder_it_moves_less(base):
@@ -231,7 +231,7 @@ def scaled(base):
     """The same network for pixels in 0..255, as its preprocessing says."""
     other = copy.deepcopy(base)
     other.layers[0].kernel /= 255
-    other.information["preprocessing"] = {"recipe": "mnist", "scaling": scaling_entry("raw")}
+    other.metadata["preprocessing"] = {"recipe": "mnist", "scaling": scaling_entry("raw")}
     return other
 
 
@@ -241,7 +241,7 @@ def test_a_bases_scaling_is_kept_and_heeded(base, unfreeze):
     x, y = painted((1, 8), 4)
     settings = FineTuning(unfreeze=unfreeze, epochs=3, augment=False, average=0.5, base_rate=0.0)
     plain, other = (attempt(b, x, y, ("1", "8"), settings) for b in (base, scaled(base)))
-    assert other.model.information["preprocessing"]["scaling"]["scale"] == 255
+    assert other.model.metadata["preprocessing"]["scaling"]["scale"] == 255
     assert np.array_equal(plain.before, other.before) and np.array_equal(plain.after, other.after)
     p, q = (Reader(found.model).probabilities(x) for found in (plain, other))
     np.testing.assert_allclose(p, q, atol=1e-4)
@@ -258,7 +258,7 @@ def test_bases_of_other_shapes_learn(shape):
 def test_what_is_scaled_is_bent_as_if_it_were_a_picture():
     x, _ = painted((1, 8), 2)
     model = Sequential([Input((28, 28, 3)), Flatten()])
-    model.information = {"preprocessing": {"scaling": scaling_entry("x/127.5-1")}}
+    model.metadata = {"preprocessing": {"scaling": scaling_entry("x/127.5-1")}}
     bent = _augmentation(model)(np.repeat(x * 2 - 1, 3, axis=-1), np.random.default_rng(3))
     expected = RandomDistortion(elastic=1.0)(x, np.random.default_rng(3)) * 2 - 1
     np.testing.assert_allclose(bent, np.repeat(expected, 3, axis=-1), atol=1e-6)
@@ -292,7 +292,7 @@ KILLED = textwrap.dedent(
     x = np.random.default_rng(0).random((9, 28, 28, 1), np.float32)
     found = attempt(keras_cnn(), x, np.arange(9) % 3, ("a", "b", "c"),
                     FineTuning(epochs=2, batch_size=4), checkpoints=Checkpoints(Path(state), True))
-    found.model.information["metrics"] = {"held-out": {"wrong": found.wrong.tolist()}}
+    found.model.metadata["metrics"] = {"held-out": {"wrong": found.wrong.tolist()}}
     found.model.save(out)
     """
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinymnist.imaging.paint import ink
+from tinymnist.imaging.synthetic.paint import ink
 
 TALL, PITCH = 40, 44
 """Pixels of a painted digit, and from one to the next."""

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from tinymnist.errors import InputError
-from tinymnist.imaging.paint import ink
-from tinymnist.imaging.recipes import prepare
+from tinymnist.imaging.digit.recipes import prepare_image
+from tinymnist.imaging.synthetic.paint import ink
 
 EXAMPLES = int(os.environ.get("TINYMNIST_EXAMPLES", "600"))
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "ICO", "TGA", "PCX")
@@ -74,7 +74,7 @@ def mutated(content, rng):
 def outcome(source):
     """ "digit" or the error's line; whatever else is raised comes out of here."""
     try:
-        image = prepare(source)
+        image = prepare_image(source)
     except InputError as error:
         assert "\n" not in str(error) and len(str(error)) > 10
         return str(error)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinymnist.imaging.bounds import bounds
+from tinymnist.imaging.digit.bounds import bounds
 
 
 def test_the_smallest_box_that_holds_all_the_ink():

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tinymnist.imaging.colour import grey_of_colours
-from tinymnist.imaging.decode import decode
-from tinymnist.imaging.normalize import normalize
-from tinymnist.imaging.paint import ink, tint, to_image
-from tinymnist.imaging.pixels import luminance
+from tinymnist.imaging.digit.normalize import normalize
+from tinymnist.imaging.picture.colour import grey_of_colours
+from tinymnist.imaging.picture.decode import decode
+from tinymnist.imaging.picture.pixels import luminance
+from tinymnist.imaging.synthetic.paint import ink, tint, to_image
 
 PAIRS = [
     ("#c83232", "#3c8c3c"),  # red on a green as bright

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinymnist.imaging.costs import (
+from tinymnist.imaging.page.costs import (
     aside_costs,
     cut_cost,
     doubt_cost,

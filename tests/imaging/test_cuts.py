@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinymnist.imaging.cuts import find_cuts
+from tinymnist.imaging.page.cuts import find_cuts
 
 
 def test_the_thin_place_is_found():

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinymnist.imaging.augment import RandomDamage
-from tinymnist.imaging.damage import KINDS, hollow, on_two_papers
-from tinymnist.imaging.normalize import normalize
-from tinymnist.imaging.paint import ink
+from tinymnist.imaging.digit.normalize import normalize
+from tinymnist.imaging.synthetic.damage import KINDS, hollow, on_two_papers
+from tinymnist.imaging.synthetic.distort import RandomDamage
+from tinymnist.imaging.synthetic.paint import ink
 
 
 def digit(number):

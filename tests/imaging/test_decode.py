@@ -16,9 +16,9 @@ from PIL import Image, ImageDraw, ImageOps
 from PIL.Image import Transpose
 
 from tinymnist.errors import InputError
-from tinymnist.imaging import decode as module
-from tinymnist.imaging.decode import decode, describe
-from tinymnist.imaging.pixels import luminance
+from tinymnist.imaging.picture import decode as module
+from tinymnist.imaging.picture.decode import decode, describe
+from tinymnist.imaging.picture.pixels import luminance
 
 HEIGHT, WIDTH = 30, 40
 FORMATS = ["PNG", "JPEG", "GIF", "TIFF", "BMP"]

@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.Image import Resampling
 from scipy import ndimage
 
-from tinymnist.imaging.filters import bordered, maximum, minimum, resize, shrink
+from tinymnist.imaging.digit.filters import bordered, maximum, minimum, resize, shrink
 
 PICTURES = hnp.arrays(
     np.float32,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinymnist.imaging.costs import UNSURE
-from tinymnist.imaging.lattice import Candidate, Row
+from tinymnist.imaging.page.costs import UNSURE
+from tinymnist.imaging.page.lattice import Candidate, Row
 
 IMAGE = np.zeros((28, 28), np.float32)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tests.imaging.pages import TALL, written
-from tinymnist.imaging.components import find_components
-from tinymnist.imaging.marks import bars, find_marks, heights, stroke_measures, typical_height
+from tinymnist.imaging.digit.components import find_components
+from tinymnist.imaging.page.marks import bars, find_marks, heights, stroke_measures, typical_height
 
 
 def test_frames_go_and_what_they_hold_stays():

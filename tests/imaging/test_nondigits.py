@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinymnist.imaging import nondigits
-from tinymnist.imaging.normalize import normalize
-from tinymnist.imaging.paint import ink
+from tinymnist.imaging.digit.normalize import normalize
+from tinymnist.imaging.synthetic import negative_examples as nondigits
+from tinymnist.imaging.synthetic.paint import ink
 
 DIGITS = np.stack([normalize(1 - ink(n, (60, 60), height=0.7, pen=0.12)) for n in range(10)])
 

@@ -8,12 +8,12 @@ from PIL import Image, ImageDraw
 
 from tinymnist.data import load_mnist
 from tinymnist.errors import InputError
-from tinymnist.imaging.components import find_components
-from tinymnist.imaging.decode import decode
-from tinymnist.imaging.isolate import NoDigitFound
-from tinymnist.imaging.normalize import STAGES, is_mnist, normalize, stages
-from tinymnist.imaging.paint import SAMPLES, ink, slope
-from tinymnist.imaging.strokes import MNIST_WIDTHS, stroke_width
+from tinymnist.imaging.digit.components import find_components
+from tinymnist.imaging.digit.isolate import NoDigitFound
+from tinymnist.imaging.digit.normalize import STAGES, is_mnist, normalize, stages
+from tinymnist.imaging.digit.strokes import MNIST_WIDTHS, stroke_width
+from tinymnist.imaging.picture.decode import decode
+from tinymnist.imaging.synthetic.paint import SAMPLES, ink, slope
 
 DIGITS = range(10)
 NAMES = [

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinymnist.imaging.components import find_components
-from tinymnist.imaging.outline import outlined
+from tinymnist.imaging.digit.components import find_components
+from tinymnist.imaging.page.outline import outlined
 
 
 def page(shape, *, inked=(20, 40, 28, 44)):

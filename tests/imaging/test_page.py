@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tests.imaging.pages import written
-from tinymnist.imaging.page import page_ink
-from tinymnist.imaging.paint import ink
+from tinymnist.imaging.page.ink import page_ink
+from tinymnist.imaging.synthetic.paint import ink
 
 
 def test_ink_is_where_it_was_drawn():

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 import tinymnist
-from tinymnist.imaging.components import find_components
-from tinymnist.imaging.decode import decode
-from tinymnist.imaging.paint import (
+from tinymnist.imaging.digit.components import find_components
+from tinymnist.imaging.picture.decode import decode
+from tinymnist.imaging.synthetic.paint import (
     SAMPLES,
     STROKES,
     clouds,

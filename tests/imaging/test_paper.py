@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tinymnist.imaging.paper import ink_is_dark, median, otsu, part, stands_out
+from tinymnist.imaging.digit.paper import ink_is_dark, median, otsu, part, stands_out
 
 
 def brute_force(values):

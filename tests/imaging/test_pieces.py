@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinymnist.imaging.components import find_components
-from tinymnist.imaging.paint import ink
-from tinymnist.imaging.pieces import Whole, find_pieces
+from tinymnist.imaging.digit.components import find_components
+from tinymnist.imaging.page.pieces import Whole, find_pieces
+from tinymnist.imaging.synthetic.paint import ink
 
 TALL = 54
 

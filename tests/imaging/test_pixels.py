@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tinymnist.errors import InputError
-from tinymnist.imaging.pixels import flatten_alpha, grey_of_array, luminance
+from tinymnist.imaging.picture.pixels import flatten_alpha, grey_of_array, luminance
 
 NUMBERS = st.one_of(
     hnp.boolean_dtypes(),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinymnist.imaging.isolate import NoDigitFound
-from tinymnist.imaging.normalize import is_mnist, normalize
-from tinymnist.imaging.paint import ink
-from tinymnist.imaging.paper import ink_darkness, ink_is_dark
-from tinymnist.imaging.readings import readings
-from tinymnist.imaging.recipes import prepare
-from tinymnist.imaging.recipes import readings as readings_of
+from tinymnist.imaging.digit.isolate import NoDigitFound
+from tinymnist.imaging.digit.normalize import is_mnist, normalize
+from tinymnist.imaging.digit.paper import ink_darkness, ink_is_dark
+from tinymnist.imaging.digit.readings import readings
+from tinymnist.imaging.digit.recipes import prepare_image
+from tinymnist.imaging.digit.recipes import readings as readings_of
+from tinymnist.imaging.synthetic.paint import ink
 
 
 def drawn(number, size=(90, 70)):
@@ -77,5 +77,5 @@ def test_the_first_is_what_the_recipe_prepares(recipe):
     picture = np.clip(normalize(drawn(5)) + 0.1, 0, 1)
     made = readings_of(picture, recipe)
     assert made.shape[1:] == (28, 28, 1)
-    np.testing.assert_array_equal(made[0], prepare(picture, recipe))
+    np.testing.assert_array_equal(made[0], prepare_image(picture, recipe))
     assert len(made) == (2 if recipe == "mnist" else 1)

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from tinymnist.errors import InputError
-from tinymnist.imaging.normalize import NoDigitFound, normalize
-from tinymnist.imaging.paint import ink, to_image
-from tinymnist.imaging.recipes import RECIPES, prepare
+from tinymnist.imaging.digit.normalize import NoDigitFound, normalize
+from tinymnist.imaging.digit.recipes import RECIPES, prepare_image
+from tinymnist.imaging.synthetic.paint import ink, to_image
 
 
 @pytest.fixture
@@ -34,20 +34,20 @@ def test_there_are_three():
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_makes_a_networks_input(recipe):
     source = ink(3, (28, 28), height=0.7, pen=0.1)
-    made = prepare(source, recipe)
+    made = prepare_image(source, recipe)
     assert made.shape == (28, 28, 1) and made.dtype == np.float32
     assert made.min() >= 0 and made.max() <= 1
     assert not np.shares_memory(made, source)
 
 
 def test_mnist_is_the_usual_one(digit):
-    np.testing.assert_array_equal(prepare(digit), prepare(digit, "mnist"))
-    np.testing.assert_array_equal(prepare(digit)[..., 0], normalize(pixels(digit)))
+    np.testing.assert_array_equal(prepare_image(digit), prepare_image(digit, "mnist"))
+    np.testing.assert_array_equal(prepare_image(digit)[..., 0], normalize(pixels(digit)))
 
 
 def test_resize_is_pillows(digit):
     grey = Image.fromarray(pixels(digit)).resize((28, 28), Image.Resampling.BICUBIC)
-    made = prepare(digit, "resize")[..., 0]
+    made = prepare_image(digit, "resize")[..., 0]
     np.testing.assert_array_equal(made, np.clip(np.asarray(grey), 0, 1))
     with Image.open(digit) as picture:
         in_bytes = picture.resize((28, 28), Image.Resampling.BICUBIC)
@@ -55,28 +55,28 @@ def test_resize_is_pillows(digit):
 
 
 def test_resize_leaves_the_polarity_to_you(digit):
-    assert prepare(digit, "resize")[0, 0] == 1
-    assert prepare(digit, "mnist")[0, 0] == 0
+    assert prepare_image(digit, "resize")[0, 0] == 1
+    assert prepare_image(digit, "mnist")[0, 0] == 0
 
 
 def test_resize_takes_a_blank_picture():
-    assert (prepare(np.ones((50, 40)), "resize") == 1).all()
+    assert (prepare_image(np.ones((50, 40)), "resize") == 1).all()
 
 
 def test_none_changes_nothing():
     image = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
-    np.testing.assert_array_equal(prepare(image, "none")[..., 0], image / np.float32(255))
+    np.testing.assert_array_equal(prepare_image(image, "none")[..., 0], image / np.float32(255))
 
 
 def test_none_refuses_other_shapes(digit):
     with pytest.raises(InputError, match=r"three\.png: .*28x28.* Received: 70x90 pixels$"):
-        prepare(digit, "none")
+        prepare_image(digit, "none")
 
 
 @pytest.mark.parametrize("recipe", ["MNIST", "", "lenet", None])
 def test_an_unknown_recipe_lists_the_known_ones(digit, recipe):
     with pytest.raises(ValueError, match="mnist, resize, none") as caught:
-        prepare(digit, recipe)
+        prepare_image(digit, recipe)
     assert not isinstance(caught.value, InputError)
     assert repr(recipe) in str(caught.value)
 
@@ -85,13 +85,13 @@ def test_a_blank_picture_is_named(tmp_path):
     path = tmp_path / "blank.png"
     Image.new("L", (40, 40), 255).save(path)
     with pytest.raises(NoDigitFound, match=r"blank\.png: no digit found"):
-        prepare(path)
+        prepare_image(path)
     with path.open("rb") as stream, pytest.raises(NoDigitFound, match=r"blank\.png"):
-        prepare(stream)
+        prepare_image(stream)
     with pytest.raises(NoDigitFound, match="picture from BytesIO: "):
-        prepare(io.BytesIO(path.read_bytes()))
+        prepare_image(io.BytesIO(path.read_bytes()))
     with pytest.raises(NoDigitFound, match=r"array of shape \(9, 9\): "):
-        prepare(np.ones((9, 9)))
+        prepare_image(np.ones((9, 9)))
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -99,6 +99,6 @@ def test_what_is_no_picture_is_named_once(tmp_path, recipe):
     path = tmp_path / "text.png"
     path.write_text("no picture")
     with pytest.raises(InputError) as caught:
-        prepare(path, recipe)
+        prepare_image(path, recipe)
     assert str(caught.value).count("text.png") == 1
     assert "\n" not in str(caught.value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinymnist.imaging.rows import find_rows
+from tinymnist.imaging.page.rows import find_rows
 
 
 def test_rows_are_told_apart_though_they_sink_by_more_than_a_row():

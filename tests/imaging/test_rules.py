@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.imaging.pages import written
-from tinymnist.imaging.normalize import normalize
-from tinymnist.imaging.paint import ink
-from tinymnist.imaging.rules import erase_rules, vertical_runs, without_rules
+from tinymnist.imaging.digit.normalize import normalize
+from tinymnist.imaging.digit.rules import erase_rules, vertical_runs, without_rules
+from tinymnist.imaging.synthetic.paint import ink
 
 SIZE = (160, 140)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinymnist.imaging.augment import RandomDistortion
-from tinymnist.imaging.frame import centre_of_mass
-from tinymnist.imaging.normalize import normalize
-from tinymnist.imaging.paint import ink
-from tinymnist.imaging.scenes import bitmap, revisit, scene
-from tinymnist.imaging.styles import low_four, pen_stroke, with_bar, with_flag
-from tinymnist.imaging.widen import count_new, widen
+from tinymnist.imaging.digit.frame import centre_of_mass
+from tinymnist.imaging.digit.normalize import normalize
+from tinymnist.imaging.synthetic.distort import RandomDistortion
+from tinymnist.imaging.synthetic.paint import ink
+from tinymnist.imaging.synthetic.scenes import bitmap, revisit, scene
+from tinymnist.imaging.synthetic.styles import low_four, pen_stroke, with_bar, with_flag
+from tinymnist.imaging.synthetic.training_set import count_new, widen
 
 
 def digit(number):

@@ -10,10 +10,10 @@ from hypothesis.extra import numpy as hnp
 
 from tests.imaging.pages import PITCH, written
 from tinymnist.errors import InputError
-from tinymnist.imaging.isolate import NoDigitFound
-from tinymnist.imaging.marks import find_marks
-from tinymnist.imaging.paint import ink, slope
-from tinymnist.imaging.segment import segment
+from tinymnist.imaging.digit.isolate import NoDigitFound
+from tinymnist.imaging.page.marks import find_marks
+from tinymnist.imaging.page.segment import segment
+from tinymnist.imaging.synthetic.paint import ink, slope
 
 
 def singles(row):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinymnist.imaging.components import find_components
-from tinymnist.imaging.paint import ink
-from tinymnist.imaging.skeleton import skeleton
+from tinymnist.imaging.digit.components import find_components
+from tinymnist.imaging.synthetic.paint import ink
+from tinymnist.imaging.synthetic.skeleton import skeleton
 
 
 def test_a_bar_becomes_its_middle_line():

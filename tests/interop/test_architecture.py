@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tinymnist import InputError
-from tinymnist.interop.architecture import read_description
-from tinymnist.interop.assemble import Description, assemble
-from tinymnist.interop.blocks import Block
+from tinymnist.interop.bare.architecture import read_description
+from tinymnist.interop.bare.assemble import Description, assemble
+from tinymnist.interop.bare.blocks import Block
 from tinymnist.interop.pytorch.modules import blocks_of
 
 RNG = np.random.default_rng(0)

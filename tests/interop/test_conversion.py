@@ -9,9 +9,9 @@ from tinymnist import InputError, Reader, load_model
 from tinymnist.adapter import SCALINGS
 from tinymnist.cli import main
 from tinymnist.interop import conversion, safetensors
+from tinymnist.interop.bare.scaling import Entry, Labelled, entries, race
 from tinymnist.interop.conversion import convert
 from tinymnist.interop.pytorch.names import tensors_of
-from tinymnist.interop.scaling import Entry, Labelled, entries, race
 from tinymnist.nn.layers import (
     Activation,
     AveragePooling2D,
@@ -22,7 +22,7 @@ from tinymnist.nn.layers import (
     MaxPooling2D,
     ReLU,
 )
-from tinymnist.nn.model import Input, Sequential
+from tinymnist.nn.sequential import Input, Sequential
 
 PICTURES = np.random.default_rng(7).random((300, 28, 28, 1), np.float32)
 
@@ -74,7 +74,7 @@ def test_the_scaling_is_found(scaling, tmp_path):
     model = perceptron(seed=2)
     pictures = labelled(model, scaling)
     found = convert(bare(model, tmp_path / "m"), pictures=pictures)
-    assert found.model.information["preprocessing"]["scaling"]["name"] == scaling
+    assert found.model.metadata["preprocessing"]["scaling"]["name"] == scaling
     assert found.scores[0].accuracy == 1.0
     assert all("not certain" in doubt for doubt in found.doubts)  # leaky ReLU hardly differs
 
@@ -133,7 +133,7 @@ def test_without_pictures_doubts_are_told(tmp_path):
     unknown, unchecked = found.doubts
     assert "its scaling is unknown: MNIST is not on this machine" in unknown
     assert "not checked on pictures: input 28x28x1; relu" in unchecked
-    assert "scaling" not in found.model.information["preprocessing"]
+    assert "scaling" not in found.model.metadata["preprocessing"]
     assert len(convert(path, scaling="raw").doubts) == 1
     with pytest.warns(UserWarning, match="scaling is unknown|not checked"):
         load_model(path)

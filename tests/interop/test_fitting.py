@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from tinymnist.interop.blocks import Block, associated, modules_between, natural
-from tinymnist.interop.fitting import MOST_PLANS, NoPlan, fitting, strided
+from tinymnist.interop.bare.blocks import Block, associated, modules_between, natural
+from tinymnist.interop.bare.match_shapes import MOST_PLANS, NoPlan, fitting, strided
 
 
 def conv(name, filters, inputs, side):

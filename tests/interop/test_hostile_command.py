@@ -10,7 +10,7 @@ import pytest
 from tinymnist.cli import main
 from tinymnist.interop.refusals import REFUSALS
 from tinymnist.nn.layers import Dense, Flatten, ReLU
-from tinymnist.nn.model import Input, Sequential
+from tinymnist.nn.sequential import Input, Sequential
 
 NEEDS = {"keras": "h5py", "h5": "h5py", "onnx": "onnx", "safetensors": "", "npz": "", "pt": ""}
 MEGABYTE = 1 << 20

@@ -6,7 +6,7 @@ ONNX = {"format": "ONNX", "framework": "pytorch 2.9.1", "opset": 20, "file": "m.
 
 
 @pytest.mark.parametrize(
-    ("information", "line"),
+    ("metadata", "line"),
     [
         ({}, "unknown"),
         ({"source": "Keras 2.3.1 (.h5), lenet.h5"}, "Keras 2.3.1 (.h5), lenet.h5"),
@@ -14,5 +14,5 @@ ONNX = {"format": "ONNX", "framework": "pytorch 2.9.1", "opset": 20, "file": "m.
         ({"source": {"format": "ONNX", "framework": "", "file": "m.onnx"}}, "ONNX, m.onnx"),
     ],
 )
-def test_one_line_tells_where_a_model_came_from(information, line):
-    assert provenance(information) == line
+def test_one_line_tells_where_a_model_came_from(metadata, line):
+    assert provenance(metadata) == line

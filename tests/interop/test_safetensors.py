@@ -20,7 +20,7 @@ from tinymnist.nn.layers import (
     Rescaling,
     Reshape,
 )
-from tinymnist.nn.model import Input, Sequential
+from tinymnist.nn.sequential import Input, Sequential
 
 
 def packed(header, numbers=b""):

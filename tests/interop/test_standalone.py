@@ -13,12 +13,13 @@ import pytest
 
 import tinymnist
 from tinymnist.errors import InputError
-from tinymnist.interop.standalone import page, write
+from tinymnist.interop.standalone import write
+from tinymnist.interop.standalone import page
 from tinymnist.interop.standalone.calls import ACTIVATIONS, CALLS, calls_of
 from tinymnist.interop.standalone.sample import seven
 from tinymnist.nn import layers as L
 from tinymnist.nn.layers import LAYERS
-from tinymnist.nn.model import Input, Sequential
+from tinymnist.nn.sequential import Input, Sequential
 
 MODELS = ("mnist-cnn", "keras-cnn", "lenet5", "mlp")
 
@@ -132,7 +133,7 @@ def test_a_scaling_that_was_found_is_applied():
     layers = [Input((784,)), L.Dense(10, activation="softmax")]
     model = Sequential(layers)
     scaling = {"name": "x/127.5-1", "scale": 2.0, "offset": -1.0}
-    model.information = {"preprocessing": {"recipe": "mnist", "scaling": scaling}}
+    model.metadata = {"preprocessing": {"recipe": "mnist", "scaling": scaling}}
     names = run(page(model, "it.py"))
     pictures = np.random.default_rng(0).random((3, 28, 28, 1)).astype("float32")
     expected = model.predict(2 * pictures.reshape(3, 784) - 1)
@@ -192,7 +193,7 @@ def test_names_and_stories_cannot_smuggle_code(tmp_path):
     model = Sequential([*layers, L.Add(name=f"add{evil}")], wiring={f"add{evil}": [evil] * 2})
     model.name = evil
     told = {"source": evil, "class_names": [evil, "b\n"], "preprocessing": {evil: evil}}
-    model.information = told
+    model.metadata = told
     text = page(model, f"{evil}.py")
     names = run(text)
     x = np.ones((2, 4), "float32")

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from tests.nn.test_training import network, pictures, same_bytes
+from tinymnist.augmentation import ImageDataGenerator
 from tinymnist.errors import InputError
-from tinymnist.imaging.augmentation import ImageDataGenerator
-from tinymnist.nn.batches import Source, ahead, gathered, is_source
-from tinymnist.nn.callbacks import Callback, Checkpoint
 from tinymnist.nn.layers import Dense, Flatten
-from tinymnist.nn.model import Input, Sequential
+from tinymnist.nn.sequential import Input, Sequential
+from tinymnist.nn.training.batches import Source, ahead, gathered, is_source
+from tinymnist.nn.training.callbacks import Callback, Checkpoint
 
 SIZE = 30
 
@@ -108,7 +108,7 @@ def test_epochs_go_on_where_the_last_one_stopped(kind):
         labels.append(images.sum())
         return images
 
-    settings = {"verbose": 0, "workers": 1, "piece_size": SIZE, "augment": note}
+    settings = {"verbose": 0, "workers": 1, "micro_batch_size": SIZE, "augment": note}
     network().fit(SOURCES[kind](), epochs=2, steps_per_epoch=2, **settings)
     sums = [pictures()[0][SIZE * i : SIZE * (i + 1)].sum() for i in range(3)]
     assert labels == pytest.approx([sums[i] for i in (0, 1, 2, 0)])
@@ -139,7 +139,12 @@ def test_a_frozen_part_takes_batches_as_it_takes_arrays():
     models = [network() for _ in range(2)]
     for model in models:
         model.layers[0].trainable = False
-    settings = {"epochs": 2, "verbose": 0, "validation_data": (x[:9], y[:9]), "piece_size": SIZE}
+    settings = {
+        "epochs": 2,
+        "verbose": 0,
+        "validation_data": (x[:9], y[:9]),
+        "micro_batch_size": SIZE,
+    }
     kept = models[0].fit(x, y, batch_size=SIZE, shuffle=False, **settings).history
     anew = models[1].fit(Pairs(), **settings).history
     for name, array in models[0].weights.items():

@@ -7,7 +7,7 @@ import pytest
 
 from tests.nn.test_training import Interrupt, network, pictures, same_bytes
 from tinymnist.errors import InputError
-from tinymnist.nn.callbacks import (
+from tinymnist.nn.training.callbacks import (
     Callback,
     Checkpoint,
     EarlyStopping,
@@ -147,9 +147,9 @@ class Foreign:
     [
         (KerasEnd(), r"fit calls .* Received: KerasEnd with \['epoch'\]"),
         (KerasBegin(), r"fit calls .* Received: KerasBegin with \['on_epoch_begin'\]"),
-        (Foreign(), r"derives from tinymnist\.nn\.callbacks\.Callback: Foreign"),
-        (print, r"derives from tinymnist\.nn\.callbacks\.Callback"),
-        (EarlyStopping, r"derives from tinymnist\.nn\.callbacks\.Callback"),
+        (Foreign(), r"derives from tinymnist\.nn\.training\.callbacks\.Callback: Foreign"),
+        (print, r"derives from tinymnist\.nn\.training\.callbacks\.Callback"),
+        (EarlyStopping, r"derives from tinymnist\.nn\.training\.callbacks\.Callback"),
     ],
 )
 def test_what_fit_would_call_wrongly_is_refused_before_it_begins(callback, message):

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from tests.nn.test_training import Interrupt, network, pictures, same_bytes, shifted
+from tinymnist.augmentation import ImageDataGenerator
 from tinymnist.errors import InputError
-from tinymnist.imaging.augmentation import ImageDataGenerator
-from tinymnist.nn.callbacks import Checkpoint
 from tinymnist.nn.layers import Dropout
-from tinymnist.nn.model import Sequential
 from tinymnist.nn.optimizers import SGD
+from tinymnist.nn.sequential import Sequential
+from tinymnist.nn.training.callbacks import Checkpoint
 
 X, Y = pictures()
 NEVER = (99, 0)
@@ -72,7 +72,7 @@ def test_a_training_on_other_examples_does_not_go_on_here(tmp_path, other):
         ("seed", {"rng": None}),
         ("shuffle", {"shuffle": False}),
         ("batch_size", {"batch_size": 31}),
-        ("piece_size", {"piece_size": 8}),
+        ("micro_batch_size", {"micro_batch_size": 8}),
         ("augmented", {"augment": shifted}),
     ],
 )

@@ -5,9 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinymnist.nn import frozen
-from tinymnist.nn.callbacks import Callback, Checkpoint, EarlyStopping
-from tinymnist.nn.frozen import split_frozen
 from tinymnist.nn.layers import (
     Add,
     BatchNormalization,
@@ -18,8 +15,11 @@ from tinymnist.nn.layers import (
     MaxPooling2D,
     ReLU,
 )
-from tinymnist.nn.model import Input, Sequential
 from tinymnist.nn.optimizers import AdamW
+from tinymnist.nn.sequential import Input, Sequential
+from tinymnist.nn.training import frozen
+from tinymnist.nn.training.callbacks import Callback, Checkpoint, EarlyStopping
+from tinymnist.nn.training.frozen import split_frozen
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.random((70, 10, 10, 1), np.float32), RNG.integers(0, 3, 70)
@@ -135,7 +135,7 @@ def test_a_batch_at_once_is_the_sum_of_its_pieces():
     for model, size in zip(models, (None, 5), strict=True):
         model.get_layer("dropout_1").rate = 0.0
         model.compile(AdamW(0.01))
-        trained(model, piece_size=size)
+        trained(model, micro_batch_size=size)
     for name, array in models[0].weights.items():
         assert np.allclose(array, models[1].weights[name], rtol=1e-9, atol=1e-12)
 

@@ -21,7 +21,7 @@ from tinymnist.nn.layers import (
 )
 from tinymnist.nn.layers.base import default_name
 from tinymnist.nn.losses import cross_entropy, cross_entropy_backward
-from tinymnist.nn.model import Input, Sequential
+from tinymnist.nn.sequential import Input, Sequential
 
 STEP = 1e-5
 TOLERANCE = 1e-7

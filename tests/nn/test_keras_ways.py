@@ -12,8 +12,8 @@ import pytest
 
 import tinymnist
 from tests.nn.test_training import network, pictures, same_bytes
+from tinymnist.augmentation import ImageDataGenerator
 from tinymnist.errors import InputError
-from tinymnist.imaging.augmentation import ImageDataGenerator
 from tinymnist.nn.layers import (
     Activation,
     Add,
@@ -26,8 +26,8 @@ from tinymnist.nn.layers import (
     Softmax,
 )
 from tinymnist.nn.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
-from tinymnist.nn.model import Input, Sequential
 from tinymnist.nn.optimizers import SGD, Adam
+from tinymnist.nn.sequential import Input, Sequential
 
 X, Y = pictures()
 
@@ -376,7 +376,7 @@ def test_every_fit_draws_other_random_numbers_and_every_run_the_same():
     models = [network(), network()]
     for model, note in zip(models, notes, strict=True):
         for _ in range(3):
-            model.fit(X, Y, 90, verbose=0, piece_size=90, augment=note)
+            model.fit(X, Y, 90, verbose=0, micro_batch_size=90, augment=note)
     assert len(set(notes[0].orders)) == len(set(notes[0].draws)) == 3
     assert notes[0].orders == notes[1].orders and notes[0].draws == notes[1].draws
     assert same_bytes(*models)
@@ -414,7 +414,7 @@ def test_consecutive_fits_on_a_flow_go_on_with_new_batches():
 
         flow = ImageDataGenerator(rotation_range=40).flow(X, Y, 45, seed=5)
         for count in epochs:
-            model.fit(flow, epochs=count, verbose=0, augment=note, piece_size=45, workers=1)
+            model.fit(flow, epochs=count, verbose=0, augment=note, micro_batch_size=45, workers=1)
         return sums
 
     assert seen(1, 1) == seen(2)

@@ -14,7 +14,12 @@ import numpy as np
 import pytest
 
 from tinymnist.errors import InputError
-from tinymnist.nn.callbacks import (
+from tinymnist.nn.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, ReLU
+from tinymnist.nn.losses import CategoricalCrossentropy
+from tinymnist.nn.optimizers import SGD, Adam
+from tinymnist.nn.schedules import CosineDecay
+from tinymnist.nn.sequential import Input, Sequential
+from tinymnist.nn.training.callbacks import (
     Callback,
     Checkpoint,
     CSVLogger,
@@ -22,11 +27,6 @@ from tinymnist.nn.callbacks import (
     LearningRateScheduler,
     ReduceLROnPlateau,
 )
-from tinymnist.nn.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, ReLU
-from tinymnist.nn.losses import CategoricalCrossentropy
-from tinymnist.nn.model import Input, Sequential
-from tinymnist.nn.optimizers import SGD, Adam
-from tinymnist.nn.schedules import CosineDecay
 
 
 def pictures(n=90, seed=0):
@@ -102,15 +102,15 @@ def test_the_sum_over_pieces_is_the_whole_batch():
     models = [network("float64") for _ in range(2)]
     for model, size in zip(models, (5, 24), strict=True):
         model.layers[3].rate = 0.0
-        trained(model=model, piece_size=size, shuffle=False)
+        trained(model=model, micro_batch_size=size, shuffle=False)
     for name, array in models[0].weights.items():
         assert np.allclose(array, models[1].weights[name], rtol=1e-9, atol=1e-12)
 
 
 def test_batch_normalization_sees_the_whole_batch_unless_told_otherwise():
     whole, _ = trained(model=network(normalized=True))
-    explicit, _ = trained(model=network(normalized=True), piece_size=24)
-    ghost, _ = trained(model=network(normalized=True), piece_size=8)
+    explicit, _ = trained(model=network(normalized=True), micro_batch_size=24)
+    ghost, _ = trained(model=network(normalized=True), micro_batch_size=8)
     assert same_bytes(whole, explicit)
     assert not same_bytes(whole, ghost)
     assert ghost.get_layer("batch_normalization").moving_mean.any()
@@ -174,8 +174,8 @@ def test_without_shuffling_the_order_is_that_of_the_examples():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"batch_size": 0}, "batch_size and piece_size must be at least 1"),
-        ({"piece_size": 0}, "batch_size and piece_size must be at least 1"),
+        ({"batch_size": 0}, "batch_size and micro_batch_size must be at least 1"),
+        ({"micro_batch_size": 0}, "batch_size and micro_batch_size must be at least 1"),
         ({"validation_split": 1.0}, r"validation_split must be in \(0, 1\)"),
         ({"verbose": 3}, r'verbose must be "auto", 0, 1 or 2'),
         ({"sample_weight": [1.0]}, "sample_weight must be of shape"),
@@ -210,7 +210,7 @@ def test_piped_progress_is_a_line_an_epoch(capsys):
 
 
 def test_progress_on_a_terminal_moves_in_one_line(capsys, monkeypatch):
-    monkeypatch.setattr("tinymnist.nn.progress._PAUSE", 0.0)
+    monkeypatch.setattr("tinymnist.nn.training.progress._PAUSE", 0.0)
     trained(verbose=1, epochs=1)
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and err.endswith("\n")
@@ -378,9 +378,9 @@ KILLED = textwrap.dedent(
     """
     import os, sys
     import numpy as np
-    from tinymnist.imaging.augment import RandomDistortion
+    from tinymnist.imaging.synthetic.distort import RandomDistortion
     from tinymnist.nn.architectures import lenet5
-    from tinymnist.nn.callbacks import Checkpoint
+    from tinymnist.nn.training.callbacks import Checkpoint
 
     state, out = sys.argv[1:]
     rng = np.random.default_rng(0)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tinymnist.errors import InputError
 from tinymnist.nn.architectures import ARCHITECTURES
 from tinymnist.nn.layers import Add, BatchNormalization, Conv2D, Dense, Flatten, Rescaling
-from tinymnist.nn.model import Input, Sequential
+from tinymnist.nn.sequential import Input, Sequential
 from tinymnist.nn.weights import (
     VERIFY_TOLERANCE,
     _content_hash,
@@ -36,7 +36,7 @@ def branched(dtype="float32"):
         name="branched",
     )  # fmt: skip
     model.get_layer("batch_normalization").moving_mean[:] = [1, 2, 3]
-    model.information = {
+    model.metadata = {
         "class_names": ["a", "b", "c", "d"],
         "preprocessing": {"recipe": "none"},
         "source": "a test",
@@ -61,7 +61,7 @@ def test_what_is_saved_comes_back(tmp_path, dtype):
     assert np.array_equal(again.predict(x), model.predict(x))
     assert again.dtype == model.dtype
     assert again.wiring == model.wiring
-    assert again.information == model.information
+    assert again.metadata == model.metadata
     assert again.name == "branched"
     again.compile()
     again.fit(x, np.array([0, 1, 2]), verbose=0)  # and it can learn on
@@ -93,8 +93,8 @@ def test_shipped_files_are_sound_and_what_they_are_said_to_be():
         assert max(verify(path).values()) <= VERIFY_TOLERANCE
         model = load_model(name)
         assert model.name == name
-        assert model.information["class_names"] == list("0123456789")
-        assert model.information["metrics"]["mnist-test"]["n"] == 10_000
+        assert model.metadata["class_names"] == list("0123456789")
+        assert model.metadata["metrics"]["mnist-test"]["n"] == 10_000
         own = ARCHITECTURES[name]()
         assert [layer.config() for layer in model] == [layer.config() for layer in own]
 
@@ -102,8 +102,7 @@ def test_shipped_files_are_sound_and_what_they_are_said_to_be():
 def test_the_floors_of_the_shipped_models():
     """The figures in the files; test_accuracy measures them where MNIST is at hand."""
     figures = {
-        name: load_model(name).information["metrics"]["mnist-test"]["accuracy"]
-        for name in shipped()
+        name: load_model(name).metadata["metrics"]["mnist-test"]["accuracy"] for name in shipped()
     }
     assert figures["mnist-cnn"] >= 0.996
     assert figures["lenet5"] >= 0.989
@@ -295,6 +294,6 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
 
 def test_information_of_unknown_kinds_is_refused(tmp_path):
     model = branched()
-    model.information["licence"] = "MIT"
-    with pytest.raises(ValueError, match=r"information may tell .*Received: \['licence'\]"):
+    model.metadata["licence"] = "MIT"
+    with pytest.raises(ValueError, match=r"metadata may tell .*Received: \['licence'\]"):
         model.save(tmp_path / "model.npz")

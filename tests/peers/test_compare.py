@@ -13,9 +13,9 @@ import pytest
 
 import tinymnist
 from tinymnist.cli import main
-from tinymnist.interop.compare import activations, assert_model_matches
+from tinymnist.compare import assert_model_matches, layer_outputs
 from tinymnist.nn import layers as L
-from tinymnist.nn.model import Input, Sequential
+from tinymnist.nn.sequential import Input, Sequential
 
 pytestmark = pytest.mark.peer
 RNG = np.random.default_rng
@@ -120,7 +120,7 @@ def test_a_torch_module_matches_layer_by_layer(module):
 
 
 def test_activations_of_torch_are_channels_last(module):
-    found, expected = activations(module, pictures()), activations(network(), pictures())
+    found, expected = layer_outputs(module, pictures()), layer_outputs(network(), pictures())
     for theirs, ours in (("conv1", "conv1"), ("max_pool2d", "pool"), ("flatten", "flatten")):
         assert np.allclose(found[theirs], expected[ours], rtol=1e-4, atol=1e-5)
 
@@ -229,22 +229,22 @@ def test_a_keras_model_matches_layer_by_layer(keras_model):
 
 def test_listening_leaves_the_keras_model_as_it_was(keras_model):
     before = keras_model.predict(pictures(), verbose=0)
-    found = activations(keras_model, pictures())
+    found = layer_outputs(keras_model, pictures())
     assert np.allclose(found["fc"], before, rtol=1e-5, atol=1e-6)
     assert "call" not in vars(keras_model.layers[-1])
     assert np.array_equal(keras_model.predict(pictures(), verbose=0), before)
 
 
 def test_a_keras_model_fed_0_to_255_is_named(keras_model):
-    theirs = activations(keras_model, pictures() * 255)
+    theirs = layer_outputs(keras_model, pictures() * 255)
     del theirs["input"]
     with pytest.raises(AssertionError, match="Cause: input scaling"):
         assert_model_matches(theirs, network(), pictures())
 
 
 def test_gradients_of_keras_agree(keras_model):
-    from tinymnist.interop.compare.gradients import gradients_in_tinymnist, seed_weights
-    from tinymnist.interop.compare.runners.keras import gradients
+    from tinymnist.compare.gradients import gradients_in_tinymnist, seed_weights
+    from tinymnist.compare.runners.keras import gradients
 
     theirs = {one.name: one.values for one in gradients(keras_model, pictures(), seed_weights)}
     for name, ours in gradients_in_tinymnist(network(), pictures()).items():

@@ -34,9 +34,9 @@ from tinymnist.nn.losses import (
     cross_entropy_backward,
     one_hot,
 )
-from tinymnist.nn.model import Input, Sequential
 from tinymnist.nn.optimizers import SGD, AdamW
 from tinymnist.nn.schedules import Constant, CosineDecay, ExponentialDecay, WarmUp
+from tinymnist.nn.sequential import Input, Sequential
 
 pytestmark = [
     pytest.mark.peer,

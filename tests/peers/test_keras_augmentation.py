@@ -21,7 +21,7 @@ with warnings.catch_warnings():
     pytest.importorskip("keras")
     theirs = pytest.importorskip("keras.src.legacy.preprocessing.image")
 
-from tinymnist.imaging.augmentation import ImageDataGenerator
+from tinymnist.augmentation import ImageDataGenerator
 
 pytestmark = [pytest.mark.peer, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 

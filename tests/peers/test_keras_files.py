@@ -28,7 +28,7 @@ from tinymnist.data import load_mnist
 from tinymnist.errors import InputError
 from tinymnist.interop import keras as files
 from tinymnist.nn import layers as T
-from tinymnist.nn.model import Input, Sequential
+from tinymnist.nn.sequential import Input, Sequential
 
 pytestmark = [
     pytest.mark.peer,

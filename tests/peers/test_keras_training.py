@@ -19,10 +19,10 @@ with warnings.catch_warnings():
     pytest.importorskip("tensorflow")
     keras = pytest.importorskip("keras")
 
-from tinymnist.nn import callbacks as ours
 from tinymnist.nn import layers as L
-from tinymnist.nn.model import Input, Sequential
 from tinymnist.nn.optimizers import SGD
+from tinymnist.nn.sequential import Input, Sequential
+from tinymnist.nn.training import callbacks as ours
 
 pytestmark = [
     pytest.mark.peer,

@@ -17,7 +17,7 @@ from tinymnist.interop.onnx import read, write
 from tinymnist.nn.functional import softmax
 from tinymnist.nn.layers import Conv2D, Dense, Flatten
 from tinymnist.nn.layers.base import default_name
-from tinymnist.nn.model import Sequential
+from tinymnist.nn.sequential import Sequential
 from tinymnist.nn.weights import load_model, shipped
 
 pytestmark = pytest.mark.peer
@@ -139,7 +139,7 @@ def test_outputs_of_every_layer(row, shared_folder):
         pytest.skip(f"onnxruntime does not run it: {row['loads_in_own_framework'][:80]}")
     path = shared_folder / "models" / row["file"]
     model = read(path)
-    told = model.information["source"]
+    told = model.metadata["source"]
     proto = onnx.load(path)  # with its external data
     tensors = dict(told["tensors"])
     there = {output.name for output in proto.graph.output}

@@ -24,9 +24,9 @@ from tinymnist.nn.losses import (
     example_weights,
     one_hot,
 )
-from tinymnist.nn.model import Sequential
 from tinymnist.nn.optimizers import SGD, Adam, AdamW
 from tinymnist.nn.schedules import CosineDecay, ExponentialDecay
+from tinymnist.nn.sequential import Sequential
 
 torch = pytest.importorskip("torch")
 T = torch.nn.functional

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tinymnist.imaging.augmentation import Compose, ImageDataGenerator
+    from tinymnist.augmentation import Compose, ImageDataGenerator
 
 EXAMPLES = """\
 examples:
@@ -118,7 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Prepare, vary, draw."""
     import numpy as np
 
-    from tinymnist.figures import draw_sheet, save_figure
+    from tinymnist.reporting.figures import draw_sheet, save_figure
 
     names, images, code = _chosen(arguments)
     repeated = np.repeat(images, arguments.count, axis=0)
@@ -140,7 +140,7 @@ def _chosen(arguments: argparse.Namespace) -> tuple[list[str], NDArray[np.float3
     import numpy as np
 
     from tinymnist.commands.sources import for_each, sources_of
-    from tinymnist.imaging.recipes import prepare
+    from tinymnist.imaging.digit.recipes import prepare_image
 
     if not _is_picture(arguments.source):
         return _from_set(arguments)
@@ -149,7 +149,7 @@ def _chosen(arguments: argparse.Namespace) -> tuple[list[str], NDArray[np.float3
 
     def work(name: str, source: Any) -> None:
         if len(images) < arguments.rows:  # those that cannot be read take up no row
-            images.append(prepare(source, arguments.recipe or "mnist"))
+            images.append(prepare_image(source, arguments.recipe or "mnist"))
             names.append(Path(name).name)
 
     sources = sources_of([arguments.source])
@@ -195,7 +195,7 @@ def _from_set(arguments: argparse.Namespace) -> tuple[list[str], NDArray[np.floa
 
 
 def _generator(arguments: argparse.Namespace) -> ImageDataGenerator:
-    from tinymnist.imaging.augmentation import ImageDataGenerator
+    from tinymnist.augmentation import ImageDataGenerator
 
     given = vars(arguments)
     ranges = {f"{name}_range".replace("-", "_"): given[name.replace("-", "_")] for name in RANGES}
@@ -205,7 +205,7 @@ def _generator(arguments: argparse.Namespace) -> ImageDataGenerator:
 
 def _effects(arguments: argparse.Namespace) -> Compose:
     """What was asked for beyond the generator."""
-    from tinymnist.imaging import augmentation
+    from tinymnist import augmentation
 
     chosen = [kind for name, (kind, _) in EFFECTS.items() if getattr(arguments, name)]
     return augmentation.Compose([getattr(augmentation, kind)() for kind in chosen])

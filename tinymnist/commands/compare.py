@@ -13,7 +13,7 @@ from tinymnist.errors import InputError
 
 if TYPE_CHECKING:
     from tinymnist.nn.arrays import Array
-    from tinymnist.nn.model import Sequential
+    from tinymnist.nn.sequential import Sequential
 
 EXAMPLES = """\
 examples:
@@ -35,7 +35,7 @@ exit codes: 0 every layer agrees, 1 they part, 2 the input was unusable
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    from tinymnist.interop.compare.defaults import ATOL, RTOL, RUNS
+    from tinymnist.compare.defaults import ATOL, RTOL, RUNS
 
     for side in ("a", "b"):
         parser.add_argument(
@@ -79,10 +79,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run both, compare, and tell."""
-    from tinymnist.interop.compare.comparison import compare
-    from tinymnist.interop.compare.opening import examples, open_side
-    from tinymnist.interop.compare.record import as_record
-    from tinymnist.interop.compare.text import as_text
+    from tinymnist.compare.comparison import compare
+    from tinymnist.compare.opening import examples, open_side
+    from tinymnist.compare.record import as_record
+    from tinymnist.compare.text import as_text
 
     _check(arguments)
     a = open_side(arguments.a, arguments.run_a, _read)
@@ -91,11 +91,11 @@ def run(arguments: argparse.Namespace) -> int:
     side_a, side_b = a.side(x), b.side(x)
     comparison = compare(side_a, side_b, atol=arguments.atol, rtol=arguments.rtol)
     if arguments.gradients:
-        from tinymnist.interop.compare.gradients import with_gradients
+        from tinymnist.compare.gradients import with_gradients
 
         comparison = with_gradients(comparison, a, b, x)
     if arguments.report:
-        from tinymnist.interop.compare.report import write_report
+        from tinymnist.compare.report import write_report
 
         write_report(comparison, arguments.report)
     if arguments.json:
@@ -145,7 +145,7 @@ def _spread(count: int, limit: int) -> Array:
 
 
 def _arrays_of(spec: str) -> Array:
-    from tinymnist.interop.compare.captured import INPUT_NAMES, read_arrays
+    from tinymnist.compare.captured import INPUT_NAMES, read_arrays
 
     arrays = read_arrays(spec)
     for name in INPUT_NAMES:

@@ -10,16 +10,15 @@ from tinymnist.commands.output import (
     add_json_argument,
     check_outputs,
     check_weights_name,
-    percent,
     print_json,
-    table,
     warn,
 )
 from tinymnist.errors import InputError
+from tinymnist.reporting.text import percent, table
 
 if TYPE_CHECKING:
+    from tinymnist.interop.bare.scaling import Labelled
     from tinymnist.interop.conversion import Conversion
-    from tinymnist.interop.scaling import Labelled
 
 EXAMPLES = """\
 examples:
@@ -87,7 +86,7 @@ def _labelled(spec: str) -> Labelled:
     """A set of labelled pictures in MNIST's form."""
     from tinymnist.data import load_set
     from tinymnist.data.sets import DIGITS
-    from tinymnist.interop.scaling import Labelled
+    from tinymnist.interop.bare.scaling import Labelled
     from tinymnist.reader import in_mnist_form, prepare_all
 
     found = load_set(spec)
@@ -107,9 +106,9 @@ def _record(conversion: Conversion, destination: Path) -> dict[str, Any]:
     model, best = conversion.model, next(iter(conversion.scores), None)
     return {
         "file": str(destination),
-        "source": model.information.get("source"),
+        "source": model.metadata.get("source"),
         "parameters": sum(layer.count_parameters for layer in model.layers),
-        "preprocessing": model.information.get("preprocessing"),
+        "preprocessing": model.metadata.get("preprocessing"),
         "plan": best.entry.plan if best else None,
         "plans": list(conversion.plans),
         "pictures": conversion.pictures or None,
@@ -130,7 +129,7 @@ def _record(conversion: Conversion, destination: Path) -> dict[str, Any]:
 def _text(conversion: Conversion, record: dict[str, Any]) -> str:
     from tinymnist.interop.provenance import provenance
 
-    lines = [f"source: {provenance(conversion.model.information)}"]
+    lines = [f"source: {provenance(conversion.model.metadata)}"]
     if len(conversion.plans) > 1:
         lines += [f"{len(conversion.plans)} architectures fit its weights", ""]
     if conversion.scores:

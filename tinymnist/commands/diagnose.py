@@ -58,9 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print, and write the report."""
-    from tinymnist.commands.diagnosis import as_record, as_text
     from tinymnist.diagnosis.advice import advise
     from tinymnist.diagnosis.diagnose import diagnose
+    from tinymnist.diagnosis.text import as_record, as_text
     from tinymnist.reader import Reader
 
     if arguments.limit is not None and arguments.limit < 1:

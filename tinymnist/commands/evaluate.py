@@ -7,15 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinymnist.commands.output import (
-    Counter,
-    add_reader_arguments,
-    percent,
-    print_json,
-    table,
-    warn,
-)
+from tinymnist.commands.output import Counter, add_reader_arguments, print_json, warn
 from tinymnist.errors import InputError
+from tinymnist.reporting.text import percent, table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

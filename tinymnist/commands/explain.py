@@ -5,13 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tinymnist.commands.output import (
-    add_json_argument,
-    add_model_argument,
-    percent,
-    print_json,
-    table,
-)
+from tinymnist.commands.output import add_json_argument, add_model_argument, print_json
+from tinymnist.reporting.text import percent, table
 
 EXAMPLES = """\
 examples:
@@ -47,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     skip = [*arguments.skip, *([] if arguments.upright else ["slant"])]
     explanation = explain(Path(arguments.picture), Reader(arguments.model), skip)
     if arguments.out:
-        from tinymnist.figures import draw_explanation, save_figure
+        from tinymnist.reporting.figures import draw_explanation, save_figure
 
         save_figure(draw_explanation(explanation), arguments.out)
     prediction = explanation.prediction

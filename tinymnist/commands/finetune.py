@@ -15,12 +15,11 @@ from tinymnist.commands.output import (
     add_model_argument,
     check_outputs,
     check_weights_name,
-    percent,
     print_json,
-    table,
     warn,
 )
 from tinymnist.errors import InputError
+from tinymnist.reporting.text import percent, table
 
 if TYPE_CHECKING:
     from tinymnist.data import LabelledSet
@@ -197,13 +196,13 @@ def _say(line: str) -> None:
 def _save(trial: Trial, out: Path, recipe: str) -> None:
     model = trial.model
     model.name = out.stem
-    told = model.information.get("preprocessing", {})  # scaling and size stay the base's
-    model.information["preprocessing"] = {**told, "recipe": recipe}
+    told = model.metadata.get("preprocessing", {})  # scaling and size stay the base's
+    model.metadata["preprocessing"] = {**told, "recipe": recipe}
     if trial.accuracy is not None:
         figures = {"n": trial.n, "accuracy": trial.accuracy}
         if trial.accuracy_before is not None:
             figures["accuracy_before"] = trial.accuracy_before
-        model.information["metrics"] = {"held-out": figures}
+        model.metadata["metrics"] = {"held-out": figures}
     model.save(out)
 
 
@@ -237,7 +236,7 @@ def _record(
     ]
     return {
         "file": str(arguments.out),
-        "parent": trial.model.information["parent"]["name"],
+        "parent": trial.model.metadata["parent"]["name"],
         "classes": list(trial.class_names),
         "n": len(trial.labels),
         "unread": unread,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -93,23 +92,6 @@ def print_json(record: dict[str, Any]) -> None:
 def warn(message: object) -> None:
     """One line on standard error, whatever characters a file's name may hold."""
     print(f"tinymnist: {' '.join(str(message).splitlines())}", file=sys.stderr, flush=True)
-
-
-def table(rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Align cells; the first ``left`` columns to the left, the others to the right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if i < left else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
-
-
-def percent(share: float) -> str:
-    """``0.99712`` as ``99.71 %``; what is not there as ``-``."""
-    return "-" if math.isnan(share) else f"{100 * share:.2f} %"
 
 
 class Counter:

@@ -7,11 +7,12 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from tinymnist.commands.output import add_reader_arguments, percent, print_json, warn
+from tinymnist.commands.output import add_reader_arguments, print_json, warn
 from tinymnist.commands.sources import for_each, sources_of
+from tinymnist.reporting.text import percent
 
 SAMPLES = Path(__file__).parents[1] / "samples"
-"""Pictures drawn by :mod:`tinymnist.imaging.paint`."""
+"""Pictures drawn by :mod:`tinymnist.imaging.synthetic.paint`."""
 
 EXAMPLES = """\
 examples:

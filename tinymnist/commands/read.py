@@ -118,9 +118,9 @@ def _distinct(files: list[Path]) -> list[Path]:
 
 
 def _annotate(source: Any, page: Page, out: Path) -> None:
-    from tinymnist.figures import save_figure
-    from tinymnist.imaging.annotate import annotate
-    from tinymnist.imaging.original import upright_picture
+    from tinymnist.imaging.page.annotate import annotate
+    from tinymnist.imaging.picture.original import upright_picture
+    from tinymnist.reporting.figures import save_figure
 
     boxes, labels = [d.box for d in page.digits], [str(d.digit) for d in page.digits]
     confidences = [d.confidence for d in page.digits]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from tinymnist.commands.output import add_json_argument, percent, print_json
+from tinymnist.commands.output import add_json_argument, print_json
+from tinymnist.reporting.text import percent
 
 EXAMPLES = """\
 examples:
@@ -40,10 +41,10 @@ def run(arguments: argparse.Namespace) -> int:
             | {"output_shape": model.shapes[layer.name], "parameters": layer.count_parameters}
             for layer in model.layers
         ]
-        print_json({"name": model.name, "layers": layers, **model.information})
+        print_json({"name": model.name, "layers": layers, **model.metadata})
         return 0
     model.summary()
-    print(f"\nsource: {provenance(model.information)}")
-    for name, figures in model.information.get("metrics", {}).items():
+    print(f"\nsource: {provenance(model.metadata)}")
+    for name, figures in model.metadata.get("metrics", {}).items():
         print(f"{name}: accuracy {percent(figures['accuracy'])} of {figures['n']} pictures")
     return 0

@@ -13,17 +13,17 @@ from tinymnist.commands.output import (
     add_json_argument,
     check_outputs,
     check_weights_name,
-    percent,
     print_json,
 )
 from tinymnist.errors import InputError
+from tinymnist.reporting.text import percent
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from tinymnist.data import LabelledSet
-    from tinymnist.nn.model import Sequential
+    from tinymnist.nn.sequential import Sequential
     from tinymnist.train import TrainingRecipe
 
 EXAMPLES = """\
@@ -124,7 +124,7 @@ def _share(text: str) -> float:
 def run(arguments: argparse.Namespace) -> int:
     """Prepare, train, measure, save."""
     from tinymnist.data import load_set
-    from tinymnist.nn.callbacks import Callback, Checkpoint, CSVLogger
+    from tinymnist.nn.training.callbacks import Callback, Checkpoint, CSVLogger
     from tinymnist.train import train
 
     _check(arguments)
@@ -152,7 +152,7 @@ def run(arguments: argparse.Namespace) -> int:
         verbose=0 if arguments.quiet else "auto",
         tick=tick,
     )
-    model.information["metrics"] = _metrics(model, labelled, held_out)
+    model.metadata["metrics"] = _metrics(model, labelled, held_out)
     model.save(arguments.out)
     _report(arguments, model, {name: values[-1] for name, values in history.history.items()})
     return 0
@@ -165,7 +165,7 @@ def _painting(
     if is_quiet or not recipe.scenes:
         return lambda done: None
     from tinymnist.commands.output import Counter
-    from tinymnist.imaging.widen import count_new
+    from tinymnist.imaging.synthetic.training_set import count_new
 
     total = count_new(labels, recipe.scenes)
     print(f"painting {total:,} pictures before the first epoch: some minutes", file=sys.stderr)
@@ -280,7 +280,7 @@ def _figures(
 
 
 def _report(arguments: argparse.Namespace, model: Sequential, last: dict[str, float]) -> None:
-    metrics = model.information["metrics"]
+    metrics = model.metadata["metrics"]
     if arguments.json:
         print_json({"file": str(arguments.out), "last_epoch": last, "metrics": metrics})
         return

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from tinymnist.commands.output import add_json_argument, print_json, table
+from tinymnist.commands.output import add_json_argument, print_json
+from tinymnist.reporting.text import table
 
 EXAMPLES = """\
 examples:

@@ -10,9 +10,9 @@ import numpy as np
 
 from tinymnist.diagnosis.causes import STAGES, cause, percent, points
 from tinymnist.diagnosis.costs import NONE, change, log_ways
+from tinymnist.diagnosis.mnist_statistics import Reference, mnist_reference
+from tinymnist.diagnosis.properties import PROPERTIES
 from tinymnist.diagnosis.results import Diagnosis
-from tinymnist.imaging.properties import PROPERTIES
-from tinymnist.imaging.statistics import Reference, mnist_reference
 
 _DOUBT = 0.05
 _WORTH = 0.005

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from tinymnist.diagnosis.costs import Cost
+from tinymnist.diagnosis.mnist_statistics import Reference
+from tinymnist.diagnosis.properties import PROPERTIES
 from tinymnist.diagnosis.results import Diagnosis
-from tinymnist.imaging.properties import PROPERTIES
-from tinymnist.imaging.statistics import Reference
 
 STAGES = {
     "polarity": "polarity",

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tinymnist.imaging.repairs import PLANS, REPAIRS, Repairs
+from tinymnist.diagnosis.repairs import PLANS, REPAIRS, Repairs
 
 Flags = NDArray[np.bool_]
 

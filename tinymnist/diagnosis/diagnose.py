@@ -14,21 +14,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinymnist.diagnosis.results import UNREAD, Diagnosis, Drift, Pictures
-from tinymnist.errors import InputError
-from tinymnist.imaging.anatomy import dissect
-from tinymnist.imaging.decode import decode, describe
-from tinymnist.imaging.normalize import NoDigitFound, normalize
-from tinymnist.imaging.pixels import Array
-from tinymnist.imaging.properties import ALL, PROPERTIES, measure
-from tinymnist.imaging.recipes import tutorial
-from tinymnist.imaging.repairs import PLANS, every_repair
-from tinymnist.imaging.statistics import (
+from tinymnist.diagnosis.mnist_statistics import (
     Reference,
     make_reference,
     mnist_reference,
     save_reference,
 )
+from tinymnist.diagnosis.properties import ALL, PROPERTIES, measure
+from tinymnist.diagnosis.repairs import PLANS, every_repair
+from tinymnist.diagnosis.results import UNREAD, Diagnosis, Drift, Pictures
+from tinymnist.diagnosis.strokes_and_loops import dissect
+from tinymnist.errors import InputError
+from tinymnist.imaging.digit.normalize import NoDigitFound, normalize
+from tinymnist.imaging.digit.recipes import tutorial
+from tinymnist.imaging.picture.decode import decode, describe
+from tinymnist.imaging.picture.pixels import Array
 from tinymnist.reader import Reader
 
 _BATCH = 64

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tinymnist.diagnosis.costs import NONE, in_sequence
+from tinymnist.diagnosis.repairs import PLANS, REPAIRS, every_repair
 from tinymnist.diagnosis.results import Diagnosis
+from tinymnist.diagnosis.strokes_and_loops import dissect
 from tinymnist.errors import InputError
-from tinymnist.imaging.anatomy import dissect
-from tinymnist.imaging.decode import decode
-from tinymnist.imaging.isolate import NoDigitFound
-from tinymnist.imaging.normalize import normalize
-from tinymnist.imaging.pixels import Array
-from tinymnist.imaging.recipes import tutorial
-from tinymnist.imaging.repairs import PLANS, REPAIRS, every_repair
+from tinymnist.imaging.digit.isolate import NoDigitFound
+from tinymnist.imaging.digit.normalize import normalize
+from tinymnist.imaging.digit.recipes import tutorial
+from tinymnist.imaging.picture.decode import decode
+from tinymnist.imaging.picture.pixels import Array
 
 _EXAMPLES, _WORST = 6, 24
 _THUMBNAIL = 112

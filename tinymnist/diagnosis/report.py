@@ -14,11 +14,11 @@ from tinymnist.diagnosis.advice import Advice
 from tinymnist.diagnosis.causes import percent, signed
 from tinymnist.diagnosis.costs import NONE
 from tinymnist.diagnosis.gallery import examples, worst
+from tinymnist.diagnosis.mnist_statistics import mnist_reference
+from tinymnist.diagnosis.properties import ALL
+from tinymnist.diagnosis.repairs import REPAIRS
 from tinymnist.diagnosis.results import Diagnosis
 from tinymnist.files import whole_file
-from tinymnist.imaging.properties import ALL
-from tinymnist.imaging.repairs import REPAIRS
-from tinymnist.imaging.statistics import mnist_reference
 
 _PAGE = Path(__file__).with_name("report.html")
 """The page without its contents."""

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinymnist.diagnosis.costs import NONE, Cost, Flags, costs_of, in_sequence
+from tinymnist.diagnosis.repairs import PLANS, REPAIRS, Repairs
 from tinymnist.errors import InputError
-from tinymnist.imaging.repairs import PLANS, REPAIRS, Repairs
 
 UNREAD = -1
 """The class of a picture on which nothing was found."""
@@ -23,7 +23,7 @@ class Pictures:
 
     Attributes:
         name: of the set.
-        sources: n of what :func:`tinymnist.imaging.decode.decode` takes.
+        sources: n of what :func:`tinymnist.imaging.picture.decode.decode` takes.
         labels: (n,) numbers of the reader's classes, or None.
     """
 
@@ -62,7 +62,7 @@ class Diagnosis:
         class_names: of the network.
         found: (n, v) numbers of the classes that were read; -1 where nothing was.
         confidence: (n, v), 0..1.
-        drifts: for each of :data:`tinymnist.imaging.properties.ALL`.
+        drifts: for each of :data:`tinymnist.diagnosis.properties.ALL`.
         class_shares: (classes,) of the labels, or else of what the recipe reads.
         class_drift: their total variation distance from MNIST's, 0..1: half the sum of all
             differences; NaN if the network's classes are not the digits.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tinymnist.errors import InputError
 from tinymnist.nn.layers import Dense
-from tinymnist.nn.model import Sequential
+from tinymnist.nn.sequential import Sequential
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Start:
     """A model before fine-tuning.
 
     Attributes:
-        model: a copy; its information says what the classes are called.
+        model: a copy; its metadata says what the classes are called.
         head_layers: how many layers with parameters belong to the head.
         is_new: whether the head has to learn classes that it does not know.
     """
@@ -40,7 +40,7 @@ class Start:
 
 def class_names_of(model: Sequential) -> tuple[str, ...]:
     """What a model says its classes are called, or else their numbers."""
-    told = model.information.get("class_names")
+    told = model.metadata.get("class_names")
     return tuple(told) if told else tuple(map(str, range(model.output_shape[-1])))
 
 
@@ -62,7 +62,7 @@ def start_from(
     base = copy.deepcopy(base)
     known = class_names_of(base)
     if hidden is None and set(class_names) <= set(known):
-        base.information["class_names"] = list(known)
+        base.metadata["class_names"] = list(known)
         return Start(base, 1, is_new=False)
     if not any(isinstance(layer, Dense) for layer in base.layers):
         raise InputError(
@@ -73,7 +73,7 @@ def start_from(
     if hidden is None:
         _take_over(model, base, class_names, known)
     model.name = base.name
-    model.information = {**base.information, "class_names": list(class_names)}
+    model.metadata = {**base.metadata, "class_names": list(class_names)}
     return Start(model, 1 if hidden is None else 2, is_new=True)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinymnist.errors import InputError
-from tinymnist.nn.callbacks import Callback, Checkpoint
+from tinymnist.nn.training.callbacks import Callback, Checkpoint
 
 STEPS = 200
 """Steps of the optimizer in a stage, unless five epochs have more: see ``FineTuning.epochs``."""

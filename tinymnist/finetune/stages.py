@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinymnist.adapter import model_input, picture_side
+from tinymnist.finetune.averaging import average_with
 from tinymnist.finetune.head import Start, renumbered, start_from
 from tinymnist.finetune.settings import Checkpoints, FineTuning
-from tinymnist.nn.averaging import average_with
-from tinymnist.nn.callbacks import Callback, EarlyStopping
-from tinymnist.nn.model import Sequential
 from tinymnist.nn.optimizers import AdamW
 from tinymnist.nn.schedules import CosineDecay
-from tinymnist.nn.training import Augment
+from tinymnist.nn.sequential import Sequential
+from tinymnist.nn.training.callbacks import Callback, EarlyStopping
+from tinymnist.nn.training.loop import Augment
 from tinymnist.nn.weights import fingerprint
 
 Examples = tuple[NDArray[np.float32], NDArray[np.int64]]
@@ -100,7 +100,7 @@ def finetune(
     Args:
         base: a trained model; it is not changed.
         images: (n, 28, 28, 1) in MNIST's form, as a recipe makes them. What else the base's
-            ``information["preprocessing"]`` asks for is done here.
+            ``metadata["preprocessing"]`` asks for is done here.
         labels: (n,) numbers of ``class_names``.
         class_names: the classes. Where the base knows them all, its head and all its classes are
             kept; else the new head has these.
@@ -112,7 +112,7 @@ def finetune(
         verbose: as in ``fit``.
 
     Returns:
-        A new model whose ``information`` names classes, recipe and parent.
+        A new model whose ``metadata`` names classes, recipe and parent.
 
     Raises:
         ValueError: when pictures and labels do not fit the base.
@@ -147,14 +147,14 @@ def finetune(
     if not start.is_new:
         average_with(model, base.weights, settings.average)
     model.trainable = True  # for whoever trains it further
-    model.information |= _origin(base, settings, len(labels))
+    model.metadata |= _origin(base, settings, len(labels))
     return model
 
 
 def _origin(base: Sequential, settings: FineTuning, n: int) -> dict[str, Any]:
     parent = {"name": base.name, "fingerprint": fingerprint(base)}
-    if "parent" in base.information:
-        parent["parent"] = base.information["parent"]
+    if "parent" in base.metadata:
+        parent["parent"] = base.metadata["parent"]
     return {
         "source": f"fine-tuned by tinymnist on {n} pictures: {settings}",
         "parent": parent,
@@ -163,13 +163,13 @@ def _origin(base: Sequential, settings: FineTuning, n: int) -> dict[str, Any]:
 
 
 def _preprocessing(model: Sequential) -> dict[str, Any]:
-    told: dict[str, Any] = model.information.get("preprocessing", {})
+    told: dict[str, Any] = model.metadata.get("preprocessing", {})
     return told
 
 
 def _augmentation(model: Sequential) -> Augment:
     """Bend, turn, move and zoom what a model takes, as if it were a picture."""
-    from tinymnist.imaging.augment import RandomDistortion  # needs scipy
+    from tinymnist.imaging.synthetic.distort import RandomDistortion  # needs scipy
 
     distort = RandomDistortion(elastic=1.0)
     scaling = _preprocessing(model).get("scaling") or {"scale": 1, "offset": 0}

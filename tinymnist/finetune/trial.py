@@ -15,7 +15,7 @@ from tinymnist.finetune.head import class_names_of, renumbered
 from tinymnist.finetune.settings import MANY, Checkpoints, FineTuning
 from tinymnist.finetune.stages import finetune
 from tinymnist.nn.metrics import confusion_matrix
-from tinymnist.nn.model import Sequential
+from tinymnist.nn.sequential import Sequential
 from tinymnist.reader import PreparedSet, Reader
 
 FOLDS = 5

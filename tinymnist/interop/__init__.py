@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 
 from tinymnist.errors import InputError
-from tinymnist.nn.model import Sequential
+from tinymnist.nn.sequential import Sequential
 from tinymnist.nn.weights import find
 from tinymnist.nn.weights import load_model as load_weights
 

@@ -19,11 +19,10 @@ import numpy as np
 from tinymnist.adapter import SCALINGS, picture_side
 from tinymnist.data import load_mnist
 from tinymnist.errors import InputError
-from tinymnist.interop.candidates import Candidates
-from tinymnist.interop.fitting import NoPlan, fitting, strided
-from tinymnist.interop.formats import open_candidates
-from tinymnist.interop.plans import Plan
-from tinymnist.interop.scaling import (
+from tinymnist.interop.bare.candidates import Candidates
+from tinymnist.interop.bare.match_shapes import NoPlan, fitting, strided
+from tinymnist.interop.bare.plans import Plan
+from tinymnist.interop.bare.scaling import (
     MOST_CLASSES,
     Entry,
     Labelled,
@@ -32,7 +31,8 @@ from tinymnist.interop.scaling import (
     race,
     ranked,
 )
-from tinymnist.nn.model import Sequential
+from tinymnist.interop.formats import open_candidates
+from tinymnist.nn.sequential import Sequential
 
 ACTIVATIONS = ("tanh", "sigmoid", "leaky_relu", "elu", "gelu", "linear")
 """What may stand in place of ReLU, where ReLU does poorly."""
@@ -105,7 +105,7 @@ def convert(
     makers = _makers(found, plan, decides)
     first = makers[0][0]()
     plans = found.listed if isinstance(found, Candidates) else ()
-    preset = first.information.get("preprocessing", {})
+    preset = first.metadata.get("preprocessing", {})
     if "scaling" in preset and scaling is None:
         return Conversion(first, plans)  # it was found when the file was written
     measured = pictures or mnist_at_hand()
@@ -126,7 +126,7 @@ def convert(
     best = scores[0]
     model = best.entry.make()
     _settle(model, best.entry)
-    model.information["metrics"] = {measured.name: {"n": best.n, "accuracy": best.accuracy}}
+    model.metadata["metrics"] = {measured.name: {"n": best.n, "accuracy": best.accuracy}}
     if best.accuracy < POOR:
         doubts.append(
             f"{source}: reads only {best.accuracy:.2%} of {measured.name}; its scaling or "
@@ -178,9 +178,9 @@ def _why_not(model: Sequential, pictures: Labelled | None) -> str:
 
 def _settle(model: Sequential, entry: Entry, name_it: bool = True) -> None:
     """Write down how the model wants its pictures."""
-    known: dict[str, Any] = model.information.get("preprocessing", {})
+    known: dict[str, Any] = model.metadata.get("preprocessing", {})
     found = entry.preprocessing if name_it else {}
-    model.information["preprocessing"] = {"recipe": "mnist", **known, **found}
+    model.metadata["preprocessing"] = {"recipe": "mnist", **known, **found}
 
 
 def _unchecked(found: Candidates | Sequential, plan: int | None) -> list[str]:

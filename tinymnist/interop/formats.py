@@ -6,10 +6,10 @@ import importlib
 from os import PathLike
 
 from tinymnist.errors import InputError
-from tinymnist.interop.candidates import Candidates
+from tinymnist.interop.bare.candidates import Candidates
 from tinymnist.interop.refusals import REFUSALS
 from tinymnist.interop.sniffing import Format, sniff
-from tinymnist.nn.model import Sequential
+from tinymnist.nn.sequential import Sequential
 from tinymnist.nn.weights import find
 from tinymnist.nn.weights import load_model as load_weights
 
@@ -27,7 +27,7 @@ TAKE_ARCHITECTURE = ("keras", "pytorch", "safetensors")
 """Readers of files that may hold weights alone.
 
 A module that has ``candidates(path, architecture=None)`` beside ``read`` gives every model that
-bare weights may be; see :mod:`tinymnist.interop.candidates`.
+bare weights may be; see :mod:`tinymnist.interop.bare.candidates`.
 """
 
 
@@ -46,7 +46,7 @@ def open_model(
         plan: which of several architectures that fit the weights, counted from 1.
 
     Returns:
-        The model, its outputs as they were in its framework. ``information["source"]`` names the
+        The model, its outputs as they were in its framework. ``metadata["source"]`` names the
         format, the framework's version and the file.
 
     Raises:

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def provenance(information: Mapping[str, Any]) -> str:
-    """Say what ``information["source"]`` tells.
+def provenance(metadata: Mapping[str, Any]) -> str:
+    """Say what ``metadata["source"]`` tells.
 
     Args:
-        information: a model's; its source is a text, or what an ONNX file tells of itself.
+        metadata: a model's; its source is a text, or what an ONNX file tells of itself.
 
     Returns:
         ``"Keras 2.3.1 (.h5), lenet.h5"``, ``"ONNX of pytorch 2.9.1 (opset 20), mnist.onnx"``, or
         ``"unknown"``.
     """
-    source = information.get("source", "unknown")
+    source = metadata.get("source", "unknown")
     if not isinstance(source, Mapping):
         return str(source)
     framework = f" of {source['framework']}" if source.get("framework") else ""

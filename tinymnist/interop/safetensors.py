@@ -17,14 +17,14 @@ import numpy as np
 
 from tinymnist.errors import InputError
 from tinymnist.files import whole_file
-from tinymnist.interop.architecture import checked
-from tinymnist.interop.assemble import TENSORS, Description
-from tinymnist.interop.blocks import associated, natural
-from tinymnist.interop.candidates import Candidates, from_blocks, from_description
+from tinymnist.interop.bare.architecture import checked
+from tinymnist.interop.bare.assemble import TENSORS, Description
+from tinymnist.interop.bare.blocks import associated, natural
+from tinymnist.interop.bare.candidates import Candidates, from_blocks, from_description
 from tinymnist.interop.pytorch.modules import Unmapped, blocks_of
 from tinymnist.interop.pytorch.names import tensors_of
 from tinymnist.nn.arrays import Array
-from tinymnist.nn.model import Sequential
+from tinymnist.nn.sequential import Sequential
 
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4",
           "I16": "<i2", "I8": "i1", "U8": "u1", "U16": "<u2", "U32": "<u4", "U64": "<u8",

@@ -16,7 +16,7 @@ from tinymnist.nn.layers import (
     MaxPooling2D,
     ReLU,
 )
-from tinymnist.nn.model import Input, Sequential
+from tinymnist.nn.sequential import Input, Sequential
 
 
 def mnist_cnn(classes: int = 10, rng: int = 0) -> Sequential:

@@ -44,7 +44,7 @@ class Graph:
         layers: the layers in order; those of a model that was built upon among them, so that
             ``model.layers[0]`` is that model's first layer.
         dtype: float32, or float64 for the reference mode.
-        information: what a weights file tells beside the numbers: class names, recipe, source ...
+        metadata: what a weights file tells beside the numbers: class names, recipe, source ...
         rng: where new kernels, and the keys of trainings, are drawn from.
     """
 
@@ -79,7 +79,7 @@ class Graph:
         self.layers: list[Layer] = []
         self.sources: dict[str, tuple[str, ...]] = {}
         self.shapes: dict[str, Shape] = {}
-        self.information: dict[str, Any] = {}
+        self.metadata: dict[str, Any] = {}
         self.rng = np.random.default_rng(rng)
         self._wiring = {name: tuple(sources) for name, sources in (wiring or {}).items()}
         if input_shape is not None:

@@ -23,10 +23,10 @@ from tinymnist.nn.archive import read_archive, write_archive
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.graph import INPUT
 from tinymnist.nn.layers import Layer, layer_from_config
-from tinymnist.nn.model import Sequential
+from tinymnist.nn.sequential import Sequential
 
 FORMAT = "tinymnist weights 1"
-INFORMATION = ("class_names", "preprocessing", "source", "metrics", "parent")
+METADATA = ("class_names", "preprocessing", "source", "metrics", "parent")
 """What a manifest may tell of a model beside its architecture."""
 FOREIGN = (".keras", ".h5", ".hdf5", ".onnx", ".safetensors", ".pt", ".pth", ".py")
 """Endings by which people would take a weights file for something else."""
@@ -39,20 +39,20 @@ _MOST_ACTIVATIONS = 1 << 26
 
 
 def save(model: Sequential, path: str | PathLike[str], sample: Array | None = None) -> None:
-    """Write a model with its ``information`` and its proof, completely or not at all.
+    """Write a model with its ``metadata`` and its proof, completely or not at all.
 
     Args:
-        model: any model; what is in ``model.information`` goes into the manifest.
+        model: any model; what is in ``model.metadata`` goes into the manifest.
         path: where to write.
         sample: one input (1, *input_shape) for the proof; None takes fixed random numbers.
 
     Raises:
         InputError: when the file cannot be written, or its name ends like another framework's.
-        ValueError: when ``information`` has keys that the format does not know.
+        ValueError: when ``metadata`` has keys that the format does not know.
     """
     check_ending(path)
-    if unknown := sorted(model.information.keys() - set(INFORMATION)):
-        raise ValueError(f"information may tell {INFORMATION}. Received: {unknown}")
+    if unknown := sorted(model.metadata.keys() - set(METADATA)):
+        raise ValueError(f"metadata may tell {METADATA}. Received: {unknown}")
     if sample is None:
         shape = (1, *model.input_shape)
         sample = np.random.default_rng(0).random(shape).astype(model.dtype)
@@ -66,7 +66,7 @@ def save(model: Sequential, path: str | PathLike[str], sample: Array | None = No
         "layers": [layer.config() for layer in model.layers],
         "wiring": {name: list(sources) for name, sources in model.wiring.items()},
         "arrays": {n: [str(a.dtype), list(a.shape)] for n, a in arrays.items()},
-        **model.information,
+        **model.metadata,
     }
     write_archive(path, manifest | {"content_hash": _content_hash(manifest, arrays)}, arrays)
 
@@ -137,7 +137,7 @@ def _read_checked(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, 
             f"{path} is no weights file of this version; expected format {FORMAT!r}, "
             f"found {manifest.get('format')!r}"
         )
-    if unknown := sorted(manifest.keys() - _KEYS - set(INFORMATION)):
+    if unknown := sorted(manifest.keys() - _KEYS - set(METADATA)):
         raise InputError(f"{path} tells what this version does not know: {unknown}")
     if missing := sorted(_KEYS - manifest.keys()):
         raise InputError(f"{path} lacks {missing} in its manifest")
@@ -190,7 +190,7 @@ def _rebuild(manifest: dict[str, Any], arrays: dict[str, Array], path: Any) -> S
         raise InputError(f"{path} holds arrays that no layer takes: {sorted(extra)}")
     if any(math.prod(shape) > _MOST_ACTIVATIONS for shape in model.shapes.values()):
         raise InputError(f"{path} describes layers with more than {_MOST_ACTIVATIONS:,} outputs")
-    model.information = {key: manifest[key] for key in INFORMATION if key in manifest}
+    model.metadata = {key: manifest[key] for key in METADATA if key in manifest}
     return model
 
 

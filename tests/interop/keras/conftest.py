@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tinymnist.nn.layers import Conv2D, Dense, Flatten, MaxPooling2D
-from tinymnist.nn.model import Input, Sequential
+from tinymnist.nn.sequential import Input, Sequential
 
 h5py = pytest.importorskip("h5py")
 

@@ -184,11 +184,11 @@ def test_every_generation_gives_the_same_numbers(kind, made, read):
     assert model.input_shape == (28, 28, 1)
     expected = made.network().predict(made.PICTURES)
     assert np.allclose(model.predict(made.PICTURES), expected, rtol=1e-5, atol=1e-7)
-    assert "mnist.keras" in model.information["source"]
+    assert "mnist.keras" in model.metadata["source"]
 
 
 def test_the_version_is_told(made, read):
-    assert read(listed_config(made)).information["source"] == "Keras 2.1.3 (.h5), model.h5"
+    assert read(listed_config(made)).metadata["source"] == "Keras 2.1.3 (.h5), model.h5"
 
 
 @pytest.mark.parametrize("layout", ["listed", "counted", "numbered"])
@@ -250,8 +250,8 @@ def test_weights_alone_by_the_shape_rule(theano, first, made, read):
     model = read(made.h5(None, stored, root="", names=names))
     expected = net.predict(made.PICTURES)
     assert np.allclose(model.predict(made.PICTURES), expected, rtol=1e-4, atol=1e-6)
-    assert "inferred from its shapes" in model.information["source"]
-    assert ("on Theano" in model.information["source"]) == theano
+    assert "inferred from its shapes" in model.metadata["source"]
+    assert ("on Theano" in model.metadata["source"]) == theano
 
 
 def test_numbered_weights_alone_are_taken_as_theanos(made, read):
@@ -271,7 +271,7 @@ def test_numbered_weights_alone_are_taken_as_theanos(made, read):
     model = read(buffer.getvalue())
     expected = net.predict(made.PICTURES)
     assert np.allclose(model.predict(made.PICTURES), expected, rtol=1e-4, atol=1e-6)
-    assert model.information["source"].startswith("Keras 0 on Theano (weights), model.h5")
+    assert model.metadata["source"].startswith("Keras 0 on Theano (weights), model.h5")
 
 
 def test_theanos_weights_alone_that_hide_the_order_of_channels_are_refused(made, read):

@@ -9,7 +9,7 @@ from tinymnist.errors import InputError
 from tinymnist.interop import keras
 from tinymnist.nn import layers as L
 from tinymnist.nn.architectures import ARCHITECTURES
-from tinymnist.nn.model import Input, Sequential
+from tinymnist.nn.sequential import Input, Sequential
 
 X = np.random.default_rng(0).random((2, 28, 28, 1), np.float32)
 

@@ -32,7 +32,7 @@ def test_a_plain_network(graph, check):
     model = check(graph.model(graph.node("Softmax", dense(graph, x, 48), axis=1)))
     assert kinds(model) == ["Conv2D", "ReLU", "MaxPooling2D", "Flatten", "Dense", "Softmax"]
     assert model.input_shape == (8, 8, 1)
-    told = model.information["source"]
+    told = model.metadata["source"]
     assert told["input"] == {
         "name": "x", "shape": [None, 1, 8, 8], "layout": "channels_first"
     }  # fmt: skip
@@ -77,7 +77,7 @@ def test_channels_last_input(graph, check):
     pictures = np.random.default_rng(0).random((2, 8, 8, 3)).astype(np.float32)
     model = check(graph.model(x, shape=("n", 8, 8, 3)), x=pictures)
     assert kinds(model) == ["Conv2D", "Flatten", "Dense"]
-    assert model.information["source"]["input"]["layout"] == "channels_last"
+    assert model.metadata["source"]["input"]["layout"] == "channels_last"
 
 
 def test_coloured_pictures_with_channels_in_front(graph, check):
@@ -311,7 +311,7 @@ def test_classes_and_labels_are_left_out(graph, onnx, check):
     accuracy = graph.node("ReduceMean", right, keepdims=0)
     labels = helper.make_tensor_value_info("labels", 1, ["n", 10])
     model = check(graph.model(accuracy, inputs=[labels]), expected=expected)
-    told = model.information["source"]
+    told = model.metadata["source"]
     assert told["output"] == accuracy
     assert any("ArgMax" in node for node in told["left_out"])
 
@@ -411,4 +411,4 @@ def test_what_was_read_can_be_saved_and_proves_itself(graph, check, tmp_path):
     model = check(graph.model(dense(graph, graph.node("Flatten", conv(graph, "x")), 108)))
     model.save(tmp_path / "m.npz")
     assert max(verify(tmp_path / "m.npz").values()) < 1e-5
-    assert load_model(tmp_path / "m.npz").information == model.information
+    assert load_model(tmp_path / "m.npz").metadata == model.metadata

@@ -16,7 +16,7 @@ from tinymnist.interop.onnx.emit_activations import WORDS
 from tinymnist.interop.onnx.emit_layers import EMISSIONS
 from tinymnist.nn.layers import ACTIVATIONS, LAYERS, Conv2D, Dense, Flatten, ReLU
 from tinymnist.nn.layers.base import default_name
-from tinymnist.nn.model import Input, Sequential
+from tinymnist.nn.sequential import Input, Sequential
 from tinymnist.nn.weights import load_model, shipped
 
 
@@ -78,8 +78,8 @@ def test_shipped_models_come_back_with_what_they_tell(name, tmp_path):
     x = np.random.default_rng(0).random((4, 28, 28, 1)).astype(np.float32)
     same(again.predict(x), model.predict(x))
     for key in ("class_names", "preprocessing", "metrics"):
-        assert again.information[key] == model.information[key]
-    assert again.information["source"]["framework"].startswith("tinymnist")
+        assert again.metadata[key] == model.metadata[key]
+    assert again.metadata["source"]["framework"].startswith("tinymnist")
 
 
 def small(**settings):

@@ -29,7 +29,7 @@ def test_a_state_dict_computes_what_its_matrices_do(kind, mlp, saved, request):
     x = np.random.default_rng(1).random((3, 28, 28, 1)).astype("f4")
     assert model.predict(x) == pytest.approx(perceptron(x, mlp), rel=1e-5, abs=1e-5)
     assert [layer.name for layer in model.layers if layer.weights] == ["fc1", "fc2"]
-    assert "weights.bin" in model.information["source"]
+    assert "weights.bin" in model.metadata["source"]
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,13 @@ from os import PathLike
 from typing import Any
 
 from tinymnist.errors import InputError
-from tinymnist.interop.blocks import Block
-from tinymnist.interop.candidates import Candidates, from_blocks
+from tinymnist.interop.bare.blocks import Block
+from tinymnist.interop.bare.candidates import Candidates, from_blocks
+from tinymnist.interop.bare.plans import Plan
 from tinymnist.interop.keras.config import parse
 from tinymnist.interop.keras.hdf5 import Hdf5
 from tinymnist.interop.keras.names import numbered
 from tinymnist.interop.keras.weights import StoredLayer, variables
-from tinymnist.interop.plans import Plan
 from tinymnist.nn.architectures import ARCHITECTURES
 
 _KERAS_EPSILON = 1e-3
@@ -112,7 +112,7 @@ def from_weights(
 
     Args:
         stored: the arrays, layer by layer.
-        path, source: for messages, and for the model's information.
+        path, source: for messages, and for the model's metadata.
         architecture: a description that is not Keras's, or a name.
         backend: what Keras computed on.
         named: whether the layers are listed by name and in the order in which they are applied,

@@ -17,7 +17,7 @@ from tinymnist.errors import InputError
 from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.graph import INPUT
 from tinymnist.nn.layers import Layer, Permute, Reshape
-from tinymnist.nn.model import Sequential
+from tinymnist.nn.sequential import Sequential
 
 CHANNELS_FIRST = (1, 2, 0)
 """Where height, width and channels stand in a Keras tensor (c, h, w)."""

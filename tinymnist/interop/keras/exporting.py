@@ -22,7 +22,7 @@ from tinymnist.nn.layers import (
     Reshape,
     ZeroPadding2D,
 )
-from tinymnist.nn.model import Sequential
+from tinymnist.nn.sequential import Sequential
 from tinymnist.nn.shapes import Pads, as_pair, resolve_padding
 
 Arrays = list[tuple[str, Array]]

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tinymnist.errors import InputError
-from tinymnist.interop.candidates import Candidates
+from tinymnist.interop.bare.candidates import Candidates
 from tinymnist.interop.keras.archive import read_archive
-from tinymnist.interop.keras.assembling import assemble, check_layers
 from tinymnist.interop.keras.bare import (
     backend_by_names,
     counted_layers,
@@ -20,10 +19,11 @@ from tinymnist.interop.keras.bare import (
     keras_json,
     version_by_names,
 )
+from tinymnist.interop.keras.check_layers import assemble, check_layers
 from tinymnist.interop.keras.config import ModelConfig, model_config, parse
 from tinymnist.interop.keras.hdf5 import MOST_BYTES, Hdf5, opened
 from tinymnist.interop.keras.weights import StoredLayer, give_counted, give_listed, stored_layers
-from tinymnist.nn.model import Sequential
+from tinymnist.nn.sequential import Sequential
 
 
 def read(
@@ -37,7 +37,7 @@ def read(
     Args:
         path: the file.
         architecture: for weights alone: a JSON file that ``model.to_json()`` gave, a description as
-            in :mod:`tinymnist.interop.architecture`, or the name of a shipped architecture.
+            in :mod:`tinymnist.interop.bare.architecture`, or the name of a shipped architecture.
         plan: for weights alone: which of the architectures that fit the shapes, counted from 1.
 
     Returns:
@@ -177,7 +177,7 @@ def _finished(
     major = int(version[0]) if version[:1].isdecimal() else 3
     theano = backend == "theano" and major < 3
     result = assemble(model, path, major, theano, Path(path).stem)
-    result.information = {
+    result.metadata = {
         "preprocessing": {"recipe": "mnist"},
         "source": _source(version, path, form, backend),
     }

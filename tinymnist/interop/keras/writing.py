@@ -23,7 +23,7 @@ from tinymnist.interop.keras.exporting import KerasLayer, keras_layers
 from tinymnist.interop.keras.hdf5 import load_h5py
 from tinymnist.interop.keras.names import snake_case
 from tinymnist.nn.arrays import Shape
-from tinymnist.nn.model import Sequential
+from tinymnist.nn.sequential import Sequential
 
 VERSION = "3.15.0"
 """The Keras whose layout is written."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from os import PathLike
 
-from tinymnist.nn.model import Sequential
+from tinymnist.nn.sequential import Sequential
 
 
 def read(path: str | PathLike[str]) -> Sequential:

@@ -15,7 +15,7 @@ from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.graph import INPUT
 from tinymnist.nn.layers import Flatten, Layer, Permute, Reshape
 from tinymnist.nn.layers.base import default_name
-from tinymnist.nn.model import Sequential
+from tinymnist.nn.sequential import Sequential
 
 _MOST_NUMBERS = 1 << 24
 """In one layer's output for one picture; beyond, a file is broken or hostile."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tinymnist.interop.onnx.nodes import Network, Unmappable
-from tinymnist.interop.onnx.operations import OPERATIONS
+from tinymnist.interop.onnx.run_layers import OPERATIONS
 from tinymnist.interop.onnx.running import run_node
 
 _MOST_MADE = 1 << 26

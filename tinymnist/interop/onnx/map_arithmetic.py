@@ -11,7 +11,7 @@ import numpy as np
 from tinymnist.interop.onnx.fusing import BENT_RELU
 from tinymnist.interop.onnx.mapping import Mapper, in_order, is_one, maps
 from tinymnist.interop.onnx.nodes import Node, Unmappable
-from tinymnist.interop.onnx.operations import clip_bounds, is_plain_selu, old_slope
+from tinymnist.interop.onnx.run_layers import clip_bounds, is_plain_selu, old_slope
 from tinymnist.interop.onnx.views import Axis, View, fresh, size_of
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.layers import (

@@ -10,7 +10,7 @@ import numpy as np
 from tinymnist.interop.onnx.fusing import LAYER_NORM
 from tinymnist.interop.onnx.mapping import Mapper, finite, in_order, maps, new_view
 from tinymnist.interop.onnx.nodes import Node, Unmappable
-from tinymnist.interop.onnx.operations import as_pair, counts_padding, window_settings
+from tinymnist.interop.onnx.run_layers import as_pair, counts_padding, window_settings
 from tinymnist.interop.onnx.views import Axis, View, size_of
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.layers import (

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from tinymnist.interop.onnx.arithmetic import cast_target, pads_of, resolve_shape, slices_of
 from tinymnist.interop.onnx.mapping import Mapper, maps, new_view
 from tinymnist.interop.onnx.nodes import Node, Unmappable
+from tinymnist.interop.onnx.run_arrays import cast_target, pads_of, resolve_shape, slices_of
 from tinymnist.interop.onnx.views import Uncut, View
 from tinymnist.nn.layers import Dropout, ZeroPadding2D
 

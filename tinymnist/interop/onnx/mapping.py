@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from tinymnist.interop.onnx.arithmetic import shape_of as shape_operation
 from tinymnist.interop.onnx.building import Builder
 from tinymnist.interop.onnx.nodes import Contradiction, Network, Node, Unmappable
+from tinymnist.interop.onnx.run_arrays import shape_of as shape_operation
 from tinymnist.interop.onnx.running import run_node
 from tinymnist.interop.onnx.views import Atom, Axis, View, fresh, size_of
 from tinymnist.nn.arrays import Array

@@ -17,7 +17,9 @@ from tinymnist.errors import InputError
 # The map_ modules are imported for what they register.
 from tinymnist.interop.onnx import map_arithmetic, map_layers, map_moves
 from tinymnist.interop.onnx.building import Builder
-from tinymnist.interop.onnx.choosing import (
+from tinymnist.interop.onnx.folding import fold
+from tinymnist.interop.onnx.fusing import fuse
+from tinymnist.interop.onnx.inputs_outputs import (
     Beginning,
     Ending,
     beginnings,
@@ -25,16 +27,14 @@ from tinymnist.interop.onnx.choosing import (
     picture_port,
     switched_off,
 )
-from tinymnist.interop.onnx.folding import fold
-from tinymnist.interop.onnx.fusing import fuse
 from tinymnist.interop.onnx.loading import Source, load
 from tinymnist.interop.onnx.mapping import Mapper
 from tinymnist.interop.onnx.nodes import Network, Port, Unmappable
-from tinymnist.interop.onnx.proving import prove
 from tinymnist.interop.onnx.remembering import remembered
+from tinymnist.interop.onnx.verify_against_graph import prove
 from tinymnist.interop.onnx.views import View
 from tinymnist.nn.layers import Activation
-from tinymnist.nn.model import Sequential
+from tinymnist.nn.sequential import Sequential
 
 _MAPPINGS = (map_arithmetic, map_layers, map_moves)
 
@@ -46,7 +46,7 @@ def read(path: str | PathLike[str]) -> Sequential:
         path: the file; weights that it keeps outside must lie in its folder.
 
     Returns:
-        The model, channels last. ``information["source"]`` tells how the file wanted its input,
+        The model, channels last. ``metadata["source"]`` tells how the file wanted its input,
         which output was taken, and the tensor that each layer's output stands for.
 
     Raises:
@@ -79,11 +79,11 @@ def _convert(part: Network, ending: Ending, network: Network, source: Source) ->
             continue
         told = {"left_out": list(ending.left_out), "output": ending.output}
         others = [name for name in network.outputs if name != ending.output]
-        model.information = remembered(
+        model.metadata = remembered(
             source, told | {"other_outputs": others, "input": _input(port, beginning)}
         )
         kept = {layer.name for layer in model.layers}
-        model.information["source"]["tensors"] = {
+        model.metadata["source"]["tensors"] = {
             name: tensor for name, tensor in builder.tensors.items() if name in kept
         }
         return model

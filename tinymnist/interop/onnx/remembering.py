@@ -14,7 +14,7 @@ _LONGEST = 1 << 16
 
 
 def remembered(source: Source, told: dict[str, Any]) -> dict[str, Any]:
-    """The ``information`` of a model that was read from a file."""
+    """The ``metadata`` of a model that was read from a file."""
     about = {
         "format": "ONNX",
         "framework": source.producer,

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tinymnist.interop.onnx.arithmetic import Operation
 from tinymnist.interop.onnx.nodes import Contradiction, Network, Node, Unmappable
-from tinymnist.interop.onnx.operations import OPERATIONS
+from tinymnist.interop.onnx.run_arrays import Operation
+from tinymnist.interop.onnx.run_layers import OPERATIONS
 from tinymnist.nn.arrays import Array
 
 

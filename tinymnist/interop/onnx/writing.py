@@ -14,7 +14,7 @@ from tinymnist.interop.onnx.emitting import Emitter
 from tinymnist.interop.onnx.library import library
 from tinymnist.interop.onnx.remembering import CARRIED, KEY
 from tinymnist.nn.graph import INPUT
-from tinymnist.nn.model import Sequential
+from tinymnist.nn.sequential import Sequential
 
 OPSET = 17
 IR_VERSION = 8
@@ -77,7 +77,7 @@ def graph_of(model: Sequential, channels_first: bool = False) -> Any:
         producer_name="tinymnist",
         producer_version=__version__,
     )
-    told = {key: model.information[key] for key in CARRIED if key in model.information}
+    told = {key: model.metadata[key] for key in CARRIED if key in model.metadata}
     if told:
         helper.set_model_props(proto, {KEY: json.dumps(told)})
     return proto

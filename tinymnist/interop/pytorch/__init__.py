@@ -6,13 +6,13 @@ from os import PathLike
 from pathlib import Path
 
 from tinymnist.errors import InputError
-from tinymnist.interop.candidates import Candidates, from_blocks
+from tinymnist.interop.bare.candidates import Candidates, from_blocks
 from tinymnist.interop.pytorch.containers import load
 from tinymnist.interop.pytorch.machine import Refused
 from tinymnist.interop.pytorch.modules import Unmapped, blocks_of
 from tinymnist.interop.pytorch.state import named_tensors
 from tinymnist.nn.arrays import Array
-from tinymnist.nn.model import Sequential
+from tinymnist.nn.sequential import Sequential
 
 
 def read(
@@ -26,7 +26,7 @@ def read(
     Args:
         path: a state_dict, a checkpoint with one inside, or a pickled or scripted module.
         architecture: what the file does not tell: a JSON file that describes the layers (see
-            :mod:`tinymnist.interop.architecture`), or the name of a shipped architecture.
+            :mod:`tinymnist.interop.bare.architecture`), or the name of a shipped architecture.
         plan: which of the architectures that fit the shapes, counted from 1.
 
     Raises:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tinymnist.interop.blocks import Block
+from tinymnist.interop.bare.blocks import Block
 from tinymnist.nn.arrays import Array
 
 Leaves = dict[str, Array]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tinymnist.errors import InputError
-from tinymnist.interop.orders import Order, orders_into
+from tinymnist.interop.bare.orders import Order, orders_into
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.layers import (
     BatchNormalization,
@@ -18,7 +18,7 @@ from tinymnist.nn.layers import (
     LayerNormalization,
     PReLU,
 )
-from tinymnist.nn.model import Sequential
+from tinymnist.nn.sequential import Sequential
 
 _LEAVES = {
     "bias": "bias",

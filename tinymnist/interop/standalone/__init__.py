@@ -11,8 +11,8 @@ from os import PathLike
 from pathlib import Path
 
 from tinymnist.files import whole_file
-from tinymnist.interop.standalone.page import page
-from tinymnist.nn.model import Sequential
+from tinymnist.interop.standalone.writer import page
+from tinymnist.nn.sequential import Sequential
 
 __all__ = ["page", "write"]
 

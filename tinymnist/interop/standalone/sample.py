@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinymnist.nn.arrays import Array
-from tinymnist.nn.model import Sequential
+from tinymnist.nn.sequential import Sequential
 
 GREYS = ".:-=+*o#%@"
 """From black to white, in steps of a ninth."""

@@ -25,12 +25,6 @@ from tinymnist.nn.functional.activations import (
     tanh,
     tanh_backward,
 )
-from tinymnist.nn.functional.batchnorm import (
-    batch_normalization,
-    batch_normalization_backward,
-    batch_normalization_inference,
-    batch_normalization_inference_backward,
-)
 from tinymnist.nn.functional.convolution import col2im, conv2d, conv2d_backward, im2col, windows_of
 from tinymnist.nn.functional.elementwise import (
     add,
@@ -72,6 +66,12 @@ from tinymnist.nn.functional.gates import (
 )
 from tinymnist.nn.functional.layernorm import layer_normalization, layer_normalization_backward
 from tinymnist.nn.functional.linear import dense, dense_backward
+from tinymnist.nn.functional.normalizing import (
+    batch_normalization,
+    batch_normalization_backward,
+    batch_normalization_inference,
+    batch_normalization_inference_backward,
+)
 from tinymnist.nn.functional.pooling import (
     average_pool2d,
     average_pool2d_backward,

@@ -31,7 +31,7 @@ class Layer:
     """Names of the arrays that learn by gradient."""
     statistics: ClassVar[tuple[str, ...]] = ()
     """Names of the arrays that are gathered while training, such as moving averages."""
-    couples_examples: ClassVar[bool] = False
+    mixes_batch: ClassVar[bool] = False
     """Whether, while training, one example's output depends on the others in its batch."""
 
     name: str = field(default="", kw_only=True)

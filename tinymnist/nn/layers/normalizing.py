@@ -10,7 +10,7 @@ import numpy as np
 
 from tinymnist.nn import functional as F
 from tinymnist.nn.arrays import Array, Shape
-from tinymnist.nn.functional.batchnorm import BatchNormCache
+from tinymnist.nn.functional.normalizing import BatchNormCache
 from tinymnist.nn.layers.base import Layer
 
 
@@ -24,7 +24,7 @@ class BatchNormalization(Layer):
 
     parameters: ClassVar[tuple[str, ...]] = ("gamma", "beta")
     statistics: ClassVar[tuple[str, ...]] = ("moving_mean", "moving_variance")
-    couples_examples: ClassVar[bool] = True
+    mixes_batch: ClassVar[bool] = True
 
     momentum: float = 0.99
     epsilon: float = 1e-3

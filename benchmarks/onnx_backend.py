@@ -1,0 +1,88 @@
+"""tinymnist as an ONNX backend, for the operations that it has.
+
+With it, ONNX's own conformance suite runs on tinymnist's functions::
+
+    import onnx.backend.test
+    from benchmarks.onnx_backend import TinymnistBackend
+
+    globals().update(onnx.backend.test.BackendTest(TinymnistBackend, __name__).test_cases)
+
+A model is run node by node, as it stands; :func:`tinymnist.interop.onnx.read` makes layers of it
+instead. This module imports ``onnx`` at once, because its class must derive from ONNX's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from onnx.backend.base import Backend, BackendRep
+from onnx.backend.test.runner import BackendIsNotSupposedToImplementIt
+
+from tinymnist.errors import InputError
+from tinymnist.interop.onnx.loading import network_of
+from tinymnist.interop.onnx.nodes import Contradiction, Network, Unmappable
+from tinymnist.interop.onnx.running import operation_of, run
+from tinymnist.nn.arrays import Array
+
+
+class TinymnistRep(BackendRep):
+    """A model that is ready to be run."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+
+    def run(self, inputs: Any, **kwargs: Any) -> tuple[Array, ...]:
+        """Compute the outputs.
+
+        Args:
+            inputs: one array for each input, in order or by name; or the only one.
+            kwargs: not used.
+
+        Raises:
+            BackendIsNotSupposedToImplementIt: when a setting or a type is not there.
+            ValueError: when shapes do not fit.
+        """
+        names = [port.name for port in self.network.inputs]
+        if isinstance(inputs, Mapping):
+            fed = dict(inputs)
+        else:
+            listed = inputs if isinstance(inputs, Sequence) else [inputs]
+            fed = dict(zip(names, listed, strict=True))
+        if any(array is None or isinstance(array, list) for array in fed.values()):
+            raise BackendIsNotSupposedToImplementIt("it would need sequences of tensors")
+        fed = {name: np.asarray(array) for name, array in fed.items()}
+        try:
+            found = run(self.network, fed)
+        except Contradiction as error:
+            raise ValueError(f"the model or its inputs do not fit: {error}") from None
+        except Unmappable as reason:
+            raise BackendIsNotSupposedToImplementIt(str(reason)) from None
+        return tuple(found[name] for name in self.network.outputs)
+
+
+class TinymnistBackend(Backend):
+    """The backend; see :class:`onnx.backend.base.Backend`."""
+
+    @classmethod
+    def prepare(cls, model: Any, device: str = "CPU", **kwargs: Any) -> TinymnistRep:
+        """Make a model ready.
+
+        Raises:
+            BackendIsNotSupposedToImplementIt: when it has an operation that tinymnist has not.
+        """
+        super().prepare(model, device, **kwargs)  # lets ONNX's checker see it
+        try:
+            network = network_of(model, Path("model"))
+            for node in network.nodes:
+                operation_of(node)
+        except (InputError, Unmappable) as reason:
+            raise BackendIsNotSupposedToImplementIt(str(reason)) from None
+        return TinymnistRep(network)
+
+    @classmethod
+    def supports_device(cls, device: str) -> bool:
+        """Whether tinymnist runs there."""
+        return device == "CPU"

@@ -1,0 +1,152 @@
+"""Batches of picture files, one folder a class: Keras's ``flow_from_directory``."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.Image import Resampling
+
+from tinymnist.augmentation.flows import Flow, part_of
+from tinymnist.errors import InputError
+from tinymnist.files import files_in, is_hidden, is_picture
+from tinymnist.imaging.digit.recipes import RECIPES, prepare_image
+
+if TYPE_CHECKING:
+    from tinymnist.augmentation.generator import ImageDataGenerator
+
+Array = NDArray[Any]
+
+COLOR_MODES = {"grayscale": ("L", 1), "rgb": ("RGB", 3), "rgba": ("RGBA", 4)}
+"""Keras's name -> Pillow's name and the number of channels."""
+CLASS_MODES = ("categorical", "sparse", "binary", "input", None)
+_DEEP = ("I;16", "I")  # grey of more than 8 bits stays what it is
+
+
+class DirectoryFlow(Flow):
+    """Batches from files, read when they are needed; see ``flow_from_directory``.
+
+    Attributes:
+        class_indices: the number of each class, by its folder's name.
+        directory: the folder of all classes.
+        filepaths: the files, class by class.
+        classes: (n,), their labels as numbers.
+        image_shape: of each picture in a batch.
+    """
+
+    def __init__(
+        self,
+        generator: ImageDataGenerator,
+        directory: str | Path,
+        *,
+        target_size: tuple[int, int],
+        color_mode: str,
+        classes: Sequence[str] | None,
+        class_mode: str | None,
+        batch_size: int,
+        shuffle: bool,
+        seed: int | None,
+        subset: str | None,
+        interpolation: str,
+        recipe: str | None,
+    ) -> None:
+        _check("color_mode", color_mode, COLOR_MODES)
+        _check("class_mode", class_mode, CLASS_MODES)
+        _check("interpolation", interpolation, [how.name.lower() for how in Resampling])
+        _check("recipe", recipe, [None, *RECIPES])
+        self.directory = folder = Path(directory)
+        self.class_indices = {name: i for i, name in enumerate(classes or _folders(folder))}
+        self.class_mode, self.recipe = class_mode, recipe
+        self.color_mode, self.interpolation = color_mode, interpolation
+        self.target_size = (28, 28) if recipe else tuple(target_size)
+        channels = 1 if recipe else COLOR_MODES[color_mode][1]
+        self.image_shape = (*self.target_size, channels)
+        self.filepaths: list[Path] = []
+        labels: list[int] = []
+        for name, number in self.class_indices.items():
+            files = [file for file in files_in(folder / name) if is_picture(file)]
+            if subset is not None:
+                files = files[part_of(subset, len(files), generator.validation_split)]
+            self.filepaths += files
+            labels += [number] * len(files)
+        if not labels:
+            raise InputError(
+                f"{folder}: holds no pictures; expected one folder of them a class "
+                f"({folder.name}/3/xyz.png)"
+            )
+        self.classes = np.array(labels, np.int64)
+        super().__init__(generator, len(labels), batch_size, shuffle, seed)
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.class_indices)
+
+    @property
+    def filenames(self) -> list[str]:
+        """The files, as seen from the folder of all classes."""
+        return [str(path.relative_to(self.directory)) for path in self.filepaths]
+
+    @property
+    def labels(self) -> Array:
+        """Keras's other name for ``classes``."""
+        return self.classes
+
+    def plan(self) -> dict[str, Any]:
+        """Like that of any flow; the same files must be found again."""
+        return {**super().plan(), "files": [path.name for path in self.filepaths]}
+
+    def _pictures(self, chosen: Array) -> Array:
+        return np.stack([self._picture(self.filepaths[i]) for i in chosen])
+
+    def _picture(self, path: Path) -> Array:
+        """(h, w, c) float32."""
+        if self.recipe is not None:
+            return prepare_image(path, self.recipe)
+        picture = _load(path, self.color_mode, self.target_size, self.interpolation)
+        values = np.asarray(picture, np.float32)
+        return values[..., None] if values.ndim == 2 else values
+
+    def _with_targets(self, images: Array, chosen: Array) -> Any:
+        labels = self.classes[chosen]
+        if self.class_mode is None:
+            return images
+        if self.class_mode == "input":
+            return images, images.copy()
+        if self.class_mode == "categorical":
+            return images, np.eye(self.num_classes, dtype=np.float32)[labels]
+        return images, labels
+
+
+def _check(name: str, value: Any, known: Any) -> None:
+    if value not in known:
+        raise ValueError(f"{name} must be one of {list(known)}. Received: {name}={value!r}")
+
+
+def _folders(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        raise InputError(f"{folder}: is no folder; expected one with one folder a class")
+    return sorted(
+        entry.name for entry in folder.iterdir() if entry.is_dir() and not is_hidden(entry.name)
+    )
+
+
+def _load(path: Path, color_mode: str, size: Sequence[int], interpolation: str) -> Image.Image:
+    """A picture in the wanted colours and size, without any further thought, as in Keras."""
+    mode = COLOR_MODES[color_mode][0]
+    try:
+        with warnings.catch_warnings(), Image.open(path) as picture:
+            warnings.simplefilter("ignore")  # broken metadata is no matter here
+            kept = picture.mode == mode or (mode == "L" and picture.mode in _DEEP)
+            image = picture.copy() if kept else picture.convert(mode)
+    except Exception as error:  # Pillow's plug-ins raise whatever their parsing trips over
+        raise InputError(f"{path}: cannot be read as a picture: {error}") from None
+    height, width = size
+    if image.size == (width, height):
+        return image
+    return image.resize((width, height), Resampling[interpolation.upper()])

@@ -1,0 +1,361 @@
+"""``ImageDataGenerator``: Keras's, with its parameters, its pictures and its random numbers.
+
+It draws for a given seed what ``keras.src.legacy.preprocessing.image.ImageDataGenerator`` draws,
+and bends pictures to the same values, but works on whole batches and resamples each picture once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinymnist.augmentation.affine import STILL, affine_maps, moves
+from tinymnist.augmentation.ranges import Ranges, Shift
+from tinymnist.augmentation.resample import FILL_MODES, resample_affine
+from tinymnist.augmentation.standardization import Standardization
+from tinymnist.augmentation.tones import brighten, flip, shift_channels
+
+if TYPE_CHECKING:
+    from tinymnist.augmentation.directory import DirectoryFlow
+    from tinymnist.augmentation.flows import ArrayFlow
+
+Images = NDArray[Any]
+
+FLIPS = {"flip_horizontal": 2, "flip_vertical": 1}
+"""The axis of (n, h, w, c) that each turns around."""
+
+
+class ImageDataGenerator:
+    """Endless batches of pictures, each turned, moved, sheared and zoomed at random.
+
+    Usage::
+
+        generator = ImageDataGenerator(rotation_range=10, zoom_range=0.1)
+        model.fit(generator.flow(images, labels, batch_size=32, seed=0), epochs=10)
+
+    Attributes:
+        ranges: how far pictures may be moved.
+        standardization: what is done to their values at last.
+        fill_mode, cval: what lies outside of a picture.
+        validation_split: the share that ``flow(subset="validation")`` gives.
+        dtype: of the batches.
+    """
+
+    def __init__(
+        self,
+        featurewise_center: bool = False,
+        samplewise_center: bool = False,
+        featurewise_std_normalization: bool = False,
+        samplewise_std_normalization: bool = False,
+        zca_whitening: bool = False,
+        zca_epsilon: float = 1e-6,
+        rotation_range: float = 0,
+        width_shift_range: Shift = 0.0,
+        height_shift_range: Shift = 0.0,
+        brightness_range: Sequence[float] | None = None,
+        shear_range: float = 0.0,
+        zoom_range: float | Sequence[float] = 0.0,
+        channel_shift_range: float = 0.0,
+        fill_mode: str = "nearest",
+        cval: float = 0.0,
+        horizontal_flip: bool = False,
+        vertical_flip: bool = False,
+        rescale: float | None = None,
+        preprocessing_function: Callable[[Images], Images] | None = None,
+        data_format: str | None = None,
+        validation_split: float = 0.0,
+        interpolation_order: int = 1,
+        dtype: Any = None,
+    ) -> None:
+        """Say how far pictures may be changed; the order of the arguments is Keras's.
+
+        Args:
+            featurewise_center, featurewise_std_normalization: take away each channel's mean over
+                the training set, and divide by its standard deviation (which implies the former);
+                :meth:`fit` measures them.
+            samplewise_center, samplewise_std_normalization: the same by each picture's own.
+            zca_whitening, zca_epsilon: make pixels independent of each other; needs :meth:`fit`.
+            rotation_range: degrees to either side.
+            width_shift_range, height_shift_range: a float below 1 is a share of the side, any
+                other a number of pixels; a whole number means whole pixels, less than so many; of
+                a list, one is chosen. To either side, all of them.
+            brightness_range: from which factor to which. Pictures must be in 0..255 then.
+            shear_range: degrees to either side.
+            zoom_range: 0.1 is 0.9 to 1.1; or the two limits. Width and height apart.
+            channel_shift_range: what may be added to a picture, or taken away.
+            fill_mode, cval: what lies outside: "nearest", "constant" (``cval``), "reflect", "wrap".
+            horizontal_flip, vertical_flip: whether half of the pictures are mirrored.
+            rescale: a factor for the values, after ``preprocessing_function`` and before all
+                centring and scaling.
+            preprocessing_function: called with each picture (h, w, c) once it has been moved.
+            data_format: "channels_last", as everything here.
+            validation_split: which share ``subset="validation"`` means.
+            interpolation_order: 1, bilinear.
+            dtype: of the batches; None is float32.
+
+        Raises:
+            ValueError: for a setting that is not one of these.
+        """
+        _check(fill_mode, data_format, interpolation_order, validation_split)
+        self.fill_mode, self.cval = fill_mode, cval
+        self.validation_split = validation_split
+        self.dtype = np.dtype(np.float32 if dtype is None else dtype)
+        self.ranges = Ranges(
+            rotation_range=rotation_range,
+            width_shift_range=width_shift_range,
+            height_shift_range=height_shift_range,
+            brightness_range=_pair(brightness_range, "brightness_range"),
+            shear_range=shear_range,
+            zoom_range=_zoom(zoom_range),
+            channel_shift_range=channel_shift_range,
+            horizontal_flip=horizontal_flip,
+            vertical_flip=vertical_flip,
+        )
+        self.standardization = Standardization(
+            preprocessing_function=preprocessing_function,
+            rescale=rescale,
+            samplewise_center=samplewise_center or samplewise_std_normalization,
+            samplewise_std_normalization=samplewise_std_normalization,
+            featurewise_center=featurewise_center or featurewise_std_normalization or zca_whitening,
+            featurewise_std_normalization=featurewise_std_normalization and not zca_whitening,
+            zca_whitening=zca_whitening,
+            zca_epsilon=zca_epsilon,
+        )
+
+    def flow(
+        self,
+        x: Images,
+        y: Images | None = None,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        sample_weight: Images | None = None,
+        seed: int | None = None,
+        *,
+        subset: str | None = None,
+    ) -> ArrayFlow:
+        """Endless batches of pictures in an array.
+
+        Args:
+            x: (n, h, w, c), of any real dtype; it is left alone.
+            y: (n, ...), what goes along with the pictures; None for batches without.
+            batch_size: pictures in a batch; the last one of a round may be smaller.
+            shuffle: whether every round has an order of its own.
+            sample_weight: (n,), handed out as a third array.
+            seed: what is drawn follows from it; None draws one.
+            subset: "training" or "validation", as ``validation_split`` says: the first share of
+                the pictures is for validation.
+
+        Raises:
+            ValueError: when arrays do not fit together.
+        """
+        from tinymnist.augmentation.flows import ArrayFlow
+
+        return ArrayFlow(self, x, y, batch_size, shuffle, sample_weight, seed, subset)
+
+    def flow_from_directory(
+        self,
+        directory: str | Path,
+        target_size: tuple[int, int] = (256, 256),
+        color_mode: str = "rgb",
+        classes: Sequence[str] | None = None,
+        class_mode: str | None = "categorical",
+        batch_size: int = 32,
+        shuffle: bool = True,
+        seed: int | None = None,
+        *,
+        subset: str | None = None,
+        interpolation: str = "nearest",
+        recipe: str | None = None,
+    ) -> DirectoryFlow:
+        """Endless batches of the pictures in a folder with one folder a class.
+
+        Args:
+            directory: where the folders of the classes are.
+            target_size: (height, width), to which pictures are resized.
+            color_mode: "grayscale", "rgb" or "rgba": 1, 3 or 4 channels of 0..255.
+            classes: names of folders, in the order of their numbers; None takes all, by name.
+            class_mode: how labels look: "categorical" (rows with a 1), "sparse" or "binary"
+                (numbers), "input" (the picture itself), None (no labels).
+            batch_size, shuffle, seed, subset: as in :meth:`flow`; a subset is a share of every
+                class.
+            interpolation: "nearest", "bilinear", "bicubic", "lanczos", "box" or "hamming".
+            recipe: "mnist", "resize" or "none" brings each picture to (28, 28, 1) in 0..1 by
+                :func:`tinymnist.prepare_image`, whatever size and colours are asked for.
+
+        Raises:
+            InputError: when there is no such folder, or no picture in it.
+            ValueError: when a setting is none of these.
+        """
+        from tinymnist.augmentation.directory import DirectoryFlow
+
+        return DirectoryFlow(
+            self,
+            directory,
+            target_size=target_size,
+            color_mode=color_mode,
+            classes=classes,
+            class_mode=class_mode,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            subset=subset,
+            interpolation=interpolation,
+            recipe=recipe,
+        )
+
+    def get_random_transform(
+        self, img_shape: Sequence[int], seed: int | None = None
+    ) -> dict[str, Any]:
+        """Draw the parameters of one picture of shape (h, w, c).
+
+        Returns:
+            theta, tx, ty, shear, zx, zy, flip_horizontal, flip_vertical, channel_shift_intensity
+            and brightness; the last two are None where they are not asked for.
+
+        Raises:
+            ValueError: for a shape with another number of axes.
+        """
+        _check_picture(img_shape)
+        drawn = self.ranges.draw(1, img_shape[0], img_shape[1], np.random.RandomState(seed))
+        absent = dict.fromkeys(("channel_shift_intensity", "brightness"))
+        return absent | {name: values[0].item() for name, values in drawn.items()}
+
+    def apply_transform(self, x: Images, transform_parameters: Mapping[str, Any]) -> Images:
+        """Transform one picture (h, w, c) by given parameters; what is missing changes nothing.
+
+        Returns:
+            A new picture of the same shape and dtype (float32 where brightness is changed).
+
+        Raises:
+            ValueError: for a picture with another number of axes, or parameters that are none.
+        """
+        _check_picture(np.shape(x))
+        known = {*STILL, *FLIPS, "channel_shift_intensity", "brightness"}
+        if unknown := sorted(transform_parameters.keys() - known):
+            raise ValueError(f"transform_parameters are {sorted(known)}. Received: {unknown}")
+        given = {n: np.array([v]) for n, v in transform_parameters.items() if v is not None}
+        still = {name: np.array([value]) for name, value in STILL.items()}
+        transformed: Images = self.transform_batch(np.asarray(x)[None], still | given)[0]
+        return transformed
+
+    def random_transform(self, x: Images, seed: int | None = None) -> Images:
+        """Transform one picture (h, w, c) at random."""
+        return self.apply_transform(x, self.get_random_transform(np.shape(x), seed))
+
+    def transform_batch(self, images: Images, parameters: Mapping[str, NDArray[Any]]) -> Images:
+        """Transform pictures (n, h, w, c) by parameters (n,) each; always a new array."""
+        if moves(parameters):
+            maps = affine_maps(parameters, *images.shape[1:3])
+            images = resample_affine(images, *maps, self.fill_mode, self.cval)
+        else:
+            images = images.copy()
+        if "channel_shift_intensity" in parameters:
+            images = shift_channels(images, parameters["channel_shift_intensity"])
+        for name, axis in FLIPS.items():
+            if name in parameters and parameters[name].any():
+                images = flip(images, parameters[name], axis)
+        if "brightness" in parameters:
+            images = brighten(images, parameters["brightness"])
+        return images
+
+    def vary(self, images: Images, random: np.random.RandomState) -> Images:
+        """Draw a variant of every picture (n, h, w, c), and standardize it: one batch."""
+        return self.vary_by([images], [self.draw(images, random)])[0]
+
+    def draw(self, images: Images, random: np.random.RandomState) -> dict[str, NDArray[Any]]:
+        """Draw the parameters of pictures (n, h, w, c), (n,) each."""
+        n, height, width, _ = images.shape
+        return self.ranges.draw(n, height, width, random)
+
+    def vary_by(
+        self, batches: Sequence[Images], parameters: Sequence[Mapping[str, NDArray[Any]]]
+    ) -> list[Images]:
+        """Transform batches (n, h, w, c) by their parameters, all together; standardize each."""
+        if not batches:
+            return []
+        images = np.concatenate(batches).astype(self.dtype, copy=False)
+        joined = {name: np.concatenate([p[name] for p in parameters]) for name in parameters[0]}
+        varied = self.transform_batch(images, joined).astype(self.dtype, copy=False)
+        cuts = np.cumsum([len(batch) for batch in batches])[:-1]
+        standardize = self.standardization.apply
+        return [standardize(part, (1, 2, 3)) for part in np.split(varied, cuts)]
+
+    def standardize(self, x: Images) -> Images:
+        """Standardize a copy of a picture; a batch counts as one large picture, as in Keras."""
+        images = np.array(x, self.dtype)
+        batch = images.reshape(-1, *images.shape[-3:])
+        return self.standardization.apply(batch, (0, 1, 2, 3)).reshape(images.shape)
+
+    def plan(self) -> dict[str, Any]:
+        """What its pictures depend on, for a checkpoint to compare: plain values."""
+        return {
+            "ranges": repr(self.ranges),
+            "fill": [self.fill_mode, self.cval],
+            "standardization": self.standardization.plan(),
+            "dtype": str(self.dtype),
+        }
+
+    def fit(
+        self, x: Images, augment: bool = False, rounds: int = 1, seed: int | None = None
+    ) -> None:
+        """Measure what the featurewise settings need.
+
+        Args:
+            x: (n, h, w, c), of the training set.
+            augment: whether to measure on random variants.
+            rounds: how many of each picture.
+            seed: for these.
+
+        Raises:
+            ValueError: when ``x`` has another number of axes.
+        """
+        if np.ndim(x) != 4:
+            raise ValueError(f"fit takes pictures (n, h, w, c). Received: x.shape={np.shape(x)}")
+        if not self.standardization.needs_fit:
+            return
+        images = np.array(x, self.dtype)
+        if self.standardization.rescale:
+            images *= self.standardization.rescale
+        if augment:
+            images = np.concatenate([images] * rounds)
+            n, height, width, _ = images.shape
+            drawn = self.ranges.draw(n, height, width, np.random.RandomState(seed))
+            images = self.transform_batch(images, drawn).astype(self.dtype, copy=False)
+        self.standardization.fit(images)
+
+
+def _check_picture(shape: Sequence[int]) -> None:
+    if len(shape) != 3:
+        raise ValueError(f"a picture is (h, w, c). Received: shape={tuple(shape)}")
+
+
+def _check(
+    fill_mode: str, data_format: str | None, interpolation_order: int, validation_split: float
+) -> None:
+    if fill_mode not in FILL_MODES:
+        raise ValueError(f"fill_mode must be one of {FILL_MODES}. Received: {fill_mode=}")
+    if data_format not in (None, "channels_last"):
+        raise ValueError(f'data_format must be "channels_last". Received: {data_format=}')
+    if interpolation_order != 1:
+        raise ValueError(f"interpolation_order must be 1. Received: {interpolation_order=}")
+    if not 0 <= validation_split < 1:
+        raise ValueError(f"validation_split must be in [0, 1). Received: {validation_split=}")
+
+
+def _pair(limits: Sequence[float] | None, name: str) -> tuple[float, float] | None:
+    if limits is None:
+        return None
+    if np.shape(limits) != (2,):
+        raise ValueError(f"{name} must be two numbers. Received: {name}={limits!r}")
+    return limits[0], limits[1]
+
+
+def _zoom(zoom_range: float | Sequence[float]) -> tuple[float, float]:
+    if isinstance(zoom_range, (int, float)):
+        return 1 - zoom_range, 1 + zoom_range
+    limits = _pair(zoom_range, "zoom_range")
+    return limits or (1.0, 1.0)

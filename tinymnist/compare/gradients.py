@@ -1,0 +1,95 @@
+"""Gradients at every layer, beside each other: whether backward agrees as well as forward.
+
+What is differentiated is one number: the outputs, weighed by fixed random numbers and summed. Its
+gradient at the output of each layer needs no names of parameters and no layouts of kernels to be
+matched, and where all of these agree, those of the parameters follow by one product each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinymnist.compare.comparison import Comparison
+from tinymnist.compare.layer_outputs import framework_of, runner
+from tinymnist.compare.measuring import Row, measure
+from tinymnist.compare.outputs import Output
+from tinymnist.errors import InputError
+from tinymnist.nn.arrays import Array
+from tinymnist.nn.graph import INPUT
+from tinymnist.nn.sequential import Sequential
+
+if TYPE_CHECKING:
+    from tinymnist.compare.opening import Opened
+
+
+def with_gradients(comparison: Comparison, a: Opened, b: Opened, x: Array) -> Comparison:
+    """The comparison with a row for the gradient at each layer, from the last to the first.
+
+    The layers are those that were matched by their outputs.
+
+    Raises:
+        InputError: when a side cannot be differentiated.
+    """
+    sides = [_gradients_of(one, x) for one in (a, b)]
+    partner = {row.a: row.b for row in comparison.rows}
+    exact = _exact(a, x)
+    rows: list[Row] = []
+    for name_a, name_b in reversed(partner.items()):
+        one, other = sides[0].get(name_a), sides[1].get(name_b)
+        if one is not None and other is not None and one.values.shape == other.values.shape:
+            rows.append(measure(one, other, exact.get(name_a), comparison.atol, comparison.rtol))
+    return dataclasses.replace(comparison, gradients=tuple(rows))
+
+
+def _exact(a: Opened, x: Array) -> dict[str, Output]:
+    if a.model is None or a.native is not None:
+        return {}
+    return gradients_in_tinymnist(a.model.astype("float64"), _given(a.model, x))
+
+
+def _gradients_of(side: Opened, x: Array) -> dict[str, Output]:
+    if side.native is not None:
+        framework = framework_of(side.native)
+        module = runner(str(framework))
+        if not hasattr(module, "gradients"):
+            raise InputError(
+                f"{side.name}: {framework} computes no gradients; leave out --gradients"
+            )
+        outputs: list[Output] = module.gradients(side.native, x, seed_weights)
+        return {output.name: output for output in outputs}
+    if side.model is None:
+        raise InputError(
+            f"{side.name} holds outputs and no model, so there are no gradients; leave out "
+            "--gradients"
+        )
+    return gradients_in_tinymnist(side.model, _given(side.model, x))
+
+
+def _given(model: Sequential, x: Array) -> Array:
+    from tinymnist.compare.opening import fitted
+
+    given = fitted(x, model.input_shape)
+    return x if given is None else given
+
+
+def seed_weights(shape: Any) -> Array:
+    """What the outputs are weighed by: the same numbers for the same shape, (n, ...) float64."""
+    return np.random.default_rng(0).normal(size=tuple(shape))
+
+
+def gradients_in_tinymnist(model: Sequential, x: Array) -> dict[str, Output]:
+    """The gradient at the output of every layer, and at the input, by the layer's name."""
+    y, caches = model.forward(model.cast(x))
+    arriving: dict[str, Array] = {model.layers[-1].name: seed_weights(y.shape).astype(y.dtype)}
+    for layer, cache in zip(reversed(model.layers), reversed(caches), strict=True):
+        if layer.name not in arriving:
+            continue
+        dxs, _ = layer.backward(arriving[layer.name], cache, need_dx=True)
+        for source, dx in zip(model.sources[layer.name], dxs, strict=True):
+            if dx is not None:
+                arriving[source] = arriving[source] + dx if source in arriving else dx
+    names = [INPUT, *(layer.name for layer in model.layers)]
+    return {name: Output(name, "", arriving[name]) for name in names if name in arriving}

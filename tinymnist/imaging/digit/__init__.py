@@ -1,0 +1,1 @@
+"""One digit to MNIST's form."""

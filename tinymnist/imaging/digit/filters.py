@@ -1,0 +1,95 @@
+"""Small image filters on arrays, by NumPy and Pillow, so that reading a picture needs no SciPy."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import numpy as np
+from PIL import Image
+from PIL.Image import Resampling
+
+from tinymnist.imaging.picture.pixels import Array
+
+
+def resize(grey: Array, shape: tuple[int, int], how: Resampling = Resampling.BILINEAR) -> Array:
+    """(h, w) -> shape; Pillow widens the filter when it reduces, which is what avoids aliasing."""
+    height, width = shape
+    picture = Image.fromarray(np.ascontiguousarray(grey, np.float32))
+    return np.array(picture.resize((width, height), how), np.float32)
+
+
+def shrink(grey: Array, longest_side: int) -> Array:
+    """Average blocks of pixels until no side is longer; smaller pictures stay as they are."""
+    factor = -(-max(grey.shape) // longest_side)
+    if factor < 2:
+        return grey
+    return _block_means(_block_means(np.asarray(grey, np.float32), factor).T, factor).T
+
+
+def _block_means(lines: Array, factor: int) -> Array:
+    """The mean of every so many lines, and of those that are left over at the end.
+
+    Pillow's ``reduce`` does the same, but moving floats to Pillow and back takes longer than this.
+    """
+    whole = len(lines) // factor * factor
+    blocks = [lines[first:whole:factor] for first in range(factor)]
+    means: Array = reduce(np.add, blocks) / np.float32(factor)
+    if whole == len(lines):
+        return means
+    return np.concatenate([means, lines[whole:].mean(0, keepdims=True)])
+
+
+def maximum(grey: Array, radius: int) -> Array:
+    """The largest value within a square of 2 * radius + 1 pixels around each."""
+    return _running(np.maximum, grey, radius)
+
+
+def minimum(grey: Array, radius: int) -> Array:
+    """The smallest value within a square of 2 * radius + 1 pixels around each."""
+    return _running(np.minimum, grey, radius)
+
+
+def bordered(grey: Array, margin: int) -> Array:
+    """Repeat the outermost pixels ``margin`` times: ``np.pad(grey, margin, mode="edge")``, quickly.
+
+    NumPy's own takes longer than many a filter that needs it.
+    """
+    if margin == 0:
+        return grey
+    height, width = grey.shape
+    wide = np.empty((height + 2 * margin, width + 2 * margin), grey.dtype)
+    middle = wide[margin:-margin]
+    middle[:, margin:-margin] = grey
+    middle[:, :margin], middle[:, -margin:] = grey[:, :1], grey[:, -1:]
+    wide[:margin], wide[-margin:] = middle[0], middle[-1]
+    return wide
+
+
+def _running(extreme: np.ufunc, grey: Array, radius: int) -> Array:
+    """The extreme of a square around each pixel: along the rows, then along the columns.
+
+    Beyond the edge the outermost pixels are repeated, which changes no extreme.
+    """
+    height, width = grey.shape
+    down, right = min(radius, height - 1), min(radius, width - 1)
+    first, last = grey[:, :1].repeat(right, 1), grey[:, -1:].repeat(right, 1)
+    # All rows one after the other are one long line, which is quick; the windows that reach from
+    # one row into the next come out in the columns that are cut off.
+    wide = np.concatenate([first, grey, last], axis=1)
+    ahead = _extreme_ahead(extreme, wide.ravel(), 2 * right + 1)
+    lines = np.append(ahead, wide[-1, width:]).reshape(wide.shape)[:, :width]
+    tall = np.concatenate([lines[:1].repeat(down, 0), lines, lines[-1:].repeat(down, 0)])
+    return _extreme_ahead(extreme, tall, 2 * down + 1)
+
+
+def _extreme_ahead(extreme: np.ufunc, lines: Array, width: int) -> Array:
+    """The extreme of each line and the ``width`` - 1 that follow it, for all that have so many.
+
+    In log2(width) steps: the extreme of 2k values is that of two extremes of k.
+    """
+    covered = 1
+    while covered < width:
+        step = min(covered, width - covered)
+        lines = extreme(lines[:-step], lines[step:])
+        covered += step
+    return lines

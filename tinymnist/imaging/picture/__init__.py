@@ -1,0 +1,1 @@
+"""Any picture file to grey pixels."""

@@ -1,0 +1,138 @@
+"""Ways of writing that MNIST's American writers seldom used: added to its digits, or drawn anew.
+
+Most of the world writes a 1 with an upstroke from the lower left, often half as long as the stem,
+and some with a foot; many cross the 7; some write the 4 as an L whose low second stroke is short.
+Among MNIST's 60,000 digits there are few of them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from tinymnist.imaging.digit.bounds import bounds
+from tinymnist.imaging.digit.frame import SIDE, centre, fit_box
+from tinymnist.imaging.digit.strokes import stroke_width
+from tinymnist.imaging.picture.pixels import Array
+from tinymnist.imaging.synthetic.paint import curve
+
+_FLAG_ANGLES = (22.0, 58.0)
+"""Degrees between stem and flag."""
+_STEEPEST = 62.0
+"""Degrees between a flag and the vertical; a flag that lies flatter makes a 7."""
+_FLAG_LENGTHS = (0.2, 0.6)
+_FOOT_LENGTHS = (0.3, 0.8)
+_FOOT_SHARE = 0.3
+"""Which share of the ones gets a foot as well."""
+_MARGIN = 14
+"""Room around a digit for strokes that lead out of its frame."""
+
+Line = list[Array]
+"""Points (down, right) that a pen goes through."""
+
+
+def with_flag(one: Array, rng: np.random.Generator) -> Array:
+    """Add the upstroke, and sometimes the foot, to a 1 in MNIST's form.
+
+    Args:
+        one: (28, 28) in 0..1, white ink on black; anything but a 1 makes no sense.
+        rng: where lengths, angles and bends come from.
+
+    Returns:
+        (28, 28) float32, again in MNIST's form.
+    """
+    top, bottom = _ends(one)
+    stem = bottom - top
+    length = float(np.hypot(*stem))
+    lean = np.rad2deg(np.arctan2(-stem[1], stem[0]))
+    angle = np.deg2rad(max(min(rng.uniform(*_FLAG_ANGLES), _STEEPEST - lean), _FLAG_ANGLES[0] / 2))
+    turned = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) @ stem
+    tip = top + turned * rng.uniform(*_FLAG_LENGTHS)
+    bend = (top + tip) / 2 + rng.normal(0, 0.04 * length, 2)
+    lines = [[top, bend, tip]]
+    if rng.random() < _FOOT_SHARE:
+        left, right = rng.uniform(*_FOOT_LENGTHS, 2) * length / 2
+        up, down = rng.normal(0, 0.03 * length, 2)
+        lines.append([bottom + np.array([up, -left]), bottom + np.array([down, right])])
+    return _with_lines(one, lines, _pen_of(one, rng))
+
+
+def with_bar(seven: Array, rng: np.random.Generator) -> Array:
+    """Cross the stem of a 7 in MNIST's form; arguments and result as for :func:`with_flag`."""
+    rows = np.flatnonzero((seven > 0.3).any(1))
+    row = rows[0] + rng.uniform(0.4, 0.65) * np.ptp(rows)
+    near = seven[max(round(row) - 1, 0) : round(row) + 2].sum(0)
+    middle = np.array([row, float(near @ np.arange(SIDE) / max(near.sum(), 1e-6))])
+    half = rng.uniform(2.0, 5.0)
+    tilt = rng.uniform(-0.3, 0.15) * half  # the right end is rather up than down
+    reach = np.array([tilt, half])
+    return _with_lines(seven, [[middle - reach, middle + reach]], _pen_of(seven, rng))
+
+
+def low_four(rng: np.random.Generator) -> Array:
+    """Draw a 4 that is an L with a low second stroke through its foot.
+
+    Returns:
+        (28, 28) float32 in MNIST's form.
+    """
+    foot = rng.uniform(0.5, 0.8)
+    corner = np.array([foot, rng.uniform(0.0, 0.2)])
+    start = np.array([0.0, rng.uniform(0.3, 0.6)])
+    end = np.array([foot + rng.uniform(-0.1, 0.08), rng.uniform(0.75, 1.05)])
+    side = (start + corner) / 2 + rng.normal(0, 0.03, 2)
+    low = np.array([foot - rng.triangular(0.0, 0.08, 0.35), rng.uniform(0.45, 0.72)])
+    stem_end = np.array([1.0, low[1] + rng.uniform(-0.15, 0.06)])
+    bend = (low + stem_end) / 2 + rng.normal(0, 0.02, 2)
+    foot_line = [corner, (corner + end) / 2, end]
+    is_round = rng.random() < 0.4
+    written = [[start, side, *foot_line]] if is_round else [[start, side, corner], foot_line]
+    lines = [*written, [low, bend, stem_end]]
+    scaled = [[SIDE * 0.7 * point for point in line] for line in lines]
+    return _with_lines(np.zeros((SIDE, SIDE), np.float32), scaled, rng.uniform(0.8, 2.0))
+
+
+def _pen_of(digit: Array, rng: np.random.Generator) -> float:
+    """The radius of a pen like the one that wrote it."""
+    return float(max(stroke_width(digit), 1.6) / 2 * rng.uniform(0.8, 1.1))
+
+
+def _with_lines(digit: Array, lines: list[Line], radius: float) -> Array:
+    """Draw smooth lines over a digit and bring it to MNIST's form again."""
+    canvas = np.pad(digit, _MARGIN)
+    for line in lines:
+        points = np.array(curve([(p[0], p[1]) for p in line], steps=4)) + _MARGIN
+        np.maximum(canvas, pen_stroke(canvas.shape, points, radius), out=canvas)
+    return centre(fit_box(canvas[bounds(canvas > 0)]))
+
+
+def _ends(one: Array) -> tuple[Array, Array]:
+    """Where the stem begins and ends: the mean of the ink in its first and last two rows."""
+    rows = np.flatnonzero((one > 0.3).any(1))
+    columns = np.arange(one.shape[1])
+    ends = []
+    for row in (rows[0], rows[-1]):
+        near = one[max(row - 1, 0) : row + 2].sum(0)
+        ends.append(np.array([float(row), float(near @ columns / near.sum())], np.float32))
+    return ends[0], ends[1]
+
+
+def pen_stroke(shape: tuple[int, ...], points: npt.ArrayLike, radius: float) -> Array:
+    """A stroke with round ends, its edges soft over a pixel.
+
+    Args:
+        shape: (h, w) of the picture.
+        points: (n, 2), (down, right) in pixels; straight lines lead from each to the next.
+        radius: half the pen's width, in pixels.
+
+    Returns:
+        (h, w) float32 in 0..1.
+    """
+    corners = np.asarray(points, np.float32)[:, :, None, None]  # (n, 2, 1, 1)
+    rises, runs = np.diff(corners, axis=0).swapaxes(0, 1)  # (n - 1, 1, 1) each
+    down = np.arange(shape[0], dtype=np.float32)[:, None] - corners[:-1, 0]  # (n - 1, h, 1)
+    right = np.arange(shape[1], dtype=np.float32) - corners[:-1, 1]  # (n - 1, 1, w)
+    lengths = np.maximum(rises**2 + runs**2, np.float32(1e-9))
+    share = np.clip((down * rises + right * runs) / lengths, 0, 1)
+    squares = (down - share * rises) ** 2 + (right - share * runs) ** 2
+    line: Array = np.clip(np.float32(radius + 0.5) - np.sqrt(squares.min(0)), 0, 1)
+    return line

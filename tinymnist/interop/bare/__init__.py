@@ -1,0 +1,1 @@
+"""Files that hold weights alone: which architectures fit them."""

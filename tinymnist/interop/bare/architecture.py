@@ -1,0 +1,111 @@
+"""A description of a model's layers in a JSON file, for files that hold weights alone.
+
+The form is tinymnist's own::
+
+    {"input_shape": [28, 28, 1],
+     "layers": [
+       {"class": "Conv2D", "filters": 32, "kernel_size": 3, "activation": "relu"},
+       {"class": "MaxPooling2D"},
+       {"class": "Flatten"},
+       {"class": "Dense", "units": 10, "tensors": "classifier.0"}]}
+
+Every layer has the name of its class and Keras's settings; see :data:`tinymnist.nn.layers.LAYERS`.
+Layers take the blocks of weights in the file's order, unless ``"tensors"`` names one; ``"wiring"``,
+``{"sum": ["a", "b"]}``, gives the inputs of layers that do not simply follow the one before, and
+the normalizations have PyTorch's epsilon, 1e-5, unless they say otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from tinymnist.errors import InputError
+from tinymnist.interop.bare.assemble import Description
+from tinymnist.nn.architectures import ARCHITECTURES
+from tinymnist.nn.layers import LAYERS
+
+_KEYS = {"input_shape", "layers", "wiring"}
+_MOST_BYTES = 1 << 20
+_MOST_LAYERS = 1000
+
+
+def read_description(spec: str | PathLike[str]) -> Description:
+    """Read a description.
+
+    Args:
+        spec: a JSON file, or the name of a shipped architecture.
+
+    Raises:
+        InputError: when there is none, or it is not such a description.
+    """
+    if (shipped := ARCHITECTURES.get(str(spec))) is not None:
+        model = shipped()
+        return Description(model.input_shape, [layer.config() for layer in model.layers])
+    path = Path(spec)
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise InputError(f"{path} is too large for a description of layers")
+        content = json.loads(path.read_text("utf-8-sig"))
+    except OSError as error:
+        raise InputError(
+            f"cannot read the architecture {path}: {error.strerror or error}; expected a JSON file "
+            f"or one of {sorted(ARCHITECTURES)}"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is no JSON file: {error}") from None
+    return checked(content, path)
+
+
+def checked(content: Any, path: Path) -> Description:
+    """Make a description of what JSON holds.
+
+    Raises:
+        InputError: when it is not of the form above.
+    """
+    if isinstance(content, dict) and "class_name" in content:
+        raise InputError(
+            f"{path} is Keras's description of an architecture, which goes with Keras's weights; "
+            'expected {"input_shape": [28, 28, 1], "layers": [{"class": "Conv2D", ...}, ...]}'
+        )
+    if not isinstance(content, dict) or not {"input_shape", "layers"} <= content.keys() <= _KEYS:
+        found = (
+            sorted(map(str, content))[:8] if isinstance(content, dict) else type(content).__name__
+        )
+        raise InputError(f"{path}: expected an object with {sorted(_KEYS)}; found {found}")
+    shape, layers, wiring = content["input_shape"], content["layers"], content.get("wiring", {})
+    if not _is_shape(shape):
+        raise InputError(f"{path}: input_shape must be one to three sizes; found {str(shape)[:60]}")
+    if not isinstance(layers, list) or not 1 <= len(layers) <= _MOST_LAYERS:
+        raise InputError(f"{path}: layers must be a list of 1 to {_MOST_LAYERS}")
+    for layer in layers:
+        if not isinstance(layer, dict) or layer.get("class") not in LAYERS:
+            raise InputError(
+                f"{path}: a layer must be an object with a class of {sorted(LAYERS)}; "
+                f"found {str(layer)[:80]}"
+            )
+    if not _is_wiring(wiring):
+        raise InputError(f'{path}: wiring must be like {{"sum": ["a", "b"]}}; found {wiring!r:.80}')
+    return Description(tuple(shape), [_with_epsilon(layer) for layer in layers], wiring)
+
+
+def _with_epsilon(layer: dict[str, Any]) -> dict[str, Any]:
+    normalizes = layer["class"] in ("BatchNormalization", "LayerNormalization")
+    return {"epsilon": 1e-5, **layer} if normalizes else layer
+
+
+def _is_shape(shape: Any) -> bool:
+    return (
+        isinstance(shape, list)
+        and 1 <= len(shape) <= 3
+        and all(type(side) is int and 1 <= side <= 4096 for side in shape)
+    )
+
+
+def _is_wiring(wiring: Any) -> bool:
+    return isinstance(wiring, dict) and all(
+        isinstance(sources, list) and sources and all(isinstance(s, str) for s in sources)
+        for sources in wiring.values()
+    )

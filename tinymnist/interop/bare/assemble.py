@@ -1,0 +1,169 @@
+"""A description of layers and the blocks of a file make a model; every shape is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinymnist.interop.bare.blocks import Block
+from tinymnist.interop.bare.orders import Order, order_after
+from tinymnist.nn.arrays import Shape
+from tinymnist.nn.graph import INPUT
+from tinymnist.nn.layers import (
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Layer,
+    LayerNormalization,
+    LeakyReLU,
+    PReLU,
+    layer_from_config,
+)
+from tinymnist.nn.layers.base import default_name
+from tinymnist.nn.sequential import Sequential
+
+TENSORS = "tensors"
+"""In a description, the key that names the block of a layer; without it, blocks go by order."""
+_KINDS: dict[type[Layer], str] = {
+    Conv2D: "conv",
+    DepthwiseConv2D: "conv",
+    Dense: "dense",
+    BatchNormalization: "norm",
+    LayerNormalization: "layernorm",
+    PReLU: "prelu",
+}
+_MOST_OUTPUTS = 1 << 26
+
+
+@dataclass(frozen=True)
+class Description:
+    """Layers without weights.
+
+    Attributes:
+        input_shape: of one example, (28, 28, 1) for instance.
+        layers: settings as :meth:`Layer.config` gives them; those with weights may name their
+            block under ``"tensors"``.
+        wiring: as for :class:`~tinymnist.nn.graph.Graph`.
+    """
+
+    input_shape: Shape
+    layers: Sequence[Mapping[str, Any]]
+    wiring: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Ready for a file that ``--architecture`` takes."""
+        parts = {"input_shape": list(self.input_shape), "layers": [dict(c) for c in self.layers]}
+        return parts | (
+            {"wiring": {k: list(v) for k, v in self.wiring.items()}} if self.wiring else {}
+        )
+
+
+def assemble(
+    description: Description,
+    blocks: Sequence[Block],
+    *,
+    channels_first: bool = False,
+    name: str = "sequential",
+) -> Sequential:
+    """Make the model.
+
+    Args:
+        description: the layers.
+        blocks: what the file holds; every one must find its layer, and fit it.
+        channels_first: whether the features behind a Flatten are listed by channel.
+        name: of the model.
+
+    Raises:
+        ValueError: when a layer lacks a block, a block a layer, or shapes do not fit.
+    """
+    rest = list(blocks)
+    layers: list[Layer] = []
+    shapes: dict[str, Shape] = {INPUT: tuple(description.input_shape)}
+    orders: dict[str, Order] = {INPUT: None}
+    previous = INPUT
+    for config in description.layers:
+        layer, block = _make(config, rest, shapes)
+        sources = tuple(description.wiring.get(layer.name, (previous,)))
+        if missing := [s for s in sources if s not in shapes]:
+            raise ValueError(f"{layer.name} takes {missing}; expected outputs that come before it")
+        inputs = [shapes[s] for s in sources]
+        if block is not None:
+            _give(layer, block, inputs, orders[sources[0]])
+        shapes[layer.name] = layer.output_shape(*inputs)
+        if np.prod(shapes[layer.name], dtype=float) > _MOST_OUTPUTS:
+            raise ValueError(f"{layer.name} has more than {_MOST_OUTPUTS:,} outputs")
+        orders[layer.name] = order_after(layer, sources, inputs, orders) if channels_first else None
+        layers.append(layer)
+        previous = layer.name
+    if rest:
+        raise ValueError(f"no layer takes {[str(block) for block in rest][:4]}")
+    wiring = {name: list(sources) for name, sources in description.wiring.items()}
+    return Sequential(layers, input_shape=description.input_shape, wiring=wiring, name=name)
+
+
+def _make(
+    config: Mapping[str, Any], rest: list[Block], shapes: Mapping[str, Shape]
+) -> tuple[Layer, Block | None]:
+    """The layer with a name, and its block, which is taken out of ``rest``."""
+    settings = dict(config)
+    wanted = settings.pop(TENSORS, None)
+    layer = layer_from_config(settings)
+    kind = _KINDS.get(type(layer))
+    block = None
+    if kind is not None:
+        block = next((b for b in rest if b.kind == kind and wanted in (None, b.name)), None)
+        if block is None:
+            what = f"block {wanted!r}" if wanted is not None else f"{kind} block left"
+            raise ValueError(f"the file has no {what} for {layer.name or settings['class']}")
+        rest.remove(block)
+    elif isinstance(layer, LeakyReLU) and wanted is not None:
+        block = next((b for b in rest if b.name == wanted and b.kind == "prelu"), None)
+        if block is None:
+            raise ValueError(f"the file has no PReLU {wanted!r}")
+        rest.remove(block)
+    layer.name = _free(
+        layer.name or (block.name if block and block.name else default_name(layer)), shapes
+    )
+    return layer, block
+
+
+def _free(name: str, taken: Mapping[str, Any]) -> str:
+    number, free = 0, name
+    while free in taken:
+        number += 1
+        free = f"{name}_{number}"
+    return free
+
+
+def _give(layer: Layer, block: Block, inputs: list[Shape], order: Order) -> None:
+    """Hand the arrays of a block to its layer, in the layer's order of features."""
+    arrays = dict(block.arrays)
+    if isinstance(layer, LeakyReLU):
+        if arrays["alpha"].size != 1:
+            raise ValueError(f"{layer.name} has one slope, and {block.name} has {block.outputs}")
+        layer.negative_slope = arrays["alpha"].item()
+        return
+    if isinstance(layer, (Dense, Conv2D, DepthwiseConv2D)):
+        if "bias" not in arrays:
+            layer.use_bias = False
+        expected = layer.weight_shapes(*inputs)
+        is_behind_flatten = order is not None and len(order) == len(arrays["kernel"])
+        if is_behind_flatten and isinstance(layer, Dense):
+            arrays["kernel"] = arrays["kernel"][order]
+    else:
+        expected = layer.weight_shapes(*inputs)
+        if isinstance(layer, PReLU) and arrays["alpha"].size == np.prod(expected["alpha"]):
+            arrays = {"alpha": arrays["alpha"].reshape(expected["alpha"])}
+        if order is not None:
+            arrays = {n: a[order] if len(a) == len(order) else a for n, a in arrays.items()}
+    found = {name: tuple(array.shape) for name, array in arrays.items()}
+    if found != expected:
+        raise ValueError(
+            f"{layer.name} takes {expected} here, and {block.name or 'the file'} holds {found}"
+        )
+    for name, array in arrays.items():
+        setattr(layer, name, np.ascontiguousarray(array, np.float32))

@@ -1,0 +1,211 @@
+"""The search for every architecture whose sizes fit a list of weights, likeliest first.
+
+Weights tell kernels and widths, not activations, pooling, padding or strides. But the first Dense
+layer behind the convolutions takes a fixed number of features, and most ways to get there do not
+give that number. The rule: ReLU after every hidden layer; after a convolution a 2x2 max-pool or
+none; padding 0 or "same"; plans with the least padding first. It was exact for 39 of 55 state_dicts
+from public repositories; where several plans fit, only labelled pictures can decide.
+
+If nothing fits, the search is widened: strides of 2, other paddings and pools.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from tinymnist.interop.bare.blocks import Block, Group, grouped, modules_between
+from tinymnist.interop.bare.plans import NO_POOL, ORDERS, PICTURE_SIDES, POOL_2, Plan, Pool, Step
+from tinymnist.nn.arrays import Shape
+from tinymnist.nn.shapes import output_size
+
+MOST_PLANS = 64
+_MOST_STEPS = 200_000
+
+
+class NoPlan(ValueError):
+    """No architecture fits; the message says where the blocks stop to follow each other."""
+
+
+def fitting(blocks: Sequence[Block], *, wide: bool = False) -> list[Plan]:
+    """Every plan that fits, likeliest first, at most :data:`MOST_PLANS`.
+
+    Args:
+        blocks: in the order in which they are applied.
+        wide: search with strides and further paddings and pools even where the rule suffices.
+
+    Raises:
+        NoPlan: when none fits, with the reason.
+    """
+    try:
+        groups = tuple(grouped(blocks))
+    except ValueError as error:
+        raise NoPlan(str(error)) from None
+    convolutions = tuple(itertools.takewhile(lambda g: g.main.kind == "conv", groups))
+    _check_chain(groups, convolutions)
+    if not convolutions:
+        shape = _flat_input(groups[0].main.inputs)
+        return [Plan(shape, groups, (), order=order) for order in _orders(groups)]
+    for wider in (True,) if wide else (False, True):
+        plans = list(_search(groups, convolutions, wider))
+        if plans:
+            return sorted(plans, key=lambda plan: plan.cost)[:MOST_PLANS]
+    wanted = groups[len(convolutions)].main if len(convolutions) < len(groups) else "the output"
+    raise NoPlan(f"no pooling, padding and strides lead from {convolutions[0].main} to {wanted}")
+
+
+def strided(plan: Plan) -> Plan | None:
+    """The same plan with strides of 2 in place of its 2x2 pools, where that gives the same sizes.
+
+    Weights do not tell the two apart, and pools are the likelier; None where there is nothing to
+    replace, or it would not fit.
+    """
+    side: tuple[int, int] = (plan.input_shape[0], plan.input_shape[1])
+    steps = []
+    for group, step in zip(plan.groups, plan.steps, strict=False):
+        end, taken = _size_after(side, group.main.side, step), step
+        if step.pool == POOL_2:
+            taken = replace(step, strides=2 * step.strides, pool=NO_POOL)
+            if min(group.main.side) < 2 or _size_after(side, group.main.side, taken) != end:
+                return None
+        steps.append(taken)
+        side = end
+    return None if tuple(steps) == plan.steps else replace(plan, steps=tuple(steps))
+
+
+def _check_chain(groups: Sequence[Group], convolutions: Sequence[Group]) -> None:
+    if not groups:
+        raise NoPlan("there are no convolution or dense layers")
+    if any(group.main.kind == "conv" for group in groups[len(convolutions) :]):
+        raise NoPlan("convolutions follow a dense layer, so the layers are no plain chain")
+    for before, after in itertools.pairwise(groups):
+        a, b = before.main, after.main
+        if a.kind == b.kind == "conv":
+            fits = a.outputs % b.inputs == 0 and b.outputs % (a.outputs // b.inputs) == 0
+        elif a.kind == "conv":
+            fits = b.inputs % a.outputs == 0
+        else:
+            fits = a.outputs == b.inputs
+        if not fits:
+            raise NoPlan(
+                f"{b} cannot follow {a}: the layers are no plain chain (branches, sums, or "
+                "another order)"
+            )
+    if convolutions and convolutions[0].main.inputs not in (1, 3):
+        raise NoPlan(f"{convolutions[0].main} takes no picture of 1 or 3 channels")
+
+
+def _flat_input(features: int) -> Shape:
+    """The square picture of so many pixels, or a vector."""
+    side = math.isqrt(features)
+    return (side, side, 1) if side * side == features and side >= 8 else (features,)
+
+
+def _search(
+    groups: tuple[Group, ...], convolutions: tuple[Group, ...], wide: bool
+) -> Iterator[Plan]:
+    first = groups[len(convolutions)].main if len(convolutions) < len(groups) else None
+    channels = convolutions[-1].main.outputs
+    area = 1 if first is None else first.inputs // channels
+    behind = groups[len(convolutions)] if first is not None else None
+    budget = itertools.count()
+    for side, order in itertools.product(PICTURE_SIDES, _orders(groups)):
+        input_shape = (side, side, convolutions[0].main.inputs)
+        for steps, size in _walk(convolutions, behind, (side, side), order, wide, budget):
+            plan = Plan(input_shape, groups, steps, "flatten", order)
+            if _repeats(plan):
+                continue
+            if math.prod(size) == area:
+                yield plan
+            if area == 1 and math.prod(size) > 1:
+                yield replace(plan, head="average")
+
+
+def _walk(
+    rest: tuple[Group, ...],
+    behind: Group | None,
+    size: tuple[int, int],
+    order: str,
+    wide: bool,
+    budget: Iterator[int],
+) -> Iterator[tuple[tuple[Step, ...], tuple[int, int]]]:
+    """Every way through the convolutions, with the size at its end."""
+    if not rest:
+        yield (), size
+        return
+    group, after = rest[0], (rest[1] if len(rest) > 1 else behind)
+    for step in _steps(group, after, order, wide):
+        if next(budget) > _MOST_STEPS:
+            return
+        try:
+            end = _size_after(size, group.main.side, step)
+        except ValueError:
+            continue  # the window does not fit
+        for steps, last in _walk(rest[1:], behind, end, order, wide, budget):
+            yield (step, *steps), last
+
+
+def _size_after(size: tuple[int, int], side: tuple[int, int], step: Step) -> tuple[int, int]:
+    ends = []
+    for length, kernel in zip(size, side, strict=True):
+        pads = (step.padding if kernel > 1 else 0,) * 2
+        convolved = output_size(length, kernel, step.strides, 1, pads)
+        ends.append(output_size(convolved, step.pool.size, step.pool.strides, 1, (0, 0)))
+    return ends[0], ends[1]
+
+
+def _steps(group: Group, after: Group | None, order: str, wide: bool) -> Iterator[Step]:
+    side = max(group.main.side)
+    same = (side - 1) // 2 if side % 2 else 0
+    paddings = {0, same} | ({1, 2, side // 2} if wide and side > 1 else set())
+    pools = [POOL_2, NO_POOL] + ([Pool(3, 3), Pool(3, 2)] if wide else [])
+    for pool, strides, padding in itertools.product(
+        pools, (1, 2) if wide else (1,), sorted(paddings)
+    ):
+        if pool.size == 1 or _has_room(group, after, order):
+            yield Step(padding, strides, pool)
+
+
+def _has_room(group: Group, after: Group | None, order: str) -> bool:
+    """Whether the numbers in the names of an ``nn.Sequential`` leave room for a pool."""
+    if group.norms and order in ORDERS[2:]:
+        between = modules_between(group.main, group.norms[0])
+        return between is None or between >= 1
+    if after is None:
+        return True
+    between = modules_between(group.last, after.main)
+    if between is None:
+        return True
+    activated = group.prelu is not None or (bool(group.norms) and order == ORDERS[1])
+    flattens = group.main.kind == "conv" and after.main.kind == "dense"
+    return between >= 1 + (not activated) + flattens
+
+
+def _orders(groups: Sequence[Group]) -> tuple[str, ...]:
+    """The places where the norms may stand: where names tell it, that one alone."""
+    normed = [group for group in groups[:-1] if group.norms]
+    if not normed:
+        return ORDERS[:1]
+    between = modules_between(normed[0].main, normed[0].norms[0])
+    if between is not None:
+        return (ORDERS[min(between, 2)],)
+    if not any(group.main.kind == "conv" for group in normed) or all(map(_is_rising, normed)):
+        return ORDERS[:2]  # a pool then takes the same maximum before the norm and behind it
+    return ORDERS
+
+
+def _is_rising(group: Group) -> bool:
+    return all(bool((norm.arrays["gamma"] > 0).all()) for norm in group.norms)
+
+
+def _repeats(plan: Plan) -> bool:
+    """Whether a likelier plan does the same, or nobody would build it."""
+    if plan.input_shape[0] != PICTURE_SIDES[0] and not plan.is_even:
+        return True
+    pools_normed = any(
+        group.norms and step.pool.size > 1
+        for group, step in zip(plan.groups, plan.steps, strict=False)
+    )
+    return plan.order in ORDERS[2:] and len(_orders(plan.groups)) > 1 and not pools_normed

@@ -1,0 +1,1 @@
+"""Training: the loop, ``fit`` around it, callbacks and checkpoints."""
