@@ -13,8 +13,7 @@ import pytest
 
 import tinymnist
 from tinymnist.errors import InputError
-from tinymnist.interop.standalone import write
-from tinymnist.interop.standalone import page
+from tinymnist.interop.standalone import page, write
 from tinymnist.interop.standalone.calls import ACTIVATIONS, CALLS, calls_of
 from tinymnist.interop.standalone.sample import seven
 from tinymnist.nn import layers as L
