@@ -12,7 +12,7 @@ import numpy as np
 
 from tinymnist.nn.arrays import Array, Shape, float_dtype
 from tinymnist.nn.layers import Activation, Layer, Softmax
-from tinymnist.nn.layers.base import by_name, default_name
+from tinymnist.nn.layers.base import by_name, default_name, free_name
 
 INPUT = "input"
 """The name under which a wiring refers to what goes into the model."""
@@ -117,7 +117,7 @@ class Graph:
             self._add_layer(layer)
 
     def _add_layer(self, layer: Layer) -> None:
-        layer.name = layer.name or self._free_name(default_name(layer))
+        layer.name = layer.name or free_name(default_name(layer), self.shapes)
         if layer.name in self.shapes:
             raise ValueError(f"every layer needs a name of its own. Received: name={layer.name!r}")
         previous = self.layers[-1].name if self.layers else INPUT
@@ -139,13 +139,6 @@ class Graph:
             layer = cast_copy(layer, self.dtype)
         self.layers.append(layer)
         self.sources[layer.name], self.shapes[layer.name] = sources, shape
-
-    def _free_name(self, stem: str) -> str:
-        name, number = stem, 0
-        while name in self.shapes:
-            number += 1
-            name = f"{stem}_{number}"
-        return name
 
     def pop(self) -> Layer:
         """Take the last layer away.

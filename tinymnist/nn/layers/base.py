@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -184,6 +184,15 @@ def by_name(
 def default_name(layer: Layer) -> str:
     """Keras's name for a class: ``Conv2D`` -> ``conv2d``, ``MaxPooling2D`` -> ``max_pooling2d``."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(layer).__name__).lower()
+
+
+def free_name(stem: str, taken: Container[str]) -> str:
+    """The name itself, or ``name_1``, ``name_2`` ... if it is taken."""
+    name, number = stem, 0
+    while name in taken:
+        number += 1
+        name = f"{stem}_{number}"
+    return name
 
 
 def picture_shape(shape: Shape, layer: Layer) -> tuple[int, int, int]:
