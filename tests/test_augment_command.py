@@ -13,7 +13,7 @@ from PIL.features import check
 import tinymnist
 from tests.test_cli import assert_refused, run
 from tinymnist.errors import InputError
-from tinymnist.reporting.figures import draw_sheet, save_figure
+from tinymnist.reporting.figures import save_figure, variant_sheet
 
 SAMPLES = Path(tinymnist.__file__).parent / "samples"
 
@@ -55,7 +55,7 @@ def test_without_ranges_the_variants_are_the_picture(capsys, tmp_path):
              for x in (f"--{name}", 0)]  # fmt: skip
     sheet = sheet_of(capsys, tmp_path, SAMPLES / "2-small-bitmap.png", "--count", 2, *still)
     digit = tinymnist.prepare_image(SAMPLES / "2-small-bitmap.png")[None, None, ..., 0]
-    wanted = draw_sheet(np.repeat(digit, 3, axis=1), ["2-small-bitmap.png"])
+    wanted = variant_sheet(np.repeat(digit, 3, axis=1), ["2-small-bitmap.png"])
     np.testing.assert_array_equal(sheet, np.asarray(wanted.convert("L")))
 
 

@@ -15,7 +15,6 @@ from tinymnist.errors import InputError
 from tinymnist.explain import explain
 from tinymnist.imaging.digit.normalize import STAGES
 from tinymnist.reader import Reader
-from tinymnist.reporting.figures import save_figure
 
 PHOTO, CHALK = SAMPLES / "7-tilted-photo.jpg", SAMPLES / "8-chalk-on-black.jpg"
 
@@ -89,12 +88,3 @@ def test_command(capsys, tmp_path):
     report = json.loads(capsys.readouterr().out)
     assert [s["stage"] for s in report["stages"]][:2] == ["grey", "polarity"]
     assert "slant" in {s["stage"] for s in report["stages"]}
-
-
-def test_figures_are_written_whole_or_not_at_all(tmp_path):
-    figure = Image.new("RGB", (3, 3))
-    with pytest.raises(InputError, match=r"unknown kind of picture; expected .*\.png"):
-        save_figure(figure, tmp_path / "figure.xyz")
-    with pytest.raises(InputError, match="cannot write"):
-        save_figure(figure, tmp_path / "nowhere" / "figure.png")
-    assert list(tmp_path.iterdir()) == []

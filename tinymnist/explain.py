@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import PIL.Image
 from numpy.typing import NDArray
+from PIL import ImageDraw
 
 from tinymnist.errors import InputError
 from tinymnist.imaging.digit.bounds import bounds
@@ -19,8 +22,11 @@ from tinymnist.imaging.digit.paper import noise_level
 from tinymnist.imaging.digit.strokes import stroke_width
 from tinymnist.imaging.picture.decode import decode, describe
 from tinymnist.reader import Prediction, Reader
+from tinymnist.reporting.figures import INK, QUIET, to_picture, write
 
 Image = NDArray[np.float32]
+_PANEL, _GAP, _TITLE, _NOTE = 180, 14, 26, 52
+"""Pixels of a drawn stage's side, between stages, and for the text above and below a stage."""
 
 
 @dataclass(frozen=True)
@@ -138,3 +144,34 @@ _NOTES: dict[str, Callable[[Image, Image], str]] = {
     "centre": _centre,
 }
 """(picture before, picture after) -> what the stage did."""
+
+
+def draw_explanation(explanation: Explanation) -> PIL.Image.Image:
+    """The stages in a row, each with its name and what it did, and the prediction at the end."""
+    count = len(explanation.steps) + 1
+    size = (count * (_PANEL + _GAP) + _GAP, _TITLE + _PANEL + _NOTE + 2 * _GAP)
+    figure = PIL.Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(figure)
+    for number, step in enumerate(explanation.steps):
+        left, top = _GAP + number * (_PANEL + _GAP), _GAP + _TITLE
+        write(draw, (left, _GAP), step.name, INK, 15)
+        scale = _PANEL / max(step.image.shape)
+        height, width = (max(1, round(side * scale)) for side in step.image.shape)
+        figure.paste(to_picture(step.image, (width, height)), (left, top))
+        draw.rectangle((left - 1, top - 1, left + width, top + height), outline="#bbbbbb")
+        write(draw, (left, top + _PANEL + 6), textwrap.fill(step.note, 28), QUIET, 12)
+    _draw_prediction(draw, _GAP + (count - 1) * (_PANEL + _GAP), explanation.prediction)
+    return figure
+
+
+def _draw_prediction(draw: ImageDraw.ImageDraw, left: int, prediction: Prediction) -> None:
+    """The class and a bar for each probability, in a panel that begins at ``left``."""
+    write(draw, (left, _GAP), f"read as {prediction.digit}", INK, 15)
+    row = _PANEL / len(prediction.probabilities)
+    for number, share in enumerate(prediction.probabilities):
+        top = _GAP + _TITLE + number * row
+        write(draw, (left, top), prediction.class_names[number][:8], QUIET, 12)
+        end = left + 20 + share * (_PANEL - 70)
+        draw.rectangle((left + 20, top + 3, end, top + row - 4), "#3b6ea5")
+        if share >= 0.005:
+            write(draw, (end + 6, top), f"{100 * share:.0f} %", QUIET, 12)

@@ -118,14 +118,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Prepare, vary, draw."""
     import numpy as np
 
-    from tinymnist.reporting.figures import draw_sheet, save_figure
+    from tinymnist.reporting.figures import save_figure, variant_sheet
 
     names, images, code = _chosen(arguments)
     repeated = np.repeat(images, arguments.count, axis=0)
     varied = _generator(arguments).vary(repeated, np.random.RandomState(arguments.seed))
     varied = _effects(arguments)(varied, np.random.default_rng(arguments.seed))
     rows = varied.reshape(len(images), arguments.count, *images.shape[1:])
-    sheet = draw_sheet(np.concatenate([images[:, None], rows], axis=1)[..., 0], names)
+    sheet = variant_sheet(np.concatenate([images[:, None], rows], axis=1)[..., 0], names)
     save_figure(sheet, arguments.out)
     if arguments.json:
         print_json({"file": str(arguments.out), "pictures": names, "variants": arguments.count})

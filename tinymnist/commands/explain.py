@@ -36,13 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Explain in words, and in pictures if asked."""
-    from tinymnist.explain import explain
+    from tinymnist.explain import draw_explanation, explain
     from tinymnist.reader import Reader
 
     skip = [*arguments.skip, *([] if arguments.upright else ["slant"])]
     explanation = explain(Path(arguments.picture), Reader(arguments.model), skip)
     if arguments.out:
-        from tinymnist.reporting.figures import draw_explanation, save_figure
+        from tinymnist.reporting.figures import save_figure
 
         save_figure(draw_explanation(explanation), arguments.out)
     prediction = explanation.prediction

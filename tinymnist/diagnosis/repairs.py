@@ -1,8 +1,8 @@
 """One mismatch to MNIST at a time: a picture as the tutorials make it, with some things repaired.
 
-The recipe of :mod:`tinymnist.imaging.digit.normalize` repairs everything at once. Here each
-repair can be had alone, and any of them together, so that what each is worth can be measured. With none, a
-picture is what recipe ``resize`` makes of it; with all, nearly what recipe ``mnist`` does.
+The recipe of :mod:`tinymnist.imaging.digit.normalize` repairs everything at once. Here each repair
+can be made alone, and any of them together, to measure what each is worth. Without any, a picture
+is what recipe ``resize`` makes of it; with all, nearly what recipe ``mnist`` does.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ from string import Template
 
 import numpy as np
 
-from tinymnist.diagnosis import charts
 from tinymnist.diagnosis.advice import Advice
 from tinymnist.diagnosis.causes import percent, signed
 from tinymnist.diagnosis.costs import NONE
@@ -19,6 +18,7 @@ from tinymnist.diagnosis.properties import ALL
 from tinymnist.diagnosis.repairs import REPAIRS
 from tinymnist.diagnosis.results import Diagnosis
 from tinymnist.files import whole_file
+from tinymnist.reporting import charts
 
 _PAGE = Path(__file__).with_name("report.html")
 """The page without its contents."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -13,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinymnist.files import whole_file
-from tinymnist.finetune.sheet import Card, contact_sheet
 from tinymnist.finetune.trial import Trial
+from tinymnist.reporting import html
+from tinymnist.reporting.figures import Card, contact_sheet
 
 _PAGE = Path(__file__).with_name("report.html")
 _MOST_CARDS = 100
@@ -118,11 +117,8 @@ def _wrong(trial: Trial, images: NDArray[np.float32], names: Sequence[str]) -> s
         return "<p>None.</p>"
     more = f"<p>and {wrong.size - _MOST_CARDS} more</p>" if wrong.size > _MOST_CARDS else ""
     cards = still_wrong(trial, images, names)
-    stream = io.BytesIO()
-    contact_sheet(cards).save(stream, "PNG", optimize=True)
-    data = base64.b64encode(stream.getvalue()).decode("ascii")
-    text = escape("; ".join(f"{card.note}: {card.caption}" for card in cards), quote=True)
-    return f'<img alt="{text}" src="data:image/png;base64,{data}">{more}'
+    text = "; ".join(f"{card.note}: {card.caption}" for card in cards)
+    return html.image(contact_sheet(cards), text) + more
 
 
 def still_wrong(trial: Trial, images: NDArray[np.float32], names: Sequence[str]) -> list[Card]:

@@ -1,74 +1,121 @@
-"""Figures as pictures, drawn with Pillow."""
+"""Figures as pictures, drawn with Pillow: contact sheets, and what other figures need."""
 
 from __future__ import annotations
 
 import os
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from tinymnist.errors import InputError
-from tinymnist.explain import Explanation
 from tinymnist.files import PICTURE_SUFFIXES, whole_file
-from tinymnist.reader import Prediction
+from tinymnist.reporting.text import shortened
 
-_PANEL, _GAP, _TITLE, _NOTE = 180, 14, 26, 52
-_SMALL, _SPACE, _NAMES = 84, 4, 116  # of contact sheets
-_INK, _QUIET, _BAR = "#222222", "#666666", "#3b6ea5"
-
-
-def draw_explanation(explanation: Explanation) -> Image.Image:
-    """The stages in a row, each with its name and what it did; the prediction at the end."""
-    count = len(explanation.steps) + 1
-    size = (count * (_PANEL + _GAP) + _GAP, _TITLE + _PANEL + _NOTE + 2 * _GAP)
-    figure = Image.new("RGB", size, "white")
-    draw = ImageDraw.Draw(figure)
-    for number, step in enumerate(explanation.steps):
-        left = _GAP + number * (_PANEL + _GAP)
-        _write(draw, (left, _GAP), step.name, _INK, 15)
-        thumbnail, top = _fitted(step.image), _GAP + _TITLE
-        figure.paste(thumbnail, (left, top))
-        box = (left - 1, top - 1, left + thumbnail.width, top + thumbnail.height)
-        draw.rectangle(box, outline="#bbbbbb")
-        note = textwrap.fill(step.note, 28)
-        _write(draw, (left, _GAP + _TITLE + _PANEL + 6), note, _QUIET, 12)
-    _draw_prediction(draw, _GAP + (count - 1) * (_PANEL + _GAP), explanation.prediction)
-    return figure
+INK, QUIET = "#222222", "#666666"
+"""Colours of text: what matters, and what is said beside it."""
+_SIDE = 84
+"""The side of a picture on a sheet, in pixels."""
+_KEPT_END = 4
+"""Characters that a shortened caption keeps at its end: " 98%", ".png"."""
 
 
-def draw_sheet(rows: NDArray[np.float32], names: Sequence[str]) -> Image.Image:
-    """A contact sheet: a row of variants for each picture, the picture itself in front.
+class Card(NamedTuple):
+    """A picture (h, w) or (h, w, 1) in 0..1, a caption "7 > 1 98%", and a fainter line."""
+
+    image: NDArray[np.float32]
+    caption: str
+    note: str
+
+
+def contact_sheet(cards: Sequence[Card], columns: int = 10) -> Image.Image:
+    """Pictures in a grid, each above its caption, which breaks behind "7" in "7 > 1 98%"."""
+    gap, caption = 10, 49
+    columns = max(min(len(cards), columns), 1)
+    rows = max(-(-len(cards) // columns), 1)
+    width, height = _SIDE + gap, _SIDE + caption + gap
+    sheet = Image.new("RGB", (columns * width + gap, rows * height + gap), "white")
+    draw = ImageDraw.Draw(sheet)
+    for number, card in enumerate(cards):
+        row, column = divmod(number, columns)
+        left, top = gap + column * width, gap + row * height
+        values = card.image.reshape(card.image.shape[:2])
+        sheet.paste(to_picture(values, (_SIDE, _SIDE)), (left, top))
+        truth, arrow, taken = card.caption.rpartition(" > ")
+        lines = ((truth, INK, 12), (f"{arrow}{taken}".strip(), INK, 12), (card.note, QUIET, 10))
+        for line, (text, colour, size) in enumerate(lines):
+            place = (left, top + _SIDE + 2 + 15 * line)
+            write(draw, place, fit_caption(text, size, _SIDE), colour, size)
+    return sheet
+
+
+def variant_sheet(rows: NDArray[np.float32], names: Sequence[str]) -> Image.Image:
+    """Pictures below each other, and beside each its variants.
 
     Args:
         rows: (pictures, 1 + variants, h, w) in 0..1.
         names: of the pictures.
     """
+    margin, gap, title, name_width = 14, 4, 26, 116
     count, columns, height, width = rows.shape
-    scale = max(1, round(_SMALL / max(height, width)))
-    cell_width, cell_height = width * scale + _SPACE, height * scale + _SPACE
-    left, top = _GAP + _NAMES + _SPACE, _GAP + _TITLE
-    size = (left + columns * cell_width + 2 * _GAP, top + count * cell_height + _GAP)
-    figure = Image.new("RGB", size, "white")
-    draw = ImageDraw.Draw(figure)
-    _write(draw, (left, _GAP), "before", _INK, 13)
-    _write(draw, (left + cell_width + _GAP, _GAP), "after", _INK, 13)
+    scale = max(1, round(_SIDE / max(height, width)))
+    size = width * scale, height * scale
+    left, top = margin + name_width + gap, margin + title
+
+    def place(row: int, column: int) -> tuple[int, int]:
+        x = left + column * (size[0] + gap) + (margin if column else 0)
+        return x, top + row * (size[1] + gap)
+
+    right, bottom = place(count, columns)
+    sheet = Image.new("RGB", (right + margin, bottom + margin), "white")
+    draw = ImageDraw.Draw(sheet)
+    write(draw, (left, margin), "before", INK, 13)
+    write(draw, (place(0, 1)[0], margin), "after", INK, 13)
     for row, (name, pictures) in enumerate(zip(names, rows, strict=True)):
-        y = top + row * cell_height
-        _write(draw, (_GAP, y + cell_height // 2 - 8), _shortened(name), _QUIET, 12)
+        middle = place(row, 0)[1] + (size[1] + gap) // 2
+        write(draw, (margin, middle - 8), shortened(name, 18), QUIET, 12)
         for column, values in enumerate(pictures):
-            picture = Image.fromarray(np.uint8(np.clip(values, 0, 1) * 255 + 0.5))
-            place = left + column * cell_width + (_GAP if column else 0), y
-            shown = picture.resize((width * scale, height * scale), Image.Resampling.NEAREST)
-            figure.paste(shown, place)
-    return figure
+            sheet.paste(to_picture(values, size), place(row, column))
+    return sheet
 
 
-def _shortened(name: str, most: int = 18) -> str:
-    return name if len(name) <= most else f"{name[: most - 3]}..."
+def to_picture(values: NDArray[np.float32], size: tuple[int, int] | None = None) -> Image.Image:
+    """An 8-bit picture of values (h, w) in 0..1, which are clipped.
+
+    Args:
+        values: 0 is black.
+        size: width and height to bring it to: enlarged so that pixels show, reduced by averaging.
+    """
+    picture = Image.fromarray(np.uint8(np.clip(values, 0, 1) * 255 + 0.5))
+    if size is None:
+        return picture
+    how = Image.Resampling.NEAREST if max(size) > max(picture.size) else Image.Resampling.BOX
+    return picture.resize(size, how)
+
+
+def write(
+    draw: ImageDraw.ImageDraw, place: tuple[float, float], text: str, colour: str, size: int
+) -> None:
+    """Write text in Pillow's own font; ``place`` is its top left corner."""
+    draw.text(place, text, colour, ImageFont.load_default(size))
+
+
+def fit_caption(text: str, size: int, width: float) -> str:
+    """Cut out the middle of text that is wider than ``width`` pixels at a font size.
+
+    Characters that Pillow's own font lacks become escape sequences first.
+    """
+    length = ImageFont.load_default(size).getlength
+    text = text.encode("ascii", "backslashreplace").decode()
+    if length(text) <= width:
+        return text
+    head, tail = text[:-_KEPT_END], text[-_KEPT_END:]
+    while head and length(f"{head}...{tail}") > width:
+        head = head[:-1]
+    return f"{head}...{tail}"
 
 
 def save_figure(figure: Image.Image, path: str | os.PathLike[str]) -> None:
@@ -79,7 +126,7 @@ def save_figure(figure: Image.Image, path: str | os.PathLike[str]) -> None:
             written.
     """
     target = Path(path)
-    known = Image.registered_extensions()  # also of formats that are only read
+    known = Image.registered_extensions()  # also of formats that Pillow only reads
     kind = known.get(target.suffix.lower())
     if kind not in Image.SAVE:
         ends = ", ".join(end for end in sorted(PICTURE_SUFFIXES) if known.get(end) in Image.SAVE)
@@ -90,7 +137,7 @@ def save_figure(figure: Image.Image, path: str | os.PathLike[str]) -> None:
     with whole_file(target) as temporary:
         try:
             figure.save(temporary, format=kind)
-        except Exception as error:  # Pillow's plug-ins raise whatever they trip over
+        except Exception as error:  # each of Pillow's plug-ins raises errors of its own
             if getattr(error, "errno", None):
                 raise  # the disk's fault, not the format's
             raise InputError(
@@ -98,30 +145,3 @@ def save_figure(figure: Image.Image, path: str | os.PathLike[str]) -> None:
                 f"pixels: {error}; expected a name that ends in .png, or a smaller figure (fewer "
                 "variants, fewer pictures)"
             ) from None
-
-
-def _draw_prediction(draw: ImageDraw.ImageDraw, left: int, prediction: Prediction) -> None:
-    _write(draw, (left, _GAP), f"read as {prediction.digit}", _INK, 15)
-    row = _PANEL / len(prediction.probabilities)
-    for number, share in enumerate(prediction.probabilities):
-        top = _GAP + _TITLE + number * row
-        _write(draw, (left, top), prediction.class_names[number][:8], _QUIET, 12)
-        draw.rectangle((left + 20, top + 3, left + 20 + share * (_PANEL - 70), top + row - 4), _BAR)
-        if share >= 0.005:
-            end = left + 26 + share * (_PANEL - 70)
-            _write(draw, (end, top), f"{100 * share:.0f} %", _QUIET, 12)
-
-
-def _fitted(image: NDArray[np.float32]) -> Image.Image:
-    """As large as fits the panel; small pictures show their pixels."""
-    picture = Image.fromarray(np.uint8(np.clip(image, 0, 1) * 255 + 0.5))
-    scale = _PANEL / max(picture.size)
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    how = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX
-    return picture.resize(size, how)
-
-
-def _write(
-    draw: ImageDraw.ImageDraw, place: tuple[float, float], text: str, ink: str, size: int
-) -> None:
-    draw.text(place, text, ink, ImageFont.load_default(size))

@@ -1,4 +1,4 @@
-"""Text as every report writes it: aligned tables and percentages."""
+"""Text as every report writes it: aligned tables, percentages, counts, shortened lists."""
 
 from __future__ import annotations
 
@@ -18,6 +18,33 @@ def table(rows: Sequence[Sequence[str]], left: int = 1) -> str:
     )
 
 
-def percent(share: float) -> str:
-    """``0.99712`` as ``99.71 %``; what is not there as ``-``."""
-    return "-" if math.isnan(share) else f"{100 * share:.2f} %"
+def percent(share: float | None, digits: int = 2) -> str:
+    """``0.99712`` as ``99.71 %``; None and NaN as ``-``."""
+    return "-" if share is None or math.isnan(share) else f"{100 * share:.{digits}f} %"
+
+
+def points(share: float) -> str:
+    """The size of a difference between shares: ``-0.0123`` as ``1.2 points``."""
+    size = f"{100 * abs(share):.1f}"
+    return f"{size} point" + ("s" if size != "1.0" else "")
+
+
+def signed(share: float) -> str:
+    """A difference between shares, in points: ``0.0123`` as ``+1.2``."""
+    return f"{round(100 * share, 1) + 0.0:+.1f}"  # adding 0.0 turns -0.0 into 0.0
+
+
+def count(n: int, noun: str, plural: str = "") -> str:
+    """``1 picture``, ``1,214 pictures``; ``plural`` is for nouns that do not just add an s."""
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def first_few(items: Sequence[object], most: int = 5) -> list[str]:
+    """The first items as they are, and one line for the rest: ``and 1,214 more``."""
+    rest = len(items) - most
+    return [str(item) for item in items[:most]] + ([f"and {rest:,} more"] if rest > 0 else [])
+
+
+def shortened(text: str, most: int) -> str:
+    """At most ``most`` characters, the cut marked by three dots."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."

@@ -1,4 +1,7 @@
-"""Charts as inline SVG; the page's style sheet colours them, so they fit dark and light."""
+"""Charts as inline SVG, coloured by the page's style sheet, so that they fit dark and light pages.
+
+Every ``title`` is read out to those who cannot see the chart.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,13 @@ _WIDTH, _HEIGHT, _FOOT = 260, 90, 16
 
 
 def histogram(title: str, yours: NDArray[np.floating], theirs: NDArray[np.floating]) -> str:
-    """Two distributions over one another: yours as bars, MNIST's as a line.
+    """Two distributions on top of each other: yours as bars, theirs as an area behind them.
 
-    Each is scaled to its own peak. The first and the last bar hold whatever lies beyond.
+    Each is scaled to its own peak. The first and the last bar hold all values beyond.
 
     Args:
-        title: for those who cannot see it.
-        yours, theirs: values, any shape; NaN are left out.
+        title: what is measured.
+        yours, theirs: values of any shape; NaN are left out.
     """
     yours, theirs = (values[~np.isnan(values)] for values in (yours, theirs))
     edges = _edges(yours, theirs)
@@ -37,21 +40,30 @@ def histogram(title: str, yours: NDArray[np.floating], theirs: NDArray[np.floati
         for x in (i * step, (i + 1) * step)
     )
     outline = (
-        f'<polygon class="mnist" points="0,{_HEIGHT} {points} {_WIDTH},{_HEIGHT}"/>'
+        f'<polygon class="theirs" points="0,{_HEIGHT} {points} {_WIDTH},{_HEIGHT}"/>'
         f'<line class="axis" x1="0" y1="{_HEIGHT}" x2="{_WIDTH}" y2="{_HEIGHT}"/>'
     )
     return _svg(title, _WIDTH, _HEIGHT + _FOOT, drawn + outline + _ticks(edges))
 
 
-def bars(title: str, rows: Sequence[tuple[str, float, str, str]]) -> str:
+def bars(
+    title: str,
+    rows: Sequence[tuple[str, float, str, str]],
+    left: int = 190,
+    ticks: Sequence[tuple[float, str]] = (),
+    limit: float | None = None,
+) -> str:
     """Horizontal bars.
 
     Args:
-        title: for those who cannot see it.
-        rows: name, length 0..1, what to write behind it, class of the bar.
+        title: what is measured.
+        rows: name, length 0..1, what to write behind the bar, the bar's CSS class.
+        left: the room for names, in pixels.
+        ticks: place 0..1 and text of each mark below the bars.
+        limit: the place 0..1 of a broken line across all bars; None for none.
     """
-    height, left, room = 26, 190, 360
-    drawn = []
+    height, room = 26, 360
+    drawn, foot = [], height * len(rows)
     for i, (name, share, note, kind) in enumerate(rows):
         y, width = i * height, max(0.0, min(1.0, share)) * room
         drawn.append(
@@ -60,18 +72,26 @@ def bars(title: str, rows: Sequence[tuple[str, float, str, str]]) -> str:
             f'<rect class="{kind}" x="{left}" y="{y + 4}" width="{width:.1f}" height="18"/>'
             f'<text class="label" x="{left + room + 8}" y="{y + 17}">{escape(note)}</text>'
         )
-    return _svg(title, left + room + 130, height * len(rows), "".join(drawn))
+    drawn += [
+        f'<text class="tick" x="{left + place * room:.1f}" y="{foot + 14}" text-anchor="middle">'
+        f"{escape(text)}</text>"
+        for place, text in ticks
+    ]
+    if limit is not None:
+        x = f"{left + limit * room:.1f}"
+        drawn.append(f'<line class="limit" x1="{x}" y1="0" x2="{x}" y2="{foot}"/>')
+    return _svg(title, left + room + 130, foot + (20 if ticks else 0), "".join(drawn))
 
 
 def columns(
     title: str, names: Sequence[str], yours: NDArray[np.floating], theirs: NDArray[np.floating]
 ) -> str:
-    """Pairs of columns, one pair a class; ``theirs`` may be empty."""
+    """A pair of columns per name; ``theirs`` may be empty."""
     top = max(yours.max(initial=0), theirs.max(initial=0), 1e-9)
     step = _WIDTH / max(len(names), 1)
     drawn = ""
     for i, name in enumerate(names):
-        for values, kind, shift in ((yours, "yours", 0.1), (theirs, "mnist", 0.5)):
+        for values, kind, shift in ((yours, "yours", 0.1), (theirs, "theirs", 0.5)):
             if i < len(values):
                 height = _HEIGHT * float(values[i]) / top
                 drawn += (
@@ -86,7 +106,7 @@ def columns(
 
 
 def _edges(yours: NDArray[np.floating], theirs: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Bins over the middle 98 % of both, whichever reaches further."""
+    """Bins that span the middle 98 % of both."""
     ends = [np.percentile(values, (1, 99)) for values in (yours, theirs) if values.size]
     low, high = min(e[0] for e in ends), max(e[1] for e in ends)
     if high - low < 1e-6:
@@ -104,7 +124,7 @@ def _heights(values: NDArray[np.floating], edges: NDArray[np.float64]) -> NDArra
 
 
 def _ticks(edges: NDArray[np.float64]) -> str:
-    """Three numbers below the axis, as short as tells them apart."""
+    """Three numbers below the axis, with only the digits that distinguish them."""
     span = float(edges[-1] - edges[0])
     digits = int(np.clip(np.ceil(1 - np.log10(span)), 0, 4))
     places = ((0, "start"), (_BINS // 2, "middle"), (_BINS, "end"))
