@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tinymnist.imaging.synthetic.paint import ink, photograph, slope, tint, to_image
+from benchmarks.samples import photograph, tint, to_image
+from tinymnist.imaging.synthetic.paint import ink, slope
 
 Size: TypeAlias = tuple[int, int]
 """(h, w) in pixels."""

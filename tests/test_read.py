@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.samples import photograph, tint, to_image
 from tinymnist.cli import main
 from tinymnist.errors import InputError
 from tinymnist.imaging.picture.decode import decode
 from tinymnist.imaging.picture.original import upright_picture, upright_size
-from tinymnist.imaging.synthetic.paint import ink, photograph, slope, tint, to_image
+from tinymnist.imaging.synthetic.paint import ink, slope
 from tinymnist.reader import Page, Reader
 
 ROWS = ["3504", "826"]

@@ -99,7 +99,7 @@ def train(
     classes = len(class_names)
     targets = one_hot(labels, classes)
     if recipe.scenes:
-        images, targets = _widened(images, labels, recipe, tick)
+        images, targets = _extended(images, labels, recipe, tick)
     if validation_data is not None:
         validation_data = validation_data[0], one_hot(validation_data[1], classes)
     model = start or ARCHITECTURES[recipe.architecture](classes=classes, rng=recipe.seed)
@@ -140,21 +140,19 @@ def _source(start: Sequential | None) -> str:
 
 
 def _augmentation(share: float) -> Augment:
-    from tinymnist.imaging.synthetic.distort import (  # these need scipy
-        RandomDamage,
-        RandomDistortion,
-    )
+    from tinymnist.augmentation.damage import RandomDamage  # these need scipy
+    from tinymnist.augmentation.distort import RandomDistortion
 
     distort, damage = RandomDistortion(elastic=1.3), RandomDamage(share)
     return lambda images, rng: damage(distort(images, rng), rng)
 
 
-def _widened(
+def _extended(
     images: NDArray[np.float32],
     labels: NDArray[np.int64],
     recipe: TrainingRecipe,
     tick: Callable[[int], None],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    from tinymnist.imaging.synthetic.training_set import widen
+    from tinymnist.imaging.synthetic.training_set import training_set
 
-    return widen(images, labels, seed=recipe.seed, times=recipe.scenes, tick=tick)
+    return training_set(images, labels, seed=recipe.seed, times=recipe.scenes, tick=tick)

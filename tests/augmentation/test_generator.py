@@ -12,8 +12,7 @@ from PIL import Image
 from scipy import ndimage
 
 from tinymnist.augmentation import ImageDataGenerator
-from tinymnist.augmentation.affine import affine_maps
-from tinymnist.augmentation.resample import FILL_MODES, resample, resample_affine
+from tinymnist.augmentation.resample import FILL_MODES, affine_maps, resample, resample_affine
 from tinymnist.errors import InputError
 
 _spec = importlib.util.spec_from_file_location(
@@ -266,12 +265,12 @@ def test_a_folder_through_a_recipe(tmp_path):
 
 def test_folders_that_will_not_do(folder, tmp_path):
     generator = ImageDataGenerator()
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="nowhere"):
         generator.flow_from_directory(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="holds no pictures"):
+    with pytest.raises(InputError, match="no pictures"):
         generator.flow_from_directory(folder, classes=["empty"])
     (folder / "a" / "broken.png").write_bytes(b"no picture")
-    with pytest.raises(InputError, match=r"broken\.png: cannot be read"):
+    with pytest.raises(InputError, match=r"broken\.png"):
         next(generator.flow_from_directory(folder))
 
 
@@ -299,7 +298,7 @@ def test_settings_that_are_none(settings):
     ("arguments", "message"),
     [
         ({"x": pictures()[0]}, r"\(n, h, w, c\)"),
-        ({"x": pictures()[:0]}, "needs pictures"),
+        ({"x": pictures()[:0]}, "Received: 0"),
         ({"x": pictures(), "batch_size": 0}, "batch_size"),
         ({"x": pictures(), "y": [1]}, "same length"),
         ({"x": pictures(), "sample_weight": [1]}, "same length"),

@@ -18,10 +18,10 @@ from tinymnist.augmentation import (
     Perspective,
     StrokeWidth,
 )
+from tinymnist.augmentation.damage import crossed, grainy
+from tinymnist.augmentation.distort import RandomDistortion
 from tinymnist.augmentation.warps import homographies
 from tinymnist.imaging.digit.strokes import stroke_width
-from tinymnist.imaging.synthetic.damage import crossed, grainy
-from tinymnist.imaging.synthetic.distort import RandomDistortion
 from tinymnist.imaging.synthetic.paint import ink
 
 TRANSFORMS = {

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 from tinymnist.adapter import scaling_entry
+from tinymnist.augmentation.distort import RandomDistortion
 from tinymnist.errors import InputError
 from tinymnist.finetune import Checkpoints, FineTuning, attempt, finetune, trial
 from tinymnist.finetune.head import renumbered, start_from
 from tinymnist.finetune.stages import _augmentation
-from tinymnist.imaging.synthetic.distort import RandomDistortion
 from tinymnist.imaging.synthetic.paint import ink
 from tinymnist.nn.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, ReLU, Softmax
 from tinymnist.nn.sequential import Input, Sequential

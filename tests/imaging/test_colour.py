@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.samples import tint, to_image
 from tinymnist.imaging.digit.normalize import normalize
 from tinymnist.imaging.picture.colour import grey_of_colours
 from tinymnist.imaging.picture.decode import decode
 from tinymnist.imaging.picture.pixels import luminance
-from tinymnist.imaging.synthetic.paint import ink, tint, to_image
+from tinymnist.imaging.synthetic.paint import ink
 
 PAIRS = [
     ("#c83232", "#3c8c3c"),  # red on a green as bright

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from benchmarks.samples import SAMPLES
 from tinymnist.data import load_mnist
 from tinymnist.errors import InputError
 from tinymnist.imaging.digit.components import find_components
@@ -13,7 +14,7 @@ from tinymnist.imaging.digit.isolate import NoDigitFound
 from tinymnist.imaging.digit.normalize import STAGES, is_mnist, normalize, stages
 from tinymnist.imaging.digit.strokes import MNIST_WIDTHS, stroke_width
 from tinymnist.imaging.picture.decode import decode
-from tinymnist.imaging.synthetic.paint import SAMPLES, ink, slope
+from tinymnist.imaging.synthetic.paint import ink, slope
 
 DIGITS = range(10)
 NAMES = [

@@ -9,19 +9,10 @@ import pytest
 from PIL import Image
 
 import tinymnist
+from benchmarks.samples import SAMPLES, paint_samples, tint, to_image
 from tinymnist.imaging.digit.components import find_components
 from tinymnist.imaging.picture.decode import decode
-from tinymnist.imaging.synthetic.paint import (
-    SAMPLES,
-    STROKES,
-    clouds,
-    curve,
-    ink,
-    paint_samples,
-    slope,
-    tint,
-    to_image,
-)
+from tinymnist.imaging.synthetic.paint import STROKES, clouds, curve, ink, slope
 
 SHIPPED = Path(tinymnist.__file__).parent / "samples"
 HOLES = {0: 1, 6: 1, 8: 2, 9: 1}

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.samples import to_image
 from tinymnist.errors import InputError
 from tinymnist.imaging.digit.normalize import NoDigitFound, normalize
 from tinymnist.imaging.digit.recipes import RECIPES, prepare_image
-from tinymnist.imaging.synthetic.paint import ink, to_image
+from tinymnist.imaging.synthetic.paint import ink
 
 
 @pytest.fixture

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tinymnist.augmentation.distort import RandomDistortion
+from tinymnist.imaging.digit.components import find_components
 from tinymnist.imaging.digit.frame import centre_of_mass
 from tinymnist.imaging.digit.normalize import normalize
-from tinymnist.imaging.synthetic.distort import RandomDistortion
 from tinymnist.imaging.synthetic.paint import ink
-from tinymnist.imaging.synthetic.scenes import bitmap, revisit, scene
+from tinymnist.imaging.synthetic.scenes import bitmap, render_and_renormalize, scene, skeleton
 from tinymnist.imaging.synthetic.styles import low_four, pen_stroke, with_bar, with_flag
-from tinymnist.imaging.synthetic.training_set import count_new, widen
+from tinymnist.imaging.synthetic.training_set import count_new, training_set
 
 
 def digit(number):
@@ -42,7 +43,7 @@ def test_what_comes_back_is_the_same_digit_in_mnists_form():
     likeness = []
     for seed in range(60):
         plain = digit(seed % 10)
-        back = revisit(plain, np.random.default_rng(seed))
+        back = render_and_renormalize(plain, np.random.default_rng(seed))
         assert has_mnists_form(back)
         likeness.append(np.corrcoef(back.ravel(), plain.ravel())[0, 1])
     assert np.median(likeness) > 0.8
@@ -96,8 +97,8 @@ def test_the_wider_set_does_not_depend_on_the_number_of_processes():
     images = np.stack([digit(n) for n in (0, 1, 1, 7)])[..., None]
     labels = np.array([0, 1, 1, 7])
     done = []
-    more, truth = widen(images, labels, seed=3, times=2, workers=1, tick=done.append)
-    again, _ = widen(images, labels, seed=3, times=2, workers=2)
+    more, truth = training_set(images, labels, seed=3, times=2, workers=1, tick=done.append)
+    again, _ = training_set(images, labels, seed=3, times=2, workers=2)
     np.testing.assert_array_equal(more, again)
     np.testing.assert_array_equal(more[:4], images)
     digits = [0, 1, 1, 7, 1, 1, 7]  # and two ones with flags, and a crossed seven
@@ -115,3 +116,29 @@ def test_elastic_maps_bend():
     rng = np.random.default_rng(0)
     np.testing.assert_allclose(still(images, rng), images, atol=1e-6)
     assert np.abs(bent(images, rng) - images).mean() > 0.01
+
+
+def test_a_bar_becomes_its_middle_line():
+    bar = np.zeros((21, 60), bool)
+    bar[6:15, 5:55] = True
+    thin = skeleton(bar)
+    assert set(np.nonzero(thin[:, 15:45])[0]) <= {9, 10, 11}
+    assert (thin[:, 15:45].sum(0) == 1).all()
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_digits_keep_their_parts_and_holes_and_lose_their_width(number):
+    whole = ink(number, (80, 60), height=0.8, pen=0.14) > 0.5
+    thin = skeleton(whole)
+    assert not (thin & ~whole).any()
+    assert thin.sum() < 0.25 * whole.sum()
+    assert len(find_components(thin).boxes) == len(find_components(whole).boxes)
+    blocks = sum(thin[i : 79 + i, j : 59 + j].astype(int) for i in (0, 1) for j in (0, 1))
+    assert (blocks == 4).sum() == 0  # nowhere two pixels wide and high
+    holes = [len(find_components(~np.pad(mask, 1)).boxes) for mask in (thin, whole)]
+    assert holes[1] <= 1 or holes[0] >= 1
+
+
+def test_nothing_stays_nothing():
+    assert not skeleton(np.zeros((5, 5), bool)).any()
+    assert not skeleton(np.zeros((0, 3), bool)).any()

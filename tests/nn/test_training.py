@@ -378,7 +378,7 @@ KILLED = textwrap.dedent(
     """
     import os, sys
     import numpy as np
-    from tinymnist.imaging.synthetic.distort import RandomDistortion
+    from tinymnist.augmentation.distort import RandomDistortion
     from tinymnist.nn.architectures import lenet5
     from tinymnist.nn.training.callbacks import Checkpoint
 

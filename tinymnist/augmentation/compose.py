@@ -1,7 +1,7 @@
-"""Transforms of whole batches, each with a probability, one after the other.
+"""Transforms of whole batches, each applied with a probability, one after another.
 
-A transform is anything that is called as ``transform(images, rng)`` and gives new images, so
-``fit(..., augment=transform)`` takes it, and so do other transforms.
+A transform is anything called as ``transform(images, rng)`` that returns new images; both
+``fit(..., augment=transform)`` and :class:`Compose` take it.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 Images: TypeAlias = NDArray[Any]
-"""(n, h, w, c): floats in 0..1, or whole numbers of all that their dtype holds."""
+"""(n, h, w, c): floats in 0..1, or integers over the whole range of their dtype."""
 
 Limits: TypeAlias = Mapping[str, tuple[float, float]]
 Step: TypeAlias = Callable[[Images, np.random.Generator], Images]
 
 _OVERSHOOT = 1e-3
-"""What interpolation may have added to 0..1 elsewhere."""
+"""How far outside of 0..1 values may be, as interpolation elsewhere may overshoot."""
 
 
 @dataclass(frozen=True)
 class Transform(ABC):
-    """What all transforms share.
+    """The base of all transforms.
 
-    Shape, dtype and range of the images are kept, and the images themselves are left alone. For a
-    given generator the result is always the same.
+    Shape, dtype and range of the images are kept, and the input is not modified. The same
+    generator state always gives the same result.
 
     Attributes:
-        probability: of each picture to be changed; the others are copied.
+        probability: of each image to be transformed; the others are copied.
 
     Raises:
-        ValueError: for a setting that is out of its :attr:`limits`.
+        ValueError: for a setting outside of its :attr:`limits`.
     """
 
     limits: ClassVar[Limits] = {}
-    """The least and the most that a setting may be, by its name."""
+    """The lowest and the highest value of each setting, by name."""
 
     probability: float = field(default=1.0, kw_only=True)
 
@@ -56,11 +56,11 @@ class Transform(ABC):
             raise ValueError(f"low must not be above high. Received: {low=}, {high=}")
 
     def __call__(self, images: Images, rng: np.random.Generator) -> Images:
-        """Draw a variant of every picture.
+        """Draw a variant of every image.
 
         Args:
-            images: (n, h, w, c), light ink on dark where that matters.
-            rng: where the variants come from.
+            images: (n, h, w, c), light ink on a dark background.
+            rng: the source of randomness.
 
         Returns:
             A new array like ``images``.
@@ -80,16 +80,16 @@ class Transform(ABC):
 
     @abstractmethod
     def _vary(self, images: Images, rng: np.random.Generator) -> Images:
-        """Variants of pictures (n, h, w, c), n > 0, floats in 0..1; they may leave that range."""
+        """Variants of images (n, h, w, c), n > 0, floats in 0..1; the result may leave 0..1."""
 
 
 @dataclass(frozen=True)
 class Compose(Transform):
-    """Several transforms in a row: ``Compose([Blur(probability=0.2), Noise()])``.
+    """Several transforms, one after another: ``Compose([Blur(probability=0.2), Noise()])``.
 
     Attributes:
-        transforms: anything that is called as ``transform(images, rng)``.
-        probability: of a picture to go through all of them.
+        transforms: anything called as ``transform(images, rng)``.
+        probability: of an image to go through all of them.
     """
 
     transforms: Sequence[Step]
@@ -102,28 +102,28 @@ class Compose(Transform):
 
 @dataclass(frozen=True)
 class EachPicture(Transform):
-    """A function of one grey picture, such as those of ``imaging.damage``, for whole batches.
+    """Applies a function of one grey image, such as those in :mod:`.damage`, to whole batches.
 
     Attributes:
-        function: ``function(picture, rng) -> picture`` for (h, w) in 0..1; called for every
-            channel of every picture.
+        function: ``function(plane, rng) -> plane`` for (h, w) in 0..1; called for every channel
+            of every image.
     """
 
     function: Step
 
     def _vary(self, images: Images, rng: np.random.Generator) -> Images:
         planes = np.moveaxis(images, -1, 1)  # (n, c, h, w)
-        varied = [[self.function(plane, rng) for plane in picture] for picture in planes]
+        varied = [[self.function(plane, rng) for plane in image] for image in planes]
         return np.moveaxis(np.array(varied, images.dtype), 1, -1)
 
 
-def per_picture(numbers: NDArray[Any], like: Images) -> Images:
+def per_image(numbers: NDArray[Any], like: Images) -> Images:
     """(n,) -> (n, 1, 1, 1) in the images' dtype."""
     return numbers.reshape(-1, 1, 1, 1).astype(like.dtype)
 
 
 def _to_unit(images: Images) -> Images:
-    """Floats in 0..1: a new array."""
+    """Convert to floats in 0..1: a new array."""
     if images.dtype.kind == "b":
         return images.astype(np.float32)
     if images.dtype.kind in "iu":
@@ -133,13 +133,14 @@ def _to_unit(images: Images) -> Images:
         return scaled
     if images.size and not -_OVERSHOOT <= images.min() <= images.max() <= 1 + _OVERSHOOT:
         raise ValueError(
-            "images must be floats in 0..1, or whole numbers. "
+            "images must be floats in 0..1, or integers. "
             f"Received: values {images.min():g}..{images.max():g}"
         )
     return images.astype(np.promote_types(images.dtype, np.float32))
 
 
 def _from_unit(values: Images, dtype: np.dtype[Any]) -> Images:
+    """Convert floats in 0..1 back to ``dtype``."""
     if dtype.kind == "b":
         return values > 0.5
     if dtype.kind in "iu":

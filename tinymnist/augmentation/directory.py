@@ -1,47 +1,44 @@
-"""Batches of picture files, one folder a class: Keras's ``flow_from_directory``."""
+"""Batches of image files in one folder per class: Keras's ``flow_from_directory``."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.Image import Resampling
 
-from tinymnist.augmentation.flows import Flow, part_of
+from tinymnist.augmentation.flows import Flow, Varies, part_of
 from tinymnist.errors import InputError
 from tinymnist.files import files_in, is_hidden, is_picture
 from tinymnist.imaging.digit.recipes import RECIPES, prepare_image
-
-if TYPE_CHECKING:
-    from tinymnist.augmentation.generator import ImageDataGenerator
 
 Array = NDArray[Any]
 
 COLOR_MODES = {"grayscale": ("L", 1), "rgb": ("RGB", 3), "rgba": ("RGBA", 4)}
 """Keras's name -> Pillow's name and the number of channels."""
 CLASS_MODES = ("categorical", "sparse", "binary", "input", None)
-_DEEP = ("I;16", "I")  # grey of more than 8 bits stays what it is
+_DEEP_GREY = ("I;16", "I")  # grey of more than 8 bits keeps its values
 
 
 class DirectoryFlow(Flow):
-    """Batches from files, read when they are needed; see ``flow_from_directory``.
+    """Batches from files, read on demand; see ``flow_from_directory``.
 
     Attributes:
-        class_indices: the number of each class, by its folder's name.
-        directory: the folder of all classes.
+        class_indices: the number of each class by the name of its folder.
+        directory: the folder that holds the classes.
         filepaths: the files, class by class.
-        classes: (n,), their labels as numbers.
-        image_shape: of each picture in a batch.
+        classes: (n,) int64, the class number of each file.
+        image_shape: of each image in a batch.
     """
 
     def __init__(
         self,
-        generator: ImageDataGenerator,
+        generator: Varies,
         directory: str | Path,
         *,
         target_size: tuple[int, int],
@@ -76,7 +73,7 @@ class DirectoryFlow(Flow):
             labels += [number] * len(files)
         if not labels:
             raise InputError(
-                f"{folder}: holds no pictures; expected one folder of them a class "
+                f"{folder}: holds no pictures; expected one folder of pictures per class "
                 f"({folder.name}/3/xyz.png)"
             )
         self.classes = np.array(labels, np.int64)
@@ -84,12 +81,12 @@ class DirectoryFlow(Flow):
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are."""
+        """Number of classes."""
         return len(self.class_indices)
 
     @property
     def filenames(self) -> list[str]:
-        """The files, as seen from the folder of all classes."""
+        """The files, relative to ``directory``."""
         return [str(path.relative_to(self.directory)) for path in self.filepaths]
 
     @property
@@ -98,18 +95,18 @@ class DirectoryFlow(Flow):
         return self.classes
 
     def plan(self) -> dict[str, Any]:
-        """Like that of any flow; the same files must be found again."""
+        """As of any flow; a resumed training needs files of the same names."""
         return {**super().plan(), "files": [path.name for path in self.filepaths]}
 
-    def _pictures(self, chosen: Array) -> Array:
-        return np.stack([self._picture(self.filepaths[i]) for i in chosen])
+    def _images(self, chosen: Array) -> Array:
+        return np.stack([self._image(self.filepaths[i]) for i in chosen])
 
-    def _picture(self, path: Path) -> Array:
+    def _image(self, path: Path) -> Array:
         """(h, w, c) float32."""
         if self.recipe is not None:
             return prepare_image(path, self.recipe)
-        picture = _load(path, self.color_mode, self.target_size, self.interpolation)
-        values = np.asarray(picture, np.float32)
+        image = _load(path, self.color_mode, self.target_size, self.interpolation)
+        values = np.asarray(image, np.float32)
         return values[..., None] if values.ndim == 2 else values
 
     def _with_targets(self, images: Array, chosen: Array) -> Any:
@@ -130,21 +127,21 @@ def _check(name: str, value: Any, known: Any) -> None:
 
 def _folders(folder: Path) -> list[str]:
     if not folder.is_dir():
-        raise InputError(f"{folder}: is no folder; expected one with one folder a class")
+        raise InputError(f"{folder}: is not a folder; expected one with a folder per class")
     return sorted(
         entry.name for entry in folder.iterdir() if entry.is_dir() and not is_hidden(entry.name)
     )
 
 
 def _load(path: Path, color_mode: str, size: Sequence[int], interpolation: str) -> Image.Image:
-    """A picture in the wanted colours and size, without any further thought, as in Keras."""
+    """An image converted to a colour mode and size exactly as Keras does it."""
     mode = COLOR_MODES[color_mode][0]
     try:
         with warnings.catch_warnings(), Image.open(path) as picture:
-            warnings.simplefilter("ignore")  # broken metadata is no matter here
-            kept = picture.mode == mode or (mode == "L" and picture.mode in _DEEP)
+            warnings.simplefilter("ignore")  # broken metadata does not matter here
+            kept = picture.mode == mode or (mode == "L" and picture.mode in _DEEP_GREY)
             image = picture.copy() if kept else picture.convert(mode)
-    except Exception as error:  # Pillow's plug-ins raise whatever their parsing trips over
+    except Exception as error:  # Pillow's plug-ins raise all kinds of errors
         raise InputError(f"{path}: cannot be read as a picture: {error}") from None
     height, width = size
     if image.size == (width, height):

@@ -1,4 +1,4 @@
-"""Transforms that change values where they are: strokes, focus, light, dirt."""
+"""Transforms that change values in place: stroke width, focus, light, noise, covered areas."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tinymnist.augmentation.compose import Images, Limits, Transform, per_picture
+from tinymnist.augmentation.compose import Images, Limits, Transform, per_image
 from tinymnist.imaging.digit.strokes import grown
-from tinymnist.imaging.synthetic.damage import hidden
-
-Numbers = NDArray[np.float64]
 
 _DISC = 1.5
-"""The radius, from the middle of a pixel, of a disc that covers its four neighbours."""
+"""The radius, from the centre of a pixel, of a disc that covers its four neighbours."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +21,7 @@ class StrokeWidth(Transform):
     """Thicker and thinner pens, by grey dilation and erosion with a disc.
 
     Attributes:
-        thinner, thicker: by how many pixels, at most 1, the edge of a light stroke may move in or
-            out.
+        thinner, thicker: how far, in pixels up to 1, the edge of a stroke may move in or out.
     """
 
     limits: ClassVar[Limits] = {"thinner": (0, 1), "thicker": (0, 1)}
@@ -37,26 +33,26 @@ class StrokeWidth(Transform):
         moves = rng.uniform(-self.thinner, self.thicker, len(images))
         planes = np.moveaxis(images, -1, 1)  # (n, c, h, w)
         goals = [
-            [_one_pixel(plane, move > 0) for plane in picture]
-            for picture, move in zip(planes, moves, strict=True)
+            [_by_one_pixel(plane, move > 0) for plane in image]
+            for image, move in zip(planes, moves, strict=True)
         ]
         varied = np.moveaxis(np.array(goals, images.dtype), 1, -1) - images
-        varied *= per_picture(np.abs(moves), images)  # part of the way, for parts of a pixel
+        varied *= per_image(np.abs(moves), images)  # a fraction of a pixel: interpolate
         varied += images
         return varied
 
 
-def _one_pixel(plane: Images, thicker: bool) -> Images:
-    """Let light strokes grow by a pixel, or the darkness around them."""
+def _by_one_pixel(plane: Images, thicker: bool) -> Images:
+    """Dilate or erode light strokes by a pixel."""
     return grown(plane, _DISC) if thicker else 1 - grown(1 - plane, _DISC)
 
 
 @dataclass(frozen=True)
 class Blur(Transform):
-    """Out of focus, by a Gaussian.
+    """Out of focus: a Gaussian blur.
 
     Attributes:
-        low, high: its standard deviation in pixels, drawn for each picture.
+        low, high: limits of its standard deviation in pixels.
     """
 
     limits: ClassVar[Limits] = {"low": (0.01, math.inf)}
@@ -66,30 +62,30 @@ class Blur(Transform):
 
     def _vary(self, images: Images, rng: np.random.Generator) -> Images:
         sigmas = rng.uniform(self.low, self.high, len(images))
-        reach = int(4 * self.high + 0.5)  # the rest is less than 1e-4
+        reach = int(4 * self.high + 0.5)  # weights beyond add up to less than 1e-4
         weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigmas[:, None]) ** 2)
         weights /= weights.sum(axis=1, keepdims=True)  # (n, taps)
         return _convolved(_convolved(images, weights, 1), weights, 2)
 
 
-def _convolved(images: Images, weights: Numbers, axis: int) -> Images:
-    """Along rows or columns, each picture with weights of its own; mirrored beyond the edge."""
+def _convolved(images: Images, weights: NDArray[np.float64], axis: int) -> Images:
+    """Convolve along one axis, each image with its own weights; mirrored at the border."""
     taps, size = weights.shape[1], images.shape[axis]
     margins = [(taps // 2, taps // 2) if i == axis else (0, 0) for i in range(4)]
     padded = np.moveaxis(np.pad(images, margins, mode="symmetric"), axis, 0)
     shifted = np.moveaxis(images, axis, 0)
     total = np.zeros_like(shifted)
     for tap in range(taps):
-        total += padded[tap : tap + size] * per_picture(weights[:, tap], images)[:, 0]
+        total += padded[tap : tap + size] * per_image(weights[:, tap], images)[:, 0]
     return np.moveaxis(total, 0, axis)
 
 
 @dataclass(frozen=True)
 class Contrast(Transform):
-    """Distances from the picture's mean, times a factor.
+    """Distances from the image's mean, times a factor.
 
     Attributes:
-        low, high: of the factor.
+        low, high: limits of the factor.
     """
 
     limits: ClassVar[Limits] = {"low": (0, math.inf)}
@@ -98,7 +94,7 @@ class Contrast(Transform):
     high: float = 1.4
 
     def _vary(self, images: Images, rng: np.random.Generator) -> Images:
-        factors = per_picture(rng.uniform(self.low, self.high, len(images)), images)
+        factors = per_image(rng.uniform(self.low, self.high, len(images)), images)
         mean = images.mean(axis=(1, 2, 3), keepdims=True)
         varied: Images = mean + factors * (images - mean)
         return varied
@@ -106,10 +102,10 @@ class Contrast(Transform):
 
 @dataclass(frozen=True)
 class Gamma(Transform):
-    """Values to a power, as scanners and screens do it: black and white stay.
+    """Values to a power, as in scanners and screens: black and white stay.
 
     Attributes:
-        low, high: of the power; evenly distributed as logarithms.
+        low, high: limits of the exponent, whose logarithm is uniformly distributed.
     """
 
     limits: ClassVar[Limits] = {"low": (0.01, math.inf)}
@@ -119,16 +115,16 @@ class Gamma(Transform):
 
     def _vary(self, images: Images, rng: np.random.Generator) -> Images:
         powers = np.exp(rng.uniform(np.log(self.low), np.log(self.high), len(images)))
-        varied: Images = np.clip(images, 0, 1) ** per_picture(powers, images)
+        varied: Images = np.clip(images, 0, 1) ** per_image(powers, images)
         return varied
 
 
 @dataclass(frozen=True)
 class Noise(Transform):
-    """Normal noise from pixel to pixel.
+    """Independent normal noise in every pixel.
 
     Attributes:
-        strongest: its standard deviation is drawn between 0 and this.
+        strongest: upper limit of its standard deviation; the lower limit is 0.
     """
 
     limits: ClassVar[Limits] = {"strongest": (0, math.inf)}
@@ -136,17 +132,17 @@ class Noise(Transform):
     strongest: float = 0.2
 
     def _vary(self, images: Images, rng: np.random.Generator) -> Images:
-        strengths = per_picture(rng.uniform(0, self.strongest, len(images)), images)
-        varied: Images = images + strengths * rng.standard_normal(images.shape, images.dtype.type)
-        return varied
+        return add_noise(
+            images, per_image(rng.uniform(0, self.strongest, len(images)), images), rng
+        )
 
 
 @dataclass(frozen=True)
 class Cutout(Transform):
-    """A rectangle is covered; see :func:`tinymnist.imaging.synthetic.damage.hidden`.
+    """Covers a rectangle; see :func:`cover_rectangle`.
 
     Attributes:
-        longest: pixels, of either side.
+        longest: the longest side of the rectangle in pixels.
     """
 
     limits: ClassVar[Limits] = {"longest": (1, math.inf)}
@@ -154,4 +150,32 @@ class Cutout(Transform):
     longest: int = 10
 
     def _vary(self, images: Images, rng: np.random.Generator) -> Images:
-        return np.stack([hidden(picture, rng, self.longest) for picture in images])
+        return np.stack([cover_rectangle(image, rng, self.longest) for image in images])
+
+
+def add_noise(image: Images, deviation: Images | np.floating, rng: np.random.Generator) -> Images:
+    """Add normal noise of a standard deviation to each value, in the image's dtype."""
+    noisy: Images = image + deviation * rng.standard_normal(image.shape, image.dtype.type)
+    return noisy
+
+
+def cover_rectangle(image: Images, rng: np.random.Generator, longest: int = 10) -> Images:
+    """Set a random rectangle to one value: background, ink, or in between.
+
+    DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout"
+    (2017).
+
+    Args:
+        image: (h, w) or (h, w, c) in 0..1.
+        rng: the source of randomness.
+        longest: the longest side in pixels; part of the rectangle may lie outside the image.
+
+    Returns:
+        A new image.
+    """
+    sides = rng.integers(2, longest + 1, 2)
+    first = [int(rng.integers(1 - s, n)) for s, n in zip(sides, image.shape[:2], strict=True)]
+    rows, columns = (slice(max(f, 0), f + s) for f, s in zip(first, sides, strict=True))
+    covered = image.copy()
+    covered[rows, columns] = np.clip(rng.uniform(-1, 1.3), 0, 1)
+    return covered

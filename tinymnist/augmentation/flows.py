@@ -1,7 +1,7 @@
-"""Endless batches: what a generator's ``flow`` gives, and what ``fit`` learns from.
+"""Endless batches: what a generator's ``flow`` returns, and what ``fit`` takes.
 
-A batch follows from the seed and from its number alone, so any thread may make any batch at any
-time, and a training that was broken off finds the batch where it stopped.
+A batch depends on the seed and its number alone. So any thread can make any batch at any time, and
+a resumed training continues with the batch at which it stopped.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,41 +19,47 @@ from numpy.typing import NDArray
 from tinymnist.checksum import checksum
 from tinymnist.memory import reuse_freed_memory
 
-if TYPE_CHECKING:
-    from tinymnist.augmentation.generator import ImageDataGenerator
-
 Array = NDArray[Any]
 
-_own = threading.local()
+_thread = threading.local()
 _SEEDS = 2**32
-"""NumPy's old generator takes seeds below this."""
+"""NumPy's legacy generator takes seeds below this."""
+
+
+class Varies(Protocol):
+    """What a flow needs of its generator; see :class:`ImageDataGenerator`."""
+
+    validation_split: float
+
+    def draw(self, images: Array, random: np.random.RandomState) -> dict[str, Array]: ...
+
+    def vary_by(
+        self, batches: Sequence[Array], parameters: Sequence[Mapping[str, Array]]
+    ) -> list[Array]: ...
+
+    def plan(self) -> dict[str, Any]: ...
 
 
 class Flow(ABC):
-    """Batches without end, in rounds: each round shows every picture once.
+    """Endless batches, in rounds that show every image once.
 
-    For a seed, ``next`` gives what it gives in Keras: batch t is drawn by a generator that is
-    seeded with seed + t, and the first batch of a round draws the round's order before.
+    For a given seed, ``next`` returns what it returns in Keras: batch t is drawn by a generator
+    seeded with seed + t, and the first batch of a round draws the order of the round before.
 
     Attributes:
-        generator: what bends the pictures.
-        n: pictures in a round.
-        batch_size, shuffle, seed: as asked for; of a None, the seed that was drawn.
-        next_number: of the batch that ``next`` gives, or that a training begins with.
+        generator: what varies the images.
+        n: images per round.
+        batch_size, shuffle, seed: as passed; for a seed of None, the seed that was drawn.
+        next_number: the number of the batch that ``next`` returns, or that a training starts with.
     """
 
     def __init__(
-        self,
-        generator: ImageDataGenerator,
-        n: int,
-        batch_size: int,
-        shuffle: bool,
-        seed: int | None,
+        self, generator: Varies, n: int, batch_size: int, shuffle: bool, seed: int | None
     ) -> None:
         if batch_size < 1 or n < 1:
             raise ValueError(
-                "a flow needs pictures, and a batch_size of at least 1. "
-                f"Received: {n} pictures, {batch_size=}"
+                "a flow needs images, and a batch_size of at least 1. "
+                f"Received: {n} images, {batch_size=}"
             )
         self.generator, self.n, self.batch_size, self.shuffle = generator, n, batch_size, shuffle
         self.seed = np.random.randint(2**31) if seed is None else seed  # as np.random.seed says
@@ -63,11 +69,11 @@ class Flow(ABC):
         self._order: tuple[int, Array] = (-1, np.arange(n))
 
     def __len__(self) -> int:
-        """Batches in a round."""
+        """Batches per round."""
         return math.ceil(self.n / self.batch_size)
 
     def batch(self, number: int) -> Any:
-        """Batch ``number``, counted from 0 through all rounds; the same whenever it is asked for.
+        """Batch ``number``, counted from 0 through all rounds; always the same.
 
         Returns:
             (x, y), (x, y, sample_weight), or x alone.
@@ -75,22 +81,22 @@ class Flow(ABC):
         return self.batches([number])[0]
 
     def batches(self, numbers: Sequence[int]) -> list[Any]:
-        """``[batch(number) for number in numbers]``, with the arithmetic over all of them at once.
+        """``[batch(number) for number in numbers]``, computed all at once.
 
-        This is how threads share the work: give each several batches. With one small batch at a
-        time they meet at Python's lock at every step, and are slower than a single one.
+        Threads should share the work in groups of batches: with one small batch at a time they
+        wait for Python's lock at every step and are slower than a single thread.
         """
-        chosen, pictures, parameters = [], [], []
+        chosen, images, parameters = [], [], []
         for number in numbers:
             rows, random = self._drawn(number)
             chosen.append(rows)
-            pictures.append(self._pictures(rows))
-            parameters.append(self.generator.draw(pictures[-1], random))
-        varied = self.generator.vary_by(pictures, parameters)
+            images.append(self._images(rows))
+            parameters.append(self.generator.draw(images[-1], random))
+        varied = self.generator.vary_by(images, parameters)
         return [self._with_targets(*pair) for pair in zip(varied, chosen, strict=True)]
 
     def _drawn(self, number: int) -> tuple[Array, np.random.RandomState]:
-        """The pictures of a batch, and the generator that draws how they are bent."""
+        """The image numbers of a batch, and the generator that draws their parameters."""
         this_round, place = divmod(number, len(self))
         random = _seeded(self.seed + number - place)
         order = self._order_of(this_round, random, again=place == 0)
@@ -99,7 +105,7 @@ class Flow(ABC):
         return order[place * self.batch_size : (place + 1) * self.batch_size], random
 
     def __getitem__(self, place: int) -> Any:
-        """Batch ``place`` of the present round."""
+        """Batch ``place`` of the current round."""
         if not 0 <= place < len(self):
             raise IndexError(f"a round has batches 0..{len(self) - 1}. Received: {place}")
         return self.batch(self._round * len(self) + place)
@@ -108,12 +114,12 @@ class Flow(ABC):
         return self
 
     def __next__(self) -> Any:
-        """The next batch, for ever."""
+        """The next batch; there is always one."""
         self.next_number += 1
         return self.batch(self.next_number - 1)
 
     def on_epoch_end(self) -> None:
-        """Begin a new round for :meth:`__getitem__`."""
+        """Start a new round for :meth:`__getitem__`."""
         self._round += 1
 
     def reset(self) -> None:
@@ -126,14 +132,14 @@ class Flow(ABC):
         return self.n
 
     def plan(self) -> dict[str, Any]:
-        """What batches depend on, for a checkpoint to compare.
+        """Everything the batches depend on, as plain values for a checkpoint to compare.
 
         Raises:
-            ValueError: when the seed was drawn, since another process would draw another.
+            ValueError: if the seed was drawn, as another process would draw a different one.
         """
         if not self._is_seeded:
             raise ValueError(
-                "a training to be resumed needs flow(..., seed=0). Received: seed=None"
+                "a training that can be resumed needs flow(..., seed=0). Received: seed=None"
             )
         return {
             "flow": type(self).__name__,
@@ -145,29 +151,29 @@ class Flow(ABC):
         }
 
     @abstractmethod
-    def _pictures(self, chosen: Array) -> Array:
-        """The pictures of these numbers: (k, h, w, c)."""
+    def _images(self, chosen: Array) -> Array:
+        """The images of these numbers: (k, h, w, c)."""
 
     @abstractmethod
     def _with_targets(self, images: Array, chosen: Array) -> Any:
-        """A batch of the finished pictures of these numbers."""
+        """A batch of the finished images of these numbers."""
 
     def _order_of(self, this_round: int, random: np.random.RandomState, again: bool) -> Array:
-        """The order of the pictures in a round; drawn ``again`` to move the generator on."""
+        """The order of the images in a round; drawn ``again`` to advance the generator."""
         if not self.shuffle:
             return self._order[1]
         known, order = self._order
         if again or known != this_round:
             order = random.permutation(self.n)
-            self._order = this_round, order  # at one go: other threads read it
+            self._order = this_round, order  # one assignment: other threads read it
         return order
 
 
 def _seeded(seed: int) -> np.random.RandomState:
-    """NumPy's old generator. Each thread has one, since making one takes longer than a batch."""
-    if not hasattr(_own, "random"):
-        _own.random = np.random.RandomState()
-    random: np.random.RandomState = _own.random
+    """This thread's legacy generator, seeded; creating one takes longer than a batch."""
+    if not hasattr(_thread, "random"):
+        _thread.random = np.random.RandomState()
+    random: np.random.RandomState = _thread.random
     random.seed(seed % _SEEDS)
     return random
 
@@ -181,7 +187,7 @@ class ArrayFlow(Flow):
 
     def __init__(
         self,
-        generator: ImageDataGenerator,
+        generator: Varies,
         x: Array,
         y: Array | None,
         batch_size: int,
@@ -193,23 +199,14 @@ class ArrayFlow(Flow):
         self.x = np.asarray(x)
         if self.x.ndim != 4 or self.x.dtype.kind not in "buif":
             raise ValueError(
-                "flow takes pictures as numbers (n, h, w, c). "
+                "flow takes numeric images (n, h, w, c). "
                 f"Received: x.shape={self.x.shape}, x.dtype={self.x.dtype}"
             )
-        self.y = None if y is None else np.asarray(y)
-        self.sample_weight = None if sample_weight is None else np.asarray(sample_weight)
-        for name in ("y", "sample_weight"):
-            array = getattr(self, name)
-            if array is not None and len(array) != len(self.x):
-                raise ValueError(
-                    f"x and {name} must have the same length. "
-                    f"Received: {len(self.x)} and {len(array)}"
-                )
-        if subset is not None:
-            part = part_of(subset, len(self.x), generator.validation_split)
-            self.x = self.x[part]
-            self.y = None if self.y is None else self.y[part]
-            self.sample_weight = None if self.sample_weight is None else self.sample_weight[part]
+        n = len(self.x)
+        part = slice(n) if subset is None else part_of(subset, n, generator.validation_split)
+        self.y = _aligned("y", y, n, part)
+        self.sample_weight = _aligned("sample_weight", sample_weight, n, part)
+        self.x = self.x[part]
         super().__init__(generator, len(self.x), batch_size, shuffle, seed)
 
     @cached_property
@@ -217,10 +214,10 @@ class ArrayFlow(Flow):
         return checksum(a for a in (self.x, self.y, self.sample_weight) if a is not None)
 
     def plan(self) -> dict[str, Any]:
-        """Like that of any flow; the same pictures and labels must be given again."""
+        """As of any flow; a resumed training needs the same images and labels."""
         return {**super().plan(), "contents": self._contents}
 
-    def _pictures(self, chosen: Array) -> Array:
+    def _images(self, chosen: Array) -> Array:
         return self.x[chosen]
 
     def _with_targets(self, images: Array, chosen: Array) -> Any:
@@ -231,11 +228,20 @@ class ArrayFlow(Flow):
         return images, self.y[chosen], self.sample_weight[chosen]
 
 
+def _aligned(name: str, values: Array | None, n: int, part: slice) -> Array | None:
+    """The part of an optional array that must have ``n`` entries."""
+    if values is None:
+        return None
+    if len(array := np.asarray(values)) != n:
+        raise ValueError(f"x and {name} must have the same length. Received: {n} and {len(array)}")
+    return array[part]
+
+
 def part_of(subset: str, n: int, validation_split: float) -> slice:
-    """Which of ``n`` pictures belong to a subset: the first share is for validation.
+    """The part of ``n`` images in a subset: the first ``validation_split`` is for validation.
 
     Raises:
-        ValueError: when there is no such subset, or nothing to split.
+        ValueError: for an unknown subset, or if ``validation_split`` is 0.
     """
     if subset not in ("training", "validation"):
         raise ValueError(f'subset must be "training" or "validation". Received: {subset=}')

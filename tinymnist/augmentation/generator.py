@@ -1,36 +1,38 @@
-"""``ImageDataGenerator``: Keras's, with its parameters, its pictures and its random numbers.
+"""``ImageDataGenerator``: Keras's, with the same parameters, random numbers and results.
 
-It draws for a given seed what ``keras.src.legacy.preprocessing.image.ImageDataGenerator`` draws,
-and bends pictures to the same values, but works on whole batches and resamples each picture once.
+For a given seed it draws what ``keras.src.legacy.preprocessing.image.ImageDataGenerator`` draws and
+returns the same values, but it works on whole batches and resamples each image once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinymnist.augmentation.affine import STILL, affine_maps, moves
+from tinymnist.augmentation.directory import DirectoryFlow
+from tinymnist.augmentation.flows import ArrayFlow
 from tinymnist.augmentation.ranges import Ranges, Shift
-from tinymnist.augmentation.resample import FILL_MODES, resample_affine
-from tinymnist.augmentation.standardization import Standardization
-from tinymnist.augmentation.tones import brighten, flip, shift_channels
-
-if TYPE_CHECKING:
-    from tinymnist.augmentation.directory import DirectoryFlow
-    from tinymnist.augmentation.flows import ArrayFlow
+from tinymnist.augmentation.resample import (
+    FILL_MODES,
+    IDENTITY,
+    Parameters,
+    affine_maps,
+    resample_affine,
+)
+from tinymnist.augmentation.standardization import Standardization, brighten, flip, shift_channels
 
 Images = NDArray[Any]
 
 FLIPS = {"flip_horizontal": 2, "flip_vertical": 1}
-"""The axis of (n, h, w, c) that each turns around."""
+"""The axis of (n, h, w, c) that each reverses."""
 
 
 class ImageDataGenerator:
-    """Endless batches of pictures, each turned, moved, sheared and zoomed at random.
+    """Endless batches of images, each rotated, shifted, sheared and zoomed at random.
 
     Usage::
 
@@ -38,10 +40,10 @@ class ImageDataGenerator:
         model.fit(generator.flow(images, labels, batch_size=32, seed=0), epochs=10)
 
     Attributes:
-        ranges: how far pictures may be moved.
-        standardization: what is done to their values at last.
-        fill_mode, cval: what lies outside of a picture.
-        validation_split: the share that ``flow(subset="validation")`` gives.
+        ranges: the limits of the random parameters.
+        standardization: what happens to pixel values at the end.
+        fill_mode, cval: what fills the area outside an image.
+        validation_split: the fraction that ``flow(subset="validation")`` returns.
         dtype: of the batches.
     """
 
@@ -71,34 +73,35 @@ class ImageDataGenerator:
         interpolation_order: int = 1,
         dtype: Any = None,
     ) -> None:
-        """Say how far pictures may be changed; the order of the arguments is Keras's.
+        """Set the limits of the variants; the order of the arguments is Keras's.
 
         Args:
-            featurewise_center, featurewise_std_normalization: take away each channel's mean over
-                the training set, and divide by its standard deviation (which implies the former);
+            featurewise_center, featurewise_std_normalization: subtract each channel's mean over
+                the training set, and divide by its standard deviation (which also centres);
                 :meth:`fit` measures them.
-            samplewise_center, samplewise_std_normalization: the same by each picture's own.
-            zca_whitening, zca_epsilon: make pixels independent of each other; needs :meth:`fit`.
-            rotation_range: degrees to either side.
-            width_shift_range, height_shift_range: a float below 1 is a share of the side, any
-                other a number of pixels; a whole number means whole pixels, less than so many; of
-                a list, one is chosen. To either side, all of them.
-            brightness_range: from which factor to which. Pictures must be in 0..255 then.
-            shear_range: degrees to either side.
-            zoom_range: 0.1 is 0.9 to 1.1; or the two limits. Width and height apart.
-            channel_shift_range: what may be added to a picture, or taken away.
-            fill_mode, cval: what lies outside: "nearest", "constant" (``cval``), "reflect", "wrap".
-            horizontal_flip, vertical_flip: whether half of the pictures are mirrored.
-            rescale: a factor for the values, after ``preprocessing_function`` and before all
-                centring and scaling.
-            preprocessing_function: called with each picture (h, w, c) once it has been moved.
-            data_format: "channels_last", as everything here.
-            validation_split: which share ``subset="validation"`` means.
-            interpolation_order: 1, bilinear.
+            samplewise_center, samplewise_std_normalization: the same with each image's own.
+            zca_whitening, zca_epsilon: decorrelate pixels; needs :meth:`fit`.
+            rotation_range: degrees in either direction.
+            width_shift_range, height_shift_range: in either direction. A float below 1 is a
+                fraction of the side, a larger float a number of pixels, an integer k one of
+                0..k-1 whole pixels, and from a list one entry is chosen.
+            brightness_range: the lowest and highest factor, for images in 0..255.
+            shear_range: degrees in either direction.
+            zoom_range: 0.1 means 0.9 to 1.1; or both limits. Width and height independently.
+            channel_shift_range: the largest value to add or subtract.
+            fill_mode, cval: what fills the outside: "nearest", "constant" (``cval``), "reflect" or
+                "wrap".
+            horizontal_flip, vertical_flip: whether to mirror half of the images.
+            rescale: a factor for the values, applied after ``preprocessing_function`` and before
+                all centring and scaling.
+            preprocessing_function: called with each image (h, w, c) after the transform.
+            data_format: "channels_last" or None.
+            validation_split: the fraction that ``subset="validation"`` means, in [0, 1).
+            interpolation_order: 1 (bilinear).
             dtype: of the batches; None is float32.
 
         Raises:
-            ValueError: for a setting that is not one of these.
+            ValueError: for a setting that is out of range or not supported.
         """
         _check(fill_mode, data_format, interpolation_order, validation_split)
         self.fill_mode, self.cval = fill_mode, cval
@@ -137,23 +140,20 @@ class ImageDataGenerator:
         *,
         subset: str | None = None,
     ) -> ArrayFlow:
-        """Endless batches of pictures in an array.
+        """Endless batches from arrays.
 
         Args:
-            x: (n, h, w, c), of any real dtype; it is left alone.
-            y: (n, ...), what goes along with the pictures; None for batches without.
-            batch_size: pictures in a batch; the last one of a round may be smaller.
-            shuffle: whether every round has an order of its own.
-            sample_weight: (n,), handed out as a third array.
-            seed: what is drawn follows from it; None draws one.
-            subset: "training" or "validation", as ``validation_split`` says: the first share of
-                the pictures is for validation.
+            x: (n, h, w, c), of any real dtype; never modified.
+            y: (n, ...), targets; None for batches of images only.
+            batch_size: images per batch; the last one of a round may be smaller.
+            shuffle: whether every round has its own order.
+            sample_weight: (n,), returned as a third array.
+            seed: determines all that is drawn; None draws a seed.
+            subset: "training" or "validation", the rest or the first ``validation_split``.
 
         Raises:
-            ValueError: when arrays do not fit together.
+            ValueError: if the lengths of arrays differ, or for an unknown subset.
         """
-        from tinymnist.augmentation.flows import ArrayFlow
-
         return ArrayFlow(self, x, y, batch_size, shuffle, sample_weight, seed, subset)
 
     def flow_from_directory(
@@ -171,27 +171,25 @@ class ImageDataGenerator:
         interpolation: str = "nearest",
         recipe: str | None = None,
     ) -> DirectoryFlow:
-        """Endless batches of the pictures in a folder with one folder a class.
+        """Endless batches of the image files in a folder with one subfolder per class.
 
         Args:
-            directory: where the folders of the classes are.
-            target_size: (height, width), to which pictures are resized.
+            directory: the folder that holds the folders of the classes.
+            target_size: (height, width) to resize images to.
             color_mode: "grayscale", "rgb" or "rgba": 1, 3 or 4 channels of 0..255.
-            classes: names of folders, in the order of their numbers; None takes all, by name.
-            class_mode: how labels look: "categorical" (rows with a 1), "sparse" or "binary"
-                (numbers), "input" (the picture itself), None (no labels).
-            batch_size, shuffle, seed, subset: as in :meth:`flow`; a subset is a share of every
+            classes: folder names in the order of class numbers; None takes all, sorted by name.
+            class_mode: the form of labels: "categorical" (one-hot rows), "sparse" or "binary"
+                (numbers), "input" (the image itself), None (no labels).
+            batch_size, shuffle, seed, subset: as in :meth:`flow`; a subset is a fraction of every
                 class.
             interpolation: "nearest", "bilinear", "bicubic", "lanczos", "box" or "hamming".
-            recipe: "mnist", "resize" or "none" brings each picture to (28, 28, 1) in 0..1 by
-                :func:`tinymnist.prepare_image`, whatever size and colours are asked for.
+            recipe: "mnist", "resize" or "none" converts each image to (28, 28, 1) in 0..1 with
+                :func:`tinymnist.prepare_image`, whatever the size and colour mode.
 
         Raises:
-            InputError: when there is no such folder, or no picture in it.
-            ValueError: when a setting is none of these.
+            InputError: if the folder does not exist or holds no images.
+            ValueError: for an unknown setting.
         """
-        from tinymnist.augmentation.directory import DirectoryFlow
-
         return DirectoryFlow(
             self,
             directory,
@@ -210,45 +208,45 @@ class ImageDataGenerator:
     def get_random_transform(
         self, img_shape: Sequence[int], seed: int | None = None
     ) -> dict[str, Any]:
-        """Draw the parameters of one picture of shape (h, w, c).
+        """Draw the parameters of one image of shape (h, w, c).
 
         Returns:
             theta, tx, ty, shear, zx, zy, flip_horizontal, flip_vertical, channel_shift_intensity
-            and brightness; the last two are None where they are not asked for.
+            and brightness; the last two are None unless their ranges are set.
 
         Raises:
             ValueError: for a shape with another number of axes.
         """
-        _check_picture(img_shape)
+        _check_image(img_shape)
         drawn = self.ranges.draw(1, img_shape[0], img_shape[1], np.random.RandomState(seed))
         absent = dict.fromkeys(("channel_shift_intensity", "brightness"))
         return absent | {name: values[0].item() for name, values in drawn.items()}
 
     def apply_transform(self, x: Images, transform_parameters: Mapping[str, Any]) -> Images:
-        """Transform one picture (h, w, c) by given parameters; what is missing changes nothing.
+        """Transform one image (h, w, c) by given parameters; missing ones change nothing.
 
         Returns:
-            A new picture of the same shape and dtype (float32 where brightness is changed).
+            A new image of the same shape and dtype (float32 if the brightness changes).
 
         Raises:
-            ValueError: for a picture with another number of axes, or parameters that are none.
+            ValueError: for an image with another number of axes, or unknown parameters.
         """
-        _check_picture(np.shape(x))
-        known = {*STILL, *FLIPS, "channel_shift_intensity", "brightness"}
+        _check_image(np.shape(x))
+        known = {*IDENTITY, *FLIPS, "channel_shift_intensity", "brightness"}
         if unknown := sorted(transform_parameters.keys() - known):
             raise ValueError(f"transform_parameters are {sorted(known)}. Received: {unknown}")
         given = {n: np.array([v]) for n, v in transform_parameters.items() if v is not None}
-        still = {name: np.array([value]) for name, value in STILL.items()}
-        transformed: Images = self.transform_batch(np.asarray(x)[None], still | given)[0]
+        identity = {name: np.array([value]) for name, value in IDENTITY.items()}
+        transformed: Images = self.transform_batch(np.asarray(x)[None], identity | given)[0]
         return transformed
 
     def random_transform(self, x: Images, seed: int | None = None) -> Images:
-        """Transform one picture (h, w, c) at random."""
+        """Transform one image (h, w, c) at random."""
         return self.apply_transform(x, self.get_random_transform(np.shape(x), seed))
 
-    def transform_batch(self, images: Images, parameters: Mapping[str, NDArray[Any]]) -> Images:
-        """Transform pictures (n, h, w, c) by parameters (n,) each; always a new array."""
-        if moves(parameters):
+    def transform_batch(self, images: Images, parameters: Parameters) -> Images:
+        """Transform images (n, h, w, c) by parameters (n,) each; always a new array."""
+        if any(np.any(parameters[name] != value) for name, value in IDENTITY.items()):
             maps = affine_maps(parameters, *images.shape[1:3])
             images = resample_affine(images, *maps, self.fill_mode, self.cval)
         else:
@@ -263,18 +261,16 @@ class ImageDataGenerator:
         return images
 
     def vary(self, images: Images, random: np.random.RandomState) -> Images:
-        """Draw a variant of every picture (n, h, w, c), and standardize it: one batch."""
+        """Draw a variant of each image of a batch (n, h, w, c), and standardize it."""
         return self.vary_by([images], [self.draw(images, random)])[0]
 
     def draw(self, images: Images, random: np.random.RandomState) -> dict[str, NDArray[Any]]:
-        """Draw the parameters of pictures (n, h, w, c), (n,) each."""
+        """Draw the parameters of images (n, h, w, c), (n,) each."""
         n, height, width, _ = images.shape
         return self.ranges.draw(n, height, width, random)
 
-    def vary_by(
-        self, batches: Sequence[Images], parameters: Sequence[Mapping[str, NDArray[Any]]]
-    ) -> list[Images]:
-        """Transform batches (n, h, w, c) by their parameters, all together; standardize each."""
+    def vary_by(self, batches: Sequence[Images], parameters: Sequence[Parameters]) -> list[Images]:
+        """Transform batches (n, h, w, c) by their parameters, all at once; standardize each."""
         if not batches:
             return []
         images = np.concatenate(batches).astype(self.dtype, copy=False)
@@ -285,13 +281,13 @@ class ImageDataGenerator:
         return [standardize(part, (1, 2, 3)) for part in np.split(varied, cuts)]
 
     def standardize(self, x: Images) -> Images:
-        """Standardize a copy of a picture; a batch counts as one large picture, as in Keras."""
+        """Standardize a copy of an image; a batch counts as one large image, as in Keras."""
         images = np.array(x, self.dtype)
         batch = images.reshape(-1, *images.shape[-3:])
         return self.standardization.apply(batch, (0, 1, 2, 3)).reshape(images.shape)
 
     def plan(self) -> dict[str, Any]:
-        """What its pictures depend on, for a checkpoint to compare: plain values."""
+        """Everything the variants depend on, as plain values for a checkpoint to compare."""
         return {
             "ranges": repr(self.ranges),
             "fill": [self.fill_mode, self.cval],
@@ -302,19 +298,19 @@ class ImageDataGenerator:
     def fit(
         self, x: Images, augment: bool = False, rounds: int = 1, seed: int | None = None
     ) -> None:
-        """Measure what the featurewise settings need.
+        """Compute the statistics that the featurewise settings and whitening need.
 
         Args:
-            x: (n, h, w, c), of the training set.
-            augment: whether to measure on random variants.
-            rounds: how many of each picture.
-            seed: for these.
+            x: (n, h, w, c), the training set.
+            augment: whether to compute them from random variants.
+            rounds: number of variants per image.
+            seed: for the variants.
 
         Raises:
-            ValueError: when ``x`` has another number of axes.
+            ValueError: if ``x`` has another number of axes.
         """
         if np.ndim(x) != 4:
-            raise ValueError(f"fit takes pictures (n, h, w, c). Received: x.shape={np.shape(x)}")
+            raise ValueError(f"fit takes images (n, h, w, c). Received: x.shape={np.shape(x)}")
         if not self.standardization.needs_fit:
             return
         images = np.array(x, self.dtype)
@@ -322,15 +318,14 @@ class ImageDataGenerator:
             images *= self.standardization.rescale
         if augment:
             images = np.concatenate([images] * rounds)
-            n, height, width, _ = images.shape
-            drawn = self.ranges.draw(n, height, width, np.random.RandomState(seed))
+            drawn = self.draw(images, np.random.RandomState(seed))
             images = self.transform_batch(images, drawn).astype(self.dtype, copy=False)
         self.standardization.fit(images)
 
 
-def _check_picture(shape: Sequence[int]) -> None:
+def _check_image(shape: Sequence[int]) -> None:
     if len(shape) != 3:
-        raise ValueError(f"a picture is (h, w, c). Received: shape={tuple(shape)}")
+        raise ValueError(f"an image is (h, w, c). Received: shape={tuple(shape)}")
 
 
 def _check(

@@ -1,4 +1,4 @@
-"""How far Keras's generator may move a picture, and the numbers it draws for each."""
+"""The parameters that Keras's generator draws for each image, number by number."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 Shift: TypeAlias = "float | Sequence[float]"
 Numbers: TypeAlias = NDArray[Any]
-"""(n,), one for each picture."""
+"""(n,), one for each image."""
 
 
 @dataclass(frozen=True)
 class Ranges:
-    """Keras's ranges, by Keras's names; see :class:`ImageDataGenerator`.
+    """Keras's ranges by Keras's names; see :class:`ImageDataGenerator`.
 
-    Rotation and shear are in degrees; ``zoom_range`` is always the two limits here.
+    Rotation and shear are in degrees; ``zoom_range`` holds the lower and the upper limit.
     """
 
     rotation_range: float = 0.0
@@ -34,19 +34,16 @@ class Ranges:
     def draw(
         self, n: int, height: int, width: int, random: np.random.RandomState
     ) -> dict[str, Numbers]:
-        """Draw the parameters of ``n`` pictures.
-
-        They are the very numbers that Keras draws from the same generator, picture by picture: it
-        takes a few from a stream of uniform numbers for each, always in the same order.
+        """Draw the parameters of ``n`` images: exactly the numbers that Keras draws.
 
         Args:
-            n: how many pictures.
-            height, width: of the pictures; shifts may be shares of them.
-            random: NumPy's old generator, since that is the one which Keras uses.
+            n: number of images.
+            height, width: of the images; shifts may be fractions of them.
+            random: NumPy's legacy generator, which Keras uses.
 
         Returns:
-            theta, tx, ty, shear, zx, zy, flip_horizontal, flip_vertical, and, where asked for,
-            channel_shift_intensity and brightness, (n,) each.
+            theta, tx, ty, shear, zx, zy, flip_horizontal, flip_vertical and, if their ranges are
+            set, channel_shift_intensity and brightness, (n,) each.
         """
         if not (_is_choice(self.width_shift_range) or _is_choice(self.height_shift_range)):
             return self._parameters(_Uniform(n, self._draws, random), height, width)
@@ -56,7 +53,7 @@ class Ranges:
 
     @property
     def _draws(self) -> int:
-        """Uniform numbers that a picture takes when no shift is a choice."""
+        """How many uniform numbers an image takes if no shift is a choice."""
         moves = (self.rotation_range, self.height_shift_range, self.width_shift_range)
         others = (self.shear_range, self.channel_shift_range, self.brightness_range)
         return sum(map(bool, moves + others)) + 2 * self._zooms + 2
@@ -66,7 +63,7 @@ class Ranges:
         return tuple(self.zoom_range) != (1, 1)
 
     def _parameters(self, draws: _Uniform, height: int, width: int) -> dict[str, Numbers]:
-        """One number of each kind for every picture, in Keras's order."""
+        """All parameters, drawn in Keras's order."""
         zoom = self.zoom_range
         drawn = {
             "theta": draws.within(self.rotation_range),
@@ -86,7 +83,7 @@ class Ranges:
 
 
 class _Uniform:
-    """A table of uniform numbers, a row for each picture, that is read column by column."""
+    """A table of uniform numbers with a row for each image, read column by column."""
 
     def __init__(self, n: int, each: int, random: np.random.RandomState) -> None:
         self.n = n
@@ -101,11 +98,11 @@ class _Uniform:
         return low + (high - low) * self.next()
 
     def within(self, limit: float) -> Numbers:
-        """Numbers in -limit..limit; nothing is drawn for 0."""
+        """Numbers in -limit..limit; a limit of 0 draws nothing."""
         return self.between(-limit, limit) if limit else np.zeros(self.n)
 
     def shift(self, shift: Shift, side: int) -> Numbers:
-        """Pixels; a limit below 1 is a share of the side."""
+        """Shifts in pixels; a limit below 1 is a fraction of the side."""
         if not shift:
             return np.zeros(self.n)
         return self._chosen(shift) * (side if np.max(shift) < 1 else 1)
@@ -115,7 +112,7 @@ class _Uniform:
 
 
 class _OneByOne(_Uniform):
-    """The same for one picture at a time, with choices among several shifts between the others."""
+    """The numbers of a single image; choosing a shift takes other draws in between."""
 
     def __init__(self, random: np.random.RandomState) -> None:
         self.n, self._random = 1, random
@@ -132,8 +129,5 @@ class _OneByOne(_Uniform):
 
 
 def _is_choice(shift: Shift) -> bool:
-    """Whether Keras chooses one of several shifts instead of any: of a list, or below a number.
-
-    A whole number means whole pixels, less than that many.
-    """
+    """Whether Keras chooses from a list, or, for an integer, from the whole pixels below it."""
     return isinstance(shift, Sequence) or (isinstance(shift, int) and shift > 0)

@@ -1,13 +1,14 @@
-"""Reading pictures between their pixels: bilinear interpolation for whole batches, by NumPy.
+"""Bilinear interpolation for whole batches in NumPy, and Keras's affine maps.
 
-The answers are those of ``scipy.ndimage`` at order 1, in a third of the time: that one walks from
-pixel to pixel, and here every step of the arithmetic runs over several pictures at once.
+Results equal ``scipy.ndimage``'s at order 1 in a third of the time: SciPy walks from pixel to
+pixel, while here every step of the arithmetic runs over several images at once.
 """
 
 from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,34 +18,40 @@ Images = NDArray[Any]
 """(n, h, w, c), of any real dtype."""
 
 FILL_MODES = ("nearest", "constant", "reflect", "wrap")
-"""What lies outside of a picture, in Keras's and SciPy's words."""
+"""What fills the area outside an image, in Keras's and SciPy's words; see :func:`resample`."""
+
+Parameters = Mapping[str, NDArray[Any]]
+"""Transform parameters by Keras's names (theta, tx, ty, shear, zx, zy ...), (n,) each."""
+
+IDENTITY = {"theta": 0.0, "tx": 0.0, "ty": 0.0, "shear": 0.0, "zx": 1.0, "zy": 1.0}
+"""The affine parameters that leave an image as it is."""
 
 _CHUNK_PIXELS = 1 << 17
-"""Pixels that are worked on at a time: so many that Python's share is small. Threads cannot share
-that, and with fewer pixels they wait for each other at every step."""
+"""Pixels per step: enough to make Python's overhead small. Threads wait for each other at every
+step, since they cannot share that overhead."""
 
-_own = threading.local()
+_thread = threading.local()
 
 
 def resample(
     images: Images, places: NDArray[np.float64], fill_mode: str = "nearest", cval: float = 0.0
 ) -> Images:
-    """Draw new pictures whose pixels show given places of the old ones.
+    """Sample images at given places.
 
     Args:
         images: (n, h, w, c).
-        places: (n, 2, oh, ow), the (row, column) that each pixel of a result shows.
-        fill_mode: what lies outside, with pixels a b c d: "nearest" aaaa|abcd|dddd, "constant"
-            (``cval`` without a soft edge), "reflect" dcba|abcd|dcba, "wrap" as SciPy has it (the
-            period is one pixel less than the side).
+        places: (n, 2, oh, ow), the (row, column) in the input for each pixel of the output.
+        fill_mode: how to extend pixels a b c d: "nearest" aaaa|abcd|dddd, "constant" (``cval``
+            with a hard edge), "reflect" dcba|abcd|dcba, "wrap" as in SciPy (the period is one
+            pixel less than the side).
         cval: the value outside, for "constant".
 
     Returns:
-        (n, oh, ow, c) in the dtype of the images; whole numbers are rounded. No value leaves the
-        range of its picture, ``cval`` apart.
+        (n, oh, ow, c) in the dtype of the images; integers are rounded. Except for ``cval``, all
+        values are within the range of their image.
 
     Raises:
-        ValueError: when there is no such fill mode.
+        ValueError: for an unknown fill mode.
     """
     n, _, oh, ow = places.shape
     sampler = _sampler(images, (oh, ow))
@@ -63,7 +70,7 @@ def resample_affine(
     fill_mode: str = "nearest",
     cval: float = 0.0,
 ) -> Images:
-    """Draw new pictures, pixel (row, column) of which shows ``matrix @ (row, column) + offset``.
+    """Sample images at ``matrix @ (row, column) + offset`` for each (row, column) of the output.
 
     Args:
         images: (n, h, w, c).
@@ -78,7 +85,7 @@ def resample_affine(
     sampler = _sampler(images, (h, w))
     out = np.empty_like(images, order="C")
     down, right = np.arange(h)[:, None], np.arange(w)
-    # Rounded in the order in which SciPy adds, since a border may hang on the last bit.
+    # Added in SciPy's order: at a border the last bit may decide between inside and outside.
     for part in sampler.parts(n):
         places = sampler.places(part)
         matrix = matrices[part].transpose(1, 2, 0)[..., None, None]  # (2, 2, k, 1, 1)
@@ -88,22 +95,57 @@ def resample_affine(
     return out
 
 
+def affine_maps(
+    parameters: Parameters, height: int, width: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Keras's maps from output to input: ``matrix @ (row, column) + offset``, one for each image.
+
+    Keras multiplies rotation, shift, shear and zoom, in this order, about the centre of the image,
+    and swaps the axes at the end. So ``tx`` moves along columns although it is drawn from
+    ``height_shift_range``, and the centre is off in images that are not square. Its shear also
+    shrinks the image by the cosine of the angle.
+
+    Args:
+        parameters: ``theta`` and ``shear`` in degrees, ``tx`` and ``ty`` in pixels, ``zx`` and
+            ``zy`` as factors, (n,) each.
+        height, width: of the images.
+
+    Returns:
+        matrices (n, 2, 2) and offsets (n, 2), over (row, column).
+    """
+    turn, slant = np.deg2rad(parameters["theta"]), np.deg2rad(parameters["shear"])
+    factors = np.zeros((4, len(turn), 3, 3))
+    factors[:] = np.eye(3)
+    rotation, shift, shear, zoom = factors
+    rotation[:, 0, 0] = rotation[:, 1, 1] = np.cos(turn)
+    rotation[:, 1, 0] = np.sin(turn)
+    rotation[:, 0, 1] = -rotation[:, 1, 0]
+    shift[:, 0, 2], shift[:, 1, 2] = parameters["tx"], parameters["ty"]
+    shear[:, 0, 1], shear[:, 1, 1] = -np.sin(slant), np.cos(slant)
+    zoom[:, 0, 0], zoom[:, 1, 1] = parameters["zx"], parameters["zy"]
+    to_centre, back = np.eye(3), np.eye(3)
+    back[:2, 2] = height / 2 - 0.5, width / 2 - 0.5
+    to_centre[:2, 2] = -back[:2, 2]
+    centred = (back @ (rotation @ shift @ shear @ zoom) @ to_centre)[:, :2]  # (n, 2, 3)
+    return centred[:, ::-1, 1::-1], centred[:, ::-1, 2]
+
+
 def _sampler(images: Images, out_shape: tuple[int, int]) -> _Sampler:
-    """This thread's own; its arrays are kept, since new memory costs more than the arithmetic."""
+    """This thread's sampler; it keeps its arrays, as allocating costs more than the arithmetic."""
     dtype = images.dtype
     real = np.dtype(np.float32 if dtype.kind == "f" and dtype.itemsize <= 4 else np.float64)
     key = (images.shape[1:3], out_shape, real)
-    kept: _Sampler | None = getattr(_own, "sampler", None)
+    kept: _Sampler | None = getattr(_thread, "sampler", None)
     if kept is not None and kept.key == key:
         return kept
     sampler = _Sampler(*key)
-    if sampler.chunk > 1:  # the arrays of a large picture would be a burden
-        _own.sampler = sampler
+    if sampler.chunk > 1:  # keeping the arrays of a large image would waste memory
+        _thread.sampler = sampler
     return sampler
 
 
 class _Sampler:
-    """Bilinear interpolation of a few pictures at a time, in arrays that are used again."""
+    """Bilinear interpolation of a few images at a time, in arrays that are reused."""
 
     def __init__(
         self, shape: tuple[int, ...], out_shape: tuple[int, int], real: np.dtype[Any]
@@ -116,24 +158,24 @@ class _Sampler:
         self._places, self._floors = np.empty((2, *size)), np.empty((2, *size))
         self._index = np.empty(size, np.intp)
         self._shares, self._corners = np.empty((2, *size), real), np.empty((4, *size), real)
-        # One more row and column, so that every pixel has a neighbour on either side.
+        # One extra row and column, so that every pixel has a neighbour below and to the right.
         self._padded = np.empty((self.chunk, self.height + 1, self.width + 1), real)
         stride = float((self.height + 1) * (self.width + 1))
         self._starts = np.arange(self.chunk)[:, None, None] * stride
 
     def parts(self, n: int) -> list[slice]:
-        """``n`` pictures in chunks of about the same size."""
+        """Slices that split ``n`` images into chunks of about the same size."""
         each = math.ceil(n / max(1, math.ceil(n / self.chunk)))
         return [slice(at, min(at + each, n)) for at in range(0, n, max(1, each))]
 
     def places(self, part: slice) -> NDArray[np.float64]:
-        """Room for the rows and columns that the pixels of a chunk show: (2, k, oh, ow)."""
+        """A buffer for the rows and columns to sample for a chunk: (2, k, oh, ow)."""
         return self._places[:, : part.stop - part.start]
 
     def sample(
         self, images: Images, places: NDArray[np.float64], fill_mode: str, cval: float, out: Images
     ) -> None:
-        """Interpolate ``images`` (k, h, w, c) at ``places`` (2, k, oh, ow), which are used up."""
+        """Interpolate ``images`` (k, h, w, c) at ``places`` (2, k, oh, ow), overwriting these."""
         if fill_mode not in FILL_MODES:
             raise ValueError(f"fill_mode must be one of {FILL_MODES}. Received: {fill_mode=}")
         outside = _bring_inside(places[0], self.height, fill_mode)
@@ -146,12 +188,12 @@ class _Sampler:
             out[..., channel] = np.floor(values + 0.5) if out.dtype.kind in "iub" else values
 
     def _split(self, places: NDArray[np.float64]) -> tuple[Images, NDArray[np.intp]]:
-        """Places as shares of the way down and right to the next pixel, and the pixel's index."""
+        """Split places into a pixel's index and the fractions towards the next row and column."""
         k = places.shape[1]
         floors, shares, index = self._floors[:, :k], self._shares[:, :k], self._index[:k]
         np.floor(places, out=floors)
         places -= floors
-        shares[...] = places  # in two steps: arithmetic into another dtype is slow
+        shares[...] = places  # separately: arithmetic that also converts the dtype is slow
         top, left = floors
         top *= self.width + 1
         top += left
@@ -160,11 +202,11 @@ class _Sampler:
         return shares, index
 
     def _mix(self, plane: Images, shares: Images, index: NDArray[np.intp]) -> Images:
-        """Four neighbours, mixed first along the rows, then between them: (k, oh, ow)."""
+        """Interpolate four neighbours, first along rows, then between them: (k, oh, ow)."""
         k, beneath = len(plane), self.width + 1
         flat, corners = self._pad(plane).reshape(-1), self._corners[:, :k]
         for corner, start in zip(corners, (0, beneath, 1, beneath + 1), strict=True):
-            # The indices are right; "clip" only spares the check and a copy.
+            # All indices are valid; "clip" only avoids the check and a copy.
             flat[start:].take(index, out=corner, mode="clip")
         down, right = shares
         mixed = _between(corners[:2], corners[2:], right)
@@ -191,7 +233,7 @@ def _between(begin: Images, end: Images, share: Images) -> Images:
 def _bring_inside(
     places: NDArray[np.float64], side: int, fill_mode: str
 ) -> NDArray[np.bool_] | None:
-    """Turn places into ones within 0..side-1, in place; tell which were outside, if it matters."""
+    """Map places into 0..side-1, in place; for "constant", return which were outside."""
     last = side - 1
     outside = None
     if fill_mode == "constant":

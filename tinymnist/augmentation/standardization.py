@@ -1,4 +1,4 @@
-"""Centring and scaling of values, sample by sample or by what a training set is like."""
+"""What Keras's generator does to pixel values: brightness, flips, centring and scaling."""
 
 from __future__ import annotations
 
@@ -14,23 +14,74 @@ from tinymnist.checksum import checksum
 
 Images = NDArray[Any]
 
-_SMALL = 1e-6
+_EPSILON = 1e-6
 """Keras adds this to every standard deviation."""
+_EACH_IMAGE = (1, 2, 3)
+"""The axes of (n, h, w, c) that belong to one image."""
+
+
+def shift_channels(images: Images, intensities: NDArray[Any]) -> Images:
+    """Add ``intensities`` (n,) to images (n, h, w, c), clipped to each image's own range."""
+    lowest = images.min(axis=_EACH_IMAGE, keepdims=True)
+    highest = images.max(axis=_EACH_IMAGE, keepdims=True)
+    shifted = np.clip(images + intensities.reshape(-1, 1, 1, 1), lowest, highest)
+    kept: Images = shifted.astype(images.dtype)
+    return kept
+
+
+def flip(images: Images, chosen: NDArray[Any], axis: int) -> Images:
+    """Mirror the images that ``chosen`` (n,) marks; axis 1 is top to bottom, 2 left to right."""
+    flipped = images.copy()
+    flipped[chosen] = np.flip(images[chosen], axis)
+    return flipped
+
+
+def brighten(images: Images, factors: NDArray[Any]) -> Images:
+    """Multiply images by a factor each, in integers of 0..255, as Keras does.
+
+    Keras converts to a Pillow image of bytes, so fractions are cut off before and after. Images in
+    0..1 become black; a warning suggests 0..255 with ``rescale``. Images with values outside of
+    0..255 are scaled to that range, and back.
+
+    Args:
+        images: (n, h, w, c); the fourth of four channels is opacity and stays.
+        factors: (n,).
+
+    Returns:
+        (n, h, w, c) float32.
+    """
+    values = images.astype(np.float32)
+    if values.size and 0 < values.max() <= 1:
+        warnings.warn(
+            "brightness_range rounds to integers, as in Keras, which turns images in 0..1 black: "
+            "use images in 0..255 and rescale=1/255",
+            stacklevel=2,
+        )
+    lowest = values.min(axis=_EACH_IMAGE, keepdims=True)
+    highest = values.max(axis=_EACH_IMAGE, keepdims=True)
+    stretched = (lowest < 0) | (highest > 255)
+    span = highest - lowest
+    unit = (values - lowest) / np.where(span > 0, span, 1) * np.float32(255)
+    whole = np.trunc(np.where(stretched, unit, values))
+    opaque = slice(0, 3 if images.shape[3] == 4 else None)
+    scaled = whole[..., opaque] * factors.astype(np.float32).reshape(-1, 1, 1, 1)
+    whole[..., opaque] = np.trunc(np.clip(scaled, 0, 255))
+    back: Images = np.where(stretched, whole / 255 * span + lowest, whole)
+    return back.astype(np.float32, copy=False)
 
 
 @dataclass
 class Standardization:
-    """Keras's settings, in the order in which they act, and what :meth:`fit` found.
+    """Keras's settings, in the order in which they apply, and the statistics from :meth:`fit`.
 
     Attributes:
-        preprocessing_function: from one picture (h, w, c) to another of that shape.
+        preprocessing_function: from one image (h, w, c) to another of that shape.
         rescale: a factor.
-        samplewise_center, samplewise_std_normalization: each picture by its own mean and spread.
+        samplewise_center, samplewise_std_normalization: by each image's own mean and deviation.
         featurewise_center, featurewise_std_normalization: by those of each channel in the
             training set.
-        zca_whitening: whether neighbouring pixels are made independent of each other; it needs a
-            matrix of (h * w * c)^2 numbers.
-        zca_epsilon: keeps directions without variance from being blown up.
+        zca_whitening: whether to decorrelate pixels; it needs a matrix of (h * w * c)^2 numbers.
+        zca_epsilon: limits the gain of directions with little variance.
         mean, std: (1, 1, c), from :meth:`fit`.
         whitening: (h * w * c, h * w * c), from :meth:`fit`.
     """
@@ -53,7 +104,7 @@ class Standardization:
         return self.featurewise_center or self.featurewise_std_normalization or self.zca_whitening
 
     def plan(self) -> dict[str, Any]:
-        """What the result depends on, for a checkpoint to compare: plain values by setting."""
+        """Everything the result depends on, as plain values for a checkpoint to compare."""
         settings = {field.name: getattr(self, field.name) for field in fields(self)}
         for name, value in settings.items():
             if isinstance(value, np.ndarray):
@@ -63,28 +114,28 @@ class Standardization:
         return settings
 
     def fit(self, images: Images) -> None:
-        """Measure what the featurewise settings need on float pictures (n, h, w, c).
+        """Compute the statistics that the settings need from float images (n, h, w, c).
 
-        The whitening is Keras's, ``U diag(sqrt(n) / (s + zca_epsilon)) U^T`` by the singular value
-        decomposition ``X^T = U diag(s) V^T`` of the pictures as rows.
+        Keras's whitening is ``U diag(sqrt(n) / (s + zca_epsilon)) U^T``, with the singular value
+        decomposition ``X^T = U diag(s) V^T`` of the flattened images.
         """
         if self.featurewise_center:
             self.mean = np.mean(images, axis=(0, 1, 2)).reshape(1, 1, -1)
             images = images - self.mean
         if self.featurewise_std_normalization:
             self.std = np.std(images, axis=(0, 1, 2)).reshape(1, 1, -1)
-            images = images / (self.std + _SMALL)
+            images = images / (self.std + _EPSILON)
         if self.zca_whitening:
             flat = images.reshape(len(images), -1)
             u, s, _ = np.linalg.svd(flat.T, full_matrices=False)
             self.whitening = (u * (np.sqrt(len(flat)) / (s + self.zca_epsilon))) @ u.T
 
     def apply(self, images: Images, over: tuple[int, ...]) -> Images:
-        """Standardize float pictures (n, h, w, c), in place where that is possible.
+        """Standardize float images (n, h, w, c), in place where possible.
 
         Args:
-            images: a batch that belongs to the caller.
-            over: the axes that "samplewise" takes the mean over: (1, 2, 3) for each picture.
+            images: a batch that may be overwritten.
+            over: the axes of a "sample": (1, 2, 3) for single images.
 
         Returns:
             (n, h, w, c): the same array, or a new one after ZCA whitening.
@@ -97,20 +148,20 @@ class Standardization:
         if self.samplewise_center:
             images -= images.mean(axis=over, keepdims=True)
         if self.samplewise_std_normalization:
-            images /= images.std(axis=over, keepdims=True) + _SMALL
-        if self.featurewise_center and self._knows("mean"):
+            images /= images.std(axis=over, keepdims=True) + _EPSILON
+        if self.featurewise_center and self._has("mean"):
             images -= self.mean
-        if self.featurewise_std_normalization and self._knows("std"):
-            images /= self.std + _SMALL  # type: ignore[operator]
-        if self.zca_whitening and self._knows("whitening"):
+        if self.featurewise_std_normalization and self._has("std"):
+            images /= self.std + _EPSILON  # type: ignore[operator]
+        if self.zca_whitening and self._has("whitening"):
             images = (images.reshape(len(images), -1) @ self.whitening).reshape(images.shape)
         return images
 
-    def _knows(self, figure: str) -> bool:
-        if getattr(self, figure) is None:
+    def _has(self, statistic: str) -> bool:
+        if getattr(self, statistic) is None:
             warnings.warn(
-                "featurewise settings need figures of the training set: call generator.fit(images) "
-                "first. Until then they are left out, as in Keras",
+                "featurewise settings need statistics of the training set: call "
+                "generator.fit(images) first. Until then they have no effect, as in Keras",
                 stacklevel=3,
             )
             return False

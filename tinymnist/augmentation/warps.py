@@ -1,4 +1,4 @@
-"""Transforms that move pixels, and that Keras has not: elastic deformation and perspective."""
+"""Transforms that move pixels, beyond Keras's generator: elastic deformation and perspective."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ Places = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Elastic(Transform):
-    """Every pixel is moved a little, and its neighbours with it, as handwriting varies.
+    """Moves every pixel a little, neighbours together, as handwriting varies.
 
     Simard, Steinkraus and Platt, "Best Practices for Convolutional Neural Networks Applied to
-    Visual Document Analysis" (2003): for each pixel and direction a number in -1..1, smoothed by a
-    Gaussian of ``sigma`` pixels, times ``alpha``. Their 34 and 4 move a pixel of 28x28 by
-    1.4 pixels each way (standard deviation).
+    Visual Document Analysis" (2003): a uniform number in -1..1 for each pixel and direction,
+    smoothed by a Gaussian of ``sigma`` pixels, times ``alpha``. Their 34 and 4 move the pixels of
+    a 28x28 image by 1.4 pixels (standard deviation) in each direction.
 
     Attributes:
-        alpha: how far.
-        sigma: how far neighbours go along.
-        fill_mode, cval: what comes in from outside, as in ``resample``.
+        alpha: strength of the displacement.
+        sigma: over how many pixels the displacement is smoothed.
+        fill_mode, cval: what fills the outside, as in ``resample``.
     """
 
     limits: ClassVar[Limits] = {"sigma": (0.01, math.inf)}
@@ -40,18 +40,18 @@ class Elastic(Transform):
     def _vary(self, images: Images, rng: np.random.Generator) -> Images:
         n, h, w, _ = images.shape
         noise = rng.uniform(-1, 1, (n, 2, h, w))
-        moves = self.alpha * (_gaussian(h, self.sigma) @ noise @ _gaussian(w, self.sigma))
+        moves = self.alpha * (_smoothing(h, self.sigma) @ noise @ _smoothing(w, self.sigma))
         places = np.indices((h, w)) + moves
         return resample(images, places, self.fill_mode, self.cval)
 
 
 @dataclass(frozen=True)
 class Perspective(Transform):
-    """The paper as a camera sees it that is held askew.
+    """The paper as seen by a camera held at an angle.
 
     Attributes:
-        strength: how far each corner may move, as a share of the sides; below a half.
-        fill_mode, cval: what comes in from outside, as in ``resample``.
+        strength: how far each corner may move, as a fraction of the sides; below one half.
+        fill_mode, cval: what fills the outside, as in ``resample``.
     """
 
     limits: ClassVar[Limits] = {"strength": (0, 0.49)}
@@ -72,17 +72,17 @@ class Perspective(Transform):
 
 
 def homographies(corners: Places, goals: Places) -> Places:
-    """The maps that carry four points to given places.
+    """The maps that take four points to given places.
 
     A homography takes (r, c) to (a r + b c + d, e r + f c + g) / (p r + q c + 1). Multiplied by the
-    denominator, each point gives two equations that are linear in the eight unknowns.
+    denominator, each point gives two linear equations for the eight unknowns.
 
     Args:
         corners: (4, 2), no three on a line.
         goals: (n, 4, 2).
 
     Returns:
-        (n, 3, 3), the last number of each 1.
+        (n, 3, 3), with 1 as the last entry of each.
     """
     n = len(goals)
     equations = np.zeros((n, 4, 2, 8))
@@ -94,10 +94,16 @@ def homographies(corners: Places, goals: Places) -> Places:
     return np.concatenate([unknowns, np.ones((n, 1))], axis=1).reshape(n, 3, 3)
 
 
-def _gaussian(side: int, sigma: float) -> Places:
-    """A matrix that smooths a row of ``side`` numbers, with nothing beyond its ends."""
-    distances = np.arange(side)[:, None] - np.arange(side)
-    far = np.arange(-int(6 * sigma) - 1, int(6 * sigma) + 2)
-    total = np.exp(-0.5 * (far / sigma) ** 2).sum()
-    weights: Places = np.exp(-0.5 * (distances / sigma) ** 2) / total
+def gaussian_weights(places: Places, centres: Places, sigma: float) -> Places:
+    """``exp(-d^2 / (2 sigma^2))`` for the distance d of each place from each centre: (n, k)."""
+    weights: Places = np.exp(-0.5 * ((places[:, None] - centres) / sigma) ** 2)
     return weights
+
+
+def _smoothing(side: int, sigma: float) -> Places:
+    """A matrix that convolves ``side`` numbers with a Gaussian; there are zeros beyond the ends."""
+    reach = int(6 * sigma) + 1
+    total = gaussian_weights(np.arange(-reach, reach + 1.0), np.zeros(1), sigma).sum()
+    pixels = np.arange(float(side))
+    smoothing: Places = gaussian_weights(pixels, pixels, sigma) / total
+    return smoothing

@@ -12,7 +12,7 @@ from tinymnist.commands.sources import for_each, sources_of
 from tinymnist.reporting.text import percent
 
 SAMPLES = Path(__file__).parents[1] / "samples"
-"""Pictures drawn by :mod:`tinymnist.imaging.synthetic.paint`."""
+"""Painted by ``benchmarks/samples.py``."""
 
 EXAMPLES = """\
 examples:

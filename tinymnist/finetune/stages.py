@@ -169,7 +169,7 @@ def _preprocessing(model: Sequential) -> dict[str, Any]:
 
 def _augmentation(model: Sequential) -> Augment:
     """Bend, turn, move and zoom what a model takes, as if it were a picture."""
-    from tinymnist.imaging.synthetic.distort import RandomDistortion  # needs scipy
+    from tinymnist.augmentation.distort import RandomDistortion  # needs scipy
 
     distort = RandomDistortion(elastic=1.0)
     scaling = _preprocessing(model).get("scaling") or {"scale": 1, "offset": 0}

@@ -1,1 +1,1 @@
-"""Painted training data."""
+"""Painted and rendered digits: training data that real pictures are not needed for."""

@@ -1,10 +1,9 @@
-"""What looks a little like a digit and is none: a network should not be sure of it.
+"""Pictures that look a little like a digit but are not: a network should not be sure of them.
 
-When a page is read, digits that touch are cut in several ways and the network is asked which pieces
-are digits; when a recipe is in doubt, which of its results shows one. A network that has only seen
-digits takes everything for one (D. Hendrycks, M. Mazeika and T. Dietterich, "Deep Anomaly Detection
-with Outlier Exposure", ICLR 2019), so some of what it learns from should be no digit, with every
-class alike as the answer.
+The network has to decide which pieces of touching digits are digits, and which result of the
+recipe shows one. A network trained on digits alone takes everything for a digit (D. Hendrycks,
+M. Mazeika and T. Dietterich, "Deep Anomaly Detection with Outlier Exposure", ICLR 2019), so some
+training examples should not be digits, with equal probabilities for all classes as the target.
 """
 
 from __future__ import annotations
@@ -20,30 +19,30 @@ from tinymnist.imaging.synthetic.paint import clouds
 from tinymnist.imaging.synthetic.styles import pen_stroke
 
 _LETTERS = "AEFHKMNPRWXkmnrwx#%&*+@="
-"""Printed letters and signs; those that are also a way to write a digit are left out."""
+"""Printed letters and signs, without those that can be read as a digit."""
 
 
-def nondigit(digits: Array, rng: np.random.Generator) -> Array:
-    """Make one.
+def negative_example(digits: Array, rng: np.random.Generator) -> Array:
+    """Draw a picture that is not a digit.
 
     Args:
-        digits: (n, 28, 28) in MNIST's form, to make it of.
-        rng: where everything that varies comes from.
+        digits: (n, 28, 28) in MNIST's form, used as material.
+        rng: the source of randomness.
 
     Returns:
-        (28, 28) float32 in 0..1; of MNIST's size and in the middle, but for inverted pictures.
+        (28, 28) float32 in 0..1, in MNIST's form; except for inverted pictures.
     """
-    kind = rng.choice(len(_KINDS), p=list(_KINDS.values()))
-    return list(_KINDS)[kind](digits, rng)
+    kind = rng.choice(len(KINDS), p=list(KINDS.values()))
+    return list(KINDS)[kind](digits, rng)
 
 
-def _inverted(digits: Array, rng: np.random.Generator) -> Array:
+def inverted(digits: Array, rng: np.random.Generator) -> Array:
     """A digit in the wrong polarity."""
-    inverted: Array = 1 - digits[rng.integers(len(digits))]
-    return inverted
+    swapped: Array = 1 - digits[rng.integers(len(digits))]
+    return swapped
 
 
-def _pair(digits: Array, rng: np.random.Generator) -> Array:
+def pair(digits: Array, rng: np.random.Generator) -> Array:
     """Two digits that touch, or one and a good part of its neighbour."""
     left, right = (d[bounds(d > 0.3)] for d in digits[rng.integers(len(digits), size=2)])
     canvas = np.zeros((SIDE, 2 * SIDE), np.float32)
@@ -57,8 +56,8 @@ def _pair(digits: Array, rng: np.random.Generator) -> Array:
     return _formed(whole[:, : whole.shape[1] - cut])
 
 
-def _scribble(digits: Array, rng: np.random.Generator) -> Array:
-    """A few strokes that mean nothing."""
+def scribble(digits: Array, rng: np.random.Generator) -> Array:
+    """A few meaningless strokes."""
     canvas = np.zeros((SIDE, SIDE), np.float32)
     radius = rng.uniform(0.7, 1.7)
     for _ in range(rng.integers(4, 8)):
@@ -67,26 +66,26 @@ def _scribble(digits: Array, rng: np.random.Generator) -> Array:
     return _formed(canvas)
 
 
-def _blot(digits: Array, rng: np.random.Generator) -> Array:
+def blot(digits: Array, rng: np.random.Generator) -> Array:
     """Clouds with hard or soft edges."""
     grey = clouds((SIDE, SIDE), int(rng.integers(3, 9)), rng)
     return _formed(np.clip((grey - rng.uniform(-0.3, 0.8)) / rng.uniform(0.1, 1), 0, 1))
 
 
-def _letter(digits: Array, rng: np.random.Generator) -> Array:
+def letter(digits: Array, rng: np.random.Generator) -> Array:
     """A printed letter or sign."""
     image = Image.new("L", (3 * SIDE, 3 * SIDE), 0)
     font = ImageFont.load_default(float(rng.integers(40, 60)))
     ImageDraw.Draw(image).text((12, 6), str(rng.choice(list(_LETTERS))), 255, font)
-    grown = np.asarray(image, np.float32) / np.float32(255)
-    return _formed(grown)
+    return _formed(np.asarray(image, np.float32) / np.float32(255))
 
 
-_KINDS = {_inverted: 0.25, _pair: 0.4, _scribble: 0.1, _blot: 0.1, _letter: 0.15}
+KINDS = {inverted: 0.25, pair: 0.4, scribble: 0.1, blot: 0.1, letter: 0.15}
+"""Every kind and its probability: functions of the digits and the generator."""
 
 
 def _formed(ink: Array) -> Array:
-    """Into MNIST's form; what is empty stays empty."""
+    """Bring ink to MNIST's form; an empty picture stays empty."""
     try:
         return centre(fit_box(ink))
     except NoDigitFound:

@@ -1,17 +1,9 @@
-"""Digits painted from strokes, with pens, papers and cameras: pictures that belong to nobody.
-
-``python -m tinymnist.imaging.synthetic.paint FOLDER`` paints the sample
-pictures that ship with the package. Everything is drawn larger than it is needed and then reduced, which makes smooth edges.
-"""
+"""Digits painted from strokes, and light and dirt to go with them: pictures without an owner."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from pathlib import Path
-
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
 
 from tinymnist.imaging.digit.filters import resize
 from tinymnist.imaging.picture.pixels import Array
@@ -38,9 +30,10 @@ STROKES: dict[int, list[list[Point]]] = {
     9: [[(0.76, 0.24), (0.54, 0.03), (0.26, 0.16), (0.30, 0.44), (0.58, 0.46), (0.77, 0.24)],
         [(0.77, 0.24), (0.74, 0.60), (0.64, 0.98)]],
 }  # fmt: skip
-"""How each digit is written: strokes through points (right, down) in the unit square."""
+"""The strokes of each digit: points (right, down) in the unit square."""
 
 _OVERSAMPLING = 3
+"""Digits are drawn this many times larger and then reduced, for smooth edges."""
 
 
 def curve(points: list[Point], steps: int = 24) -> list[Point]:
@@ -74,14 +67,14 @@ def ink(
     Args:
         digit: 0 to 9.
         size: (h, w) of the picture in pixels.
-        height: of the digit, as a share of the picture's height.
-        pen: width of the stroke, as a share of the digit's height.
-        centre: where the digit's middle lies, (right, down) in the unit square.
-        slant: how far the top leans right, as a share of the height.
-        turn: degrees against the clock.
+        height: of the digit, as a fraction of the picture's height.
+        pen: width of the stroke, as a fraction of the digit's height.
+        centre: of the digit, (right, down) in the unit square.
+        slant: how far the top leans right, as a fraction of the height.
+        turn: degrees, counterclockwise.
 
     Returns:
-        (h, w) float32: how much of each pixel is inked, 0..1.
+        (h, w) float32: the inked fraction of each pixel, 0..1.
     """
     h, w = (side * _OVERSAMPLING for side in size)
     tall = height * h
@@ -101,102 +94,14 @@ def ink(
 
 
 def clouds(size: tuple[int, int], cells: int, rng: np.random.Generator) -> Array:
-    """Smooth random light and dark, about 0 with deviation 1; ``cells`` blotches to a side."""
+    """Smooth random blotches, ``cells`` per side: (h, w) float32, mean 0 and deviation 1."""
     return resize(rng.standard_normal((cells, cells)).astype(np.float32), size)
 
 
 def slope(size: tuple[int, int], degrees: float) -> Array:
-    """Light that falls in from one side: 0 at the far corner to 1 at the near one."""
+    """Light from one side: (h, w) float32, 0 in the far corner to 1 in the near one."""
     down, right = np.mgrid[0 : 1 : size[0] * 1j, 0 : 1 : size[1] * 1j]
     angle = np.deg2rad(degrees)
     ramp: Array = (right * np.cos(angle) + down * np.sin(angle)).astype(np.float32)
     share: Array = (ramp - ramp.min()) / np.ptp(ramp)
     return share
-
-
-def tint(ink: Array, pen: str, paper: str) -> Array:
-    """Ink (h, w) in the colour of a pen on the colour of a paper: (h, w, 3), 0..1."""
-    dark, light = (
-        np.array(Image.new("RGB", (1, 1), c))[0, 0] / np.float32(255) for c in (pen, paper)
-    )
-    coloured: Array = light + (dark - light) * ink[..., None]
-    return coloured
-
-
-def photograph(
-    scene: Array, *, light: Array, blur: float, noise: float, rng: np.random.Generator
-) -> Array:
-    """What a camera makes of a scene (h, w, 3): uneven light, lack of focus, noise."""
-    lit = to_image(scene * light[..., None]).filter(ImageFilter.GaussianBlur(blur))
-    seen = np.asarray(lit, np.float32) / 255
-    noisy: Array = np.clip(seen + noise * rng.standard_normal(seen.shape, np.float32), 0, 1)
-    return noisy
-
-
-def to_image(values: Array) -> Image.Image:
-    """An array in 0..1, (h, w) or (h, w, 3 or 4), as a Pillow image."""
-    return Image.fromarray(np.uint8(np.clip(values, 0, 1) * 255 + 0.5))
-
-
-def thin_pen_on_white(rng: np.random.Generator) -> Image.Image:
-    """A scanned note: large, and a pen much thinner than MNIST's."""
-    return to_image(1 - 0.9 * ink(3, (560, 480), height=0.55, pen=0.035, centre=(0.42, 0.4)))
-
-
-def chalk_on_black(rng: np.random.Generator) -> Image.Image:
-    """Crumbly strokes, on a board that was wiped."""
-    size = (420, 420)
-    crumbs = (rng.random(size, np.float32) < 0.75) | (clouds(size, 140, rng) > 0.4)
-    board = 0.13 + 0.035 * clouds(size, 7, rng)
-    chalk = ink(8, size, height=0.7, pen=0.085, slant=0.1) * crumbs
-    return to_image(board + (0.9 - board) * chalk).filter(ImageFilter.GaussianBlur(0.8))
-
-
-def tilted_photo(rng: np.random.Generator) -> Image.Image:
-    """A telephone's picture of a page: held askew, lamp on the left, ink blue, paper warm."""
-    size = (800, 600)
-    digit = ink(7, size, height=0.28, pen=0.07, centre=(0.58, 0.56), turn=14)
-    light = 1.0 - 0.5 * slope(size, 25) + 0.02 * clouds(size, 9, rng)
-    page = tint(digit * 0.85, "#1c2f66", "#efe6d2")
-    return to_image(photograph(page, light=light, blur=2.0, noise=0.03, rng=rng))
-
-
-def marker_on_yellow(rng: np.random.Generator) -> Image.Image:
-    """A broad red marker on a sticky note."""
-    size = (360, 360)
-    page = tint(ink(5, size, height=0.72, pen=0.16, slant=0.05), "#c0232b", "#f6e36a")
-    light = 0.97 - 0.2 * slope(size, 60)
-    return to_image(photograph(page, light=light, blur=1.0, noise=0.015, rng=rng))
-
-
-def transparent_drawing(rng: np.random.Generator) -> Image.Image:
-    """A drawing program's: black on nothing, into which careless code sees black on black."""
-    alpha = ink(4, (256, 256), height=0.8, pen=0.09, centre=(0.5, 0.52))
-    return to_image(np.dstack([np.zeros((256, 256, 3), np.float32), alpha]))
-
-
-def small_bitmap(rng: np.random.Generator) -> Image.Image:
-    """16x16 pixels, white on black, filled to the edge, as in other collections of digits."""
-    return to_image(ink(2, (16, 16), height=0.94, pen=0.15))
-
-
-SAMPLES: dict[str, Callable[[np.random.Generator], Image.Image]] = {
-    "2-small-bitmap.png": small_bitmap,
-    "3-thin-pen-on-white.png": thin_pen_on_white,
-    "4-transparent-drawing.png": transparent_drawing,
-    "5-marker-on-yellow.jpg": marker_on_yellow,
-    "7-tilted-photo.jpg": tilted_photo,
-    "8-chalk-on-black.jpg": chalk_on_black,
-}
-"""The sample pictures by file name; the digit comes first."""
-
-
-def paint_samples(folder: Path) -> None:
-    """Write the sample pictures; the same ones every time."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, paint in SAMPLES.items():
-        paint(np.random.default_rng(0)).save(folder / name, optimize=True, quality=80)
-
-
-if __name__ == "__main__":
-    paint_samples(Path(sys.argv[1]))

@@ -1,8 +1,8 @@
-"""Digits in MNIST's form painted into pictures such as people make, for training.
+"""Digits in MNIST's form rendered into realistic pictures, for training.
 
-The way back, through the recipe, gives MNIST's digits with the recipe's own leftovers: frayed
-edges of noise, strokes made thicker and thinner, bitmaps blown up, corners cut. A network that was
-trained on those meets nothing new in a real picture. Nobody's pictures are needed for it.
+The recipe turns such a picture into MNIST's form again, with its own side effects: frayed edges
+from noise, thicker and thinner strokes, enlarged bitmaps, cut corners. A network trained on these
+has seen what the recipe makes of real pictures, without needing any.
 """
 
 from __future__ import annotations
@@ -11,31 +11,31 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from tinymnist.imaging.digit.bounds import bounds
+from tinymnist.imaging.digit.components import Mask
 from tinymnist.imaging.digit.filters import resize
 from tinymnist.imaging.digit.normalize import NoDigitFound, normalize
 from tinymnist.imaging.digit.strokes import grown, stroke_width, with_stroke_width
 from tinymnist.imaging.picture.pixels import Array
 from tinymnist.imaging.synthetic.paint import clouds, slope
-from tinymnist.imaging.synthetic.skeleton import skeleton
 from tinymnist.imaging.synthetic.styles import pen_stroke
 
 _SIDES = (20, 120)
-"""How tall a digit is drawn, in pixels."""
+"""The shortest and tallest digit, in pixels."""
 _SHARE_OF_BITMAPS = 0.2
 _SHARE_OF_FINE_PENS = 0.3
 _STRETCH = 0.25
-"""Digits are drawn up to exp of this times wider or narrower than they are."""
+"""Digits are drawn up to exp(0.25) times wider or narrower."""
 
 
-def revisit(digit: Array, rng: np.random.Generator) -> Array:
-    """Paint a digit into a picture, and bring the picture to MNIST's form again.
+def render_and_renormalize(digit: Array, rng: np.random.Generator) -> Array:
+    """Render a digit into a picture, and bring the picture to MNIST's form again.
 
     Args:
         digit: (28, 28) in 0..1, in MNIST's form.
-        rng: where everything that varies comes from.
+        rng: the source of randomness.
 
     Returns:
-        (28, 28) float32; the digit itself where the recipe finds nothing in the picture.
+        (28, 28) float32; the digit itself if the recipe finds none in the picture.
     """
     picture = bitmap(digit, rng) if rng.random() < _SHARE_OF_BITMAPS else scene(digit, rng)
     try:
@@ -45,11 +45,11 @@ def revisit(digit: Array, rng: np.random.Generator) -> Array:
 
 
 def scene(digit: Array, rng: np.random.Generator) -> Array:
-    """Pen and paper, or chalk and board, under some light, seen by some camera or scanner.
+    """Pen on paper, or chalk on a board, in random light, seen by a camera or scanner.
 
     Args:
         digit: (28, 28) in 0..1, in MNIST's form.
-        rng: where everything that varies comes from.
+        rng: the source of randomness.
 
     Returns:
         (h, w) float32 in 0..1 as displayed, dark on light or light on dark.
@@ -76,11 +76,11 @@ def scene(digit: Array, rng: np.random.Generator) -> Array:
 
 
 def bitmap(digit: Array, rng: np.random.Generator) -> Array:
-    """A small picture whose frame the digit fills, in two levels or in many.
+    """A small picture filled by the digit, in two grey levels or in many.
 
     Args:
         digit: (28, 28) in 0..1, in MNIST's form.
-        rng: where everything that varies comes from.
+        rng: the source of randomness.
 
     Returns:
         (h, w) float32 in 0..1, light on dark; 14 to 40 pixels tall.
@@ -97,7 +97,7 @@ def bitmap(digit: Array, rng: np.random.Generator) -> Array:
 
 
 def _written(digit: Array, rng: np.random.Generator) -> Array:
-    """The digit drawn large, with another pen and wider or narrower: about (1.4 * side,) * 2."""
+    """The digit drawn large, with a random pen and width: about (1.4 * side, 1.4 * side)."""
     side = np.exp(rng.uniform(*np.log(_SIDES)))
     high, stretch = round(1.4 * side), np.exp(rng.uniform(-_STRETCH, _STRETCH))
     large = resize(digit, (high, round(high * stretch)), Image.Resampling.BICUBIC)
@@ -114,19 +114,19 @@ def _written(digit: Array, rng: np.random.Generator) -> Array:
 
 
 def _with_fine_pen(ink: Array, rng: np.random.Generator) -> Array:
-    """The middle line of every stroke, drawn with a pen of one width."""
+    """The centre line of every stroke, drawn with a pen of constant width."""
     line = skeleton(ink > 0.5).astype(np.float32)
     return grown(line, max(0.5, rng.uniform(0.005, 0.035) * ink.shape[0]))
 
 
 def _framed(ink: Array, rng: np.random.Generator) -> Array:
-    """Paper around the digit, of which the margin of MNIST's form is a part."""
+    """Add random amounts of paper around the digit."""
     most = rng.uniform(0, 0.6) * ink.shape[0]
     return np.pad(ink, rng.uniform(0, most + 1, (2, 2)).astype(int))
 
 
 def _dry(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Where a pen fails now and then: 0, else 1."""
+    """A mask for a pen that runs dry: 0 where it fails, else 1."""
     grain = clouds((shape[0], shape[1]), max(4, shape[0] // 4), rng)
     return (grain > -rng.uniform(1.0, 2.5)).astype(np.float32)
 
@@ -142,9 +142,9 @@ def _dust(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
 
 
 def _rules(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Ruled or squared paper: straight lines from edge to edge, fainter than ink, slightly turned.
+    """Ruled or squared paper: faint, slightly rotated lines from edge to edge.
 
-    Their distance is that of exercise books, in which a digit is one or two lines tall.
+    They are as far apart as in exercise books, where a digit is one or two lines tall.
     """
     apart = rng.uniform(0.3, 0.9) * shape[0]
     down, right = np.indices(shape, np.float32)
@@ -158,7 +158,7 @@ def _rules(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
 
 
 def _neighbour(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """What reaches into the picture from beside it: a stroke at one of its edges."""
+    """A stroke that reaches into the picture at one of its edges."""
     spot = rng.uniform(0, 1, (2, 2))
     edge, axis = rng.integers(0, 2), rng.integers(0, 2)
     spot[:, axis] = edge + rng.uniform(-0.06, 0.06, 2)
@@ -167,7 +167,58 @@ def _neighbour(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
 
 
 def _blurred(seen: Array, rng: np.random.Generator) -> Array:
-    """Out of focus by up to a hundredth of the height, but at least a pixel is to be seen."""
+    """Blur with a radius of at least 0.3 pixels, and up to 0.6 plus a fiftieth of the height."""
     image = Image.fromarray(np.uint8(np.clip(seen, 0, 1) * 255))
     radius = rng.uniform(0.3, 0.6 + 0.02 * seen.shape[0])
     return np.asarray(image.filter(ImageFilter.GaussianBlur(radius)), np.float32) / np.float32(255)
+
+
+_AROUND = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))
+"""The eight neighbours as (down, right), clockwise from above: P2 to P9 in the paper."""
+
+
+def skeleton(mask: Mask) -> Mask:
+    """Thin strokes to one pixel without breaking them.
+
+    T. Y. Zhang and C. Y. Suen, "A fast parallel algorithm for thinning digital patterns", CACM 27
+    (1984).
+
+    Args:
+        mask: (h, w), True for ink.
+
+    Returns:
+        (h, w), a subset of the mask.
+    """
+    thin = np.pad(mask, 1)
+    while True:
+        before = thin.sum()
+        for peel in _PEELS:
+            inside = thin[1:-1, 1:-1]
+            inside &= ~peel[_neighbourhoods(thin)]
+        if thin.sum() == before:
+            return thin[1:-1, 1:-1]
+
+
+def _neighbourhoods(padded: Mask) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+    """The eight neighbours of each pixel as the bits of a number."""
+    height, width = padded.shape[0] - 2, padded.shape[1] - 2
+    numbers = np.zeros((height, width), np.uint8)
+    for bit, (down, right) in enumerate(_AROUND):
+        near = padded[1 + down : 1 + down + height, 1 + right : 1 + right + width]
+        numbers |= near.astype(np.uint8) << bit
+    return numbers
+
+
+def _peel(number: int, corners: tuple[tuple[int, int, int], ...]) -> bool:
+    """Whether a pixel with these neighbours is on an edge, but neither an end nor a bridge."""
+    ring = [bool(number >> bit & 1) for bit in range(8)]
+    rises = sum(not a and b for a, b in zip(ring, ring[1:] + ring[:1], strict=True))
+    free = all(not all(ring[bit] for bit in corner) for corner in corners)
+    return 2 <= sum(ring) <= 6 and rises == 1 and free
+
+
+_PEELS = [
+    np.array([_peel(number, corners) for number in range(256)])
+    for corners in (((0, 2, 4), (2, 4, 6)), ((0, 2, 6), (0, 4, 6)))
+]
+"""The paper's two half steps: which pixels to remove in the south-east and in the north-west."""

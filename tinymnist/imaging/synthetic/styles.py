@@ -1,8 +1,8 @@
-"""Ways of writing that MNIST's American writers seldom used: added to its digits, or drawn anew.
+"""Ways of writing that are rare in MNIST, added to its digits or drawn from scratch.
 
 Most of the world writes a 1 with an upstroke from the lower left, often half as long as the stem,
-and some with a foot; many cross the 7; some write the 4 as an L whose low second stroke is short.
-Among MNIST's 60,000 digits there are few of them.
+and some with a foot; many cross the 7; some write the 4 as an L with a short, low second stroke.
+MNIST's 60,000 digits by American writers include few of these.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from tinymnist.imaging.synthetic.paint import curve
 _FLAG_ANGLES = (22.0, 58.0)
 """Degrees between stem and flag."""
 _STEEPEST = 62.0
-"""Degrees between a flag and the vertical; a flag that lies flatter makes a 7."""
+"""Degrees between a flag and the vertical; a flatter flag makes a 7."""
 _FLAG_LENGTHS = (0.2, 0.6)
 _FOOT_LENGTHS = (0.3, 0.8)
 _FOOT_SHARE = 0.3
-"""Which share of the ones gets a foot as well."""
+"""The fraction of ones that also get a foot."""
 _MARGIN = 14
-"""Room around a digit for strokes that lead out of its frame."""
+"""Pixels around a digit for strokes that leave its frame."""
 
 Line = list[Array]
-"""Points (down, right) that a pen goes through."""
+"""Points (down, right) along the path of a pen."""
 
 
 def with_flag(one: Array, rng: np.random.Generator) -> Array:
     """Add the upstroke, and sometimes the foot, to a 1 in MNIST's form.
 
     Args:
-        one: (28, 28) in 0..1, white ink on black; anything but a 1 makes no sense.
-        rng: where lengths, angles and bends come from.
+        one: (28, 28) in 0..1, white ink on black; it must be a 1.
+        rng: the source of lengths, angles and bends.
 
     Returns:
         (28, 28) float32, again in MNIST's form.
@@ -70,7 +70,7 @@ def with_bar(seven: Array, rng: np.random.Generator) -> Array:
 
 
 def low_four(rng: np.random.Generator) -> Array:
-    """Draw a 4 that is an L with a low second stroke through its foot.
+    """Draw a 4 as an L with a low second stroke through its foot.
 
     Returns:
         (28, 28) float32 in MNIST's form.
@@ -92,12 +92,12 @@ def low_four(rng: np.random.Generator) -> Array:
 
 
 def _pen_of(digit: Array, rng: np.random.Generator) -> float:
-    """The radius of a pen like the one that wrote it."""
+    """A radius close to that of the pen that wrote the digit."""
     return float(max(stroke_width(digit), 1.6) / 2 * rng.uniform(0.8, 1.1))
 
 
 def _with_lines(digit: Array, lines: list[Line], radius: float) -> Array:
-    """Draw smooth lines over a digit and bring it to MNIST's form again."""
+    """Draw smooth lines over a digit and bring it to MNIST's form."""
     canvas = np.pad(digit, _MARGIN)
     for line in lines:
         points = np.array(curve([(p[0], p[1]) for p in line], steps=4)) + _MARGIN
@@ -106,7 +106,7 @@ def _with_lines(digit: Array, lines: list[Line], radius: float) -> Array:
 
 
 def _ends(one: Array) -> tuple[Array, Array]:
-    """Where the stem begins and ends: the mean of the ink in its first and last two rows."""
+    """The ends of the stem: the mean position of the ink in its first and last two rows."""
     rows = np.flatnonzero((one > 0.3).any(1))
     columns = np.arange(one.shape[1])
     ends = []
@@ -117,11 +117,11 @@ def _ends(one: Array) -> tuple[Array, Array]:
 
 
 def pen_stroke(shape: tuple[int, ...], points: npt.ArrayLike, radius: float) -> Array:
-    """A stroke with round ends, its edges soft over a pixel.
+    """A stroke with round ends and edges that are soft over one pixel.
 
     Args:
         shape: (h, w) of the picture.
-        points: (n, 2), (down, right) in pixels; straight lines lead from each to the next.
+        points: (n, 2), (down, right) in pixels, joined by straight lines.
         radius: half the pen's width, in pixels.
 
     Returns:

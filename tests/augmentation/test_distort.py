@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tinymnist.imaging.synthetic.distort import RandomDistortion
+from tinymnist.augmentation.distort import RandomDistortion
 from tinymnist.imaging.synthetic.paint import ink
 
 STILL = {"rotation_range": 0, "shift_range": 0, "shear_range": 0, "zoom_range": 0}

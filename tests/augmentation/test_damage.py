@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tinymnist.augmentation.damage import KINDS, RandomDamage, hollow, on_two_papers
 from tinymnist.imaging.digit.normalize import normalize
-from tinymnist.imaging.synthetic.damage import KINDS, hollow, on_two_papers
-from tinymnist.imaging.synthetic.distort import RandomDamage
 from tinymnist.imaging.synthetic.paint import ink
 
 
