@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tinymnist.nn import functional as F
-from tinymnist.nn.functional.convolution import sliding_windows, windows_of
+from tinymnist.nn.functional.windows import sliding_windows, windows_of
 
 SETTINGS = [
     {"strides": 1, "padding": "valid"},

@@ -1,4 +1,4 @@
-"""Fixed arithmetic on numbers (rescaling, normalization) and merging of branches."""
+"""Arithmetic with fixed numbers (rescaling, normalization), and the merging of branches."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from tinymnist.nn.arrays import Array
 
 
 def rescaling(x: Array, scale: Array | float, offset: Array | float = 0.0) -> tuple[Array, Array]:
-    """``y = x * scale + offset``; ``scale`` and ``offset`` are numbers or (c,) arrays."""
+    """``y = x * scale + offset``, where ``scale`` and ``offset`` are numbers or (c,) arrays."""
     factor = np.asarray(scale, x.dtype)
     return x * factor + np.asarray(offset, x.dtype), factor
 
 
 def rescaling_backward(dy: Array, factor: Array) -> Array:
-    """The slope is ``scale`` everywhere."""
+    """``dx = scale * dy``."""
     return dy * factor
 
 
 def normalization(x: Array, mean: Array | float, variance: Array | float) -> tuple[Array, Array]:
-    """``y = (x - mean) / sqrt(variance)``, with fixed statistics (Keras's Normalization layer).
+    """``y = (x - mean) / sqrt(variance)``, with fixed numbers or (c,) arrays.
 
-    The root is kept above 1e-7, Keras's own guard against a variance of 0.
+    As in Keras's Normalization layer, the root is at least 1e-7.
     """
     scale = 1 / np.maximum(np.sqrt(np.asarray(variance, x.dtype)), np.asarray(1e-7, x.dtype))
     return (x - np.asarray(mean, x.dtype)) * scale, scale
@@ -34,7 +34,11 @@ normalization_backward = rescaling_backward
 
 
 def add(*xs: Array) -> tuple[Array, int]:
-    """The sum of two or more arrays of one shape: the residual connection."""
+    """The sum of two or more arrays of one shape: the residual connection.
+
+    Raises:
+        ValueError: for fewer arrays, or different shapes.
+    """
     if len(xs) < 2 or any(x.shape != xs[0].shape for x in xs):
         raise ValueError(
             f"add takes two or more arrays of one shape. Received: shapes={[x.shape for x in xs]}"
@@ -51,9 +55,12 @@ def add_backward(dy: Array, count: int) -> tuple[Array, ...]:
 
 
 def multiply(*xs: Array) -> tuple[Array, tuple[Array, ...]]:
-    """The product of two or more arrays: gates, and squares.
+    """The product of two or more arrays, as for gates.
 
-    Sides of length 1 are repeated, so that (n, 1, 1, c) weighs the channels of (n, h, w, c).
+    Sides of length 1 are repeated: (n, 1, 1, c) weights the channels of (n, h, w, c).
+
+    Raises:
+        ValueError: for fewer arrays, or shapes that do not fit.
     """
     largest = tuple(max(sides) for sides in zip(*(x.shape for x in xs), strict=False))
     if len(xs) < 2 or any(
@@ -69,7 +76,7 @@ def multiply(*xs: Array) -> tuple[Array, tuple[Array, ...]]:
 
 
 def multiply_backward(dy: Array, xs: tuple[Array, ...]) -> tuple[Array, ...]:
-    """Each factor gets the gradient times all the others, summed over what repeated it."""
+    """Each factor gets the gradient times all other factors, summed where it was repeated."""
     return tuple(
         _sum_repeated(_product((dy, *xs[:i], *xs[i + 1 :])), x.shape) for i, x in enumerate(xs)
     )
@@ -89,7 +96,11 @@ def _product(factors: Sequence[Array]) -> Array:
 
 
 def concatenate(*xs: Array) -> tuple[Array, Sequence[int]]:
-    """Put the channels (the last axis) of arrays side by side."""
+    """Put the channels (the last axis) of arrays side by side.
+
+    Raises:
+        ValueError: for arrays that differ in another axis.
+    """
     if not xs or any(x.shape[:-1] != xs[0].shape[:-1] for x in xs):
         raise ValueError(
             "concatenate takes arrays that differ in the last axis only. "

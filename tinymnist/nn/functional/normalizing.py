@@ -1,7 +1,10 @@
-"""Batch normalization, in its two modes (Ioffe and Szegedy, 2015, https://arxiv.org/abs/1502.03167).
+"""Batch and layer normalization: subtract the mean, divide by the deviation, scale and shift.
 
-Channels are the last axis; every other axis is averaged over. The variance is the biased one
-(divided by the count), as in Keras, both for normalizing and for the moving statistics.
+Batch normalization (Ioffe and Szegedy, 2015, https://arxiv.org/abs/1502.03167) averages over all
+axes but the channels, the last axis. Layer normalization (Ba, Kiros and Hinton, 2016,
+https://arxiv.org/abs/1607.06450) averages over the channels, so that each example, or each pixel of
+it, stands alone and training does the same as inference. Both use the biased variance (divided by
+the count), as Keras does, for its moving statistics too.
 """
 
 from __future__ import annotations
@@ -11,14 +14,16 @@ from typing import NamedTuple
 import numpy as np
 
 from tinymnist.nn.arrays import Array
-from tinymnist.nn.functional.convolution import sum_rows
+from tinymnist.nn.functional.linear import sum_rows
 
 
-class BatchNormCache(NamedTuple):
-    """What both backward passes need, and the statistics of this batch."""
+class NormCache(NamedTuple):
+    """What both backward passes need, and the statistics that were used."""
 
-    normalized: Array
+    z: Array
+    """The normalized input, before scaling and shifting."""
     scale: Array
+    """``1 / sqrt(variance + epsilon)``."""
     gamma: Array
     mean: Array
     variance: Array
@@ -26,10 +31,10 @@ class BatchNormCache(NamedTuple):
 
 def batch_normalization(
     x: Array, gamma: Array, beta: Array, epsilon: float = 1e-3
-) -> tuple[Array, BatchNormCache]:
-    """Normalize with the statistics of this very batch: the training mode.
+) -> tuple[Array, NormCache]:
+    """Normalize with the statistics of this batch: the training mode.
 
-    ``y = gamma * (x - mean) / sqrt(variance + epsilon) + beta``.
+    ``z = (x - mean) / sqrt(variance + epsilon)`` and ``y = gamma * z + beta``.
 
     Args:
         x: (..., c).
@@ -37,35 +42,88 @@ def batch_normalization(
         epsilon: added to the variance. Keras's default is 1e-3, PyTorch's is 1e-5.
 
     Returns:
-        y in the shape of ``x``, and the cache, which also tells ``mean`` and ``variance`` (c,).
+        y in the shape of ``x``, and the cache, with ``mean`` and ``variance`` (c,) among the rest.
     """
-    count = max(x.size // x.shape[-1], 1)
-    mean = sum_rows(x) / count
+    n = max(x.size // x.shape[-1], 1)
+    mean = sum_rows(x) / n
     centred = x - mean
-    variance = sum_rows(centred * centred) / count
-    scale = 1 / np.sqrt(variance + epsilon)
-    centred *= scale
-    return centred * gamma + beta, BatchNormCache(centred, scale, gamma, mean, variance)
+    return _normalize(centred, gamma, beta, epsilon, mean, sum_rows(centred * centred) / n)
 
 
-def batch_normalization_backward(dy: Array, cache: BatchNormCache) -> tuple[Array, Array, Array]:
+def batch_normalization_backward(dy: Array, cache: NormCache) -> tuple[Array, Array, Array]:
     """Gradients of :func:`batch_normalization`.
 
-    Write ``z`` for the normalized input, so ``y = gamma z + beta``, ``dgamma = sum dy z`` and
-    ``dbeta = sum dy``. Through ``z``, every x also moves the mean and the variance of its batch:
-    ``dx = gamma * scale * (dy - mean(dy) - z * mean(dy z))``.
+    For one channel with n values, write ``s`` for ``1 / sqrt(variance + epsilon)``, so that
+    ``z = s (x - mean)``. Step by step, from the output back:
+
+    1. ``y = gamma z + beta`` gives ``dgamma = sum(dy z)``, ``dbeta = sum(dy)``, ``dz = gamma dy``.
+    2. The variance acts through ``s``. With ``ds/dvariance = -s^3 / 2`` and ``x - mean = z / s``,
+       ``dvariance = sum(dz (x - mean)) (-s^3 / 2) = -s^2 / 2 sum(dz z)``.
+    3. The mean acts through ``x - mean``: ``dmean = -s sum(dz)``. (It also acts through the
+       variance, by ``-2/n sum(x - mean)``, which is 0.)
+    4. Each x acts directly, through the variance (``dvariance/dx = 2/n (x - mean)``), and through
+       the mean (``dmean/dx = 1/n``):
+       ``dx = s dz + 2/n (x - mean) dvariance + dmean / n = s (dz - z mean(dz z) - mean(dz))``.
+    5. Collected, with ``dz = gamma dy`` and step 1:
+       ``dx = gamma s (dy - z dgamma / n - dbeta / n)``.
+
+    Args:
+        dy: (..., c).
+        cache: from :func:`batch_normalization`.
 
     Returns:
         dx (..., c), dgamma (c,), dbeta (c,).
     """
-    z, scale, gamma, _, _ = cache
-    count = max(z.size // z.shape[-1], 1)
+    z, s, gamma, _, _ = cache
+    n = max(z.size // z.shape[-1], 1)
     dgamma, dbeta = sum_rows(dy * z), sum_rows(dy)
-    dx = z * (-dgamma / count)
-    dx += dy
-    dx -= dbeta / count
-    dx *= gamma * scale
+    dx = gamma * s * (dy - z * (dgamma / n) - dbeta / n)
     return dx, dgamma, dbeta
+
+
+def layer_normalization(
+    x: Array, gamma: Array, beta: Array, epsilon: float = 1e-3
+) -> tuple[Array, NormCache]:
+    """The same, with the mean and the variance over the last axis.
+
+    Args:
+        x, gamma, beta, epsilon: as for :func:`batch_normalization`.
+
+    Returns:
+        y in the shape of ``x``, and the cache for the backward pass.
+    """
+    mean = x.mean(axis=-1, keepdims=True)  # (..., 1)
+    centred = x - mean
+    variance = (centred * centred).mean(axis=-1, keepdims=True)
+    return _normalize(centred, gamma, beta, epsilon, mean, variance)
+
+
+def layer_normalization_backward(dy: Array, cache: NormCache) -> tuple[Array, Array, Array]:
+    """Gradients of :func:`layer_normalization`.
+
+    Steps 1 to 4 of :func:`batch_normalization_backward` hold, with means over the channels. There
+    ``gamma`` differs within a mean, so it stays in ``dz = gamma dy``:
+    ``dx = s (dz - mean(dz) - z mean(dz z))``.
+
+    Returns:
+        dx (..., c), dgamma (c,), dbeta (c,).
+    """
+    z, s, gamma, _, _ = cache
+    dz = dy * gamma
+    dx = dz - dz.mean(axis=-1, keepdims=True) - z * (dz * z).mean(axis=-1, keepdims=True)
+    dx *= s
+    return dx, sum_rows(dy * z), sum_rows(dy)
+
+
+def _normalize(
+    centred: Array, gamma: Array, beta: Array, epsilon: float, mean: Array, variance: Array
+) -> tuple[Array, NormCache]:
+    """The last steps of both, where ``centred`` becomes z in place."""
+    scale = 1 / np.sqrt(variance + epsilon)
+    centred *= scale
+    y = centred * gamma
+    y += beta
+    return y, NormCache(centred, scale, gamma, mean, variance)
 
 
 class FixedNormCache(NamedTuple):
@@ -80,7 +138,16 @@ class FixedNormCache(NamedTuple):
 def batch_normalization_inference(
     x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, epsilon: float = 1e-3
 ) -> tuple[Array, FixedNormCache]:
-    """Normalize with statistics gathered before: one multiplication and one addition a number."""
+    """Normalize with statistics gathered before, as one multiplication and one addition.
+
+    Args:
+        x: (..., c).
+        gamma, beta, mean, variance: (c,).
+        epsilon: added to the variance.
+
+    Returns:
+        y in the shape of ``x``, and the cache for the backward pass.
+    """
     scale = 1 / np.sqrt(variance + epsilon)
     slope = gamma * scale
     y = x * slope
@@ -91,7 +158,11 @@ def batch_normalization_inference(
 def batch_normalization_inference_backward(
     dy: Array, cache: FixedNormCache
 ) -> tuple[Array, Array, Array]:
-    """Gradients with the statistics held still: ``dx = gamma * scale * dy``."""
+    """Gradients with the statistics held still: ``dx = gamma * scale * dy``.
+
+    Returns:
+        dx (..., c), dgamma (c,), dbeta (c,).
+    """
     x, mean, scale, gamma = cache
     dgamma = sum_rows(dy * ((x - mean) * scale))
     return dy * (gamma * scale), dgamma, sum_rows(dy)

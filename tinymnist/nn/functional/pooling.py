@@ -1,7 +1,7 @@
 """Pooling: each window of a picture gives one number, its maximum or its mean.
 
-The windows are never copied out. One tap of the window, seen while it slides, is a plain strided
-slice of the picture, so pooling is kh*kw operations on whole slices.
+No window is copied. The pixels that one tap visits as the window slides are a strided slice of the
+picture, so pooling is kh*kw operations on whole slices.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinymnist.nn.arrays import Array
-from tinymnist.nn.functional.convolution import Windows, pad2d, tap_slices, windows_of
+from tinymnist.nn.functional.windows import Windows, crop2d, pad2d, tap_slices, windows_of
 from tinymnist.nn.shapes import Padding
 
 
@@ -22,7 +22,7 @@ def _pool_windows(
     strides: int | Sequence[int] | None,
     padding: Padding,
 ) -> Windows:
-    """The windows of a pooling; each sees at least one pixel, or it would have nothing to say."""
+    """Check the settings of a pooling; every window must cover at least one pixel."""
     windows = windows_of(x, pool_size, pool_size if strides is None else strides, padding)
     if any(max(pads) >= k for pads, k in zip(windows.pads, windows.kernel, strict=True)):
         raise ValueError(
@@ -56,10 +56,10 @@ def max_pool2d(
         padding: as for convolution, but smaller than the window; a padded pixel never wins.
 
     Returns:
-        y (n, oh, ow, c) and the cache for the backward pass.
+        y (n, oh, ow, c) in the dtype of ``x``, and the cache for the backward pass.
 
     Raises:
-        ValueError: when the window does not fit the picture, or the padding not the window.
+        ValueError: if the window exceeds the picture, or the padding is as wide as the window.
     """
     windows = _pool_windows(x, pool_size, strides, padding)
     padded = pad2d(x, windows.pads, -np.inf)
@@ -79,7 +79,7 @@ def max_pool2d_backward(dy: Array, cache: MaxPoolCache) -> Array:
     x, y, windows = cache
     padded = pad2d(x, windows.pads, -np.inf)
     dx = np.zeros_like(padded)
-    rest = dy.copy()  # the gradients that have not found their pixel yet
+    rest = dy.copy()  # the gradients whose pixel has not been found yet
     disjoint = all(s >= k for s, k in zip(windows.strides, windows.kernel, strict=True))
     for rows, columns in tap_slices(windows):
         taken = (padded[:, rows, columns] == y).astype(dy.dtype)
@@ -89,7 +89,7 @@ def max_pool2d_backward(dy: Array, cache: MaxPoolCache) -> Array:
             dx[:, rows, columns] = taken
         else:
             dx[:, rows, columns] += taken
-    return _crop(dx, windows)
+    return crop2d(dx, windows.pads)
 
 
 class AveragePoolCache(NamedTuple):
@@ -113,8 +113,11 @@ def average_pool2d(
     Args:
         x: (n, h, w, c).
         pool_size, strides, padding: as for :func:`max_pool2d`.
-        count_include_pad: whether padded zeros count in the mean. Keras says no (the default
-            here), PyTorch's default is yes.
+        count_include_pad: whether padded zeros count in the mean. They do not in Keras (the
+            default here), and do in PyTorch by default.
+
+    Returns:
+        y (n, oh, ow, c) in the dtype of ``x``, and the cache for the backward pass.
     """
     windows = _pool_windows(x, pool_size, strides, padding)
     share = _share_of_each_pixel(windows, count_include_pad, x.dtype)  # (1, oh, ow, 1)
@@ -128,7 +131,7 @@ def average_pool2d(
 
 
 def average_pool2d_backward(dy: Array, cache: AveragePoolCache) -> Array:
-    """Every pixel of a window has the same share in its mean, and so in its gradient."""
+    """Every pixel of a window has the same share of its mean, and so of its gradient."""
     shape, share, windows = cache
     (top, bottom), (left, right) = windows.pads
     n, h, w, c = shape
@@ -136,23 +139,17 @@ def average_pool2d_backward(dy: Array, cache: AveragePoolCache) -> Array:
     spread = dy * share
     for rows, columns in tap_slices(windows):
         dx[:, rows, columns] += spread
-    return _crop(dx, windows)
+    return crop2d(dx, windows.pads)
 
 
 def _share_of_each_pixel(
     windows: Windows, include_pad: bool, dtype: np.dtype[np.floating]
 ) -> Array:
-    """1 / (pixels that count), for every window."""
+    """1 / (pixels that count), for every window: (1, oh, ow, 1)."""
     real = np.ones((1, *windows.size, 1), dtype)
     counted = pad2d(real, windows.pads, 1.0 if include_pad else 0.0)
     total = sum((counted[:, r, c] for r, c in tap_slices(windows)), np.zeros(1, dtype))
     return 1 / total
-
-
-def _crop(x: Array, windows: Windows) -> Array:
-    (top, _), (left, _) = windows.pads
-    h, w = windows.size
-    return x[:, top : top + h, left : left + w]
 
 
 def global_max_pool2d(x: Array) -> tuple[Array, tuple[Array, Array]]:

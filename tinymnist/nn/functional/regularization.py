@@ -1,4 +1,4 @@
-"""Dropout (Srivastava et al., 2014): switch numbers off at random while training."""
+"""Dropout (Srivastava et al., 2014): set numbers to zero at random while training."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from tinymnist.nn.arrays import Array
 def dropout(x: Array, drop_rate: float, rng: np.random.Generator) -> tuple[Array, Array]:
     """Zero each number with probability ``drop_rate``; scale the others by ``1 / (1 - drop_rate)``.
 
-    The scaling keeps the expected value, so that inference needs no correction ("inverted"
-    dropout, as in Keras and PyTorch).
+    The scaling keeps the expected value, so inference needs no correction ("inverted" dropout, as
+    in Keras and PyTorch).
 
     Args:
         x: any shape.
         drop_rate: 0 <= drop_rate < 1.
-        rng: where the choice comes from.
+        rng: draws one number per value of ``x``.
 
     Returns:
-        y and the mask (0 or the scale), which is all that the backward pass needs.
+        y in the shape and dtype of ``x``, and the mask (0 or the scale) for the backward pass.
+
+    Raises:
+        ValueError: for a rate outside [0, 1).
     """
     if not 0 <= drop_rate < 1:
         raise ValueError(f"drop_rate must be in [0, 1). Received: drop_rate={drop_rate!r}")
@@ -29,5 +32,5 @@ def dropout(x: Array, drop_rate: float, rng: np.random.Generator) -> tuple[Array
 
 
 def dropout_backward(dy: Array, mask: Array) -> Array:
-    """What was switched off gets no gradient, the rest is scaled as it was."""
+    """Zero and scale the gradient exactly as the values were."""
     return dy * mask

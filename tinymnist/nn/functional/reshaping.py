@@ -1,4 +1,4 @@
-"""Operations that move numbers and change none."""
+"""Operations that move numbers without changing them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tinymnist.nn.arrays import Array, Shape
-from tinymnist.nn.functional.convolution import pad2d
+from tinymnist.nn.functional.windows import crop2d, pad2d
 from tinymnist.nn.shapes import Pads
 
 
@@ -21,7 +21,7 @@ def reshape(x: Array, target_shape: Shape) -> tuple[Array, Shape]:
     """(n, ...) -> (n, *target_shape), row-major.
 
     Raises:
-        ValueError: when the numbers do not fit.
+        ValueError: if ``target_shape`` holds another count of numbers.
     """
     if math.prod(target_shape) != math.prod(x.shape[1:]):
         raise ValueError(
@@ -40,22 +40,19 @@ flatten_backward = reshape_backward
 
 
 def permute(x: Array, dims: Sequence[int]) -> tuple[Array, tuple[int, ...]]:
-    """Reorder the axes of every example; ``dims`` counts them from 1, as Keras does."""
+    """Reorder the axes of every example; ``dims`` counts them from 1, as in Keras."""
     axes = (0, *dims)
     return x.transpose(axes), axes
 
 
 def permute_backward(dy: Array, axes: tuple[int, ...]) -> Array:
-    """The same axes, put back where they were."""
+    """Put the axes back in their old order."""
     return dy.transpose(np.argsort(axes))
 
 
 def zero_padding2d(x: Array, pads: Pads) -> tuple[Array, Pads]:
-    """Put a frame of zeros around every picture; ``pads`` is ((top, bottom), (left, right))."""
+    """Put a border of zeros around every picture; ``pads`` is ((top, bottom), (left, right))."""
     return pad2d(x, pads), pads
 
 
-def zero_padding2d_backward(dy: Array, pads: Pads) -> Array:
-    """Cut the frame off again."""
-    (top, bottom), (left, right) = pads
-    return dy[:, top : dy.shape[1] - bottom, left : dy.shape[2] - right]
+zero_padding2d_backward = crop2d

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinymnist.nn import functional as F
 from tinymnist.nn.arrays import Array, Shape
-from tinymnist.nn.functional.normalizing import BatchNormCache
+from tinymnist.nn.functional.normalizing import NormCache
 from tinymnist.nn.layers.base import Layer
 
 
@@ -54,7 +54,7 @@ class BatchNormalization(Layer):
     def backward(
         self, dy: Array, cache: Any, *, need_dx: bool = True
     ) -> tuple[tuple[Array | None, ...], dict[str, Array]]:
-        if isinstance(cache, BatchNormCache):
+        if isinstance(cache, NormCache):
             dx, dgamma, dbeta = F.batch_normalization_backward(dy, cache)
         else:
             dx, dgamma, dbeta = F.batch_normalization_inference_backward(dy, cache)
@@ -63,7 +63,7 @@ class BatchNormalization(Layer):
         )
 
     def new_statistics(self, cache: Any) -> dict[str, Array]:
-        if not isinstance(cache, BatchNormCache):
+        if not isinstance(cache, NormCache):
             return {}
         old, new = self.momentum, 1 - self.momentum
         return {
