@@ -357,7 +357,9 @@ def test_files_that_are_left_out_are_told_of(capsys, labelled):
     (labelled / "1" / "c.heic").write_bytes(b"")
     code, _, err = run(capsys, "evaluate", labelled)
     assert code == 0
-    assert err == (f"tinymnist: {labelled / '1'}: 1 file is no picture by name (.heic): left out\n")
+    assert err == (
+        f"tinymnist: {labelled / '1'}: 1 file is not a picture by name (.heic): left out\n"
+    )
 
 
 def test_no_set_is_not_the_current_folder(capsys, labelled, monkeypatch):

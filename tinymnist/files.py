@@ -1,4 +1,4 @@
-"""Files that are written completely or not at all, and the pictures in a folder."""
+"""Atomic writing of files, and the pictures in a folder."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ PICTURE_SUFFIXES = frozenset(
         *("pgm", "ppm", "pbm", "pnm", "tga", "ico"),
     )
 )
-"""What counts as a picture in a folder, by the end of its name."""
+"""The suffixes of files that count as pictures."""
 
 
 @contextmanager
 def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary neighbour of ``path`` to write, and rename it when the block is through.
+    """Yield a temporary file next to ``path``, and rename it to ``path`` when the block succeeds.
 
     Raises:
-        InputError: when the file cannot be written; what lay there before stays.
+        InputError: if the file cannot be written; an existing file stays as it was.
     """
     target = Path(path)
     if not target.name:
@@ -32,33 +32,33 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         if target.exists() and not target.is_file():  # renaming would replace a device
-            raise InputError(f"cannot write {target}: is no regular file; choose another name")
+            raise InputError(f"cannot write {target}: not a regular file; choose another name")
         yield temporary
         os.replace(temporary, target)
     except OSError as error:
         raise InputError(f"cannot write {target}: {error.strerror or error}") from None
     finally:
-        with suppress(OSError):  # a name that cannot be written cannot be looked up either
+        with suppress(OSError):  # an invalid name cannot be looked up either
             temporary.unlink()
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is none of the user's own: ``.git``, ``__MACOSX``."""
+    """Whether the system made the file or folder of this name: ``.git``, ``__MACOSX``."""
     return name.startswith(".") or name == "__MACOSX"  # the latter is in every zip from a Mac
 
 
 def is_picture(file: Path) -> bool:
-    """Whether a file counts as a picture, by the end of its name."""
+    """Whether a file counts as a picture by its suffix."""
     return file.suffix.lower() in PICTURE_SUFFIXES
 
 
 def files_in(folder: Path) -> list[Path]:
-    """The files in a folder and below, in the order of their names, hidden ones left out.
+    """All files in a folder and its subfolders, sorted by path, without hidden ones.
 
     Raises:
-        OSError: when the folder cannot be read.
+        OSError: if the folder cannot be read.
     """
-    os.scandir(folder).close()  # what follows takes a folder that is locked for an empty one
+    os.scandir(folder).close()  # rglob would treat an unreadable folder as empty
     return [
         file
         for file in sorted(folder.rglob("*"))
@@ -66,12 +66,21 @@ def files_in(folder: Path) -> list[Path]:
     ]
 
 
+def class_folders(folder: Path) -> list[Path]:
+    """The folders in a folder, sorted by name, without hidden ones: one for each class.
+
+    Raises:
+        OSError: if the folder cannot be read.
+    """
+    return sorted(d for d in folder.iterdir() if d.is_dir() and not is_hidden(d.name))
+
+
 def pictures_in(folder: Path) -> list[Path]:
     """The pictures among :func:`files_in`.
 
     Raises:
-        InputError: when there is none.
-        OSError: when the folder cannot be read.
+        InputError: if there are none.
+        OSError: if the folder cannot be read.
     """
     files = [file for file in files_in(folder) if is_picture(file)]
     if not files:

@@ -14,7 +14,7 @@ from PIL.Image import Resampling
 
 from tinymnist.augmentation.flows import Flow, Varies, part_of
 from tinymnist.errors import InputError
-from tinymnist.files import files_in, is_hidden, is_picture
+from tinymnist.files import class_folders, files_in, is_picture
 from tinymnist.imaging.digit.recipes import RECIPES, prepare_image
 
 Array = NDArray[Any]
@@ -128,9 +128,7 @@ def _check(name: str, value: Any, known: Any) -> None:
 def _folders(folder: Path) -> list[str]:
     if not folder.is_dir():
         raise InputError(f"{folder}: is not a folder; expected one with a folder per class")
-    return sorted(
-        entry.name for entry in folder.iterdir() if entry.is_dir() and not is_hidden(entry.name)
-    )
+    return [entry.name for entry in class_folders(folder)]
 
 
 def _load(path: Path, color_mode: str, size: Sequence[int], interpolation: str) -> Image.Image:

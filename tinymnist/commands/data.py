@@ -46,7 +46,7 @@ def _find(arguments: argparse.Namespace) -> int:
 
 
 def _download(arguments: argparse.Namespace) -> int:
-    from tinymnist.data import download_mnist
+    from tinymnist.data.download import download_mnist
 
     folder = download_mnist(arguments.to, progress=_show)
     if sys.stderr.isatty():

@@ -17,7 +17,7 @@ Source = tuple[str, Any]
 
 def sources_of(pictures: Iterable[str]) -> list[Source]:
     """Every picture asked for: files, folders of pictures, and ``-`` for standard input."""
-    from tinymnist.data import pictures_in
+    from tinymnist.files import pictures_in
 
     found: list[Source] = []
     for picture in pictures:

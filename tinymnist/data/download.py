@@ -1,4 +1,4 @@
-"""Get MNIST from its public mirrors: resumed when cut off, checked, in place only when whole."""
+"""Download MNIST from public mirrors: resumes, verifies hashes, and renames only complete files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
-"""PyTorch's mirror and TensorFlow's; the page of its authors asks not to be used for downloads."""
+"""PyTorch's mirror and TensorFlow's; the authors ask not to download from their own page."""
 
 SHA256 = {
     "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea37026"
@@ -29,13 +29,13 @@ SHA256 = {
     "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
     "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
 }
-"""The four files and their hashes."""
+"""The four files and their SHA-256."""
 
 Progress = Callable[[str, int, int], None]
-"""``progress(file, bytes so far, bytes in all or 0)``."""
+"""``progress(file, bytes so far, total bytes or 0)``."""
 
-_STEP = 1 << 16
-_LARGEST = 1 << 26  # bytes; the largest file has 10 million
+_CHUNK_BYTES = 1 << 16
+_MAX_BYTES = 1 << 26  # the largest file has 10 million
 _TIMEOUT = 30.0  # seconds without a byte
 
 
@@ -47,29 +47,29 @@ def download_mnist(
     progress: Progress = lambda file, done, total: None,
     timeout: float = _TIMEOUT,
 ) -> Path:
-    """Download what is not there yet.
+    """Download the files that are missing.
 
     Args:
-        destination: a folder; None takes tinymnist's cache.
-        mirrors: addresses that the file names are appended to, tried in order.
-        files: name to SHA-256.
-        progress: called while bytes come in.
-        timeout: seconds of silence after which the next mirror is tried.
+        destination: a folder; None uses tinymnist's cache.
+        mirrors: base addresses, tried in order.
+        files: names and their SHA-256.
+        progress: called as bytes arrive.
+        timeout: seconds without data before the next mirror is tried.
 
     Returns:
         The folder.
 
     Raises:
-        InputError: when no mirror gave a file whose hash is right. What came in whole stays, and
-            what was cut off is gone on with the next time.
+        InputError: if no mirror has a file with the right hash. Complete files stay, and the
+            next call resumes incomplete ones.
     """
     folder = Path(destination) if destination is not None else cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot make the folder {folder}: {error.strerror or error}") from None
+        raise InputError(f"cannot create the folder {folder}: {error.strerror or error}") from None
     for name, digest in files.items():
-        if not _is_right(folder / name, digest):
+        if not _has_hash(folder / name, digest):
             _download(folder / name, digest, mirrors, progress, timeout)
     return folder
 
@@ -78,24 +78,24 @@ def _download(
     target: Path, digest: str, mirrors: Sequence[str], progress: Progress, timeout: float
 ) -> None:
     part = target.with_name(target.name + ".part")
-    troubles = []
+    failures = []
     for mirror in mirrors:
         try:
             _fetch(mirror + target.name, part, progress, timeout)
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or error
-            troubles.append(f"{mirror}: {reason}")
+            failures.append(f"{mirror}: {reason}")
             continue
-        if _is_right(part, digest):
+        if _has_hash(part, digest):
             os.replace(part, target)
             return
-        part.unlink(missing_ok=True)  # wrong bytes must not be gone on with
-        troubles.append(f"{mirror}: the SHA-256 of what came is wrong")
-    raise InputError(f"{target.name} could not be downloaded; {'; '.join(troubles)}")
+        part.unlink(missing_ok=True)  # never resume from wrong bytes
+        failures.append(f"{mirror}: the SHA-256 of the download is wrong")
+    raise InputError(f"{target.name} could not be downloaded; {'; '.join(failures)}")
 
 
 def _fetch(address: str, part: Path, progress: Progress, timeout: float) -> None:
-    """Append what is missing to ``part``, or begin anew where the server cannot resume."""
+    """Append the rest to ``part``, or start over if the server cannot resume."""
     done = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(address, headers={"Range": f"bytes={done}-"} if done else {})
     try:
@@ -103,7 +103,7 @@ def _fetch(address: str, part: Path, progress: Progress, timeout: float) -> None
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return  # there is nothing beyond what we have; the hash will tell
+            return  # already complete; the hash decides
         raise OSError(f"HTTP {error.code} {error.msg}") from None
     with response:
         resumed = response.status == http.client.PARTIAL_CONTENT
@@ -114,15 +114,15 @@ def _fetch(address: str, part: Path, progress: Progress, timeout: float) -> None
         raise OSError(f"cut off after {part.stat().st_size:,} of {total:,} bytes")
 
 
-def _copy(response: IO[bytes], file: IO[bytes], tell: Callable[[int], None]) -> None:
-    while chunk := response.read(_STEP):
+def _copy(response: IO[bytes], file: IO[bytes], report: Callable[[int], None]) -> None:
+    while chunk := response.read(_CHUNK_BYTES):
         file.write(chunk)
-        tell(file.tell())
-        if file.tell() > _LARGEST:
-            raise OSError(f"more than {_LARGEST:,} bytes came, which is not MNIST")
+        report(file.tell())
+        if file.tell() > _MAX_BYTES:
+            raise OSError(f"received more than {_MAX_BYTES:,} bytes, which cannot be MNIST")
 
 
-def _is_right(path: Path, digest: str) -> bool:
+def _has_hash(path: Path, digest: str) -> bool:
     if not path.is_file():
         return False
     return hashlib.sha256(path.read_bytes()).hexdigest() == digest

@@ -1,4 +1,4 @@
-"""The IDX format, in which MNIST is published: a header with the shape, then the numbers.
+"""The IDX format of MNIST's files: a header with the shape, then the numbers.
 
 Described at the foot of http://yann.lecun.com/exdb/mnist/: two zero bytes, a type code, the number
 of dimensions, each size as four bytes (big-endian), then the data.
@@ -19,21 +19,21 @@ from numpy.typing import NDArray
 from tinymnist.errors import InputError
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-"""Type codes and what they mean to NumPy."""
-_MOST_DIMENSIONS = 4
-_MOST_BYTES = 1 << 31
+"""NumPy's dtype for each type code."""
+_MAX_DIMENSIONS = 4
+_MAX_BYTES = 1 << 31
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
 def read_idx(path: str | PathLike[str]) -> NDArray[Any]:
-    """Read an IDX file, plain or gzipped (told by its content).
+    """Read an IDX file, plain or gzipped (detected by its content).
 
     Returns:
         An array of the shape in the header, in the machine's byte order.
 
     Raises:
-        InputError: when the file is missing, is no IDX file, or is shorter or longer than its
-            header says.
+        InputError: if the file is missing, is not an IDX file, or is shorter or longer than its
+            header states.
     """
     try:
         with open(path, "rb") as file:
@@ -52,8 +52,8 @@ def read_idx(path: str | PathLike[str]) -> NDArray[Any]:
 def _read(file: Any, path: Any) -> NDArray[Any]:
     dtype, shape = _read_header(file, path)
     size = math.prod(shape) * dtype.itemsize
-    if size > _MOST_BYTES:
-        raise InputError(f"{path}: states {size:,} bytes of data; expected at most {_MOST_BYTES:,}")
+    if size > _MAX_BYTES:
+        raise InputError(f"{path}: states {size:,} bytes of data; expected at most {_MAX_BYTES:,}")
     data = _read_at_most(file, size + 1)  # one more, to see whether more follows
     if len(data) != size:
         found = f"only {len(data):,}" if len(data) < size else "more"
@@ -66,14 +66,12 @@ def _read_header(file: BinaryIO, path: Any) -> tuple[np.dtype[Any], tuple[int, .
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES:
         raise InputError(
-            f"{path}: is no IDX file; expected it to begin with 0, 0 and a type code, "
+            f"{path}: is not an IDX file; expected it to start with 0, 0 and a type code, "
             f"found {magic.hex(' ') or 'nothing'}"
         )
     dimensions = magic[3]
-    if not 1 <= dimensions <= _MOST_DIMENSIONS:
-        raise InputError(
-            f"{path}: states {dimensions} dimensions; expected 1 to {_MOST_DIMENSIONS}"
-        )
+    if not 1 <= dimensions <= _MAX_DIMENSIONS:
+        raise InputError(f"{path}: states {dimensions} dimensions; expected 1 to {_MAX_DIMENSIONS}")
     sizes = file.read(4 * dimensions)
     if len(sizes) < 4 * dimensions:
         raise InputError(f"{path}: is cut off within its header")
@@ -81,7 +79,7 @@ def _read_header(file: BinaryIO, path: Any) -> tuple[np.dtype[Any], tuple[int, .
 
 
 def _read_at_most(file: BinaryIO, size: int) -> bytes:
-    """Read in steps, so that a header that lies costs no more memory than the file has data."""
+    """Read in steps: a false size in the header costs no more memory than the file has data."""
     step, parts, left = 1 << 20, [], size
     while left and (part := file.read(min(step, left))):
         parts.append(part)

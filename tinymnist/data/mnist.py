@@ -1,4 +1,4 @@
-"""MNIST: where it may lie on this machine, and its pictures and labels."""
+"""Find MNIST on this machine and load its images and labels."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _KINDS = {"images": "idx3", "labels": "idx1"}
 def load_mnist(
     split: str = "train", folder: str | PathLike[str] | None = None
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """MNIST's pictures and labels in their original order.
+    """Load MNIST's images and labels in their original order.
 
     Args:
         split: "train" (60,000) or "test" (10,000).
-        folder: where the files lie; None looks in the places that :func:`find_mnist` names.
+        folder: the folder of the files; None searches as :func:`find_mnist` does.
 
     Returns:
         images (n, 28, 28) uint8, white ink on black, and labels (n,) int64.
 
     Raises:
-        InputError: when MNIST is not there, or a file is not what it should be.
-        ValueError: for another split.
+        InputError: if MNIST is not found, or a file has unexpected contents.
+        ValueError: for an unknown split.
     """
     if split not in SIZES:
         raise ValueError(f"split must be one of {list(SIZES)}. Received: split={split!r}")
@@ -45,31 +45,32 @@ def load_mnist(
     n = SIZES[split]
     if images.shape != (n, 28, 28) or labels.shape != (n,) or images.dtype != np.uint8:
         raise InputError(
-            f"{place}: expected {n} pictures of 28x28 bytes and as many labels; found "
+            f"{place}: expected {n} images of 28x28 bytes and {n} labels; found "
             f"{images.dtype} {images.shape} and {labels.shape}"
         )
     if labels.min() < 0 or labels.max() > 9:
-        raise InputError(f"{place}: holds labels outside of 0..9")
+        raise InputError(f"{place}: has labels outside of 0..9")
     return images, labels.astype(np.int64)
 
 
 def find_mnist(folder: str | PathLike[str] | None = None) -> Path:
-    """The folder with MNIST's IDX files, or Keras's ``mnist.npz``.
+    """Find the folder with MNIST's IDX files, or Keras's ``mnist.npz``.
 
     Looks in ``folder`` if given, else in ``$TINYMNIST_DATA`` if set, else in tinymnist's cache
-    and where Keras and torchvision put it.
+    and in the folders of Keras and torchvision.
 
     Raises:
-        InputError: when it is not there; the message says where it was looked for.
+        InputError: if it is not found; the message lists the places searched.
     """
     if folder is not None:
-        return _insist(Path(folder), "the folder given")
+        return _require(Path(folder), "the given folder")
     if named := os.environ.get(VARIABLE):
-        return _insist(Path(named), f"${VARIABLE}")
-    for place in (found := _usual_places()):
+        return _require(Path(named), f"${VARIABLE}")
+    usual = _usual_places()
+    for place in usual:
         if _holds_mnist(place):
             return place
-    places = ", ".join(str(place) for place in found)
+    places = ", ".join(map(str, usual))
     raise InputError(
         f"MNIST is not on this machine; get it with `tinymnist data download`, or set ${VARIABLE} "
         f"to its folder (looked in {places})"
@@ -77,7 +78,7 @@ def find_mnist(folder: str | PathLike[str] | None = None) -> Path:
 
 
 def cache_folder() -> Path:
-    """Where tinymnist keeps MNIST for this user."""
+    """The folder in which tinymnist keeps this user's MNIST."""
     if base := os.environ.get("XDG_CACHE_HOME"):
         return Path(base, "tinymnist", "mnist")
     if sys.platform == "win32":
@@ -93,7 +94,7 @@ def _usual_places() -> list[Path]:
     return [cache_folder(), keras_home / "datasets" / "mnist.npz", *torchvision]
 
 
-def _insist(place: Path, what: str) -> Path:
+def _require(place: Path, what: str) -> Path:
     nested = place / "MNIST" / "raw"
     for candidate in (place, nested):
         if _holds_mnist(candidate):
@@ -111,7 +112,7 @@ def _holds_mnist(place: Path) -> bool:
 
 
 def _file(folder: Path, split: str, kind: str) -> Path | None:
-    """The file under any of the names that are in use: ``-idx3`` or ``.idx3``, plain or .gz."""
+    """The file under any of its usual names: ``-idx3`` or ``.idx3``, plain or .gz."""
     stems = (f"{_PREFIXES[split]}-{kind}{joint}{_KINDS[kind]}-ubyte" for joint in "-.")
     names = [folder / f"{stem}{ending}" for stem in stems for ending in ("", ".gz")]
     return next((name for name in names if name.is_file()), None)
@@ -120,7 +121,7 @@ def _file(folder: Path, split: str, kind: str) -> Path | None:
 def _from_idx(folder: Path, split: str) -> tuple[NDArray[Any], NDArray[Any]]:
     images, labels = (_file(folder, split, kind) for kind in ("images", "labels"))
     if images is None or labels is None:
-        raise InputError(f"{folder}: the files of MNIST's {split} set are not there any more")
+        raise InputError(f"{folder}: the files of MNIST's {split} set have disappeared")
     return read_idx(images), read_idx(labels)
 
 

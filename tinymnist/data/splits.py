@@ -1,4 +1,4 @@
-"""Which labelled pictures to learn from and which to measure on, class by class."""
+"""Stratified splits: which labelled pictures to train on and which to hold out."""
 
 from __future__ import annotations
 
@@ -6,45 +6,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 NEVER = -1
-"""The fold of a picture that is always learnt from: the only one of its class."""
+"""The fold of a picture that is never held out, as the only one of its class."""
 
 
 def stratified_split(
     labels: NDArray[np.int64], share: float, rng: np.random.Generator | int
 ) -> NDArray[np.bool_]:
-    """Set a share of every class aside, at random, but never the whole of a class.
+    """Hold out a random share of every class, but never a whole class.
 
     Args:
         labels: (n,) class numbers.
-        share: of each class, rounded to whole pictures.
+        share: of each class, in 0..1; rounded to whole pictures.
         rng: a generator or a seed.
 
     Returns:
-        (n,): True for those that are set aside.
+        (n,) bool: True for the pictures held out.
 
     Raises:
-        ValueError: when the share is not in 0..1.
+        ValueError: if the share is not in 0..1.
     """
     if not 0 <= share <= 1:
         raise ValueError(f"share must be in 0..1. Received: share={share!r}")
     generator = np.random.default_rng(rng)
-    aside = np.zeros(len(labels), bool)
+    held_out = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         own = generator.permutation(np.flatnonzero(labels == label))
-        aside[own[: min(round(share * len(own)), len(own) - 1)]] = True
-    return aside
+        held_out[own[: min(round(share * len(own)), len(own) - 1)]] = True
+    return held_out
 
 
 def stratified_folds(
     labels: NDArray[np.int64], folds: int, rng: np.random.Generator | int
 ) -> NDArray[np.int64]:
-    """Deal every class out to the folds, so that each picture is held out once.
+    """Distribute every class over the folds, so that each picture is held out once.
 
-    Whichever fold is held out, the others show at least one picture of every class.
+    The other folds always have at least one picture of every class.
 
     Args:
         labels: (n,) class numbers.
-        folds: how many, at least 2.
+        folds: number of folds, at least 2.
         rng: a generator or a seed.
 
     Returns:
@@ -60,7 +60,7 @@ def stratified_folds(
     next_fold = 0
     for label in np.unique(labels):
         own = generator.permutation(np.flatnonzero(labels == label))
-        if len(own) > 1:  # the next class goes on where this one ends: folds of equal size
+        if len(own) > 1:  # continue where the last class ended: folds of equal size
             dealt[own] = (next_fold + np.arange(len(own))) % folds
             next_fold += len(own)
     return dealt
