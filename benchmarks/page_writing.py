@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tinymnist.imaging.digit.filters import resize
-from tinymnist.imaging.digit.strokes import grown
+from tinymnist.imaging.digit.strokes import dilate
 from tinymnist.imaging.picture.pixels import Array
 from tinymnist.imaging.synthetic.styles import pen_stroke
 
@@ -138,8 +138,8 @@ def _enlarged(ink: Array, tall: float, pen: float, lean: float) -> Array:
     crisp = np.clip((large - 0.5) / 0.4 + 0.5, 0, 1)
     radius = pen * tall
     if radius > 0:
-        crisp = grown(crisp, radius)
-    elif (finer := 1 - grown(1 - crisp, -radius)).sum() > 0.6 * crisp.sum():
+        crisp = dilate(crisp, radius)
+    elif (finer := 1 - dilate(1 - crisp, -radius)).sum() > 0.6 * crisp.sum():
         crisp = finer
     columns = np.flatnonzero((crisp > 0.3).any(0))
     return np.asarray(crisp[:, columns[0] : columns[-1] + 1], np.float32)

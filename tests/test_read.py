@@ -14,7 +14,7 @@ from benchmarks.samples import photograph, tint, to_image
 from tinymnist.cli import main
 from tinymnist.errors import InputError
 from tinymnist.imaging.picture.decode import decode
-from tinymnist.imaging.picture.original import upright_picture, upright_size
+from tinymnist.imaging.picture.original import upright_picture
 from tinymnist.imaging.synthetic.paint import ink, slope
 from tinymnist.reader import Page, Reader
 
@@ -146,8 +146,6 @@ class TestReader:
         with pytest.raises(InputError, match="mode 'rb'"):
             reader.read(io.StringIO("7"))
 
-    def test_upright_size_of_an_array_is_its_own(self):
-        assert upright_size(np.zeros((5, 7)), (5, 7)) == (5, 7)
 
 
 class TestCommand:

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from PIL import ImageDraw
 
 from tinymnist.errors import InputError
-from tinymnist.imaging.digit.bounds import bounds
-from tinymnist.imaging.digit.components import find_components
+from tinymnist.imaging.digit.components import bounds, find_components
 from tinymnist.imaging.digit.frame import centre_of_mass
 from tinymnist.imaging.digit.isolate import NoDigitFound
 from tinymnist.imaging.digit.normalize import stages

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from tinymnist.adapter import model_input, picture_side, probabilities
 from tinymnist.errors import InputError
-from tinymnist.imaging.digit.recipes import readings
-from tinymnist.imaging.picture.decode import decode, describe
+from tinymnist.imaging.digit.recipes import prepare_readings
+from tinymnist.imaging.picture.decode import decode_with_size, describe
 from tinymnist.interop import load_model
 from tinymnist.nn.sequential import Sequential
 
@@ -149,7 +149,7 @@ class Reader:
         Raises:
             InputError: when it is no picture, or no digit is found on it.
         """
-        ways = self.probabilities(readings(source, self.recipe))
+        ways = self.probabilities(prepare_readings(source, self.recipe))
         combined = _by_odds(ways, np.zeros(len(ways), np.intp), 1)
         return Prediction(combined[0], self.class_names)
 
@@ -167,17 +167,14 @@ class Reader:
         """
         from tinymnist.imaging.digit.isolate import NoDigitFound
         from tinymnist.imaging.page.segment import segment
-        from tinymnist.imaging.picture.original import rewindable, upright_size
 
-        source = rewindable(source)
-        grey = decode(source, longest_side=PAGE_SIDE)
+        grey, size = decode_with_size(source, longest_side=PAGE_SIDE)
         try:
             rows = self._read_rows(segment(grey, self._confidence))
         except NoDigitFound as error:
             raise NoDigitFound(f"{describe(source)}: {error}") from None
         if not rows:
             raise NoDigitFound(f"{describe(source)}: no digit found: no mark looks like one")
-        size = upright_size(source, grey.shape)
         return Page(
             tuple(
                 tuple(PageDigit(p, _scaled(box, grey.shape, size)) for p, box in row)
@@ -236,7 +233,7 @@ class PreparedSet:
 
     Attributes:
         readings: (r, 28, 28, 1) float32, one or more for each picture that could be prepared; see
-            :func:`tinymnist.imaging.digit.recipes.readings`.
+            :func:`tinymnist.imaging.digit.recipes.prepare_readings`.
         owners: (r,), from 0 to m - 1 without a gap: which of the kept pictures each belongs to.
         kept: the numbers of the pictures that could be prepared, (m,).
         failures: number of picture to the error of every other one.
@@ -281,7 +278,7 @@ def prepare_all(
     failures: dict[int, InputError] = {}
     for number, source in enumerate(sources):
         try:
-            ways.append(readings(source, recipe))
+            ways.append(prepare_readings(source, recipe))
             kept.append(number)
         except InputError as error:
             failures[number] = error

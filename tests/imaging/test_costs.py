@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from tinymnist.imaging.page.costs import (
-    aside_costs,
     cut_cost,
-    doubt_cost,
+    discard_costs,
     shape_cost,
     slash_cost,
     switch_costs,
     thick_costs,
+    uncertainty_cost,
 )
 
 TYPICAL = 40
@@ -25,7 +25,7 @@ def box(tall, wide):
 def test_a_digit_of_the_usual_size_costs_nothing():
     assert shape_cost(box(40, 20), TYPICAL) == 0
     assert shape_cost(box(50, 20), TYPICAL) == 0
-    assert doubt_cost(1.0) == 0
+    assert uncertainty_cost(1.0) == 0
 
 
 @pytest.mark.parametrize("tall, wide", [(15, 10), (120, 30), (40, 60)])
@@ -34,7 +34,7 @@ def test_small_tall_and_wide_boxes_cost(tall, wide):
 
 
 def test_doubts_are_finite_and_grow():
-    doubts = [doubt_cost(sure) for sure in (1.0, 0.9, 0.5, 0.0)]
+    doubts = [uncertainty_cost(sure) for sure in (1.0, 0.9, 0.5, 0.0)]
     assert doubts == sorted(doubts) and np.isfinite(doubts).all()
 
 
@@ -55,10 +55,10 @@ def test_narrow_marks_are_seldom_two_digits():
 
 
 def test_what_looks_like_a_digit_is_not_lightly_passed():
-    dot, speck = (aside_costs((side, side), TYPICAL, 0.5, bar=False) for side in (4, 2))
+    dot, speck = (discard_costs((side, side), TYPICAL, 0.5, bar=False) for side in (4, 2))
     assert 0 < speck[0] < dot[0] < 0.1
     unlike, like, bar = (
-        aside_costs((40, 30), TYPICAL, sure, bar)
+        discard_costs((40, 30), TYPICAL, sure, bar)
         for sure, bar in ((0.3, False), (0.99, False), (0.99, True))
     )
     assert like[0] > unlike[0] + 5 and like[1] > unlike[1] + 1

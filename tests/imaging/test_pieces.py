@@ -1,11 +1,11 @@
-"""Marks in pieces."""
+"""Marks in pieces, and the seams between touching digits."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from tinymnist.imaging.digit.components import find_components
-from tinymnist.imaging.page.pieces import Whole, find_pieces
+from tinymnist.imaging.page.pieces import Whole, find_cuts, find_pieces
 from tinymnist.imaging.synthetic.paint import ink
 
 TALL = 54
@@ -25,7 +25,7 @@ def marks(parts, cost):
     return [Whole(n, sure=0.9, bar=False, odd=n, cost=cost) for n in range(len(parts.boxes))]
 
 
-def test_a_mark_that_is_surely_a_digit_stays_whole():
+def test_a_mark_that_is_surely_a_digit_stays_whole() -> None:
     parts = touching()
     pieces = find_pieces(parts, marks(parts, cost=0.0), TALL)
     assert len(parts.boxes) == 2
@@ -34,7 +34,7 @@ def test_a_mark_that_is_surely_a_digit_stays_whole():
     assert not pieces.cuts.any()
 
 
-def test_a_wide_mark_of_doubt_is_cut_and_nothing_is_lost():
+def test_a_wide_mark_of_doubt_is_cut_and_nothing_is_lost() -> None:
     parts = touching()
     pieces = find_pieces(parts, marks(parts, cost=50.0), TALL)
     np.testing.assert_array_equal(pieces.labels >= 0, parts.labels >= 0)
@@ -47,9 +47,35 @@ def test_a_wide_mark_of_doubt_is_cut_and_nothing_is_lost():
     np.testing.assert_array_equal(pieces.odd, owner)
 
 
-def test_pieces_share_what_it_costs_to_pass_their_mark():
+def test_pieces_share_what_it_costs_to_pass_their_mark() -> None:
     parts = touching()
     whole = find_pieces(parts, marks(parts, cost=0.0), TALL)
     cut = find_pieces(parts, marks(parts, cost=50.0), TALL)
     assert 0.9 * whole.skips.sum() < cut.skips.sum() < 1.4 * whole.skips.sum()
     assert (cut.limits <= cut.skips).all()
+
+
+def test_the_thin_place_is_found() -> None:
+    mask = np.zeros((21, 40), bool)
+    mask[:, 2:18] = mask[:, 22:38] = True
+    mask[10:12, 18:22] = True
+    (cut,) = find_cuts(mask, 4, 6, 1)
+    assert cut.ink == 2
+    assert ((cut.columns >= 18) & (cut.columns <= 21)).all()
+
+
+def test_a_seam_leans_with_the_digits() -> None:
+    rows, columns = np.indices((31, 60))
+    mask = abs(columns + rows - 45) > 2  # a slanting gap
+    (cut,) = find_cuts(mask, 4, 6, 1)
+    assert cut.ink == 0
+    assert cut.columns[0] - cut.columns[-1] > 20
+
+
+def test_seams_stay_apart_and_off_the_sides() -> None:
+    cuts = find_cuts(np.ones((11, 50), bool), 8, 10, 9)
+    middles = [int(cut.columns[5]) for cut in cuts]
+    assert middles == sorted(middles) and len(cuts) >= 3
+    assert min(middles) >= 8 and max(middles) < 42
+    assert min(np.diff(middles)) >= 10
+    assert all(cut.ink == 11 for cut in cuts)

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from tinymnist.imaging.digit.isolate import NoDigitFound
-from tinymnist.imaging.digit.normalize import is_mnist, normalize
+from tinymnist.imaging.digit.normalize import is_mnist, normalize, readings
 from tinymnist.imaging.digit.paper import ink_darkness, ink_is_dark
-from tinymnist.imaging.digit.readings import readings
-from tinymnist.imaging.digit.recipes import prepare_image
-from tinymnist.imaging.digit.recipes import readings as readings_of
+from tinymnist.imaging.digit.recipes import prepare_image, prepare_readings
 from tinymnist.imaging.synthetic.paint import ink
 
 
@@ -66,7 +64,7 @@ def test_the_darkness_of_ink_changes_its_sign_with_the_picture():
         assert ink_darkness(1 - picture) < -0.6 and not ink_is_dark(1 - picture)
 
 
-def test_nothing_is_made_up_on_a_blank_picture():
+def test_a_blank_picture_has_no_readings():
     for size in ((28, 28), (60, 80)):
         with pytest.raises(NoDigitFound):
             readings(np.full(size, 0.7, np.float32))
@@ -75,7 +73,7 @@ def test_nothing_is_made_up_on_a_blank_picture():
 @pytest.mark.parametrize("recipe", ["mnist", "resize", "none"])
 def test_the_first_is_what_the_recipe_prepares(recipe):
     picture = np.clip(normalize(drawn(5)) + 0.1, 0, 1)
-    made = readings_of(picture, recipe)
+    made = prepare_readings(picture, recipe)
     assert made.shape[1:] == (28, 28, 1)
     np.testing.assert_array_equal(made[0], prepare_image(picture, recipe))
     assert len(made) == (2 if recipe == "mnist" else 1)

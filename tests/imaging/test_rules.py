@@ -7,7 +7,7 @@ import pytest
 
 from tests.imaging.pages import written
 from tinymnist.imaging.digit.normalize import normalize
-from tinymnist.imaging.digit.rules import erase_rules, vertical_runs, without_rules
+from tinymnist.imaging.digit.rules import erase_rules, without_rules
 from tinymnist.imaging.synthetic.paint import ink
 
 SIZE = (160, 140)
@@ -84,10 +84,6 @@ def test_a_grid_without_a_digit_is_left_for_others_to_judge():
 class TestPages:
     """Whole pages, as masks."""
 
-    def test_vertical_runs(self):
-        mask = np.array([[1, 0, 1], [1, 1, 0], [0, 1, 1], [1, 1, 0]], bool)
-        assert vertical_runs(mask).tolist() == [[2, 0, 1], [2, 3, 0], [0, 3, 1], [1, 3, 0]]
-
     @pytest.mark.parametrize("tilt", [-0.03, 0, 0.05])
     def test_lines_go_and_strokes_that_cross_them_stay_whole(self, tilt):
         page = written(["147", "469"]) > 0.5
@@ -105,6 +101,6 @@ class TestPages:
         assert left[page].mean() > 0.95
         assert left[squares & ~page].mean() < 0.15
 
-    def test_strokes_are_no_lines(self):
+    def test_strokes_are_not_lines(self):
         for page in (written(["777", "111"]) > 0.5, ink(1, (60, 60), height=0.8, pen=0.06) > 0.5):
             np.testing.assert_array_equal(without_rules(page), page)

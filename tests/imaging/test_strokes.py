@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinymnist.imaging.digit.strokes import grown
+from tinymnist.imaging.digit.strokes import dilate
 
 
 @pytest.mark.parametrize("radius", [0.0, 0.3, 0.5, 1.0, 1.7, 2.5])
-def test_each_pixel_is_the_largest_within_the_disc(radius):
+def test_each_pixel_is_the_largest_within_the_disc(radius: float) -> None:
     ink = np.random.default_rng(0).random((7, 9), np.float32)
     expected = np.zeros_like(ink)
     for row, column in np.ndindex(ink.shape):
@@ -19,5 +19,5 @@ def test_each_pixel_is_the_largest_within_the_disc(radius):
             value = max(ink[row, column] if there == (row, column) else 0, cover * ink[there])
             expected[row, column] = max(expected[row, column], value)
     before = ink.copy()
-    np.testing.assert_allclose(grown(ink, radius), expected, rtol=1e-6)
+    np.testing.assert_allclose(dilate(ink, radius), expected, rtol=1e-6)
     assert np.array_equal(ink, before)

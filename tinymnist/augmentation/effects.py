@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinymnist.augmentation.compose import Images, Limits, Transform, per_image
-from tinymnist.imaging.digit.strokes import grown
+from tinymnist.imaging.digit.strokes import dilate
 
 _DISC = 1.5
 """The radius, from the centre of a pixel, of a disc that covers its four neighbours."""
@@ -44,7 +44,7 @@ class StrokeWidth(Transform):
 
 def _by_one_pixel(plane: Images, thicker: bool) -> Images:
     """Dilate or erode light strokes by a pixel."""
-    return grown(plane, _DISC) if thicker else 1 - grown(1 - plane, _DISC)
+    return dilate(plane, _DISC) if thicker else 1 - dilate(1 - plane, _DISC)
 
 
 @dataclass(frozen=True)

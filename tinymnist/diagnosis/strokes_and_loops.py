@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image
 from PIL.Image import Resampling
 
-from tinymnist.imaging.digit.bounds import bounds
+from tinymnist.imaging.digit.components import bounds
 from tinymnist.imaging.digit.filters import shrink
 from tinymnist.imaging.digit.frame import BOX, SIDE, centre_of_mass
-from tinymnist.imaging.digit.isolate import blank
+from tinymnist.imaging.digit.isolate import no_digit_error
 from tinymnist.imaging.digit.normalize import STAGES, is_mnist
 from tinymnist.imaging.digit.paper import ink_is_dark, is_empty
 from tinymnist.imaging.picture.pixels import Array
@@ -73,13 +73,13 @@ def dissect(grey: Array) -> Anatomy:
     """
     small = shrink(grey, WORKING_SIDE)
     if is_empty(small):
-        raise blank()
+        raise no_digit_error()
     ink = small
     for name, (work, _) in STAGES.items():
         if name not in _SHAPING:
             ink = work(ink)
     if not (ink > 0.5).any():
-        raise blank()
+        raise no_digit_error()
     is_dark = ink_is_dark(small)
     light = 1 - small if is_dark else small
     paper, full = float(np.median(light[ink <= 0])), float(np.median(light[ink > 0.5]))

@@ -1,14 +1,6 @@
-"""Pictures to arrays. It knows no network.
+"""Pictures to arrays, in four rooms. None of them knows a network.
 
-To read it, follow one digit: ``pixels``, ``colour`` and ``decode`` (any picture to a grey array);
-``filters``, ``components``, ``paper`` (what is ink), ``isolate`` (the digit's own ink),
-``strokes`` and ``frame`` (into MNIST's frame), ``normalize`` (all of that in stages), ``recipes``.
-
-Then a page: ``page``, ``rules``, ``marks``, ``rows``, ``cuts``, ``lattice`` and ``segment``;
-``original`` and ``annotate`` draw what was found.
-
-Then training: ``paint``, ``scenes``, ``styles``, ``widen`` and ``augment`` make variants of digits;
-``augmentation`` is for everybody's training: Keras's generator, and more.
-
-Then diagnosis: ``anatomy``, ``properties``, ``statistics`` and ``repairs``.
+Read them in this order; each imports only from those before it: ``picture`` (any file to grey
+pixels), ``digit`` (one digit to MNIST's form), ``page`` (a page to digits), ``synthetic`` (painted
+training data).
 """

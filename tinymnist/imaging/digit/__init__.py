@@ -1,1 +1,7 @@
-"""One digit to MNIST's form."""
+"""A picture of one digit to MNIST's form: 28x28, white ink on black.
+
+In reading order: ``filters`` and ``components`` (the tools), ``paper`` (polarity, uneven light,
+noise), ``isolate`` (which ink is the digit's), ``rules`` (ruled paper), ``strokes`` and ``frame``
+(into MNIST's frame), ``normalize`` (all of that in stages), ``recipes`` (the names by which a
+model's metadata refers to it).
+"""

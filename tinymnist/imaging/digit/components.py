@@ -1,7 +1,9 @@
 """Connected components of a mask, without SciPy (whose import takes longer than reading a digit).
 
-A component is found run by run: a run is a stretch of ink in one row, and runs of neighbouring
+Components are found run by run: a run is a stretch of ink in one row, and runs of neighbouring
 rows that touch, also at a corner, belong together.
+
+A box is (top, left, bottom, right) in pixels, bottom and right exclusive.
 """
 
 from __future__ import annotations
@@ -20,22 +22,31 @@ class Components:
     """The components of a mask, numbered from 0.
 
     Attributes:
-        labels: (h, w), the component's number, and -1 where there is none.
-        boxes: (n, 4), each component's top, left, bottom, right; bottom and right are exclusive.
+        labels: (h, w), the component's number, and -1 where the mask is False.
+        boxes: (n, 4), the box of each component.
     """
 
     labels: Index
     boxes: Index
 
     def only(self, kept: Index) -> Components:
-        """Those with the given numbers, in that order; what belonged to others is -1."""
+        """Keep the given numbers, in that order; the pixels of the others become -1."""
         number = np.full(len(self.boxes) + 1, -1, np.intp)  # label -1 stays
         number[kept] = np.arange(len(kept))
         return Components(number[self.labels], self.boxes[kept])
 
+    def pixels(self, chosen: Mask) -> Mask:
+        """Mark the pixels (h, w) of the components for which ``chosen`` (n,) is True."""
+        found: Mask = np.append(chosen, False)[self.labels]  # label -1 is the paper
+        return found
+
+    def count(self, where: Mask) -> Index:
+        """Count the pixels of each component where a mask (h, w), all of it ink, is True: (n,)."""
+        return np.bincount(self.labels[where], minlength=len(self.boxes))
+
 
 def find_components(mask: Mask) -> Components:
-    """Label the 8-connected components of a (h, w) mask."""
+    """Label the 8-connected components of a mask (h, w)."""
     height, width = mask.shape
     starts, ends = _runs(mask)
     component = _join(len(starts), *_touching(starts, ends, width + 2))
@@ -44,6 +55,46 @@ def find_components(mask: Mask) -> Components:
     labels[ends] = -(component + 1)  # a blank pixel, so no run starts there
     labelled = np.cumsum(labels)[:-1].reshape(height, width + 2)[:, 1:-1] - 1
     return Components(labelled, _boxes(starts, ends, component, width + 2))
+
+
+def vertical_runs(mask: Mask) -> Index:
+    """Measure the vertical run of ink through each pixel of a mask (h, w): its length, or 0."""
+    height, width = mask.shape
+    starts, ends = _runs(mask.T)
+    lengths = np.zeros(width * (height + 2) + 1, np.intp)
+    lengths[starts] = ends - starts
+    lengths[ends] = starts - ends  # a blank pixel, so no run starts there
+    return np.cumsum(lengths)[:-1].reshape(width, height + 2)[:, 1:-1].T
+
+
+def bounds(mask: Mask) -> tuple[slice, slice]:
+    """Find the rows and columns of the smallest box that holds all True pixels of a mask (h, w).
+
+    Both are empty if no pixel is True. ``ink[bounds(ink > 0.5)]`` cuts the box out.
+    """
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if rows.size == 0:
+        return slice(0), slice(0)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def surrounding_box(boxes: Index) -> Index:
+    """Find the smallest box (4,) around boxes (n, 4)."""
+    return np.concatenate([boxes[:, :2].min(0), boxes[:, 2:].max(0)])
+
+
+def gaps_between(boxes: Index, box: Index) -> Index:
+    """Measure the gap between each of boxes (n, 4) and one box (4,), in pixels; negative: overlap.
+
+    The gap is the larger one of the distances down and across.
+    """
+    gaps: Index = np.maximum(boxes[:, :2] - box[2:], box[:2] - boxes[:, 2:]).max(1)
+    return gaps
+
+
+def touches_frame(mask: Mask) -> bool:
+    """Whether a mask (h, w) is True anywhere along its four edges."""
+    return bool(mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())
 
 
 def _runs(mask: Mask) -> tuple[Index, Index]:
@@ -66,7 +117,7 @@ def _touching(starts: Index, ends: Index, row: int) -> tuple[Index, Index]:
 
 
 def _join(n: int, upper: Index, lower: Index) -> Index:
-    """Number the groups of n things that the pairs connect: the smallest member wins."""
+    """Number the groups of n things that the pairs connect, by their smallest members."""
     root = np.arange(n)
     while True:
         a, b = root[upper], root[lower]

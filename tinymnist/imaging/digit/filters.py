@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
-
 import numpy as np
 from PIL import Image
 from PIL.Image import Resampling
@@ -12,14 +10,14 @@ from tinymnist.imaging.picture.pixels import Array
 
 
 def resize(grey: Array, shape: tuple[int, int], how: Resampling = Resampling.BILINEAR) -> Array:
-    """(h, w) -> shape; Pillow widens the filter when it reduces, which is what avoids aliasing."""
+    """Resample (h, w) to ``shape``; Pillow widens its filter when it reduces, against aliasing."""
     height, width = shape
     picture = Image.fromarray(np.ascontiguousarray(grey, np.float32))
     return np.array(picture.resize((width, height), how), np.float32)
 
 
 def shrink(grey: Array, longest_side: int) -> Array:
-    """Average blocks of pixels until no side is longer; smaller pictures stay as they are."""
+    """Average blocks of pixels until no side is longer; smaller pictures come back unchanged."""
     factor = -(-max(grey.shape) // longest_side)
     if factor < 2:
         return grey
@@ -27,33 +25,32 @@ def shrink(grey: Array, longest_side: int) -> Array:
 
 
 def _block_means(lines: Array, factor: int) -> Array:
-    """The mean of every so many lines, and of those that are left over at the end.
+    """Average each ``factor`` lines, and those that are left over at the end.
 
     Pillow's ``reduce`` does the same, but moving floats to Pillow and back takes longer than this.
     """
     whole = len(lines) // factor * factor
-    blocks = [lines[first:whole:factor] for first in range(factor)]
-    means: Array = reduce(np.add, blocks) / np.float32(factor)
+    means = lines[0:whole:factor].copy("K")
+    for first in range(1, factor):
+        means += lines[first:whole:factor]
+    means /= np.float32(factor)
     if whole == len(lines):
         return means
     return np.concatenate([means, lines[whole:].mean(0, keepdims=True)])
 
 
 def maximum(grey: Array, radius: int) -> Array:
-    """The largest value within a square of 2 * radius + 1 pixels around each."""
+    """Take the largest value within a square of 2 * radius + 1 pixels around each pixel."""
     return _running(np.maximum, grey, radius)
 
 
 def minimum(grey: Array, radius: int) -> Array:
-    """The smallest value within a square of 2 * radius + 1 pixels around each."""
+    """Take the smallest value within a square of 2 * radius + 1 pixels around each pixel."""
     return _running(np.minimum, grey, radius)
 
 
 def bordered(grey: Array, margin: int) -> Array:
-    """Repeat the outermost pixels ``margin`` times: ``np.pad(grey, margin, mode="edge")``, quickly.
-
-    NumPy's own takes longer than many a filter that needs it.
-    """
+    """Repeat the outermost pixels ``margin`` times, faster than ``np.pad(..., mode="edge")``."""
     if margin == 0:
         return grey
     height, width = grey.shape
@@ -83,9 +80,9 @@ def _running(extreme: np.ufunc, grey: Array, radius: int) -> Array:
 
 
 def _extreme_ahead(extreme: np.ufunc, lines: Array, width: int) -> Array:
-    """The extreme of each line and the ``width`` - 1 that follow it, for all that have so many.
+    """The extreme of each line and the ``width`` - 1 lines after it, while there are that many.
 
-    In log2(width) steps: the extreme of 2k values is that of two extremes of k.
+    It takes log2(width) steps: the extreme of 2k values is that of two extremes of k.
     """
     covered = 1
     while covered < width:

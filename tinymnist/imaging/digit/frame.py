@@ -1,4 +1,4 @@
-"""A digit into MNIST's frame: upright if wanted, 20 pixels long, its mass in the middle of 28."""
+"""A digit into MNIST's frame: deskewed on request, 20 pixels long, its mass in the middle of 28."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ import numpy as np
 from PIL import Image
 from PIL.Image import Resampling
 
-from tinymnist.imaging.digit.bounds import bounds
+from tinymnist.imaging.digit.components import bounds
 from tinymnist.imaging.digit.filters import resize
-from tinymnist.imaging.digit.isolate import blank
+from tinymnist.imaging.digit.isolate import no_digit_error
 from tinymnist.imaging.digit.strokes import MNIST_WIDTHS, with_stroke_width
 from tinymnist.imaging.picture.pixels import Array
 
 SIDE = 28
+"""Pixels of MNIST's square frame."""
 BOX = 20
+"""Pixels of the longer side of a digit in it."""
 _FINE = 4
-"""The digit is drawn this much larger than the box before it is reduced,"""
+"""Pixels drawn for each pixel of the box before the digit is reduced to it."""
 _ROOM = 2 * _FINE
-"""and with so many pixels around it, into which strokes may grow."""
+"""Pixels drawn around the digit, into which strokes may grow."""
 
 
-def upright(ink: Array) -> Array:
+def deskew(ink: Array) -> Array:
     """Take the slant away: shear the digit until its mass leans to neither side.
 
     The slant is the covariance of row and column over the variance of the row, the measure that
@@ -31,7 +33,7 @@ def upright(ink: Array) -> Array:
         ink: (h, w) in 0..1, 0 is paper.
 
     Returns:
-        (h, w + whatever the shear needs) float32.
+        (h, w + what the shear adds) float32.
     """
     down, right = np.indices(ink.shape, np.float32)
     total, (row, column) = float(ink.sum()), centre_of_mass(ink)
@@ -48,17 +50,22 @@ def upright(ink: Array) -> Array:
 def fit_box(ink: Array) -> Array:
     """Cut the digit out and scale it to fit 20x20; strokes come to MNIST's width on the way.
 
+    Args:
+        ink: (h, w) in 0..1, 0 is paper.
+
     Returns:
-        (h, w), the longer side of 20 pixels.
+        (h, w) float32 in 0..1, the longer side of 20 pixels.
+
+    Raises:
+        NoDigitFound: if no pixel is more than half ink.
     """
     digit = ink[bounds(ink > 0.5)]
     if digit.size == 0:
-        raise blank()
+        raise no_digit_error()
     height, width = _fitted(digit.shape, BOX * _FINE)
     fine = np.zeros((height + 2 * _ROOM, width + 2 * _ROOM), np.float32)
     fine[_ROOM:-_ROOM, _ROOM:-_ROOM] = np.clip(resize(digit, (height, width)), 0, 1)
-    narrowest, widest = (_FINE * limit for limit in MNIST_WIDTHS)
-    fine = with_stroke_width(fine, narrowest, widest)
+    fine = with_stroke_width(fine, _FINE * MNIST_WIDTHS[0], _FINE * MNIST_WIDTHS[1])
     if (cut := fine[bounds(fine > 0.5)]).size:
         fine = cut
     boxed = resize(fine, _fitted(fine.shape, BOX), Resampling.BOX)
@@ -67,13 +74,12 @@ def fit_box(ink: Array) -> Array:
 
 
 def centre(digit: Array) -> Array:
-    """Put the centre of mass into the middle, as near as whole pixels allow: (28, 28)."""
+    """Put the centre of mass into the middle of (28, 28), as near as whole pixels allow."""
     image = np.zeros((SIDE, SIDE), np.float32)
-    corner = [
-        min(max(round(SIDE / 2 - mass), 0), SIDE - size)
-        for mass, size in zip(centre_of_mass(digit), digit.shape, strict=True)
-    ]
-    image[corner[0] : corner[0] + digit.shape[0], corner[1] : corner[1] + digit.shape[1]] = digit
+    (height, width), (down, right) = digit.shape, centre_of_mass(digit)
+    top = min(max(round(SIDE / 2 - down), 0), SIDE - height)
+    left = min(max(round(SIDE / 2 - right), 0), SIDE - width)
+    image[top : top + height, left : left + width] = digit
     return image
 
 

@@ -12,21 +12,33 @@ light, nothing else in the picture, a pen of the usual width) the stages before 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
+from typing import Any
 
 import numpy as np
 
-from tinymnist.imaging.digit.bounds import bounds
+from tinymnist.imaging.digit.components import bounds
 from tinymnist.imaging.digit.filters import resize, shrink
-from tinymnist.imaging.digit.frame import BOX, SIDE, centre, centre_of_mass, fit_box, upright
-from tinymnist.imaging.digit.isolate import NoDigitFound, blank, keep_digit, threshold
-from tinymnist.imaging.digit.paper import denoise, ink_is_dark, ink_map, is_empty, median
+from tinymnist.imaging.digit.frame import BOX, SIDE, centre, centre_of_mass, deskew, fit_box
+from tinymnist.imaging.digit.isolate import NoDigitFound, keep_digit, no_digit_error, threshold
+from tinymnist.imaging.digit.paper import (
+    COARSE_SIDE,
+    denoise,
+    ink_darkness,
+    ink_is_dark,
+    ink_map,
+    is_empty,
+)
 from tinymnist.imaging.digit.rules import erase_rules
+from tinymnist.imaging.picture.otsu import OtsuSplit, median, split_at_otsu
 from tinymnist.imaging.picture.pixels import Array
 
-__all__ = ["STAGES", "NoDigitFound", "is_mnist", "normalize", "stages"]
+__all__ = ["STAGES", "NoDigitFound", "is_mnist", "normalize", "readings", "stages"]
 
 _WORKING_SIDE = 384
 """Pixels on the longer side of the picture in which the digit is looked for."""
+_SURE_DARKNESS = 0.6
+"""The polarity is in doubt if the darkness of the ink, at most 1.25 either way, is below this."""
 
 
 def dark_on_light(grey: Array) -> Array:
@@ -43,33 +55,41 @@ def _inverted(grey: Array) -> Array:
 
 
 def _squeezed(ink: Array) -> Array:
-    """The whole picture into the frame, whatever its shape."""
+    """Stretch the whole picture to the frame, whatever its shape."""
     return np.clip(resize(ink, (SIDE, SIDE)), 0, 1)
 
 
 def _in_the_middle(digit: Array) -> Array:
-    """The box into the middle of the frame, wherever its mass is."""
-    top, left = ((SIDE - side) // 2 for side in digit.shape)
+    """Put the box into the middle of the frame, wherever its mass is."""
+    top, left = (SIDE - digit.shape[0]) // 2, (SIDE - digit.shape[1]) // 2
     image = np.zeros((SIDE, SIDE), np.float32)
     image[top : top + digit.shape[0], left : left + digit.shape[1]] = digit
     return image
 
 
-STAGES: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
+def _unsplit(split: OtsuSplit) -> Array:
+    return split.picture
+
+
+STAGES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "polarity": (dark_on_light, _as_it_is),
     "background": (ink_map, _inverted),
-    "noise": (denoise, _as_it_is),
-    "threshold": (threshold, _as_it_is),
+    "noise": (denoise, split_at_otsu),
+    "threshold": (threshold, _unsplit),
     "rules": (erase_rules, _as_it_is),
     "components": (keep_digit, _as_it_is),
-    "slant": (upright, _as_it_is),
+    "slant": (deskew, _as_it_is),
     "box": (fit_box, _squeezed),
     "centre": (centre, _in_the_middle),
 }
-"""Name -> what the stage does, and what happens instead where it is switched off. Up to
-"background" pictures are as displayed; after it, 1 is ink and 0 is paper."""
+"""Name -> the stage's function, and its substitute if the stage is skipped.
+
+Each takes what the one before returns: a picture (h, w), and from "noise" to "threshold" one that
+is split into ink and paper. Up to "background" pictures are as displayed; after it, 1 is ink and 0
+is paper.
+"""
 _OFF = ("slant",)
-"""Off unless asked for: a network that has seen slanted digits reads them better as they are."""
+"""Skipped unless requested: a network trained on slanted digits reads them better as they are."""
 
 
 def normalize(grey: Array, *, skip: Collection[str] = _OFF) -> Array:
@@ -77,24 +97,23 @@ def normalize(grey: Array, *, skip: Collection[str] = _OFF) -> Array:
 
     Args:
         grey: (h, w) float32 in 0..1 as displayed, of either polarity, with one digit.
-        skip: names of :data:`STAGES` to be left out; an empty one takes the slant away too.
+        skip: names of :data:`STAGES` to leave out; if it is empty, the digit is deskewed too.
 
     Returns:
         (28, 28) float32 in 0..1, white ink on black, a new array.
 
     Raises:
-        NoDigitFound: when the picture is blank, or nothing stands out in it.
-        ValueError: when there is no such stage.
+        NoDigitFound: if the picture is blank, or nothing stands out in it.
+        ValueError: if there is no such stage.
     """
     return stages(grey, skip=skip)["centre"]
 
 
 def stages(grey: Array, *, skip: Collection[str] = _OFF) -> dict[str, Array]:
-    """The stages of :func:`normalize`, in order, by name: each the (h, w) picture after it.
+    """Run the stages of :func:`normalize` and keep the picture (h, w) after each, by name.
 
-    The first is "grey", the picture as it comes, reduced where it is large. Stages that are
-    skipped are left out. A picture that is in MNIST's form already has only the first and the
-    last.
+    The first is "grey", the picture as it comes, reduced if it is large. Skipped stages are left
+    out. A picture that is in MNIST's form already has only the first and the last.
 
     Args:
         grey, skip: as for :func:`normalize`.
@@ -105,16 +124,59 @@ def stages(grey: Array, *, skip: Collection[str] = _OFF) -> dict[str, Array]:
     if unknown := sorted(set(skip) - set(STAGES)):
         raise ValueError(f"skip may name {list(STAGES)}. Received: {unknown}")
     image = shrink(grey, _WORKING_SIDE)
-    made = {"grey": image}
     if is_mnist(grey):
-        return made | {"centre": grey.astype(np.float32, copy=True)}
+        return {"grey": image, "centre": grey.astype(np.float32, copy=True)}
     if is_empty(image):
-        raise blank()
-    for name, (work, instead) in STAGES.items():
-        image = instead(image) if name in skip else work(image)
+        raise no_digit_error()
+    return {"grey": image} | _run_stages(image, skip)
+
+
+def _run_stages(image: Array, skip: Collection[str]) -> dict[str, Array]:
+    made: dict[str, Array] = {}
+    state: Any = image
+    for name, (work, substitute) in STAGES.items():
+        state = substitute(state) if name in skip else work(state)
         if name not in skip or name == "centre":
-            made[name] = image
+            made[name] = state.picture if isinstance(state, OtsuSplit) else state
     return made
+
+
+def readings(grey: Array) -> Array:
+    """Bring one digit to MNIST's form, in more than one way if the recipe is in doubt.
+
+    A stage has to decide, and a later one cannot undo it. If two decisions are nearly as good, both
+    are carried through to MNIST's form, and the network, which knows what digits look like, weighs
+    them: it is sure only of digits, so each reading counts by the network's odds. The polarity may
+    be the other one. And a picture of 28x28 pixels may be a damaged one in MNIST's form, whose
+    damage the recipe could take for ink; so it is also read as it is.
+
+    Args:
+        grey: (h, w) float32 in 0..1 as displayed.
+
+    Returns:
+        (k, 28, 28) float32 in 0..1, white ink on black, k from 1 to 4. The result of
+        :func:`normalize` comes first.
+
+    Raises:
+        NoDigitFound: if the picture is blank, or nothing stands out in it.
+    """
+    if is_mnist(grey):
+        return grey[None].astype(np.float32, copy=True)
+    image = shrink(grey, _WORKING_SIDE)
+    coarse = shrink(image, COARSE_SIDE)
+    if is_empty(coarse):
+        raise no_digit_error()
+    darkness = ink_darkness(coarse)
+    other = (*_OFF, "polarity")
+    ways = [_run_stages(image if darkness >= 0 else 1 - image, other)["centre"]]
+    light, dark = (1 - grey, grey) if darkness >= 0 else (grey, 1 - grey)
+    in_doubt = abs(darkness) < _SURE_DARKNESS
+    if in_doubt:
+        with suppress(NoDigitFound):
+            ways.append(normalize(light, skip=other))
+    if grey.shape == (SIDE, SIDE):
+        ways += [light, dark] if in_doubt else [light]
+    return np.stack(ways)
 
 
 def is_mnist(grey: Array) -> bool:

@@ -1,9 +1,8 @@
-"""Ways to make a network's input of a picture."""
+"""The recipes that turn a picture into a network's input, by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 from PIL.Image import Resampling
@@ -11,28 +10,28 @@ from PIL.Image import Resampling
 from tinymnist.errors import InputError
 from tinymnist.imaging.digit.filters import resize
 from tinymnist.imaging.digit.frame import SIDE
-from tinymnist.imaging.digit.isolate import NoDigitFound
-from tinymnist.imaging.digit.normalize import normalize
-from tinymnist.imaging.digit.readings import readings as readings_of
+from tinymnist.imaging.digit.normalize import normalize, readings
 from tinymnist.imaging.picture.decode import Source, decode, describe
 from tinymnist.imaging.picture.pixels import Array
 
 
-def mnist(grey: Array) -> Array:
-    """MNIST's own recipe, and what it takes for granted: see :mod:`.normalize`."""
-    return normalize(grey)
-
-
 def tutorial(grey: Array) -> Array:
-    """The tutorials' recipe: resize to 28x28, whatever is on the picture and whichever its ink."""
+    """The tutorials' recipe: resize to 28x28 and leave everything else as it is.
+
+    Args:
+        grey: (h, w) float32 in 0..1.
+
+    Returns:
+        (28, 28) float32 in 0..1.
+    """
     return np.clip(resize(grey, (SIDE, SIDE), Resampling.BICUBIC), 0, 1)
 
 
 def as_it_is(grey: Array) -> Array:
-    """Nothing: the picture is (28, 28), white ink on black.
+    """Change nothing: the picture is (28, 28), white ink on black.
 
     Raises:
-        InputError: when it has another shape.
+        InputError: if it has another shape.
     """
     if grey.shape != (SIDE, SIDE):
         raise InputError(
@@ -43,7 +42,7 @@ def as_it_is(grey: Array) -> Array:
 
 
 RECIPES: dict[str, Callable[[Array], Array]] = {
-    "mnist": mnist,
+    "mnist": normalize,
     "resize": tutorial,
     "none": as_it_is,
 }
@@ -51,7 +50,7 @@ RECIPES: dict[str, Callable[[Array], Array]] = {
 
 
 def prepare_image(source: Source, recipe: str = "mnist") -> Array:
-    """Make a network's input of one picture.
+    """Turn one picture into a network's input.
 
     Args:
         source: anything that :func:`tinymnist.imaging.picture.decode.decode` takes.
@@ -62,42 +61,37 @@ def prepare_image(source: Source, recipe: str = "mnist") -> Array:
         leave the ink as it is.
 
     Raises:
-        InputError: when the source cannot be read or does not fit the recipe.
-        NoDigitFound: an InputError, when recipe ``mnist`` finds a blank picture.
-        ValueError: when there is no such recipe.
+        InputError: if the source cannot be read or does not fit the recipe.
+        NoDigitFound: an InputError, if recipe ``mnist`` finds a blank picture.
+        ValueError: if there is no such recipe.
     """
-    return _followed(source, recipe, RECIPES)[..., None]
+    return _apply(source, recipe, every_reading=False)[..., None]
 
 
-def readings(source: Source, recipe: str = "mnist") -> Array:
-    """Make a network's inputs of one picture: every way in which the recipe may understand it.
+def prepare_readings(source: Source, recipe: str = "mnist") -> Array:
+    """Turn one picture into a network's inputs, one for each way in which it may be understood.
 
     Args:
         source, recipe: as for :func:`prepare_image`.
 
     Returns:
-        (k, 28, 28, 1) float32; the first is what :func:`prepare_image` gives. Recipe ``mnist`` gives up
-        to four, see :mod:`tinymnist.imaging.digit.readings`; the others give one.
+        (k, 28, 28, 1) float32; the first is the result of :func:`prepare_image`. Recipe ``mnist``
+        gives up to four, see :func:`tinymnist.imaging.digit.normalize.readings`; the others give
+        one.
 
     Raises:
         InputError, NoDigitFound, ValueError: as :func:`prepare_image`.
     """
-    ways = {name: partial(_alone, make) for name, make in RECIPES.items()}
-    return _followed(source, recipe, ways | {"mnist": readings_of})[..., None]
+    made = _apply(source, recipe, every_reading=recipe == "mnist")
+    return made.reshape(-1, SIDE, SIDE, 1)
 
 
-def _alone(make: Callable[[Array], Array], grey: Array) -> Array:
-    return make(grey)[None]
-
-
-def _followed(source: Source, recipe: str, ways: dict[str, Callable[[Array], Array]]) -> Array:
-    """What a recipe makes of a source; errors tell the source's name."""
+def _apply(source: Source, recipe: str, *, every_reading: bool) -> Array:
+    """Run a recipe, or :func:`.readings`; errors name the source."""
     if recipe not in RECIPES:
         raise ValueError(f"recipe is one of {', '.join(RECIPES)}. Received: recipe={recipe!r}")
     grey = decode(source)
     try:
-        return ways[recipe](grey)
-    except NoDigitFound as error:
-        raise NoDigitFound(f"{describe(source)}: {error}") from None
+        return readings(grey) if every_reading else RECIPES[recipe](grey)
     except InputError as error:
-        raise InputError(f"{describe(source)}: {error}") from None
+        raise type(error)(f"{describe(source)}: {error}") from None

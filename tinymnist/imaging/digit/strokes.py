@@ -1,4 +1,4 @@
-"""How wide the strokes of a digit are, and making them as wide as MNIST's."""
+"""Measures how wide the strokes of a digit are, and makes them as wide as MNIST's."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ MNIST_WIDTHS = (1.85, 3.35)
 
 
 def stroke_width(ink: Array) -> float:
-    """The average width of the strokes, in pixels.
+    """Measure the average width of the strokes, in pixels.
 
     A stroke of length l, width w and darkness d holds l * w * d of ink, and the picture climbs by d
-    along both its edges: the sum of the gradient's length is 2 * l * d. So w is twice the one by
-    the other, whatever the darkness, and blur does not change it.
+    along both its edges: the sum of the gradient's length is 2 * l * d. So w is twice the ink
+    over that sum, whatever the darkness, and blur does not change it.
 
     Args:
-        ink: (h, w), 0 is paper; with a margin, or the frame's edge counts as ink cut off.
+        ink: (h, w), 0 is paper; give it a margin, since edges along the frame are not seen.
 
     Returns:
-        The width; 0 where there is no ink.
+        The width; 0 if there is no ink.
     """
     around = bordered(ink, 2)
     down = around[2:, 1:-1] - around[:-2, 1:-1]  # over two pixels
@@ -48,14 +48,16 @@ def with_stroke_width(ink: Array, narrowest: float, widest: float) -> Array:
     """
     width = stroke_width(ink)
     if 0 < width < narrowest:
-        return grown(ink, (narrowest - width) / 2)
+        return dilate(ink, (narrowest - width) / 2)
     if width > widest:
-        return 1 - grown(1 - ink, min((width - widest) / 2, width / 4))
+        return 1 - dilate(1 - ink, min((width - widest) / 2, width / 4))
     return ink
 
 
-def grown(ink: Array, radius: float) -> Array:
-    """The largest value within a disc; a pixel that the disc covers in part counts in part.
+def dilate(ink: Array, radius: float) -> Array:
+    """Take the largest value within a disc around each pixel: grey dilation.
+
+    Pixels that the disc covers in part count in part.
 
     Args:
         ink: (h, w) in 0..1.

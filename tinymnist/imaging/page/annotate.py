@@ -1,4 +1,4 @@
-"""What was read, drawn where it was read."""
+"""Draws what was read where it was read."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from PIL import Image, ImageDraw, ImageFont
 Box = tuple[int, int, int, int]
 
 SURE, UNSURE = "#0b8043", "#d5264b"
-"""Colours of digits that were read with more confidence than this, and with less:"""
+"""Colours of digits that were read with at least this confidence, and with less:"""
 CLEAR = 0.8
-_SMALLEST_TEXT = 12
+_MIN_TEXT = 12
 """Pixels; smaller figures cannot be read."""
 _TEXT = 0.38
-"""The height of a label's text, in heights of a digit;"""
-_LARGEST_TEXT = 0.05
-"""but it is at most this share of the picture's longer side."""
+"""The height of a label's text, in heights of a digit,"""
+_MAX_TEXT = 0.05
+"""and its upper limit as a share of the picture's longer side."""
 
 
 def annotate(
@@ -26,23 +26,26 @@ def annotate(
     labels: Sequence[str],
     confidences: Sequence[float] | None = None,
 ) -> Image.Image:
-    """Draw a frame around each digit, with what it was taken for on a tag.
+    """Draw a frame around each digit, with its label on a tag.
 
-    Frames and tags are green, and red where the reader was not sure, so that the eye finds what
-    should be looked at. A tag is above its digit; where the picture ends, below or inside.
+    Frames and tags are green, and red if the reader was not sure, so that the eye finds what needs
+    checking. A tag is above its digit; at the picture's edge, below it or inside.
 
     Args:
-        picture: RGB; it stays as it is.
+        picture: RGB; it is not changed.
         boxes: (left, top, right, bottom) in its pixels, right and bottom exclusive.
         labels: one for each box.
-        confidences: likewise, 0..1; None takes all for sure.
+        confidences: one for each box, 0..1; None means that all are sure.
+
+    Returns:
+        A new picture, RGB.
     """
     drawn = picture.copy()
     draw = ImageDraw.Draw(drawn)
     line = max(1, round(max(picture.size) / 500))
     tall = float(np.median([box[3] - box[1] for box in boxes])) if boxes else 0.0
-    text = min(_TEXT * tall, _LARGEST_TEXT * max(picture.size))
-    font = ImageFont.load_default(max(_SMALLEST_TEXT, round(text)))
+    text = min(_TEXT * tall, _MAX_TEXT * max(picture.size))
+    font = ImageFont.load_default(max(_MIN_TEXT, round(text)))
     frames = [_around(box, 2 * line, picture.size) for box in boxes]
     colours = [
         SURE if confidence >= CLEAR else UNSURE
@@ -56,7 +59,7 @@ def annotate(
 
 
 def _around(box: Box, gap: int, size: tuple[int, int]) -> Box:
-    """The frame of a box: so many pixels away, last pixels included, and within the picture."""
+    """The frame of a box, ``gap`` pixels away but in the picture; right and bottom inclusive."""
     left, top, right, bottom = box
     return (
         max(left - gap, 0),

@@ -1,7 +1,7 @@
 """The ink of a whole page: even light, one level between ink and paper, and no ruled lines.
 
-A page differs from a picture of one digit: its strokes are narrow against the frame, they cover
-perhaps a hundredth of it, and tables, shadows and fingers lie around them.
+A page differs from a picture of one digit: its strokes are narrow compared with the frame, they
+cover perhaps a hundredth of it, and tables, shadows and fingers lie around them.
 """
 
 from __future__ import annotations
@@ -10,34 +10,52 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinymnist.imaging.digit.components import Mask, find_components
+from tinymnist.imaging.digit.components import Components, Mask, find_components, surrounding_box
 from tinymnist.imaging.digit.filters import bordered, maximum, minimum, shrink
-from tinymnist.imaging.digit.isolate import NoDigitFound, blank
-from tinymnist.imaging.digit.paper import ink_is_dark, ink_map, noise_level, otsu, ridge_darkness
+from tinymnist.imaging.digit.isolate import NoDigitFound, no_digit_error
+from tinymnist.imaging.digit.paper import (
+    ink_is_dark,
+    ink_map,
+    light_taken,
+    noise_level,
+    ridge_darkness,
+)
 from tinymnist.imaging.digit.rules import without_rules
-from tinymnist.imaging.page.outline import outlined
+from tinymnist.imaging.picture.otsu import otsu_level
 from tinymnist.imaging.picture.pixels import Array
 
-_FINE, _UNDECIDED = 256, 0.25
-"""Pixels on the longer side of the page in which dark and light strokes are compared, and the
-balance of them up to which the page as a whole decides."""
+_FINE_SIDE = 256
+"""Pixels on the longer side of the page in which dark and light strokes are compared."""
+_CLEAR_BALANCE = 0.25
+"""Strokes decide the polarity if their balance, at most 1 either way, is more than this."""
 _WIDEST_STROKE = 0.08
-"""No stroke on a page is wider than this share of the frame; what is wider is part of the table."""
-_LOST = 0.1
-"""Strokes that lose more of their area to that limit are those of one large digit."""
-_DARKEST_PAPER = 0.25
-_FAINTEST = 0.06
-"""Ink that takes away less of the paper's light is no ink."""
-_MOST_PASSES = 3
-_SMALL_NOISE = 0.004
-_CLEAR, _NOISES = 10, 6
-"""In standard deviations of the noise: ink that differs less from the paper calls for smoothing,
-and what then differs less than the second is no ink."""
-_MUCH_INK, _APART = 0.4, 0.8
-"""Where more than this share of the picture is ink, its median need not be paper. It is ink if
-this share of the variance lies between it and the rest; in noise, 2 / pi does."""
+"""Strokes on a page are at most this share of the frame wide; anything wider is the table."""
+_MAX_LOST = 0.1
+"""Strokes that lose a larger share of their area to that limit are those of one large digit."""
+_MIN_INK = 0.06
+"""Ink takes away at least this share of the paper's light."""
+_MAX_PASSES = 3
+"""Times that a page is smoothed, or its ink searched again."""
+_MAX_PAPER_NOISE = 0.004
+"""Standard deviation of noise that hardly moves the estimate of the paper's brightness."""
+_CLEAR_NOISES = 10
+"""Ink that differs from the paper by fewer standard deviations of the noise calls for smoothing,"""
+_MIN_NOISES = 6
+"""and if it then differs by fewer than this, there is no ink."""
+_NORMAL_SPREAD = 1.4826
+"""The standard deviation of normal numbers over the median of their absolute values."""
+_MUCH_INK = 0.4
+"""If more than this share of the picture is ink, its median need not be paper. It is ink if the"""
+_CLEAR_SURENESS = 0.8
+"""sureness of Otsu's split is more than this; in noise, it is 2 / pi."""
 _EDGE = 0.3
-"""Where, between paper (0) and ink (1), a stroke ends that somewhere is more than half ink."""
+"""Between paper (0) and ink (1), the level at which a stroke ends."""
+_REACH = 3
+"""Pixels from a mark to where paper is looked for; the first beyond it may be a soft edge."""
+_MIN_LIGHTER = 0.5
+"""From ink (0) to paper (1), how much lighter than the nearest ink the surroundings must be,"""
+_MIN_OUTLINE = 0.75
+"""on at least this share of the outline; neighbours and the page's edge do not count."""
 
 
 @dataclass(frozen=True)
@@ -64,104 +82,129 @@ def page_ink(grey: Array) -> PageInk:
         grey: (h, w) float32 in 0..1 as displayed, of either polarity.
 
     Raises:
-        NoDigitFound: when the page is blank.
+        NoDigitFound: if the page is blank.
     """
     dark = grey if _ink_is_dark(grey) else 1 - grey
-    wide, narrow = ink_map(dark), narrow_ink(dark)
+    wide, narrow = ink_map(dark), _narrow_ink(dark)
     try:
-        page = _inked(narrow, dark)
+        page = _find_ink(narrow, dark)
     except NoDigitFound:
-        return _inked(wide, dark)
+        return _find_ink(wide, dark)
     try:
-        other = _inked(wide, dark)
+        other = _find_ink(wide, dark)
     except NoDigitFound:
         return page
     fuller = np.count_nonzero(other.mask) >= np.count_nonzero(page.mask)
-    return other if fuller and _hollow(page.mask, other.mask) else page
+    return other if fuller and _is_hollow(page.mask, other.mask) else page
+
+
+def outlined(parts: Components, dark: Array, paper: Array) -> Mask:
+    """Find the marks that are darker than their surroundings: (n,).
+
+    Strokes are. But a page's paper is found by filling what is dark and narrow, so the corner of a
+    desk, the tip of a telephone or the edge of its shadow is taken for ink if it is narrow enough.
+    There the darkness goes on beyond the mark.
+
+    Args:
+        parts: n marks.
+        dark: (h, w) float32, the page, ink darker than paper.
+        paper: (h, w) float32, how light the page would be without ink.
+    """
+    if len(parts.boxes) == 0:
+        return np.zeros(0, bool)
+    top, left, bottom, right = surrounding_box(parts.boxes)
+    window = (
+        slice(max(top - _REACH, 0), bottom + _REACH),
+        slice(max(left - _REACH, 0), right + _REACH),
+    )
+    labels, dark, paper = parts.labels[window], dark[window], paper[window]
+    mask, count = labels >= 0, len(parts.boxes)
+    ink = minimum(np.where(mask, dark, np.float32(1)), _REACH)
+    light = maximum(np.where(mask, paper, np.float32(0)), _REACH)
+    nearest = maximum(labels.astype(np.float32), _REACH).astype(np.intp)
+    around = (nearest >= 0) & ~(maximum(mask.astype(np.float32), 1) > 0)
+    clear = around & (dark > ink + _MIN_LIGHTER * (light - ink))
+    length = np.bincount(nearest[around], minlength=count)
+    enough: Mask = np.bincount(nearest[clear], minlength=count) >= _MIN_OUTLINE * length
+    return enough
 
 
 def _ink_is_dark(grey: Array) -> bool:
     """Whether a page is dark on light; a shadow or a dark desk may cover most of it."""
-    strokes = ridge_darkness(shrink(grey, _FINE))
-    return strokes > 0 if abs(strokes) > _UNDECIDED else ink_is_dark(grey)
+    balance = ridge_darkness(shrink(grey, _FINE_SIDE))
+    return balance > 0 if abs(balance) > _CLEAR_BALANCE else ink_is_dark(grey)
 
 
-def narrow_ink(dark: Array) -> Array:
+def _narrow_ink(dark: Array) -> Array:
     """As :func:`tinymnist.imaging.digit.paper.ink_map`, for strokes that are narrow on the page.
 
     The brightest of many noisy pixels is far too bright, so the paper is taken from a picture
     that is smoothed until its noise is small.
     """
     smooth = dark
-    for _ in range(_MOST_PASSES):
-        if min(dark.shape) < 3 or noise_level(smooth) < _SMALL_NOISE:
+    for _ in range(_MAX_PASSES):
+        if min(dark.shape) < 3 or noise_level(smooth) < _MAX_PAPER_NOISE:
             break
         smooth = _blurred(smooth)
-    radius = max(1, round(_WIDEST_STROKE * max(dark.shape) / 2))
-    paper = minimum(maximum(smooth, radius), radius)
-    paper = np.maximum(paper, _DARKEST_PAPER * paper.max() + 1e-6)
-    ink: Array = np.clip(1 - dark / paper, 0, 1)
-    return ink
+    return light_taken(dark, smooth, _WIDEST_STROKE)
 
 
-def _hollow(narrow: Mask, wide: Mask) -> bool:
+def _is_hollow(narrow: Mask, wide: Mask) -> bool:
     """Whether strokes lost much of their ink because they are wider than a page's."""
     parts = find_components(wide)
     if len(parts.boxes) == 0:
         return False
-    area = np.bincount(parts.labels[wide], minlength=len(parts.boxes))
-    left = np.bincount(parts.labels[wide & narrow], minlength=len(parts.boxes))
+    area, left = parts.count(wide), parts.count(wide & narrow)
     boxes, (height, width) = parts.boxes, wide.shape
     inside = (boxes[:, :2] > 0).all(1) & (boxes[:, 2] < height) & (boxes[:, 3] < width)
-    if not inside.any():  # a digit that fills the frame, or an object beside nothing
+    if not inside.any():  # a digit that fills the frame, or an object and nothing else
         inside = ~inside
     main = int(np.argmax(area * inside))
-    return bool(left[main] < (1 - _LOST) * area[main])
+    return bool(left[main] < (1 - _MAX_LOST) * area[main])
 
 
-def _inked(flat: Array, dark: Array) -> PageInk:
+def _find_ink(flat: Array, dark: Array) -> PageInk:
     light = np.minimum(dark / np.maximum(1 - flat, np.float32(1e-3)), 1)
-    for _ in range(_MOST_PASSES):
-        flat, paper, noise, full = _clear(flat)
+    for _ in range(_MAX_PASSES):
+        flat, paper, noise, full = _clear_noise(flat)
         edge = max(paper + _EDGE * (full - paper), paper + 3 * noise)
         parts = find_components(without_rules(flat > edge))
         kept = outlined(parts, dark, light)
         if kept.all():
             break
         # Other things may be darker than ink: its level is found without them.
-        flat = np.where(np.append(~kept, False)[parts.labels], np.float32(paper), flat)
-    inked = (parts.labels >= 0) & (flat > (paper + full) / 2)
-    kept &= np.bincount(parts.labels[inked], minlength=len(kept)) > 0
+        flat = np.where(parts.pixels(~kept), np.float32(paper), flat)
+    is_full = (parts.labels >= 0) & (flat > (paper + full) / 2)
+    kept &= parts.count(is_full) > 0
     if not kept.any():
-        raise blank()
-    mask = np.append(kept, False)[parts.labels]  # label -1 is the paper
-    return PageInk(np.clip(flat - paper, 0, 1), mask, dark, light)
+        raise no_digit_error()
+    return PageInk(np.clip(flat - paper, 0, 1), parts.pixels(kept), dark, light)
 
 
-def _clear(flat: Array) -> tuple[Array, float, float, float]:
-    """Ink whose noise is small, and its levels."""
+def _clear_noise(flat: Array) -> tuple[Array, float, float, float]:
+    """Smooth ink until its noise is small; returns it with its :func:`_levels`."""
     paper, noise, full = _levels(flat)
-    for _ in range(_MOST_PASSES):
-        if full - paper >= _CLEAR * noise:
+    for _ in range(_MAX_PASSES):
+        if full - paper >= _CLEAR_NOISES * noise:
             break
         flat = _blurred(flat)
         paper, noise, full = _levels(flat)
-    if full - paper < _NOISES * noise:
-        raise blank()
+    if full - paper < _MIN_NOISES * noise:
+        raise no_digit_error()
     return flat, paper, noise, full
 
 
 def _levels(flat: Array) -> tuple[float, float, float]:
     """Median of the paper, its noise (standard deviation) and the median of full ink."""
-    level, apart = otsu(flat)
-    full = apart > _APART and np.mean(flat > level) > _MUCH_INK
-    below = flat[flat <= level] if full else flat
+    level, sureness = otsu_level(flat)
+    is_mostly_ink = sureness > _CLEAR_SURENESS and np.mean(flat > level) > _MUCH_INK
+    below = flat[flat <= level] if is_mostly_ink else flat
     paper = float(np.median(below))
-    noise = 1.4826 * float(np.median(np.abs(below - paper)))
-    dark = flat[flat > paper + max(_FAINTEST, 4 * noise)]
+    noise = _NORMAL_SPREAD * float(np.median(np.abs(below - paper)))
+    dark = flat[flat > paper + max(_MIN_INK, 4 * noise)]
     if dark.size < 4:
-        raise blank()
-    level, _ = otsu(dark)
+        raise no_digit_error()
+    level, _ = otsu_level(dark)
     return paper, noise, float(np.median(dark[dark >= min(level, dark.max())]))
 
 

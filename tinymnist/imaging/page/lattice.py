@@ -1,15 +1,14 @@
-"""What is written in a row: the best way through its candidates.
+"""What is written in a row: the cheapest path through its candidates.
 
-A row is a chain of pieces of ink, and a candidate is a run of pieces that may be a digit. Who can
-read says how sure each candidate is, and the cheapest way from one end to the other, over
-candidates and past pieces that are no digit, is what is written: "heuristic over-segmentation",
-Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, "Gradient-based learning applied to document
-recognition", Proceedings of the IEEE, 1998, section V. Costs are in nats: minus the logarithm of a
-probability.
+A row is a chain of pieces of ink, and a candidate is a run of pieces that may be a digit. A reader
+reports how sure it is of each candidate, and the cheapest path from one end to the other, over
+candidates and past discarded pieces, is what is written: "heuristic over-segmentation", Y. LeCun,
+L. Bottou, Y. Bengio and P. Haffner, "Gradient-based learning applied to document recognition",
+Proceedings of the IEEE, 1998, section V. Costs are in nats: minus the logarithm of a probability.
 
-A way is at any place in one of two states: among digits, where a mark that is none is an accident
-and dear, or among other matter, words for instance, where marks are passed cheaply, even if one
-looks like a digit, as an o does. Going from one state into the other costs something as well.
+At each place a path is in one of two states: among digits, where discarding a mark is an accident
+and expensive, or among other matter, words for instance, where marks are passed cheaply, even if
+one looks like a digit, as an o does. Going from one state to the other costs something as well.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinymnist.imaging.page.costs import doubt_cost
+from tinymnist.imaging.page.costs import uncertainty_cost
 from tinymnist.imaging.picture.pixels import Array
 
 Box = tuple[int, int, int, int]
 
 DIGITS, OTHER = 0, 1
-"""The states of a way."""
+"""The states of a path."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +33,10 @@ class Candidate:
     """A run of pieces that may be a digit.
 
     Attributes:
-        first, last: numbers of its pieces in their row; ``last`` is exclusive.
+        first, last: the range of its pieces in their row; ``last`` is exclusive.
         box: top, left, bottom, right in pixels of the page, bottom and right exclusive.
         image: (28, 28) float32, in MNIST's form.
-        cost: what speaks against it by its geometry alone.
+        cost: the cost of its geometry.
     """
 
     first: int
@@ -48,7 +47,7 @@ class Candidate:
 
 
 class _Move(NamedTuple):
-    """A step of a way: over a candidate (its number), or past a piece (-1)."""
+    """A step of a path: over a candidate (its number), or past a piece (-1)."""
 
     state: int
     first: int
@@ -62,13 +61,13 @@ class Row:
     """What may be written in a row.
 
     Attributes:
-        candidates: in no order of preference.
-        skips: (n,) for each piece the cost of its being no digit, though it is among digits.
-        cuts: (n,) for each piece the cost of parting it from the one before, which is paid half by
-            the candidate that ends there and half by the one that begins.
-        passes: (n,) for each piece the cost of its being other matter among other matter.
-        switches: (n,) the cost of going into the other state just before a piece; the first is that
-            of not beginning among digits.
+        candidates: the candidates, in no order of preference.
+        skips: (n,), the cost of discarding each piece among digits.
+        cuts: (n,), the cost of cutting each piece from the one before, of which the candidate that
+            ends there pays half and the one that begins there half.
+        passes: (n,), the cost of discarding each piece among other matter.
+        switches: (n,), the cost of changing the state just before each piece; the first is the cost
+            of beginning among other matter.
     """
 
     candidates: list[Candidate]
@@ -78,31 +77,30 @@ class Row:
     switches: Array
 
     def cheapest(self, confidences: Sequence[float]) -> list[int]:
-        """The numbers of the candidates that are written here, from the left.
+        """Find the numbers of the candidates that are written here, from the left.
 
         Args:
-            confidences: for each candidate the probability, in 0..1, of its being what it is
-                taken for.
+            confidences: for each candidate, how sure its reader is of it, 0..1.
         """
-        best = np.full((len(self.skips) + 1, 2), np.inf)  # cost of coming to each place and state
+        best = np.full((len(self.skips) + 1, 2), np.inf)  # cost to reach each place and state
         best[0] = 0.0, np.inf
-        way: dict[tuple[int, int], tuple[_Move, int]] = {}
+        steps: dict[tuple[int, int], tuple[_Move, int]] = {}
         for move in self._moves(confidences):
-            ways = self._entrances(best, move)
-            state = int(np.argmin(ways))
-            if ways[state] + move.cost < best[move.last, move.state]:
-                best[move.last, move.state] = ways[state] + move.cost
-                way[move.last, move.state] = move, state
+            costs = self._entry_costs(best, move)
+            state = int(np.argmin(costs))
+            if costs[state] + move.cost < best[move.last, move.state]:
+                best[move.last, move.state] = costs[state] + move.cost
+                steps[move.last, move.state] = move, state
         chosen, place, state = [], len(self.skips), int(np.argmin(best[-1]))
         while place > 0:
-            move, state = way[place, state]
+            move, state = steps[place, state]
             place = move.first
             if move.number >= 0:
                 chosen.append(move.number)
         return chosen[::-1]
 
     def _moves(self, confidences: Sequence[float]) -> Iterator[_Move]:
-        """Every step, so ordered that all that lead to a place come before those that leave it."""
+        """Every step; all that lead to a place come before those that leave it."""
         starting: list[list[int]] = [[] for _ in self.skips]
         for number, candidate in enumerate(self.candidates):
             starting[candidate.first].append(number)
@@ -112,13 +110,13 @@ class Row:
             yield _Move(OTHER, place, place + 1, float(self.passes[place]), -1)
             for number in numbers:
                 candidate = self.candidates[number]
-                parted = float(cuts[candidate.first] + cuts[candidate.last]) / 2
-                cost = candidate.cost + parted + doubt_cost(float(confidences[number]))
+                cutting = float(cuts[candidate.first] + cuts[candidate.last]) / 2
+                cost = candidate.cost + cutting + uncertainty_cost(float(confidences[number]))
                 yield _Move(DIGITS, place, candidate.last, cost, number)
 
-    def _entrances(self, costs: Array, move: _Move) -> Array:
-        """What it costs to come to the beginning of a move by way of each state: (2,)."""
-        turnings = np.full(2, self.switches[move.first], np.float32)
-        turnings[move.state] = 0.0
-        entrances: Array = costs[move.first] + turnings
-        return entrances
+    def _entry_costs(self, best: Array, move: _Move) -> Array:
+        """The cost of reaching the beginning of a move in its state, from each state: (2,)."""
+        switching = np.full(2, self.switches[move.first], np.float32)
+        switching[move.state] = 0.0
+        costs: Array = best[move.first] + switching
+        return costs

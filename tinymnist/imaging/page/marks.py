@@ -1,68 +1,88 @@
 """The marks on a page: components of its ink that may be digits or parts of them.
 
-A box is (top, left, bottom, right) in pixels, bottom and right exclusive.
+The lines of tables, of forms and under sums are taken out first. They do not go from edge to edge
+as ruled lines do (:mod:`tinymnist.imaging.digit.rules`), they hold digits together that touch them,
+and a box around a digit looks much like a 0. But they are longer than any stroke of a digit, thin,
+and nearly level or upright.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from tinymnist.imaging.digit.components import Components, Index, Mask, find_components
-from tinymnist.imaging.page.tables import without_lines
+from tinymnist.imaging.digit.components import (
+    Components,
+    Index,
+    Mask,
+    find_components,
+    surrounding_box,
+    vertical_runs,
+)
 from tinymnist.imaging.picture.pixels import Array
 
-_MOST = 1000
-"""So many marks, the largest, are looked at."""
-_SPECK = 0.08
-"""Marks smaller than this, in heights of a digit, are dust; so are those of a single pixel."""
-_FULL = 0.8
-"""Marks that cover this share of the page's width are lines; those of its height, nearly all."""
-_SLIM = 0.3
+_MAX_MARKS = 1000
+"""Only this many marks, the largest, are considered."""
+_MIN_SIZE = 0.08
+"""Marks smaller than this, in heights of a digit, are dust; so are single pixels."""
+_MIN_COVER = 0.8
+"""Marks that cover this share of the page's width are lines,"""
+_MIN_COVER_ALONG = 0.98
+"""as are those that cover this share of its height;"""
+_MIN_LINE_ASPECT = 8
+"""lines are this many times longer than thick."""
+_MAX_SLIMNESS = 0.3
 """Marks along the page's edge that are slimmer than this, width by length, are leftovers of it."""
-_INSIDE = 0.4
-"""A frame holds marks that are at least so tall, as a share of its own height."""
-_BROKEN = 0.06
+_MIN_FRAMED = 0.4
+"""A frame holds marks that are at least this tall, as a share of its own height."""
+_MAX_BREAK = 0.06
 """The largest gap between the halves of a broken digit, as a share of its height."""
-_STRAIGHT = 1.05
-"""The length of a straight stroke against its box's diagonal; most digits but 1 are longer."""
-_CERTAIN, _LIKELY, _SEVERAL = 0.1, 0.04, 3
-"""Marks that do not touch the page's edge tell a digit's height if one is taller than the first
-share of the tallest mark, or so many are taller than the second: desks are taller than digits."""
-_WHOLE, _FEW = 1.4, 4
-"""Halves make a digit no taller than this, in heights of a digit, if there are more than so many
-marks to tell that height from."""
+_MAX_BAR_LENGTH = 1.05
+"""A straight stroke is at most this long, in diagonals of its box; most digits but 1 are longer."""
+_MIN_TALL, _MIN_SMALL, _ENOUGH_SMALL = 0.1, 0.04, 3
+"""Desks are taller than digits. Marks that do not touch the page's edge decide a digit's height if
+one is taller than the first share of the tallest mark, or three are taller than the second."""
+_MAX_JOINED = 1.4
+"""Two halves make a digit at most this tall, in heights of a digit,"""
+_FEW = 4
+"""unless there are at most this many marks from which that height is known."""
+_LARGE = 1.5
+"""Marks at least this large, in heights of a digit, may hold lines of tables."""
+_MIN_LINE = 1.3
+"""Those are at least this long, in heights of a digit,"""
+_MIN_LINE_BETWEEN = 0.7
+"""or at least this long if they lead from line to line, as the sides of a box do,"""
+_MAX_LINE_THICKNESS = 0.14
+"""and at most a pixel more than this thick."""
 
 
 def heights(boxes: Index) -> Index:
-    """Of boxes (n, 4): (n,)."""
+    """The heights (n,) of boxes (n, 4), in pixels."""
     return boxes[:, 2] - boxes[:, 0]
 
 
 def widths(boxes: Index) -> Index:
-    """Of boxes (n, 4): (n,)."""
+    """The widths (n,) of boxes (n, 4), in pixels."""
     return boxes[:, 3] - boxes[:, 1]
 
 
 def stroke_measures(parts: Components) -> tuple[Array, Array]:
-    """The lengths and widths of each mark's strokes in pixels: (n,) each.
+    """Measure the lengths and widths of each mark's strokes in pixels: (n,) each.
 
-    A stroke is half as long as its outline, and its area tells the width.
+    A stroke is half as long as its outline, and its width is its area over its length.
     """
     labels = np.pad(parts.labels, 1, constant_values=-1)
     own = labels[1:-1, 1:-1]
     inner = (labels[:-2, 1:-1] == own) & (labels[2:, 1:-1] == own)
     inner &= (labels[1:-1, :-2] == own) & (labels[1:-1, 2:] == own)
-    inked, count = own >= 0, len(parts.boxes)
-    area = np.bincount(own[inked], minlength=count)
-    outline = np.bincount(own[inked & ~inner], minlength=count)
-    lengths = np.asarray(outline / 2, np.float32)
-    return lengths, np.asarray(area / lengths, np.float32)
+    ink = own >= 0
+    lengths = np.asarray(parts.count(ink & ~inner) / 2, np.float32)
+    return lengths, np.asarray(parts.count(ink) / lengths, np.float32)
 
 
 def bars(parts: Components, lengths: Array) -> Mask:
-    """Which marks are straight strokes: hardly longer than from corner to corner, (n,)."""
+    """Find the marks that are straight strokes, hardly longer than from corner to corner: (n,)."""
     diagonals = np.hypot(heights(parts.boxes), widths(parts.boxes))
-    straight: Mask = lengths <= _STRAIGHT * diagonals
+    straight: Mask = lengths <= _MAX_BAR_LENGTH * diagonals
     return straight
 
 
@@ -73,38 +93,43 @@ def find_marks(mask: Mask) -> Components:
         mask: (h, w), where there is ink.
 
     Returns:
-        The marks; none where there is nothing but dust.
+        The marks; none if there is only dust.
     """
     parts = find_components(mask)
-    parts = without_lines(parts, typical_height(parts.boxes, mask.shape))
-    size = np.maximum(heights(parts.boxes), widths(parts.boxes))
-    parts = parts.only(np.sort(np.argsort(-size, kind="stable")[:_MOST]))
-    drawn = ~_frames(parts) & ~_lines(parts.boxes, mask.shape) & ~_at_edge(parts.boxes, mask.shape)
-    parts = parts.only(np.flatnonzero(drawn))
-    least = max(_SPECK * typical_height(parts.boxes, mask.shape), 2)
-    size = np.maximum(heights(parts.boxes), widths(parts.boxes))
-    return _mended(parts.only(np.flatnonzero(size >= least)))
+    parts = _without_lines(parts, typical_height(parts.boxes, mask.shape))
+    largest = np.argsort(-_sizes(parts.boxes), kind="stable")[:_MAX_MARKS]
+    parts = parts.only(np.sort(largest))
+    boxes, shape = parts.boxes, mask.shape
+    dropped = _frames(parts) | _long_lines(boxes, shape) | _at_edge(boxes, shape)
+    parts = parts.only(np.flatnonzero(~dropped))
+    smallest = max(_MIN_SIZE * typical_height(parts.boxes, mask.shape), 2)
+    return _join_halves(parts.only(np.flatnonzero(_sizes(parts.boxes) >= smallest)))
+
+
+def _sizes(boxes: Index) -> Index:
+    """The longer side of each box."""
+    return np.maximum(heights(boxes), widths(boxes))
 
 
 def typical_height(boxes: Index, shape: tuple[int, ...]) -> float:
-    """The height of a digit on this page: the median, in which each mark weighs its height squared.
+    """Estimate the height of a digit on this page, in pixels.
 
-    So ten digits outweigh a thousand specks. What touches the page's edge does not count, unless
-    there is nothing else.
+    It is the median in which each mark weighs its height squared, so that ten digits outweigh a
+    thousand specks. Marks that touch the page's edge do not count, unless there are no others.
 
     Args:
         boxes: (n, 4).
-        shape: of the page.
+        shape: (h, w) of the page.
 
     Returns:
-        Pixels; 0 where there is no mark.
+        Pixels; 0 if there are no marks.
     """
     if len(boxes) == 0:
         return 0.0
     tall = heights(boxes)
     counted = np.all((boxes[:, :2] > 0) & (boxes[:, 2:] < shape), axis=1)
-    large = counted & (tall > _CERTAIN * tall.max())
-    several = np.count_nonzero(counted & (tall > _LIKELY * tall.max())) >= _SEVERAL
+    large = counted & (tall > _MIN_TALL * tall.max())
+    several = np.count_nonzero(counted & (tall > _MIN_SMALL * tall.max())) >= _ENOUGH_SMALL
     if not large.any() and not several:
         counted = np.ones(len(boxes), bool)
     order = np.argsort(tall * counted, kind="stable")
@@ -112,21 +137,23 @@ def typical_height(boxes: Index, shape: tuple[int, ...]) -> float:
     return float(tall[order][np.searchsorted(weights, weights[-1] / 2)])
 
 
-def _lines(boxes: Index, shape: tuple[int, ...]) -> Mask:
+def _long_lines(boxes: Index, shape: tuple[int, ...]) -> Mask:
+    """Which marks are lines across or along the whole page."""
     tall, wide = heights(boxes), widths(boxes)
-    across = (wide > _FULL * shape[1]) & (tall < wide / 8)
-    along = (tall >= 0.98 * shape[0]) & (wide < tall / 8) & (len(boxes) > 1)
-    lines: Mask = across | along
+    across = (wide > _MIN_COVER * shape[1]) & (tall < wide / _MIN_LINE_ASPECT)
+    along = (tall >= _MIN_COVER_ALONG * shape[0]) & (wide < tall / _MIN_LINE_ASPECT)
+    lines: Mask = across | along & (len(boxes) > 1)
     return lines
 
 
 def _at_edge(boxes: Index, shape: tuple[int, ...]) -> Mask:
-    """Which marks are slim and lie along the page's edge, as what is left of a frame does."""
+    """Which marks are slim and lie along the page's edge, as leftovers of a frame do."""
     tall, wide = heights(boxes), widths(boxes)
     touching = (boxes[:, :2] == 0) ^ (boxes[:, 2:] == shape)
-    # What reaches across the whole page is a digit that fills it.
-    along: Mask = touching[:, 0] & (tall < _SLIM * wide) | touching[:, 1] & (wide < _SLIM * tall)
-    return along
+    # A mark that reaches across the whole page is a digit that fills it.
+    level: Mask = touching[:, 0] & (tall < _MAX_SLIMNESS * wide)
+    upright: Mask = touching[:, 1] & (wide < _MAX_SLIMNESS * tall)
+    return level | upright
 
 
 def _frames(parts: Components) -> Mask:
@@ -135,7 +162,7 @@ def _frames(parts: Components) -> Mask:
     inside = (top[:, None] < top) & (left[:, None] < left)
     inside &= (bottom[:, None] > bottom) & (right[:, None] > right)
     tall = heights(parts.boxes)
-    inside &= tall > _INSIDE * tall[:, None]
+    inside &= tall > _MIN_FRAMED * tall[:, None]
     found = np.zeros(len(tall), bool)
     for outer, inner in np.argwhere(inside):
         found[outer] |= _surrounds(parts, int(outer), int(inner))
@@ -152,28 +179,81 @@ def _surrounds(parts: Components, outer: int, inner: int) -> bool:
     )
 
 
-def _mended(parts: Components) -> Components:
-    """Halves of a digit that lie one above the other, hardly apart, become one mark."""
+def _join_halves(parts: Components) -> Components:
+    """Join the halves of a digit that lie one above the other, hardly apart."""
     typical = typical_height(parts.boxes, parts.labels.shape)
     few = np.count_nonzero(heights(parts.boxes) >= 0.5 * typical) <= _FEW
-    limit = np.inf if few else _WHOLE * typical
+    limit = np.inf if few else _MAX_JOINED * typical
     while True:
         top, left, bottom, right = parts.boxes.T
         whole = np.maximum(bottom[:, None], bottom) - np.minimum(top[:, None], top)
         gap = top - bottom[:, None]  # of the second below the first
         shared = np.minimum(right[:, None], right) - np.maximum(left[:, None], left)
-        halves = (top > top[:, None]) & (gap <= _BROKEN * whole) & (whole <= limit)
+        halves = (top > top[:, None]) & (gap <= _MAX_BREAK * whole) & (whole <= limit)
         halves &= shared >= 0.5 * np.minimum(widths(parts.boxes)[:, None], widths(parts.boxes))
         halves &= np.minimum(heights(parts.boxes)[:, None], heights(parts.boxes)) >= 0.25 * whole
         pairs = np.argwhere(halves)
         if len(pairs) == 0:
             return parts
-        parts = _joined(parts, *map(int, pairs[0]))
+        parts = _join(parts, *map(int, pairs[0]))
 
 
-def _joined(parts: Components, first: int, second: int) -> Components:
+def _join(parts: Components, first: int, second: int) -> Components:
     boxes = parts.boxes.copy()
-    boxes[first, :2] = np.minimum(boxes[first, :2], boxes[second, :2])
-    boxes[first, 2:] = np.maximum(boxes[first, 2:], boxes[second, 2:])
+    boxes[first] = surrounding_box(boxes[[first, second]])
     labels = np.where(parts.labels == second, first, parts.labels)
     return Components(labels, boxes).only(np.delete(np.arange(len(boxes)), second))
+
+
+def _without_lines(parts: Components, typical: float) -> Components:
+    """Take lines out of marks larger than a digit, and separate the marks that they held together.
+
+    ``typical`` is the height of a digit in pixels.
+    """
+    ink = parts.labels >= 0
+    lines = np.zeros_like(ink)
+    for mark, (top, left, bottom, right) in enumerate(parts.boxes):
+        if max(bottom - top, right - left) >= _LARGE * typical:
+            own = parts.labels[top:bottom, left:right] == mark
+            lines[top:bottom, left:right] |= _table_lines(own, typical)
+    return find_components(ink & ~lines) if lines.any() else parts
+
+
+def _table_lines(mask: Mask, typical: float) -> Mask:
+    """The pixels of a mark's lines, except those where a stroke crosses one."""
+    nothing = np.zeros_like(mask)
+    level = _level(mask, nothing, typical)
+    upright = _level(mask.T, level.T, typical).T
+    return _level(mask, upright, typical) | upright
+
+
+def _level(mask: Mask, others: Mask, typical: float) -> Mask:
+    """The pixels of nearly horizontal lines; short ones must lead from line to line of the others.
+
+    Runs are measured in ink made a pixel thicker above and below, so that a line may climb.
+    """
+    start, end = _row_runs(_dilate_vertically(mask))
+    columns, rows = np.arange(mask.shape[1]), np.arange(mask.shape[0])[:, None]
+    ends = _dilate_vertically(_dilate_vertically(others))
+    leads = ends[rows, np.clip(start, 0, columns[-1])] & ends[rows, np.clip(end - 1, 0, None)]
+    length = (end - start) / typical
+    long = mask & ((length >= _MIN_LINE) | leads & (length >= _MIN_LINE_BETWEEN))
+    across = vertical_runs(mask)
+    is_corner = across >= _MIN_LINE * typical  # where two lines meet
+    return long & ((across <= 1 + _MAX_LINE_THICKNESS * typical) | is_corner)
+
+
+def _row_runs(mask: Mask) -> tuple[Index, Index]:
+    """For each pixel of ink where the run of ink in its row begins, and where it has ended."""
+    columns, width = np.arange(mask.shape[1]), mask.shape[1]
+    start = np.maximum.accumulate(np.where(mask, -1, columns), axis=1) + 1
+    ahead = np.where(mask, width, columns)[:, ::-1]
+    return start, np.minimum.accumulate(ahead, axis=1)[:, ::-1]
+
+
+def _dilate_vertically(mask: Mask) -> Mask:
+    """Add a pixel above and below."""
+    thick = mask.copy()
+    thick[1:] |= mask[:-1]
+    thick[:-1] |= mask[1:]
+    return thick

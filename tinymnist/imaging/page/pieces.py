@@ -1,6 +1,10 @@
 """A row of marks in pieces that are smaller rather than larger than a digit.
 
-Each mark is a piece, and one that may be several digits is cut wherever it is thin.
+Each mark is a piece, and one that may be several digits is cut where touching digits may meet:
+along seams from top to bottom that cross little ink. A seam goes down one pixel per row, straight
+or aslant, so it winds between digits that lean over each other and crosses their ink only where
+they touch. S. Avidan and A. Shamir, "Seam carving for content-aware image resizing", ACM SIGGRAPH
+2007, find theirs by the same dynamic programming.
 """
 
 from __future__ import annotations
@@ -12,29 +16,30 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinymnist.imaging.digit.bounds import bounds
-from tinymnist.imaging.digit.components import Components, Index, Mask
-from tinymnist.imaging.page.costs import aside_costs, cut_cost
-from tinymnist.imaging.page.cuts import find_cuts
+from tinymnist.imaging.digit.components import Components, Index, Mask, bounds
+from tinymnist.imaging.page.costs import cut_cost, discard_costs
 from tinymnist.imaging.picture.pixels import Array
 
 _CUT_FROM = 0.6
 """Marks wider than this, in heights of a digit, may be several digits."""
-_CUTS_APART, _CUT_MARGIN = 0.18, 0.12
-_MOST_CUTS = 40
-_FEW, _PER = 2, 3.0
-"""So many cuts, and so many more for each height of a digit that a mark is wide."""
+_MIN_CUT_DISTANCE, _MIN_CUT_MARGIN = 0.18, 0.12
+"""Between two cuts, and from a cut to the mark's sides, in heights of a digit."""
+_MIN_CUTS, _CUTS_PER_HEIGHT, _MAX_CUTS = 2, 3.0, 40
+"""The number of cuts is the first, plus the second for each height of a digit that a mark is wide,
+up to the third."""
+_ASLANT = 0.2
+"""The cost of a step aslant, if a step through ink costs 1."""
 
 
 class Whole(NamedTuple):
     """What is known of a mark as a whole.
 
     Attributes:
-        number: of the mark.
-        sure: how sure the reader is of it, 0..1.
+        number: the number of the mark.
+        sure: how sure the reader is that it is a digit, 0..1.
         bar: whether it is a straight stroke.
-        odd: what the look of its strokes costs a digit.
-        cost: of its being a digit, all in all.
+        odd: the cost of a digit with such strokes.
+        cost: the total cost of taking it for a digit.
     """
 
     number: int
@@ -51,10 +56,10 @@ class Pieces:
     Attributes:
         labels: (h, w) of the page, the piece's number, and -1 where there is none.
         boxes: (n, 4).
-        cuts: (n,), the cost of parting each from the one before; 0 where they are of two marks.
-        skips, passes: (n,), the cost of each one's being no digit, among digits and among others.
-        limits: (n,), the most that it can cost to account for each.
-        odd: (n,), what the look of its mark's strokes costs a digit.
+        cuts: (n,), the cost of cutting each from the one before; 0 between two marks.
+        skips, passes: (n,), the cost of discarding each, among digits and among other matter.
+        limits: (n,), an upper limit of what each can cost.
+        odd: (n,), the cost of a digit with the strokes of its mark.
     """
 
     labels: Index
@@ -72,7 +77,7 @@ class _Piece(NamedTuple):
     box: Index
     mask: Mask  # within the box
     mark: int
-    cut: float  # the cost of parting it from a neighbour of the same mark
+    cut: float  # the cost of cutting it from a neighbour of the same mark
     skip: float
     passing: float
     limit: float
@@ -80,14 +85,14 @@ class _Piece(NamedTuple):
 
 
 def find_pieces(parts: Components, marks: list[Whole], typical: float) -> Pieces:
-    """Cut the marks of a row; the pieces come in the order of their middles.
+    """Cut the marks of a row; the pieces are in the order of their middles.
 
     Args:
         parts: all marks of the page.
-        marks: those of the row.
+        marks: the marks of the row.
         typical: the height of a digit in pixels.
     """
-    found = [piece for mark in marks for piece in _parted(parts, mark, typical)]
+    found = [piece for mark in marks for piece in _cut_mark(parts, mark, typical)]
     found.sort(key=lambda piece: int(piece.box[1] + piece.box[3]))
     labels = np.full(parts.labels.shape, -1, np.intp)
     for number, piece in enumerate(found):
@@ -95,16 +100,16 @@ def find_pieces(parts: Components, marks: list[Whole], typical: float) -> Pieces
         labels[top:bottom, left:right][piece.mask] = number
     skips, passes, limits, odd = np.array([piece[-4:] for piece in found], np.float32).T
     boxes = np.stack([piece.box for piece in found])
-    return Pieces(labels, boxes, _between(found), skips, passes, limits, odd)
+    return Pieces(labels, boxes, _costs_between(found), skips, passes, limits, odd)
 
 
-def _parted(parts: Components, mark: Whole, typical: float) -> Iterator[_Piece]:
+def _cut_mark(parts: Components, mark: Whole, typical: float) -> Iterator[_Piece]:
     """The pieces of a mark."""
     top, left, bottom, right = parts.boxes[mark.number]
     mask = parts.labels[top:bottom, left:right] == mark.number
     cut = cut_cost(mask.shape, typical)
-    asides = aside_costs(mask.shape, typical, mark.sure, mark.bar)
-    for own in _cut(mask, typical, whole=mark.cost <= cut / 2):
+    discards = discard_costs(mask.shape, typical, mark.sure, mark.bar)
+    for own in _split(mask, typical, whole=mark.cost <= cut / 2):
         rows, columns = bounds(own)
         inside = own[rows, columns]
         if inside.size == 0:
@@ -112,31 +117,101 @@ def _parted(parts: Components, mark: Whole, typical: float) -> Iterator[_Piece]:
         start = np.array([top + rows.start, left + columns.start])
         box = np.concatenate([start, start + inside.shape])
         share = inside.shape[1] / mask.shape[1]
-        skip, passing = (share * aside for aside in asides)
+        skip, passing = share * discards[0], share * discards[1]
         limit = min(skip, mark.cost) if inside.size == mask.size else skip
         yield _Piece(box, inside, mark.number, cut, skip, passing, limit, mark.odd)
 
 
-def _cut(mask: Mask, typical: float, whole: bool) -> list[Mask]:
+def _split(mask: Mask, typical: float, whole: bool) -> list[Mask]:
     """The parts of a mark, from the left.
 
-    ``whole`` says that to take it for a digit costs less than to cut off a bit and skip that.
+    ``whole`` says that taking it for a digit costs less than cutting off a bit and skipping that.
     """
     width = mask.shape[1]
     if width <= _CUT_FROM * typical or whole:
         return [mask]
-    apart = max(1, round(_CUTS_APART * typical))
-    most = min(_MOST_CUTS, _FEW + int(_PER * width / typical))
+    apart = max(1, round(_MIN_CUT_DISTANCE * typical))
+    most = min(_MAX_CUTS, _MIN_CUTS + int(_CUTS_PER_HEIGHT * width / typical))
     side = np.zeros(mask.shape, np.intp)
-    cuts = find_cuts(mask, max(1, round(_CUT_MARGIN * typical)), apart, most)
+    cuts = find_cuts(mask, max(1, round(_MIN_CUT_MARGIN * typical)), apart, most)
     for cut in cuts:
         side += np.arange(width) >= cut.columns[:, None]
     return [mask & (side == number) for number in range(len(cuts) + 1)]
 
 
-def _between(pieces: list[_Piece]) -> Array:
-    """The cost of parting each piece from the one before, where both are of one mark."""
+def _costs_between(pieces: list[_Piece]) -> Array:
+    """The cost of cutting each piece from the one before; 0 if they are of two marks."""
     cuts = [0.0]
     for before, piece in pairwise(pieces):
         cuts.append(piece.cut if piece.mark == before.mark else 0.0)
     return np.array(cuts, np.float32)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A seam through a mask.
+
+    Attributes:
+        columns: (h,), the first column to the right of the seam, row by row.
+        ink: how many pixels of ink it crosses.
+    """
+
+    columns: Index
+    ink: float
+
+
+def find_cuts(mask: Mask, margin: int, apart: int, most: int) -> list[Cut]:
+    """Find the seams that cross the least ink, from left to right.
+
+    Args:
+        mask: (h, w), one component.
+        margin: pixels at the left and right that the middle of a seam avoids.
+        apart: the least distance between the middles of two seams, in pixels.
+        most: the largest number of seams.
+    """
+    height, width = mask.shape
+    down, from_top = _paths(mask[: height // 2 + 1])
+    up, from_bottom = _paths(mask[height // 2 :][::-1])
+    total = down + up - mask[height // 2]  # that row counts in both halves
+    total[:margin] = total[max(width - margin, 0) :] = np.inf
+    cuts: list[Cut] = []
+    while len(cuts) < most and np.isfinite(total).any():
+        middle = _flat_minimum(total)
+        upper = _trace(from_top, middle)[::-1]
+        lower = _trace(from_bottom, middle)
+        columns = np.concatenate([upper, lower[1:]])
+        cuts.append(Cut(columns, float(mask[np.arange(height), columns].sum())))
+        total[max(middle - apart + 1, 0) : middle + apart] = np.inf
+    return sorted(cuts, key=lambda cut: int(cut.columns[height // 2]))
+
+
+def _paths(mask: Mask) -> tuple[Array, Index]:
+    """The cost of the cheapest path from the first row to each pixel of the last, and all steps.
+
+    A step leads from a pixel to the column of its predecessor: -1, 0 or 1.
+    """
+    cost = mask[0].astype(np.float32)
+    steps = np.zeros(mask.shape, np.intp)
+    for row, ink in enumerate(mask[1:], start=1):
+        padded = np.pad(cost, 1, constant_values=np.inf)
+        ways = np.stack([padded[1:-1], padded[:-2] + _ASLANT, padded[2:] + _ASLANT])
+        best = ways.argmin(0)
+        steps[row] = np.array([0, -1, 1])[best]
+        cost = ways.min(0) + ink
+    return cost, steps
+
+
+def _trace(steps: Index, column: int) -> Index:
+    """The columns of a path, from its last row back to its first."""
+    path = np.empty(len(steps), np.intp)
+    for i, row in enumerate(steps[::-1]):
+        path[i] = column
+        column += int(row[column])
+    return path
+
+
+def _flat_minimum(total: Array) -> int:
+    """The middle of the first stretch of lowest values."""
+    lowest = np.flatnonzero(total <= total.min() + 1e-6)
+    stretch = lowest[: int(np.argmax(np.append(np.diff(lowest) > 1, True))) + 1]
+    return int(stretch[len(stretch) // 2])

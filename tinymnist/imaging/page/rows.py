@@ -1,7 +1,4 @@
-"""Marks on a page into rows, in reading order; what is no digit by its size is left out.
-
-A box is (top, left, bottom, right) in pixels, bottom and right exclusive.
-"""
+"""Marks on a page into rows, in reading order; marks too tall for a digit are left out."""
 
 from __future__ import annotations
 
@@ -11,33 +8,34 @@ from tinymnist.imaging.digit.components import Index
 from tinymnist.imaging.page.marks import heights, typical_height
 from tinymnist.imaging.picture.pixels import Array
 
-_SHORTEST, _TALLEST = 0.5, 2.2
-"""Heights that a digit may have, in typical digits of its page; fragments may be smaller."""
-_ON_ROW = 0.55
-"""How far a digit's middle may lie off its row, in digits' heights."""
-_REACH = 0.35
-"""How far a fragment may stick out above or below its neighbour, in digits' heights."""
-_NEIGHBOUR = 3.0
-"""How far the next digit may be where the slope of the rows is measured, in heights."""
+_MIN_HEIGHT, _MAX_HEIGHT = 0.5, 2.2
+"""Of a digit, in typical heights of its page; fragments may be smaller."""
+_MAX_OFF_ROW = 0.55
+"""How far a digit's middle may lie off its row, in typical heights."""
+_MAX_DISTANCE = 0.35
+"""How far a fragment may lie from the nearest digit of its row, in typical heights."""
+_MIN_PITCH, _MAX_PITCH, _MAX_SINK = 0.3, 3.0, 0.7
+"""Across and down, in typical heights: where the next digit is, from which the slope of the rows is
+measured."""
 
 
 def find_rows(boxes: Index, shape: tuple[int, ...]) -> list[Index]:
-    """Part marks into rows.
+    """Sort marks into rows.
 
     Args:
         boxes: (n, 4) of n > 0 marks.
-        shape: of the page.
+        shape: (h, w) of the page.
 
     Returns:
         For each row, from the top, the numbers of its marks, from the left.
     """
     typical = typical_height(boxes, shape)
     tall = heights(boxes)
-    fit = tall <= _TALLEST * typical
-    digits = np.flatnonzero(fit & (tall >= _SHORTEST * typical))
+    fit = tall <= _MAX_HEIGHT * typical
+    digits = np.flatnonzero(fit & (tall >= _MIN_HEIGHT * typical))
     slope = _slope(boxes[digits], typical)
-    rows = [digits[row] for row in _swept(boxes[digits], slope, typical)]
-    for fragment in np.flatnonzero(fit & (tall < _SHORTEST * typical)):
+    rows = [digits[row] for row in _sweep(boxes[digits], slope, typical)]
+    for fragment in np.flatnonzero(fit & (tall < _MIN_HEIGHT * typical)):
         _add_fragment(int(fragment), rows, boxes, typical)
     return [row[np.argsort(_middles(boxes[row])[1], kind="stable")] for row in rows]
 
@@ -52,7 +50,8 @@ def _slope(boxes: Index, typical: float) -> float:
     """By how much the rows sink from left to right: the median over neighbouring digits."""
     down, right = _middles(boxes)
     apart, sunk = right - right[:, None], down - down[:, None]
-    near = (apart > 0.3 * typical) & (apart < _NEIGHBOUR * typical) & (abs(sunk) < 0.7 * typical)
+    near = (apart > _MIN_PITCH * typical) & (apart < _MAX_PITCH * typical)
+    near &= abs(sunk) < _MAX_SINK * typical
     apart = np.where(near, apart, np.inf)
     first, nearest = np.arange(len(boxes)), apart.argmin(1)
     found = np.isfinite(apart[first, nearest])
@@ -60,10 +59,10 @@ def _slope(boxes: Index, typical: float) -> float:
     return float(np.median(slopes)) if slopes.size else 0.0
 
 
-def _swept(boxes: Index, slope: float, typical: float) -> list[Index]:
-    """Rows by a sweep from the left: a digit goes on with the row that leads to it, or begins one.
+def _sweep(boxes: Index, slope: float, typical: float) -> list[Index]:
+    """Find rows by a sweep from the left: a digit continues the row that leads to it or begins one.
 
-    Where a row leads to is told by its last digit and the slope of all rows.
+    A row leads from its last digit along the slope of all rows.
     """
     down, right = _middles(boxes)
     rows: list[list[int]] = []
@@ -73,7 +72,7 @@ def _swept(boxes: Index, slope: float, typical: float) -> list[Index]:
             for row in rows
         ]
         best = int(np.argmin(off)) if off else -1
-        if best >= 0 and off[best] < _ON_ROW * typical:
+        if best >= 0 and off[best] < _MAX_OFF_ROW * typical:
             rows[best].append(int(digit))
         else:
             rows.append([int(digit)])
@@ -83,7 +82,7 @@ def _swept(boxes: Index, slope: float, typical: float) -> list[Index]:
 
 
 def _add_fragment(fragment: int, rows: list[Index], boxes: Index, typical: float) -> None:
-    """Put it into the row whose nearest digit it lies beside, above or below; or into none."""
+    """Add a fragment to the row with the digit nearest to it, if that is near enough."""
     top, left, bottom, right = boxes[fragment]
     best, shortest = -1, np.inf
     for number, row in enumerate(rows):
@@ -93,5 +92,5 @@ def _add_fragment(fragment: int, rows: list[Index], boxes: Index, typical: float
         distance = float(np.hypot(aside, above).min())
         if distance < shortest:
             best, shortest = number, distance
-    if shortest <= _REACH * typical:
+    if shortest <= _MAX_DISTANCE * typical:
         rows[best] = np.append(rows[best], fragment)

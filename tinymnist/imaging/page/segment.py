@@ -1,7 +1,7 @@
 """A page to rows of candidates: everything on it that may be a digit.
 
-Ink is cut into pieces that are smaller rather than larger than a digit. Each piece, and each run of
-neighbouring pieces that together are no larger than a digit, is a candidate;
+Ink is cut into pieces that are smaller rather than larger than a digit. Each piece is a candidate,
+and so is each run of neighbouring pieces that together are not larger than a digit;
 :mod:`tinymnist.imaging.page.lattice` chooses among them.
 """
 
@@ -12,39 +12,46 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinymnist.imaging.digit.components import Components, Index, Mask
+from tinymnist.imaging.digit.components import (
+    Components,
+    Index,
+    Mask,
+    gaps_between,
+    surrounding_box,
+)
 from tinymnist.imaging.digit.frame import centre, fit_box
 from tinymnist.imaging.digit.isolate import NoDigitFound, threshold
 from tinymnist.imaging.page.costs import (
     GAP,
-    doubt_cost,
     shape_cost,
     slash_cost,
     switch_costs,
     thick_costs,
+    uncertainty_cost,
 )
-from tinymnist.imaging.page.ink import PageInk, page_ink
+from tinymnist.imaging.page.ink import PageInk, outlined, page_ink
 from tinymnist.imaging.page.lattice import Candidate, Row
 from tinymnist.imaging.page.marks import bars, find_marks, heights, stroke_measures, typical_height
-from tinymnist.imaging.page.outline import outlined
 from tinymnist.imaging.page.pieces import Pieces, Whole, find_pieces
 from tinymnist.imaging.page.rows import find_rows
+from tinymnist.imaging.picture.otsu import split_at_otsu
 from tinymnist.imaging.picture.pixels import Array
 
-_MOST_PIECES = 8
-_WIDEST, _TALLEST = 1.5, 1.7
+_MAX_PIECES = 8
+"""In a candidate."""
+_MAX_WIDTH, _MAX_HEIGHT = 1.5, 1.7
 """Of several pieces together, in heights of a digit."""
-_SMALLEST = 5
-"""Pixels that a digit is high, at least."""
+_MIN_PIXELS = 5
+"""The least height of a digit, in pixels."""
 _CROWD, _GRAIN = 200, 10
-"""So many marks that are not so many pixels high are the grain of a noisy picture."""
-_MOST_CANDIDATES = 4000
-"""A thousand digits have about so many."""
-_TRUST = 2
-"""So many marks of a row tell as much about its digits' height as the whole page does."""
+"""More marks than this, less than this many pixels high, are the grain of a noisy picture."""
+_MAX_CANDIDATES = 4000
+"""On a page; a thousand digits have about this many."""
+_PRIOR_MARKS = 2
+"""The typical height of the whole page weighs as much as this many marks of a row."""
 
 Confidence = Callable[[Array], Array]
-"""Of images (n, 28, 28) in MNIST's form: how sure their reader is of each, 0..1."""
+"""A function of images (n, 28, 28) in MNIST's form: how sure a reader is of each, (n,) in 0..1."""
 
 
 def segment(grey: Array, confidence: Confidence | None = None) -> list[Row]:
@@ -52,20 +59,20 @@ def segment(grey: Array, confidence: Confidence | None = None) -> list[Row]:
 
     Args:
         grey: (h, w) float32 in 0..1 as displayed, of either polarity.
-        confidence: asked about each mark as a whole: one that is surely a digit need not be cut,
-            and is not lightly taken for none. Without it, no mark looks like a digit.
+        confidence: called with each mark as a whole: one that is surely a digit is not cut, and
+            not easily discarded. Without it, no mark looks like a digit.
 
     Returns:
         The rows from the top; rows without a candidate are left out.
 
     Raises:
-        NoDigitFound: when the page is blank, or no page of digits at all.
+        NoDigitFound: if the page is blank, or its marks are not digits.
     """
     page = page_ink(grey)
     parts = find_marks(page.mask)
     parts = parts.only(np.flatnonzero(outlined(parts, page.dark, page.paper)))
     usual = typical_height(parts.boxes, page.mask.shape)
-    if usual < _SMALLEST or (len(parts.boxes) > _CROWD and usual < _GRAIN):
+    if usual < _MIN_PIXELS or (len(parts.boxes) > _CROWD and usual < _GRAIN):
         raise NoDigitFound("no digit found: nothing but specks")
     looks = _looks(page, parts, usual, confidence)
     rows: list[Row] = []
@@ -73,16 +80,16 @@ def segment(grey: Array, confidence: Confidence | None = None) -> list[Row]:
         typical = _row_height(heights(parts.boxes[marks]), usual)
         wholes = [_whole(int(mark), parts.boxes[mark], looks, typical) for mark in marks]
         rows.append(_row(page, find_pieces(parts, wholes, typical), typical))
-        if sum(len(row.candidates) for row in rows) > _MOST_CANDIDATES:
+        if sum(len(row.candidates) for row in rows) > _MAX_CANDIDATES:
             raise NoDigitFound("no digit found: too many marks that touch each other")
     return [row for row in rows if row.candidates]
 
 
 class _Looks(NamedTuple):
-    """Of each whole mark of the page, (n,) each."""
+    """How each whole mark of the page looks, (n,) each."""
 
     sure: Array  # how sure the reader is of it, 0..1
-    thick: Array  # what the width of its strokes costs a digit
+    thick: Array  # the cost of a digit with strokes of this width
     bar: Mask  # whether it is a straight stroke
 
 
@@ -107,23 +114,23 @@ def _sureness(page: PageInk, parts: Components, confidence: Confidence | None) -
 
 
 def _row_height(tall: Index, usual: float) -> float:
-    """The height of a digit in this row: its own median, but few marks say less than the page."""
+    """The height of a digit in this row: its own median, or near the page's if it has few marks."""
     own = tall[tall >= 0.5 * tall.max()]
-    share = len(own) / (len(own) + _TRUST)
+    share = len(own) / (len(own) + _PRIOR_MARKS)
     return float(np.median(own) ** share * usual ** (1 - share))
 
 
 def _whole(mark: int, box: Index, looks: _Looks, typical: float) -> Whole:
     sure, bar = float(looks.sure[mark]), bool(looks.bar[mark])
     odd = float(looks.thick[mark]) + (slash_cost(box, typical) if bar else 0.0)
-    return Whole(mark, sure, bar, odd, doubt_cost(sure) + shape_cost(box, typical) + odd)
+    return Whole(mark, sure, bar, odd, uncertainty_cost(sure) + shape_cost(box, typical) + odd)
 
 
 def _row(page: PageInk, pieces: Pieces, typical: float) -> Row:
     candidates = [
         candidate
         for first in range(len(pieces.boxes))
-        for last in range(first + 1, min(first + _MOST_PIECES, len(pieces.boxes)) + 1)
+        for last in range(first + 1, min(first + _MAX_PIECES, len(pieces.boxes)) + 1)
         if (candidate := _candidate(page, pieces, typical, first, last)) is not None
     ]
     return Row(candidates, pieces.skips, pieces.cuts, pieces.passes, _switches(pieces, typical))
@@ -139,11 +146,11 @@ def _switches(pieces: Pieces, typical: float) -> Array:
 def _candidate(
     page: PageInk, pieces: Pieces, typical: float, first: int, last: int
 ) -> Candidate | None:
-    """The candidate of a run of pieces; None if another way is never dearer, or no ink is left."""
+    """The candidate of a run of pieces; None if it cannot be the cheapest, or no ink is left."""
     boxes = pieces.boxes[first:last]
-    box = np.concatenate([boxes[:, :2].min(0), boxes[:, 2:].max(0)])
+    box = surrounding_box(boxes)
     tall, wide = (box[2:] - box[:2]) / typical
-    if last - first > 1 and (wide > _WIDEST or tall > _TALLEST):
+    if last - first > 1 and (wide > _MAX_WIDTH or tall > _MAX_HEIGHT):
         return None
     cost = shape_cost(box, typical) + float(pieces.odd[first:last].max())
     cost += GAP * _gaps(boxes, pieces.cuts[first:last]) / typical
@@ -157,12 +164,12 @@ def _candidate(
 
 
 def _image(page: PageInk, box: Index, labels: Index, first: int, last: int) -> Array | None:
-    """Labels ``first`` to ``last``, exclusive, in MNIST's form; None if no ink is left of them."""
+    """Bring labels ``first`` to ``last``, exclusive, to MNIST's form; None if no ink is left."""
     top, left, bottom, right = box
     own = labels[top:bottom, left:right]
     inside = page.flat[top:bottom, left:right] * ((own >= first) & (own < last))
     try:
-        return centre(fit_box(threshold(np.pad(inside, 2))))
+        return centre(fit_box(threshold(split_at_otsu(np.pad(inside, 2)))))
     except NoDigitFound:
         return None
 
@@ -171,9 +178,7 @@ def _gaps(boxes: Index, cuts: Array) -> float:
     """The sum of the gaps in pixels between each piece and the nearest before it."""
     total = 0.0
     for number in range(1, len(boxes)):
-        if cuts[number] > 0:
-            continue
-        box, before = boxes[number], boxes[:number]
-        gaps = np.maximum(before[:, :2] - box[2:], box[:2] - before[:, 2:]).max(1)
-        total += max(0.0, float(gaps.min()))
+        if cuts[number] == 0:
+            nearest = gaps_between(boxes[:number], boxes[number]).min()
+            total += max(0.0, float(nearest))
     return total

@@ -17,16 +17,16 @@ import numpy.typing as npt
 from PIL import Image
 
 from tinymnist.errors import InputError
-from tinymnist.imaging.picture.colour import grey_of_colours, parting_weights, weigh
+from tinymnist.imaging.picture.colour import grey_of_colours, separating_weights, weigh
 from tinymnist.imaging.picture.pixels import Array, flatten_alpha, grey_of_array, luminance
 from tinymnist.memory import reuse_freed_memory
 
 Source: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Image.Image | npt.NDArray[Any]"
 
 LONGEST_SIDE = 1024
-"""Larger pictures are reduced to this; a digit on a twentieth of the side still has 50 pixels."""
-_MOST_PIXELS = 100_000_000
-"""What one picture may hold when decoded: 400 MB in Pillow's RGB. JPEGs are decoded smaller."""
+"""Pixels; larger pictures are reduced to this. A digit on a twentieth of it still has 50."""
+_MAX_PIXELS = 100_000_000
+"""Upper limit of a decoded picture: 400 MB in Pillow's RGB. JPEGs are decoded smaller."""
 _EXIF_ORIENTATION = 0x0112
 _UPRIGHT: dict[int, Callable[[Array], Array]] = {
     2: lambda grey: grey[:, ::-1],
@@ -37,7 +37,9 @@ _UPRIGHT: dict[int, Callable[[Array], Array]] = {
     7: lambda grey: np.rot90(grey, 2).T,
     8: lambda grey: np.rot90(grey, 1),
 }
-"""How the camera's note (the EXIF tag Orientation) is undone."""
+"""EXIF orientation -> what turns the picture upright."""
+_TRANSPOSED = range(5, 9)
+"""EXIF orientations that swap width and height."""
 
 
 def decode(source: Source, *, longest_side: int = LONGEST_SIDE) -> Array:
@@ -57,11 +59,22 @@ def decode(source: Source, *, longest_side: int = LONGEST_SIDE) -> Array:
     Raises:
         InputError: when there is no such picture, or it is broken, empty or too large.
     """
+    return decode_with_size(source, longest_side=longest_side)[0]
+
+
+def decode_with_size(
+    source: Source, *, longest_side: int = LONGEST_SIDE
+) -> tuple[Array, tuple[int, int]]:
+    """Read a picture, and report (height, width) in its own pixels, upright but not reduced.
+
+    Arguments, grey result and errors are those of :func:`decode`.
+    """
     reuse_freed_memory()
     if isinstance(source, np.ndarray):
-        return grey_of_array(source, grey_of_colours)
+        grey = grey_of_array(source, grey_of_colours)
+        return grey, (grey.shape[0], grey.shape[1])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # broken metadata is the file's business, not the user's
+        warnings.simplefilter("ignore")  # about broken metadata, which the user cannot help
         return _decode_picture(source, longest_side)
 
 
@@ -78,43 +91,40 @@ def describe(source: Source) -> str:
     return f"picture from {kind}"
 
 
-def _decode_picture(source: Any, longest_side: int) -> Array:
-    if isinstance(source, Image.Image):
-        return _read(source, describe(source), longest_side)
-    stream, name = _open(source), describe(source)
-    try:
-        with _identify(stream, name) as picture:
-            # JPEG decodes at 1/2, 1/4 or 1/8 of its size.
-            picture.draft(picture.mode, (longest_side, longest_side))
-            return _read(picture, name, longest_side)
-    finally:
-        if stream is not source:
-            stream.close()
+def open_binary(source: Any) -> BinaryIO:
+    """Open a path, bytes or a binary file object as a stream that can seek.
 
-
-def _open(source: Any) -> BinaryIO:
+    Raises:
+        InputError: if there is no such file, or it is open as text.
+        TypeError: if the source is of another type.
+    """
     if isinstance(source, (bytes, bytearray, memoryview)):
         return io.BytesIO(source)
-    if hasattr(source, "read"):
-        return _as_binary(source)
-    if not isinstance(source, (str, os.PathLike)):
+    if isinstance(source, (str, os.PathLike)):
+        return _open_path(os.fspath(source))
+    if not hasattr(source, "read"):
         raise TypeError(
             "a picture is a path, bytes, a binary file, a Pillow image or an array. "
             f"Received: source={source!r} of type {type(source).__name__}"
         )
-    return _open_path(os.fspath(source))
-
-
-def _as_binary(source: Any) -> BinaryIO:
-    """Some file objects (pipes, sockets) cannot seek, which Pillow needs."""
-    content = source.read()
+    content = source.read()  # pipes and sockets cannot seek, which Pillow needs
     if not isinstance(content, bytes):
         raise InputError(f"{describe(source)}: is open as text; open it with mode 'rb'")
     return io.BytesIO(content)
 
 
+def _decode_picture(source: Any, longest_side: int) -> tuple[Array, tuple[int, int]]:
+    name = describe(source)
+    if isinstance(source, Image.Image):
+        return _read(source, name, longest_side), _upright_size(source, source.size)
+    with open_binary(source) as stream, _identify(stream, name) as picture:
+        size = picture.size
+        picture.draft(picture.mode, (longest_side, longest_side))  # JPEG decodes at 1/2, 1/4, 1/8
+        return _read(picture, name, longest_side), _upright_size(picture, size)
+
+
 def _open_path(path: str) -> BinaryIO:
-    name = describe(path)
+    name = path or "''"
     if os.path.isdir(path):
         raise InputError(f"{name}: is a folder; expected a picture")
     try:
@@ -145,7 +155,7 @@ def _read(picture: Image.Image, name: str, longest_side: int) -> Array:
     if min(picture.size) < 1:
         raise InputError(f"{name}: has no pixels; its size is {picture.width}x{picture.height}")
     try:
-        if picture.width * picture.height > _MOST_PIXELS:
+        if picture.width * picture.height > _MAX_PIXELS:
             raise _too_large(name)
         picture.load()
         grey = _grey(_reduced(picture, longest_side))
@@ -153,18 +163,23 @@ def _read(picture: Image.Image, name: str, longest_side: int) -> Array:
         raise
     except MemoryError:
         raise _too_large(name) from None
-    except Exception as error:  # as above
+    except Exception as error:  # as in _identify
         raise InputError(f"{name}: is broken or cut off: {_one_line(error)}") from None
     turn = _UPRIGHT.get(_orientation(picture))
     return grey if turn is None else np.ascontiguousarray(turn(grey))
 
 
+def _upright_size(picture: Image.Image, stored: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) as displayed of a picture that is stored as (width, height)."""
+    return stored if _orientation(picture) in _TRANSPOSED else (stored[1], stored[0])
+
+
 def _reduced(picture: Image.Image, longest_side: int) -> Image.Image:
-    """Average blocks of pixels, so that large photos cost little further on."""
+    """Average blocks of pixels, so that the later steps are cheap on large photos."""
     factor = -(-max(picture.size) // longest_side)
     if factor < 2 or min(picture.size) < factor:
         return picture
-    if picture.mode in ("1", "P", "PA"):  # these hold names of colours, which cannot be averaged
+    if picture.mode in ("1", "P", "PA"):  # these index a palette, which cannot be averaged
         picture = picture.convert("RGBA" if _has_alpha(picture) else "RGB")
     if _is_deep(picture):  # 16 bits cannot be averaged by Pillow, floats can
         picture = Image.fromarray(grey_of_array(np.asarray(picture)))
@@ -181,7 +196,7 @@ def _grey(picture: Image.Image) -> Array:
         return grey_of_array(np.asarray(picture))
     if picture.mode == "LAB":
         return luminance(np.asarray(picture.getchannel(0)))
-    if picture.mode == "La":  # Pillow knows but one way out of it
+    if picture.mode == "La":  # the only mode that Pillow converts it to
         picture = picture.convert("LA")
     if _has_alpha(picture):
         rgba = np.asarray(picture.convert("RGBA"))
@@ -189,13 +204,13 @@ def _grey(picture: Image.Image) -> Array:
     if picture.mode in ("1", "L"):
         return luminance(_as_bytes(picture, "L"))
     colours = _as_bytes(picture, "RGB")
-    if (weights := parting_weights(colours)) is None:
+    if (weights := separating_weights(colours)) is None:
         return luminance(np.asarray(picture.convert("L")))  # quicker than the sum of channels
     return weigh(colours, weights)
 
 
 def _as_bytes(picture: Image.Image, mode: str) -> npt.NDArray[np.uint8]:
-    """In a mode of Pillow's; one that the picture has already would be copied by ``convert``."""
+    """Convert to one of Pillow's modes; ``convert`` would copy a picture that has it already."""
     return np.asarray(picture if picture.mode == mode else picture.convert(mode))
 
 
@@ -206,12 +221,12 @@ def _has_alpha(picture: Image.Image) -> bool:
 def _orientation(picture: Image.Image) -> int:
     try:
         return int(picture.getexif().get(_EXIF_ORIENTATION, 1))
-    except Exception:  # a broken note is no reason to refuse the picture
+    except Exception:  # broken metadata does not make the picture unusable
         return 1
 
 
 def _too_large(name: str) -> InputError:
-    limit = _MOST_PIXELS // 1_000_000
+    limit = _MAX_PIXELS // 1_000_000
     return InputError(f"{name}: has too many pixels; expected at most {limit} million: reduce it")
 
 

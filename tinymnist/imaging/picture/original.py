@@ -1,91 +1,52 @@
-"""The picture as its owner sees it: its size, and its colours to draw on."""
+"""A picture in its own colours and pixels, to draw on."""
 
 from __future__ import annotations
 
-import io
 import warnings
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from tinymnist.errors import InputError
-from tinymnist.imaging.picture.decode import decode, describe
+from tinymnist.imaging.picture.decode import decode_with_size, open_binary
 from tinymnist.imaging.picture.pixels import Array
 
 _PLAIN_MODES = ("1", "L", "P", "RGB", "CMYK", "YCbCr")
-"""What Pillow shows as it is meant; others go through :func:`decode`."""
-
-
-def rewindable(source: Any) -> Any:
-    """A source that can be read twice: the contents of a file object, under its name."""
-    if isinstance(source, Image.Image) or not hasattr(source, "read"):
-        return source
-    content = source.read()
-    if not isinstance(content, bytes):
-        raise InputError(f"{describe(source)}: is open as text; open it with mode 'rb'")
-    stream = _Named(content)
-    stream.name = describe(source)
-    return stream
-
-
-def upright_size(source: Any, decoded: tuple[int, ...]) -> tuple[int, int]:
-    """(height, width) of a picture in its own pixels, turned as the camera's note says.
-
-    Args:
-        source: as for :func:`tinymnist.imaging.picture.decode.decode`, and :func:`rewindable`.
-        decoded: (h, w) of what was decoded of it, which may be smaller.
-    """
-    if isinstance(source, np.ndarray):
-        return decoded[0], decoded[1]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if isinstance(source, Image.Image):
-            width, height = source.size
-        else:
-            with Image.open(_stream(source)) as picture:
-                width, height = picture.size
-    turned = (width > height) != (decoded[1] > decoded[0]) and width != height
-    return (width, height) if turned and decoded[0] != decoded[1] else (height, width)
+"""Pillow's modes that it converts to the colours as displayed; others are shown as decoded."""
 
 
 def upright_picture(source: Any) -> Image.Image:
-    """The picture in colours (RGB) and in its own pixels, to draw on.
+    """Open a picture as RGB in its own pixels, turned upright.
+
+    Args:
+        source: as for :func:`tinymnist.imaging.picture.decode.decode`.
 
     Raises:
         InputError: as :func:`tinymnist.imaging.picture.decode.decode`.
     """
-    grey = decode(source)  # says clearly what is wrong with a broken file
     if isinstance(source, np.ndarray):
-        return _as_rgb(grey)
-    with warnings.catch_warnings():
+        return _as_rgb(decode_with_size(source)[0])
+    if isinstance(source, Image.Image):
+        return _shown(source) or _decoded(source)
+    with open_binary(source) as stream, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if isinstance(source, Image.Image):
-            shown = _shown(source)
-        else:
-            with Image.open(_stream(source)) as opened:
-                shown = _shown(opened)
-    height, width = upright_size(source, grey.shape)
-    return shown or _as_rgb(grey).resize((width, height))
+        decoded = _decoded(stream)  # reports clearly what is wrong with a broken file
+        stream.seek(0)
+        with Image.open(stream) as picture:
+            return _shown(picture) or decoded
+
+
+def _decoded(source: Any) -> Image.Image:
+    """Grey, in the picture's own size."""
+    grey, (height, width) = decode_with_size(source)
+    return _as_rgb(grey).resize((width, height))
 
 
 def _shown(picture: Image.Image) -> Image.Image | None:
-    """Upright and in RGB; None for those kinds that Pillow does not show as they are meant."""
+    """Upright and in RGB; None for modes that Pillow does not convert as they are displayed."""
     if picture.mode not in _PLAIN_MODES or "transparency" in picture.info:
         return None
     return ImageOps.exif_transpose(picture).convert("RGB")
-
-
-class _Named(io.BytesIO):
-    name: str
-
-
-def _stream(source: Any) -> Any:
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        return io.BytesIO(source)
-    if isinstance(source, _Named):
-        return io.BytesIO(source.getvalue())
-    return source
 
 
 def _as_rgb(grey: Array) -> Image.Image:

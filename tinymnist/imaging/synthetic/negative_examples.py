@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from tinymnist.imaging.digit.bounds import bounds
+from tinymnist.imaging.digit.components import bounds
 from tinymnist.imaging.digit.frame import BOX, SIDE, centre, fit_box
 from tinymnist.imaging.digit.isolate import NoDigitFound
 from tinymnist.imaging.picture.pixels import Array

@@ -10,11 +10,10 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageFilter
 
-from tinymnist.imaging.digit.bounds import bounds
-from tinymnist.imaging.digit.components import Mask
+from tinymnist.imaging.digit.components import Mask, bounds
 from tinymnist.imaging.digit.filters import resize
 from tinymnist.imaging.digit.normalize import NoDigitFound, normalize
-from tinymnist.imaging.digit.strokes import grown, stroke_width, with_stroke_width
+from tinymnist.imaging.digit.strokes import dilate, stroke_width, with_stroke_width
 from tinymnist.imaging.picture.pixels import Array
 from tinymnist.imaging.synthetic.paint import clouds, slope
 from tinymnist.imaging.synthetic.styles import pen_stroke
@@ -116,7 +115,7 @@ def _written(digit: Array, rng: np.random.Generator) -> Array:
 def _with_fine_pen(ink: Array, rng: np.random.Generator) -> Array:
     """The centre line of every stroke, drawn with a pen of constant width."""
     line = skeleton(ink > 0.5).astype(np.float32)
-    return grown(line, max(0.5, rng.uniform(0.005, 0.035) * ink.shape[0]))
+    return dilate(line, max(0.5, rng.uniform(0.005, 0.035) * ink.shape[0]))
 
 
 def _framed(ink: Array, rng: np.random.Generator) -> Array:

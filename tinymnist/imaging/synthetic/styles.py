@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tinymnist.imaging.digit.bounds import bounds
+from tinymnist.imaging.digit.components import bounds
 from tinymnist.imaging.digit.frame import SIDE, centre, fit_box
 from tinymnist.imaging.digit.strokes import stroke_width
 from tinymnist.imaging.picture.pixels import Array
