@@ -147,7 +147,6 @@ class TestReader:
             reader.read(io.StringIO("7"))
 
 
-
 class TestCommand:
     def test_text(self, capsys, picture):
         code, out, err = run(capsys, "read", picture)
