@@ -28,7 +28,7 @@ def main() -> int:
 def describe(case: Case) -> str:
     """A case in one line."""
     said = f"said {case.named!r}" if case.named else "no cause named"
-    said = said if case.parted else "not even seen"
+    said = said if case.differs else "not even seen"
     return f"{case.fault.cause} ({case.fault.name}) in {case.model}, {case.view}: {said}"
 
 

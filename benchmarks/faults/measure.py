@@ -28,15 +28,15 @@ class Case(NamedTuple):
     Attributes:
         fault, model, view: what was planted where, and what was captured.
         named: the first cause that ``compare`` named; "" for none.
-        parted: whether it saw a difference at all.
-        first: the first layer that parted.
+        differs: whether it saw a difference at all.
+        first: the first layer that differed.
     """
 
     fault: Fault
     model: str
     view: str
     named: str
-    parted: bool
+    differs: bool
     first: str
 
     @property
@@ -87,7 +87,7 @@ def cases(
                 record = compared(weights, folder / "captured.npz", inputs)
                 explanation = record["explanation"]
                 named = explanation["causes"][0]["cause"] if explanation else ""
-                first = (record["first_parting"] or {"b": ""})["b"]
+                first = (record["first_mismatch"] or {"b": ""})["b"]
                 yield Case(fault, model.name, view, named, not record["agrees"], first)
 
 

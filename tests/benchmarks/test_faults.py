@@ -14,7 +14,7 @@ from benchmarks.faults.measure import VIEWS, cases, pictures
 from benchmarks.faults.models import MADE, colour, residual, settled
 from benchmarks.faults.planting import FAULTS
 from benchmarks.faults.port import port_of
-from tinymnist.compare.causes.base import CAUSES
+from tinymnist.compare.causes import CAUSES
 
 
 @pytest.mark.parametrize("make", MADE)
@@ -47,6 +47,6 @@ def test_planted_faults_are_found_and_named(tmp_path):
     others = [fault for fault in FAULTS if fault not in {case.fault for case in first}]
     results = first + list(cases([settled(colour(), 2)], tmp_path, others))
     assert {f.name for f in FAULTS} - {c.fault.name for c in results} == {"1e-3 for 1e-5"}
-    assert all(case.parted for case in results)
+    assert all(case.differs for case in results)
     assert sum(case.found for case in results) >= 0.9 * len(results)
     assert f"of {sum(case.view == VIEWS[0] for case in results)} |" in table(results)

@@ -14,13 +14,13 @@ import tinymnist
 from tinymnist.cli import main
 from tinymnist.compare import Side, assert_model_matches, compare, layer_outputs
 from tinymnist.compare.captured import as_outputs, is_captured, read_captured
-from tinymnist.compare.causes.base import CAUSES
-from tinymnist.compare.causes.search import EXPERIMENTS
+from tinymnist.compare.causes import CAUSES
 from tinymnist.compare.gradients import gradients_in_tinymnist, seed_weights
 from tinymnist.compare.matching import match
 from tinymnist.compare.measuring import difference, measure
 from tinymnist.compare.outputs import Output, kind_of
-from tinymnist.compare.rerun import Trial, changed
+from tinymnist.compare.rerun import Rerun, changed
+from tinymnist.compare.search_cause import EXPERIMENTS
 from tinymnist.errors import InputError
 from tinymnist.nn import functional as F
 from tinymnist.nn import layers as L
@@ -58,7 +58,7 @@ def pictures(n=5):
 
 
 def side(model, x, name="a"):
-    return Side(name, tuple(Trial(model, x).run()), model, x)
+    return Side(name, tuple(Rerun(model, x).run()), model, x)
 
 
 def captured(outputs, name="b"):
@@ -84,14 +84,14 @@ def test_a_model_agrees_with_itself_in_every_layer():
     comparison = compare(side(model, x), side(model, x, "b"))
     assert comparison.agrees and comparison.smallest_rtol == 0
     assert [row.a for row in comparison.rows] == [row.b for row in comparison.rows]
-    assert comparison.alone_a == comparison.alone_b == ()
+    assert comparison.unmatched_a == comparison.unmatched_b == ()
 
 
 def test_fused_and_separate_activations_match_and_dropout_may_be_missing():
     """As PyTorch has it: other names, the activations as layers, no Dropout in the list."""
     model, x = small(), pictures()
     theirs = {}
-    outputs = Trial(model, x).run()[1:]
+    outputs = Rerun(model, x).run()[1:]
     for output in outputs:
         if output.name != "dropout":
             theirs[f"layer{len(theirs)}"] = output.values
@@ -100,7 +100,7 @@ def test_fused_and_separate_activations_match_and_dropout_may_be_missing():
     assert [row.a for row in comparison.rows] == [
         output.name for output in outputs if output.name != "dropout"
     ]
-    assert comparison.alone_a == ("dropout",)
+    assert comparison.unmatched_a == ("dropout",)
 
 
 def test_only_the_last_output_is_enough():
@@ -125,7 +125,7 @@ def test_the_same_name_decides_between_fused_and_not():
     """Even where a fault has left no number alike."""
     model, x = small(), pictures()
     theirs = {name: 0.3 - 2 * y for name, y in model.capture(x).items() if name != "input"}
-    pairs = match(Trial(model, x).run(), as_outputs(theirs, "b"))
+    pairs = match(Rerun(model, x).run(), as_outputs(theirs, "b"))
     assert all(pair.a.name == pair.b.name for pair in pairs)
     assert len(pairs) == len(theirs)
 
@@ -194,7 +194,7 @@ def test_the_side_that_is_off_is_said():
     theirs = model.capture(x)
     theirs["two"] = theirs["two"] + 0.01
     comparison = compare(side(model, x), captured(theirs))
-    row = comparison.first_parting
+    row = comparison.first_mismatch
     assert (row.a, row.b) == ("two", "two")
     assert row.units_a < 10 and row.units_b > 1000
 
@@ -267,7 +267,7 @@ def test_other_weights_are_not_explained_away():
     layer = other.get_layer("two")
     layer.kernel = layer.kernel + RNG(5).normal(0, 0.1, layer.kernel.shape).astype("float32")
     comparison = compare(side(model, x), captured(other.capture(x)))
-    assert comparison.first_parting.a == "two"
+    assert comparison.first_mismatch.a == "two"
     assert comparison.explanation is None
 
 
@@ -302,7 +302,7 @@ def test_a_match_is_silent_and_a_difference_names_layer_and_cause():
     with pytest.raises(AssertionError) as failure:
         assert_model_matches(model.predict(255 * x), model, x)
     message = str(failure.value)
-    assert message.startswith("They part in output / four: up to ")
+    assert message.startswith("They differ first in output / four: up to ")
     assert (
         "Cause: input scaling. With the input brought from 0..1 to 0..255, in reference," in message
     )
@@ -354,7 +354,7 @@ def test_the_command_says_where_and_why_they_part(files):
     report = files / "report.html"
     code, out, err = run(files / "model.npz", files / "wrong.npz", "--report", report)
     assert (code, err) == (1, "")
-    assert "\n>  one " in out and "They part in one: up to " in out
+    assert "\n>  one " in out and "They differ first in one: up to " in out
     assert "b is the side that is off" in out
     assert "Cause: input scaling. With the input brought from 0..1 to 0..255, in model.npz" in out
     page = report.read_text()
@@ -366,7 +366,7 @@ def test_json_tells_the_same(files):
     code, out, _ = run(files / "model.npz", files / "wrong.npz", "--json")
     record = json.loads(out)
     assert code == 1 and out.count("\n") == 1
-    assert record["first_parting"] == {"a": "one", "b": "one"}
+    assert record["first_mismatch"] == {"a": "one", "b": "one"}
     assert record["explanation"]["causes"][0]["cause"] == "input scaling"
     assert record["layers"][0]["a"] == "input" and record["layers"][0]["passes"]
 
@@ -388,7 +388,7 @@ def test_two_captured_files_need_no_model(files):
     code, out, _ = run(files / "right.npz", files / "right.npz")
     assert code == 0 and "units" not in out
     code, out, _ = run(files / "right.npz", files / "wrong.npz")
-    assert code == 1 and "none of those that were tried" in out
+    assert code == 1 and "Cause: not found" in out
 
 
 def test_whole_numbers_are_divided_by_255(files):
@@ -403,9 +403,9 @@ def test_whole_numbers_are_divided_by_255(files):
     ("arguments", "words"),
     [
         (["model.npz", "missing.h5"], ["there is no model", "missing.h5"]),
-        (["model.npz", "noinput.npz"], ["does not say what its outputs belong to", "--inputs"]),
+        (["model.npz", "noinput.npz"], ["does not hold the input", "--inputs"]),
         (["model.npz", "ragged.npz"], ["arrays of [3, 5] examples"]),
-        (["model.npz", "pickled.npz"], ["is no .npz of arrays"]),
+        (["model.npz", "pickled.npz"], ["is not an .npz of arrays"]),
         (["model.npz", "words.npz"], ["expected numbers"]),
         (["model.npz", "right.npz", "--run-b", "keras"], ["leave out --run"]),
         (["model.npz", "other.npz", "--inputs", "x.npz"], ["no layer of other.npz has the shape"]),

@@ -116,7 +116,7 @@ def test_a_torch_module_matches_layer_by_layer(module):
         ("flatten", "flatten"), ("dropout", "dropout"), ("fc", "fc before softmax"),
         ("softmax", "fc"),
     ]  # fmt: skip
-    assert comparison.alone_a == comparison.alone_b == ()
+    assert comparison.unmatched_a == comparison.unmatched_b == ()
 
 
 def test_activations_of_torch_are_channels_last(module):
@@ -132,10 +132,10 @@ def test_a_torch_module_in_training_mode_is_seen_through(torch, module):
     with pytest.raises(AssertionError) as failure:
         assert_model_matches(module, network(), pictures())
     message = str(failure.value)
-    assert "They part in bn" in message
+    assert "They differ first in bn" in message
     assert "Cause: BatchNorm in training mode." in message
     assert "Then: dropout active." in message
-    assert "model gives other numbers each time, first in dropout" in message
+    assert "model gives different numbers each time, first in dropout" in message
     assert torch.equal(module.bn.running_mean, statistics)
     assert torch.equal(torch.random.get_rng_state(), state)
 
@@ -143,7 +143,7 @@ def test_a_torch_module_in_training_mode_is_seen_through(torch, module):
 def test_a_wrong_flatten_order_in_torch_is_named(torch, module):
     with torch.no_grad():
         module.fc.weight.copy_(torch.as_tensor(network().get_layer("fc").kernel.T.copy()))
-    with pytest.raises(AssertionError, match=r"(?s)They part in fc / .*Cause: flatten order"):
+    with pytest.raises(AssertionError, match=r"(?s)first in fc / .*Cause: flatten order"):
         assert_model_matches(module, network(), pictures())
 
 
@@ -183,7 +183,7 @@ def test_shipped_models_agree_with_torch_in_outputs_and_gradients(torch, name, t
     np.savez(tmp_path / "x.npz", input=x)
     arguments = ("--inputs", tmp_path / "x.npz", "--run-b", "torch", "--gradients")
     code, record = run(name, name, *arguments)
-    assert code == 0, record["first_parting"]
+    assert code == 0, record["first_mismatch"]
     assert len(record["layers"]) > len(tinymnist.load_model(name).layers)
     assert len(record["gradients"]) >= 3
     assert max(row["units_b"] for row in record["layers"]) < 50
@@ -224,7 +224,7 @@ def test_a_keras_model_matches_layer_by_layer(keras_model):
     comparison = assert_model_matches(keras_model, network(), pictures())
     assert [row.a for row in comparison.rows] == [row.b for row in comparison.rows]
     assert len(comparison.rows) == 9
-    assert comparison.alone_a == comparison.alone_b == ()
+    assert comparison.unmatched_a == comparison.unmatched_b == ()
 
 
 def test_listening_leaves_the_keras_model_as_it_was(keras_model):
@@ -309,7 +309,7 @@ def test_a_wrong_epsilon_in_onnx_is_named(proto):
     proto.graph.node[1].attribute.append(helper.make_attribute("epsilon", 1e-3))
     with pytest.raises(AssertionError) as failure:
         assert_model_matches(proto, network(), pictures())
-    assert "They part in bn" in str(failure.value)
+    assert "They differ first in bn" in str(failure.value)
     assert "BatchNorm epsilon. With the epsilon of bn 0.001" in str(failure.value)
 
 

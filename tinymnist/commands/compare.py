@@ -35,7 +35,7 @@ exit codes: 0 every layer agrees, 1 they part, 2 the input was unusable
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    from tinymnist.compare.defaults import ATOL, RTOL, RUNS
+    from tinymnist.compare.outputs import ATOL, RTOL, RUNS
 
     for side in ("a", "b"):
         parser.add_argument(
@@ -79,10 +79,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run both, compare, and tell."""
-    from tinymnist.compare.comparison import compare
+    from tinymnist.compare import compare
     from tinymnist.compare.opening import examples, open_side
-    from tinymnist.compare.record import as_record
-    from tinymnist.compare.text import as_text
 
     _check(arguments)
     a = open_side(arguments.a, arguments.run_a, _read)
@@ -99,9 +97,9 @@ def run(arguments: argparse.Namespace) -> int:
 
         write_report(comparison, arguments.report)
     if arguments.json:
-        print_json(as_record(comparison))
+        print_json(comparison.as_record())
     else:
-        print(as_text(comparison))
+        print(comparison.as_text())
         if arguments.report:
             print(f"\nreport: {arguments.report}")
     return 0 if comparison.agrees else 1

@@ -1,17 +1,22 @@
-"""Where two models part: layer by layer, with the first layer that differs and why."""
+"""Compare two models layer by layer: the first layer that differs, how far, and why.
+
+To read it: ``outputs`` (what is compared), ``rerun`` and ``runners`` (where it comes from),
+``matching`` and ``measuring``, ``causes`` and ``search_cause``, then ``comparison`` and
+``compare_sides``.
+"""
 
 from tinymnist.compare.assert_matches import assert_model_matches
-from tinymnist.compare.comparison import Comparison, compare
-from tinymnist.compare.defaults import ATOL, RTOL
+from tinymnist.compare.compare_sides import compare
+from tinymnist.compare.comparison import Comparison
 from tinymnist.compare.layer_outputs import layer_outputs
-from tinymnist.compare.side import Side
+from tinymnist.compare.outputs import ATOL, RTOL, Side
 
 __all__ = [
     "ATOL",
     "RTOL",
     "Comparison",
     "Side",
-    "layer_outputs",
     "assert_model_matches",
     "compare",
+    "layer_outputs",
 ]

@@ -1,4 +1,4 @@
-"""``assert_model_matches``: the comparison as one line of a test."""
+"""``assert_model_matches``: a comparison as one line of a test."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import Any
 import numpy as np
 
 from tinymnist.compare.captured import as_outputs
-from tinymnist.compare.comparison import Comparison, compare
-from tinymnist.compare.defaults import ATOL, RTOL
-from tinymnist.compare.layer_outputs import first_change, is_arrays, outputs_of
-from tinymnist.compare.side import Side
+from tinymnist.compare.compare_sides import compare
+from tinymnist.compare.comparison import Comparison
+from tinymnist.compare.layer_outputs import first_change, outputs_of
+from tinymnist.compare.outputs import ATOL, RTOL, Side
 from tinymnist.nn.arrays import Array
-from tinymnist.nn.graph import Graph
+from tinymnist.nn.sequential import Sequential
 
 
 def assert_model_matches(
     model: Any, reference: Any, x: Array, *, atol: float = ATOL, rtol: float = RTOL
 ) -> Comparison:
-    """Insist that a model computes what a reference computes, layer by layer.
+    """Check that a model computes what a reference computes, layer by layer.
 
     For the test suites of other projects::
 
         assert_model_matches(my_torch_module.eval(), tinymnist.load_model("lenet5"), x)
 
     Args:
-        model: of tinymnist, Keras, PyTorch or ONNX; or outputs, as a dict of arrays by layer in
-            the order of execution, or as one array: the last layer's.
-        reference: the same. If one of the two is a model of tinymnist, the failure names the
-            cause as far as it can be found out.
+        model: a model of tinymnist, Keras, PyTorch or ONNX; or outputs, as a dict of arrays by
+            layer in the order of execution, or as one array: the last layer's.
+        reference: the same. If one of the two is a model of tinymnist, the failure message names
+            the cause if it can be found.
         x: (n, h, w, c) or (n, features).
         atol, rtol: a layer passes if its largest error is at most ``atol + rtol * largest``, where
             ``largest`` is the largest magnitude in the reference's output.
@@ -38,22 +38,20 @@ def assert_model_matches(
         The comparison, if they match.
 
     Raises:
-        AssertionError: when they do not; the message names the first layer that parts, and why.
+        AssertionError: when they do not; the message names the first layer that differs, and why.
     """
-    comparison = compare(_side(model, x, "model"), _side(reference, x, "reference"),
-                         atol=atol, rtol=rtol)  # fmt: skip
+    sides = _side(model, x, "model"), _side(reference, x, "reference")
+    comparison = compare(*sides, atol=atol, rtol=rtol)
     if not comparison.agrees:
-        from tinymnist.compare.text import failure
-
-        raise AssertionError(failure(comparison))
+        raise AssertionError(comparison.failure_message())
     return comparison
 
 
 def _side(model: Any, x: Array, name: str) -> Side:
-    if is_arrays(model):
+    if isinstance(model, (Mapping, np.ndarray)):
         arrays: Mapping[str, Any] = model if isinstance(model, Mapping) else {"output": model}
         return Side(name, as_outputs(arrays, name))
     outputs = tuple(outputs_of(model, x))
-    if isinstance(model, Graph):
-        return Side(name, outputs, model, np.asarray(x))  # type: ignore[arg-type]
-    return Side(name, outputs, restless=first_change(model, x, outputs))
+    if isinstance(model, Sequential):
+        return Side(name, outputs, model, np.asarray(x))
+    return Side(name, outputs, nondeterministic_layer=first_change(model, x, outputs))

@@ -1,17 +1,17 @@
 """Outputs captured elsewhere: an .npz file with one array for each layer.
 
-Whoever runs a model anywhere can write such a file::
+Any program that runs a model can write such a file::
 
     outputs = {"input": x, "conv1": ..., "relu1": ..., "fc": ...}
     np.savez("captured.npz", **outputs)
 
-- The arrays stand in the order of execution, each named after its layer; the last one is the
-  model's own output. How much was captured is up to you: the more, the more exactly the first
-  layer that parts is known.
-- ``input`` is what the model was given; the other model is run on it. It can be left out if the
-  comparison is told ``--inputs``.
-- Every array is (n, ...), with the same n examples. Pictures are (n, h, w, c) or (n, c, h, w):
-  which of the two, is found out from what fits.
+- The arrays are in the order of execution, each named after its layer; the last one is the model's
+  own output. You may capture some layers only: with more of them, the first layer that differs is
+  known more exactly.
+- ``input`` is what the model was run on; the other model is run on it, too. It can be left out if
+  ``--inputs`` is given.
+- Every array is (n, ...), with the same n examples. Pictures may be (n, h, w, c) or (n, c, h, w):
+  the layout that matches the other side is used.
 - Numbers are floats; float16 and integers are read as float32.
 """
 
@@ -31,11 +31,11 @@ from tinymnist.nn.archive import MANIFEST
 from tinymnist.nn.arrays import FLOATS, Array
 
 INPUT_NAMES = ("input", "inputs", "x", "images")
-_LIMIT = 1 << 32
+_MAX_UNPACKED_BYTES = 1 << 32
 
 
 def is_captured(path: str | PathLike[str]) -> bool:
-    """Whether a file is an .npz of arrays, and no weights file of tinymnist."""
+    """Whether a file is an .npz of arrays and not a weights file of tinymnist."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -48,8 +48,8 @@ def read_captured(path: str | PathLike[str]) -> tuple[Output, ...]:
     """Read a file of captured outputs.
 
     Raises:
-        InputError: when it is damaged, holds other things than numbers, or its arrays are not
-            of one number of examples.
+        InputError: when it is damaged, holds anything except numbers, or its arrays differ in the
+            number of examples.
     """
     return as_outputs(read_arrays(path), str(path))
 
@@ -62,14 +62,16 @@ def read_arrays(path: str | PathLike[str]) -> dict[str, Array]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            if (size := sum(entry.file_size for entry in archive.infolist())) > _LIMIT:
-                raise InputError(f"{path} unpacks to {size:,} bytes; expected at most {_LIMIT:,}")
+            if (size := sum(entry.file_size for entry in archive.infolist())) > _MAX_UNPACKED_BYTES:
+                raise InputError(
+                    f"{path} unpacks to {size:,} bytes; expected at most {_MAX_UNPACKED_BYTES:,}"
+                )
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
     except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, MemoryError) as error:
-        raise InputError(f"{path} is no .npz of arrays, or is damaged: {error}") from None
+        raise InputError(f"{path} is not an .npz of arrays, or is damaged: {error}") from None
 
 
 def as_outputs(arrays: Mapping[str, Any], source: str) -> tuple[Output, ...]:
@@ -77,10 +79,10 @@ def as_outputs(arrays: Mapping[str, Any], source: str) -> tuple[Output, ...]:
 
     Args:
         arrays: in the order of execution.
-        source: for messages.
+        source: where they come from, for messages.
 
     Raises:
-        InputError: when an array is none of numbers, or their first axes differ.
+        InputError: when an array does not hold numbers, or their first axes differ.
     """
     outputs = []
     for name, value in arrays.items():

@@ -1,52 +1,52 @@
-"""Two sides beside each other: measured layer by layer, and explained where they part."""
+"""What a comparison found, and how it shows itself: in words, as JSON, in a notebook."""
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from html import escape
 from typing import Any
 
-import numpy as np
-
-from tinymnist.compare.causes.search import Cause, find_causes
-from tinymnist.compare.defaults import ATOL, RTOL
-from tinymnist.compare.layouts import in_the_layout_of
-from tinymnist.compare.matching import Pair, match
-from tinymnist.compare.measuring import Row, measure
-from tinymnist.compare.outputs import Output
-from tinymnist.compare.rerun import Trial
-from tinymnist.compare.side import Side
-from tinymnist.errors import InputError
+from tinymnist.compare.layer_table import how_far, html_table, names_of, number, text_table
+from tinymnist.compare.measuring import Row
+from tinymnist.compare.search_cause import Cause
 
 
 @dataclass(frozen=True)
-class Explanation:
-    """What was found by experiments.
+class Findings:
+    """The causes that experiments confirmed.
 
     Attributes:
-        actor: the side whose model was experimented on.
-        causes: in the order in which they act.
+        changed_in: the side whose model the experiments changed.
+        causes: in the order of the layers where they act.
         complete: whether the two sides agree with all of these changes.
     """
 
-    actor: str
+    changed_in: str
     causes: tuple[Cause, ...]
     complete: bool
+
+    def describe_change(self, cause: Cause) -> str:
+        """What was changed, and in which side's model; or what was observed instead."""
+        return cause.change if cause.is_observed else f"With {cause.change}, in {self.changed_in}"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The result of :func:`compare`.
+    """The result of :func:`~tinymnist.compare.compare_sides.compare`.
 
     Attributes:
-        a, b: what the sides are called.
-        n: how many examples were run.
-        atol, rtol: what was allowed.
+        a, b: the names of the sides.
+        n: the number of examples.
+        atol, rtol: the error allowed, see :class:`~tinymnist.compare.measuring.Row`.
         rows: one for each pair of layers, in order.
-        alone_a, alone_b: layers without a counterpart.
-        reference: whose model was run in float64; "" if none could.
-        notes: what else was noticed.
-        explanation: why they part, if they do and something was found.
+        unmatched_a, unmatched_b: layers without a counterpart.
+        reference: the side whose model was run in float64; "" if none could be.
+        notes: other remarks.
+        explanation: why the sides differ, if they do and a cause was found.
+        gradients: a row for the gradient at each layer, from the last to the first.
     """
 
     a: str
@@ -55,138 +55,126 @@ class Comparison:
     atol: float
     rtol: float
     rows: tuple[Row, ...]
-    alone_a: tuple[str, ...]
-    alone_b: tuple[str, ...]
+    unmatched_a: tuple[str, ...]
+    unmatched_b: tuple[str, ...]
     reference: str = ""
     notes: tuple[str, ...] = ()
-    explanation: Explanation | None = None
-    gradients: tuple[Row, ...] = field(default=())
+    explanation: Findings | None = None
+    gradients: tuple[Row, ...] = ()
 
     @property
-    def first_parting(self) -> Row | None:
-        """The first layer that parts; None if all agree. Gradients come last."""
+    def first_mismatch(self) -> Row | None:
+        """The first layer that differs, gradients last; None if all agree."""
         return next((row for row in (*self.rows, *self.gradients) if not row.passes), None)
 
     @property
     def agrees(self) -> bool:
         """Whether every layer passes."""
-        return self.first_parting is None
+        return self.first_mismatch is None
 
     @property
     def smallest_rtol(self) -> float:
-        """The smallest ``rtol`` that would pass every layer and gradient, at this ``atol``."""
+        """The smallest ``rtol`` with which every layer and gradient passes, at this ``atol``."""
         return max((row.smallest_rtol for row in (*self.rows, *self.gradients)), default=0.0)
 
+    @property
+    def headline(self) -> str:
+        """The result in one line."""
+        row = self.first_mismatch
+        if row is None:
+            return (
+                f"They agree in all {len(self.rows)} outputs; an rtol of "
+                f"{number(self.smallest_rtol)} would be enough."
+            )
+        what = "the gradient at " if row in self.gradients else ""
+        return f"They differ first in {what}{names_of(row)}: {how_far(row)}."
 
-def compare(
-    a: Side, b: Side, *, atol: float = ATOL, rtol: float = RTOL, explain: bool = True
-) -> Comparison:
-    """Compare two sides layer by layer, and find out why they part.
+    def __repr__(self) -> str:
+        return f"<Comparison of {self.a} and {self.b}: {self.headline}>"
 
-    Args:
-        a, b: see :class:`~tinymnist.compare.side.Side`; both ran on the same examples.
-        atol, rtol: a layer passes if its largest error is at most ``atol + rtol * largest``,
-            where ``largest`` is the largest magnitude in its output on side ``b``.
-        explain: whether to try causes out where they part.
+    def _repr_html_(self) -> str:
+        """The result, the causes and the table of layers, for a notebook."""
+        words = "<br>".join(map(escape, [self.headline, *self.explanation_lines()]))
+        return f"<p>a: {escape(self.a)}, b: {escape(self.b)}<br>{words}</p>{html_table(self.rows)}"
 
-    Raises:
-        InputError: when nothing on one side fits anything on the other.
-    """
-    _check_counts(a, b)
-    theirs, notes = in_the_layout_of(a.outputs, b.outputs)
-    pairs = match(a.outputs, theirs)
-    if not pairs or all(pair.a.kind == "input" for pair in pairs):
-        raise InputError(
-            f"no layer of {b.name} has the shape of one of {a.name}; expected two forms of one "
-            f"model. Last outputs: {_shape_of(a)} and {_shape_of(b)}"
+    def explanation_lines(self) -> list[str]:
+        """The causes, in two lines each, or that none was found; empty if all outputs agree."""
+        if all(row.passes for row in self.rows):
+            return []
+        if self.explanation is None:
+            return [
+                "Cause: not found. None of the known ones explains it; the weights may differ, or "
+                "the models may compute something else."
+            ]
+        lines = []
+        for place, cause in enumerate(self.explanation.causes):
+            lead = "Then" if place else "Cause"
+            change = self.explanation.describe_change(cause)
+            lines += [f"{lead}: {cause.cause}. {change},", f"  {cause.outcome}."]
+        return lines
+
+    def unmatched_lines(self) -> list[str]:
+        """The layers without a counterpart, in a line per side that has any."""
+        sides: Sequence[tuple[str, tuple[str, ...]]] = (
+            ("a", self.unmatched_a),
+            ("b", self.unmatched_b),
         )
-    exact, reference = _exact(a, b)
-    rows = tuple(measure(*pair, _exact_of(pair, exact), atol, rtol) for pair in pairs)
-    parted = any(not row.passes for row in rows)
-    return Comparison(
-        a=a.name,
-        b=b.name,
-        n=len(a.outputs[0].values),
-        atol=atol,
-        rtol=rtol,
-        rows=rows,
-        alone_a=_alone(a.outputs, [pair.a for pair in pairs]),
-        alone_b=_alone(theirs, [pair.b for pair in pairs]),
-        reference=reference,
-        notes=(*notes, *_restless(a), *_restless(b), *_not_finite(a, b)),
-        explanation=_explained(a, b, theirs, atol, rtol) if parted and explain else None,
-    )
+        return [f"only in {side}: {', '.join(layers)}" for side, layers in sides if layers]
 
-
-def _check_counts(a: Side, b: Side) -> None:
-    for side in (a, b):
-        if not side.outputs:
-            raise InputError(f"{side.name} holds no outputs; expected one array for each layer")
-    counts = [len(side.outputs[-1].values) for side in (a, b)]
-    if counts[0] != counts[1]:
-        raise InputError(
-            f"{a.name} has outputs for {counts[0]} examples, {b.name} for {counts[1]}; expected "
-            "the same examples on both sides"
+    def as_text(self) -> str:
+        """The whole comparison for a terminal: a table, the result, the causes."""
+        head = (
+            f"a: {self.a}\nb: {self.b}\n{self.n} examples, atol={self.atol:g}, rtol={self.rtol:g}"
         )
+        parts = [head, text_table(self.rows)]
+        if self.reference:
+            parts[-1] += (
+                "\nunits: steps of float32 at the layer's largest number, counted from tinymnist's "
+                f"float64 run of {self.reference}"
+            )
+        if self.gradients:
+            parts.append("gradients\n" + text_table(self.gradients))
+        parts.append("\n".join([self.headline, *self.explanation_lines()]))
+        if unmatched := self.unmatched_lines():
+            parts.append("; ".join(unmatched))
+        return "\n\n".join([*parts, *(f"Note: {note}." for note in self.notes)])
+
+    def failure_message(self) -> str:
+        """For a failing test: the first layer that differs, how far, and why."""
+        passed = sum(row.passes for row in self.rows)
+        count = (
+            f"{passed} of {len(self.rows)} outputs agree (atol={self.atol:g}, "
+            f"rtol={self.rtol:g}, {self.n} examples)"
+        )
+        lines = [self.headline, *self.explanation_lines(), count]
+        return "\n".join([*lines, *(f"Note: {note}." for note in self.notes)])
+
+    def as_record(self) -> dict[str, Any]:
+        """Everything that :meth:`as_text` shows, ready for JSON; infinite numbers as strings."""
+        first, found = self.first_mismatch, self.explanation
+        place = None if first is None else {"a": first.a, "b": first.b}
+        return {
+            "a": self.a,
+            "b": self.b,
+            "examples": self.n,
+            "agrees": self.agrees,
+            "atol": self.atol,
+            "rtol": self.rtol,
+            "smallest_rtol": _finite(self.smallest_rtol),
+            "reference": self.reference or None,
+            "first_mismatch": place,
+            "first_parting": place,  # the key of versions before 0.2
+            "layers": [_row_record(row) for row in self.rows],
+            "gradients": [_row_record(row) for row in self.gradients],
+            "without_counterpart": {"a": self.unmatched_a, "b": self.unmatched_b},
+            "notes": self.notes,
+            "explanation": found and dataclasses.asdict(found),
+        }
 
 
-def _shape_of(side: Side) -> Any:
-    return side.outputs[-1].values.shape[1:]
+def _row_record(row: Row) -> dict[str, Any]:
+    return {key: _finite(value) for key, value in dataclasses.asdict(row).items()}
 
 
-def _alone(outputs: Sequence[Output], paired: Sequence[Output]) -> tuple[str, ...]:
-    known = {id(output) for output in paired}
-    return tuple(
-        output.name
-        for output in outputs
-        if id(output) not in known and not output.inner and output.kind != "input"
-    )
-
-
-def _exact(a: Side, b: Side) -> tuple[dict[int, Output], str]:
-    """The float64 run that both are measured by: each output's counterpart, by identity."""
-    for side in (a, b):
-        if side.model is None or side.x is None:
-            continue
-        outputs = Trial(side.model.astype("float64"), side.x).run()
-        return {id(p.b): p.a for p in match(outputs, side.outputs)}, side.name
-    return {}, ""
-
-
-def _exact_of(pair: Pair, exact: dict[int, Output]) -> Output | None:
-    return exact.get(id(pair.a)) or exact.get(id(pair.b))
-
-
-def _restless(side: Side) -> tuple[str, ...]:
-    if not side.restless:
-        return ()
-    return (f"{side.name} gives other numbers each time, first in {side.restless}",)
-
-
-def _not_finite(*sides: Side) -> tuple[str, ...]:
-    """Agreement in what is not a number is worth a word."""
-    found = {}
-    for side in sides:
-        bad = (one.name for one in side.outputs if not np.isfinite(one.values).all())
-        if (name := next(bad, None)) is not None:
-            found[f"{side.name} holds values that are not finite, first in {name}"] = True
-    return tuple(found)
-
-
-def _explained(
-    a: Side, b: Side, theirs: Sequence[Output], atol: float, rtol: float
-) -> Explanation | None:
-    """Experiments on one model, then on the other; the explanation that reaches further."""
-    tried = []
-    for actor, target in ((a, theirs), (b, a.outputs)):
-        if actor.model is None or actor.x is None:
-            continue
-        trial = Trial(actor.model, actor.x)
-        pairs = match(trial.run(), target)
-        causes = find_causes(trial, pairs, atol, rtol)
-        if causes:
-            complete = causes[-1].next_layer is None
-            tried.append(Explanation(actor.name, tuple(causes), complete))
-        if tried and tried[-1].complete:
-            break
-    return max(tried, key=lambda e: (e.complete, -len(e.causes)), default=None)
+def _finite(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

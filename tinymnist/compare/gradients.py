@@ -1,53 +1,47 @@
 """Gradients at every layer, beside each other: whether backward agrees as well as forward.
 
-What is differentiated is one number: the outputs, weighed by fixed random numbers and summed. Its
-gradient at the output of each layer needs no names of parameters and no layouts of kernels to be
-matched, and where all of these agree, those of the parameters follow by one product each.
+What is differentiated is one number: the outputs, weighted by fixed random numbers and summed. Its
+gradient at the output of each layer can be compared without matching the names of parameters or
+the layouts of kernels, and if all of these agree, those of the parameters follow by one product
+each.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tinymnist.compare.comparison import Comparison
 from tinymnist.compare.layer_outputs import framework_of, runner
 from tinymnist.compare.measuring import Row, measure
+from tinymnist.compare.opening import Opened, fit_shape
 from tinymnist.compare.outputs import Output
 from tinymnist.errors import InputError
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.graph import INPUT
 from tinymnist.nn.sequential import Sequential
 
-if TYPE_CHECKING:
-    from tinymnist.compare.opening import Opened
-
 
 def with_gradients(comparison: Comparison, a: Opened, b: Opened, x: Array) -> Comparison:
     """The comparison with a row for the gradient at each layer, from the last to the first.
 
-    The layers are those that were matched by their outputs.
+    The layers are those whose outputs were matched.
 
     Raises:
         InputError: when a side cannot be differentiated.
     """
-    sides = [_gradients_of(one, x) for one in (a, b)]
-    partner = {row.a: row.b for row in comparison.rows}
-    exact = _exact(a, x)
+    of_a, of_b = _gradients_of(a, x), _gradients_of(b, x)
+    exact: dict[str, Output] = {}
+    if a.model is not None and a.native is None:
+        exact = gradients_in_tinymnist(a.model.astype("float64"), _input_of(a.model, x))
     rows: list[Row] = []
-    for name_a, name_b in reversed(partner.items()):
-        one, other = sides[0].get(name_a), sides[1].get(name_b)
+    for name_a, name_b in reversed({row.a: row.b for row in comparison.rows}.items()):
+        one, other = of_a.get(name_a), of_b.get(name_b)
         if one is not None and other is not None and one.values.shape == other.values.shape:
             rows.append(measure(one, other, exact.get(name_a), comparison.atol, comparison.rtol))
     return dataclasses.replace(comparison, gradients=tuple(rows))
-
-
-def _exact(a: Opened, x: Array) -> dict[str, Output]:
-    if a.model is None or a.native is not None:
-        return {}
-    return gradients_in_tinymnist(a.model.astype("float64"), _given(a.model, x))
 
 
 def _gradients_of(side: Opened, x: Array) -> dict[str, Output]:
@@ -65,18 +59,16 @@ def _gradients_of(side: Opened, x: Array) -> dict[str, Output]:
             f"{side.name} holds outputs and no model, so there are no gradients; leave out "
             "--gradients"
         )
-    return gradients_in_tinymnist(side.model, _given(side.model, x))
+    return gradients_in_tinymnist(side.model, _input_of(side.model, x))
 
 
-def _given(model: Sequential, x: Array) -> Array:
-    from tinymnist.compare.opening import fitted
-
-    given = fitted(x, model.input_shape)
-    return x if given is None else given
+def _input_of(model: Sequential, x: Array) -> Array:
+    fitted = fit_shape(x, model.input_shape)
+    return x if fitted is None else fitted
 
 
 def seed_weights(shape: Any) -> Array:
-    """What the outputs are weighed by: the same numbers for the same shape, (n, ...) float64."""
+    """The weights of the outputs in the sum, (n, ...) float64: the same for the same shape."""
     return np.random.default_rng(0).normal(size=tuple(shape))
 
 

@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from os import PathLike
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from tinymnist.compare.outputs import Output
-from tinymnist.compare.rerun import Trial
+from tinymnist.compare.rerun import Rerun
+from tinymnist.compare.runners import keras, onnx, torch
 from tinymnist.errors import InputError
 from tinymnist.nn.arrays import Array
-from tinymnist.nn.graph import Graph
+from tinymnist.nn.sequential import Sequential
 
-_HINTS = {"torch": "torch", "keras": "keras", "onnx": "onnx onnxruntime"}
+RUNNERS: dict[str, ModuleType] = {"keras": keras, "onnx": onnx, "torch": torch}
+"""Framework -> the module that runs its models."""
 
 
 def layer_outputs(model: Any, x: Array) -> dict[str, Array]:
-    """Run a model on examples and give every layer's output, in the order of execution.
+    """Run a model on examples and return every layer's output, in the order of execution.
 
-    The outputs are laid out as tinymnist's: pictures (n, h, w, c), also where the framework has
-    channels first, and flattened pictures in the order height, width, channel. The first entry is
-    the input, the last one the model's output.
+    The outputs have tinymnist's layout: pictures are (n, h, w, c), even if the framework has
+    channels first, and flattened pictures are in the order height, width, channel. The first entry
+    is the input, the last one the model's output.
 
     Args:
-        model: a model of tinymnist, a Keras model, a ``torch.nn.Module`` (in the mode that it is
-            in: call ``eval()`` first, as a rule), or an ONNX ``ModelProto``.
+        model: a model of tinymnist, a Keras model, a ``torch.nn.Module`` (run in its current mode:
+            usually call ``eval()`` first), or an ONNX ``ModelProto``.
         x: (n, h, w, c), or (n, features).
 
     Raises:
         InputError: when the model does not take such examples, or its framework is missing.
-        ValueError: when it is no model of a kind that is known.
+        ValueError: when it is not a model of a known kind.
     """
     return {output.name: output.values for output in outputs_of(model, x) if not output.inner}
 
 
 def outputs_of(model: Any, x: Array) -> list[Output]:
-    """As :func:`layer_outputs`, with what each layer does."""
-    if isinstance(model, Graph):
-        return Trial(model, x).run()  # type: ignore[arg-type]
+    """The same as :func:`layer_outputs`, with the kind of each layer."""
+    if isinstance(model, Sequential):
+        return Rerun(model, x).run()
     framework = framework_of(model)
     if framework is None:
         raise ValueError(
@@ -52,10 +54,10 @@ def outputs_of(model: Any, x: Array) -> list[Output]:
 
 
 def first_change(model: Any, x: Array, once: Sequence[Output]) -> str:
-    """Run a model of another framework again: the first layer that gives something else.
+    """Run a model of another framework again and compare with its first run.
 
     Returns:
-        The layer's name; "" if all is as it was.
+        The name of the first layer with a different output; "" if all are equal.
     """
     framework = str(framework_of(model))
     settings = {"seed": 1} if framework == "torch" else {}
@@ -67,7 +69,7 @@ def first_change(model: Any, x: Array, once: Sequence[Output]) -> str:
 
 
 def framework_of(model: Any) -> str | None:
-    """Keras, torch or onnx, told by where the classes come from that an object belongs to."""
+    """A key of :data:`RUNNERS`, judged by the modules of an object's classes; None if unknown."""
     homes = {kind.__module__.split(".")[0] for kind in type(model).__mro__}
     if "torch" in homes:
         return "torch"
@@ -77,23 +79,18 @@ def framework_of(model: Any) -> str | None:
     return "onnx" if is_file or type(model).__name__ == "ModelProto" else None
 
 
-def runner(framework: str) -> Any:
-    """The module of ``runners`` for a framework.
+def runner(framework: str) -> ModuleType:
+    """The module that runs models of a framework, a key of :data:`RUNNERS`.
 
     Raises:
         InputError: when the framework is not installed.
     """
+    module = RUNNERS[framework]
     try:
-        for package in _HINTS[framework].split():
-            importlib.import_module(package)
+        module.check_installed()
     except ImportError as error:
         raise InputError(
             f"this needs {framework}, which cannot be imported ({error}); "
-            f"pip install {_HINTS[framework]}"
+            f"pip install {module.PACKAGES}"
         ) from None
-    return importlib.import_module(f"tinymnist.compare.runners.{framework}")
-
-
-def is_arrays(model: Any) -> bool:
-    """Whether something is outputs and no model: arrays by name, or one array."""
-    return isinstance(model, (Mapping, np.ndarray))
+    return module

@@ -1,4 +1,4 @@
-"""How far two outputs are apart, and what rounding alone would explain."""
+"""How much two outputs differ, and how much of that rounding would explain."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ FLOAT32_STEP = 2.0**-23
 class Row:
     """One layer of a comparison.
 
-    "Relative" always means: as a share of the largest magnitude in the layer's output.
+    "Relative" means: as a share of the largest magnitude in the layer's output.
 
     Attributes:
-        a, b: the layers' names on either side.
+        a, b: the layer's name on each side.
         kind: what the layer does.
         shape: of one example's output.
         largest: the largest magnitude in ``b``.
         max_error, mean_error: of ``a - b``.
         relative_error: ``max_error / largest``.
-        units_a, units_b: how far either side is from tinymnist's float64 run, in steps of float32
-            at the layer's largest number; None where there is no such run.
+        units_a, units_b: the largest error of each side against tinymnist's float64 run, in steps
+            of float32 at the layer's largest number; None without such a run.
         smallest_rtol: the smallest ``rtol`` that would pass, with the ``atol`` of the comparison.
         passes: whether ``max_error <= atol + rtol * largest``.
     """
@@ -48,15 +48,15 @@ class Row:
 
 
 def largest(values: Array) -> float:
-    """The largest finite magnitude; 0 where there is none.
+    """The largest finite magnitude; 0 if there is none.
 
-    An infinite one would let every error pass that is allowed as a share of it.
+    An infinite one would let every error pass, because tolerances are shares of it.
     """
     return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
 
 
 def difference(a: Array, b: Array) -> Array:
-    """``|a - b|`` in float64; infinite where one is not a number, 0 where both are not or equal."""
+    """``|a - b|`` in float64: 0 where both are equal or both NaN, infinite where one is NaN."""
     a64, b64 = a.astype(np.float64), b.astype(np.float64)
     with np.errstate(invalid="ignore"):
         gap = np.abs(a64 - b64)
@@ -68,9 +68,9 @@ def measure(a: Output, b: Output, exact: Output | None, atol: float, rtol: float
     """Compare two outputs of one shape.
 
     Args:
-        a, b: the two; ``b`` is the one that relative errors refer to.
-        exact: what the layer gives in float64, if that is known.
-        atol, rtol: what is allowed.
+        a, b: the two outputs; relative errors refer to ``b``.
+        exact: the layer's output in float64, if that is known.
+        atol, rtol: the error allowed, see :class:`Row`.
     """
     gap, size = difference(a.values, b.values), largest(b.values)
     worst = float(gap.max(initial=0.0))

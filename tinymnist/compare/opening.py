@@ -1,4 +1,4 @@
-"""From what a command was given to the two sides: files opened, examples chosen, models run."""
+"""From the arguments of the command to the two sides: open files, choose examples, run models."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 
 from tinymnist.compare.captured import is_captured, read_captured
 from tinymnist.compare.layer_outputs import first_change, outputs_of, runner
-from tinymnist.compare.outputs import INPUT_KIND, Output
-from tinymnist.compare.rerun import Trial
-from tinymnist.compare.side import Side
+from tinymnist.compare.outputs import INPUT_KIND, Output, Side
+from tinymnist.compare.rerun import Rerun
+from tinymnist.compare.runners.torch import build
 from tinymnist.errors import InputError
 from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.sequential import Sequential
@@ -23,13 +23,13 @@ SAMPLES = Path(__file__).parents[1] / "samples"
 
 @dataclass(frozen=True)
 class Opened:
-    """What stands behind one argument.
+    """What one argument names.
 
     Attributes:
         name: what to call it.
-        captured: outputs, if it is a file of those.
+        captured: the outputs, if it is a file of captured outputs.
         model: tinymnist's reading, if it is a model that tinymnist reads.
-        native: the model in its own framework, if it shall run there.
+        native: the model in the framework that runs it; None if tinymnist does.
     """
 
     name: str
@@ -39,16 +39,16 @@ class Opened:
 
     @property
     def own_input(self) -> Array | None:
-        """The examples that captured outputs belong to, if they are in the file."""
+        """The input of the captured outputs, if it is in the file."""
         return next((one.values for one in self.captured if one.kind == INPUT_KIND), None)
 
     def side(self, x: Array) -> Side:
-        """Run it, unless it is captured already.
+        """Run the model, unless its outputs were captured.
 
         Raises:
             InputError: when the model does not take such examples.
         """
-        own = None if self.model is None else fitted(x, self.model.input_shape)
+        own = None if self.model is None else fit_shape(x, self.model.input_shape)
         if self.captured:
             return Side(self.name, self.captured)
         if self.native is not None:
@@ -60,7 +60,7 @@ class Opened:
                 f"{self.name} takes {_expected(self.model)}; the examples are {x.shape[1:]} each; "
                 "give others with --inputs"
             )
-        return Side(self.name, tuple(Trial(self.model, own).run()), self.model, own)
+        return Side(self.name, tuple(Rerun(self.model, own).run()), self.model, own)
 
 
 def open_side(source: str, run: str | None, read: Callable[[str], Sequential]) -> Opened:
@@ -68,16 +68,18 @@ def open_side(source: str, run: str | None, read: Callable[[str], Sequential]) -
 
     Args:
         source: the name of a shipped model, a model file of any kind, or an .npz of outputs.
-        run: who runs it, of :data:`~tinymnist.compare.defaults.RUNS`; None is tinymnist.
+        run: what runs it, one of :data:`~tinymnist.compare.outputs.RUNS`; None is tinymnist.
         read: opens a model file.
 
     Raises:
-        InputError: when it cannot be opened, or not be run so.
+        InputError: when it cannot be opened, or not be run by ``run``.
     """
     name = Path(source).name
     if is_captured(source):
         if run is not None:
-            raise InputError(f"{source} holds outputs, which nobody has to run; leave out --run")
+            raise InputError(
+                f"{source} holds outputs, which do not have to be run; leave out --run"
+            )
         return Opened(name, captured=read_captured(source))
     if run in (None, "tinymnist"):
         return Opened(name, model=read(source))
@@ -85,35 +87,27 @@ def open_side(source: str, run: str | None, read: Callable[[str], Sequential]) -
     try:
         model = read(source)
     except InputError:
-        model = None  # what only its own framework reads can be compared all the same
+        model = None  # only its own framework reads it; it can still be compared
     return Opened(f"{name} in {run}", model=model, native=native)
 
 
 def _native(source: str, run: str, read: Callable[[str], Sequential]) -> Any:
-    """The model as its framework opens it."""
+    """The model as its framework opens it; for PyTorch, built of its layers with the weights."""
     if run == "torch":
-        return _in_torch(source, read)
-    framework = {"onnxruntime": "onnx"}.get(run, run)
-    module = runner(framework)
+        runner("torch")
+        return build(read(source))
+    module = runner({"onnxruntime": "onnx"}.get(run, run))
     if not Path(source).exists():
-        raise InputError(f"there is no file {source}, which {run} could run")
+        raise InputError(f"there is no file {source} that {run} could run")
     return module.load(source)
-
-
-def _in_torch(source: str, read: Callable[[str], Sequential]) -> Any:
-    """The network built of torch's own layers, with the weights that are in the file."""
-    runner("torch")
-    from tinymnist.compare.runners.torch_build import build
-
-    return build(read(source))
 
 
 def _expected(model: Sequential | None) -> Any:
     return model.input_shape if model is not None else "other examples"
 
 
-def fitted(x: Array, shape: Shape) -> Array | None:
-    """Examples in the shape that a model takes; None where they hold other numbers of numbers."""
+def fit_shape(x: Array, shape: Shape) -> Array | None:
+    """Examples in the shape that a model takes; None if they have another number of values."""
     if x.shape[1:] == shape:
         return x
     if len(shape) == 3 and x.ndim == 4 and (x.shape[3], *x.shape[1:3]) == shape:
@@ -124,11 +118,11 @@ def fitted(x: Array, shape: Shape) -> Array | None:
 
 
 def examples(a: Opened, b: Opened, given: Array | None) -> Array:
-    """What both sides are run on: what was given, what captured outputs belong to, or samples.
+    """What both sides are run on: ``given``, the input of captured outputs, or samples.
 
     Raises:
-        InputError: when captured outputs do not say what they belong to, or the examples hold
-            values that are not finite, with which nothing can be told apart.
+        InputError: when captured outputs come without their input, or the examples hold values
+            that are not finite.
     """
     x = _chosen(a, b, given)
     if not np.isfinite(x).all():
@@ -145,8 +139,8 @@ def _chosen(a: Opened, b: Opened, given: Array | None) -> Array:
     for one in (a, b):
         if one.captured and not (a.captured and b.captured):
             raise InputError(
-                f"{one.name} does not say what its outputs belong to; add the examples to it as "
-                "'input', or give them with --inputs"
+                f"{one.name} does not hold the input of its outputs; add it as an array 'input', "
+                "or give it with --inputs"
             )
     model = a.model or b.model
     return samples(model.input_shape if model is not None else (28, 28, 1))

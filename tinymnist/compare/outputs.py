@@ -5,8 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from tinymnist.nn.arrays import Array
+import numpy as np
 
+from tinymnist.nn.arrays import Array
+from tinymnist.nn.sequential import Sequential
+
+ATOL, RTOL = 1e-6, 1e-5
+"""The tolerances that two float32 runs of one network usually stay within."""
+RUNS = ("tinymnist", "keras", "torch", "onnxruntime")
+"""What can run a model."""
 INPUT_KIND = "input"
 _KINDS = (
     ("input", r"input|placeholder"),
@@ -33,27 +40,27 @@ _KINDS = (
     ("add", r"(^|_|\.)(add|sum|residual)"),
     ("concat", r"concat|(^|_|\.)cat"),
 )
-"""What a layer does, guessed from the name of its class or its own; the first that fits counts."""
+"""What a layer does, guessed from the name of its class or its own; the first match counts."""
 
 
 def kind_of(name: str) -> str:
-    """What a class, an operator or a layer of that name does; "" where nothing can be guessed."""
+    """What a class, an operator or a layer of that name does; "" if its name does not say."""
     lower = name.lower()
     return next((kind for kind, pattern in _KINDS if re.search(pattern, lower)), "")
 
 
 @dataclass(frozen=True)
 class Output:
-    """What one layer gave.
+    """The output of one layer.
 
     Attributes:
-        name: the layer's, as its own framework says it.
+        name: the layer's name in its own framework.
         kind: what the layer does last, see :func:`kind_of`; "" if that is not known.
         values: (n, ...), pictures channels last.
         inner: whether this is a step inside a layer, such as a convolution before the activation
-            that is fused with it. Nobody misses it on the other side.
-        guessed: whether ``kind`` is but a guess from the layer's name.
-        layer: the layer of tinymnist's model that it belongs to; "" elsewhere.
+            that is fused with it. It may lack a counterpart on the other side.
+        guessed: whether ``kind`` is only a guess from the layer's name.
+        layer: the layer of tinymnist's model that it belongs to; "" for other models.
     """
 
     name: str
@@ -62,3 +69,34 @@ class Output:
     inner: bool = False
     guessed: bool = False
     layer: str = ""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison: outputs, and the model behind them if tinymnist can read it.
+
+    Attributes:
+        name: what to call it.
+        outputs: every layer's, in the order of execution, channels last.
+        model: tinymnist's own reading of the model: for the float64 run and for experiments.
+        x: (n, *input_shape), the examples that the outputs belong to, as that model takes them.
+        nondeterministic_layer: the first layer whose output changed in a second run; "" if none.
+    """
+
+    name: str
+    outputs: tuple[Output, ...]
+    model: Sequential | None = None
+    x: Array | None = None
+    nondeterministic_layer: str = ""
+
+
+def channels_last(values: Array) -> Array:
+    """(n, c, h, w) -> (n, h, w, c); other shapes stay as they are."""
+    return values.transpose(0, 2, 3, 1) if values.ndim == 4 else values
+
+
+def channels_last_vector(values: Array, picture: tuple[int, int, int]) -> Array:
+    """(n, c*h*w) -> (n, h*w*c), for flattened pictures (h, w, c)."""
+    h, w, c = picture
+    by_channel = values.reshape(len(values), c, h, w)
+    return np.ascontiguousarray(by_channel.transpose(0, 2, 3, 1)).reshape(values.shape)

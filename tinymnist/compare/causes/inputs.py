@@ -8,18 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinymnist.compare.causes.base import (
-    LAYOUT,
-    POLARITY,
-    SCALING,
-    Experiments,
-    Scene,
-    Variant,
-)
-from tinymnist.compare.rerun import Trial
+from tinymnist.compare.causes import LAYOUT, POLARITY, SCALING, Experiments, Mismatch
+from tinymnist.compare.rerun import Rerun
 from tinymnist.nn.arrays import Array
 
 MNIST_MEAN, MNIST_DEVIATION = 0.1307, 0.3081
+"""Of MNIST's training pixels in 0..1, as PyTorch's examples normalize them."""
 
 
 class Line(NamedTuple):
@@ -31,7 +25,7 @@ class Line(NamedTuple):
 
 
 def _lines() -> Iterator[Line]:
-    """The scalings that people use, and how to get from each to each other."""
+    """From each of the usual scalings to each other."""
     known = {
         "0..1": (1.0, 0.0),
         "0..255": (255.0, 0.0),
@@ -47,24 +41,24 @@ def _lines() -> Iterator[Line]:
 LINES = tuple(_lines())
 
 
-def scalings(scene: Scene) -> Experiments:
-    """Another range, the negative, or both."""
-    if not scene.from_start:
+def scalings(mismatch: Mismatch) -> Experiments:
+    """Another range, the negative, or both; at last a fitted line."""
+    if not mismatch.from_start:
         return
-    x = scene.trial.x
+    x = mismatch.rerun.x
     negative = inverted(x)
-    yield Variant(POLARITY, "the input inverted", scene.trial.with_input(negative))
+    yield mismatch.with_input(POLARITY, "the input inverted", negative)
     for line in LINES:
-        scaled = scene.trial.with_input(x * line.slope + line.shift)
-        yield Variant(SCALING, f"the input brought {line.name}", scaled)
+        scaled = x * line.slope + line.shift
+        yield mismatch.with_input(SCALING, f"the input brought {line.name}", scaled)
     for line in LINES:
-        both = scene.trial.with_input(negative * line.slope + line.shift)
-        yield Variant(POLARITY, f"the input inverted and brought {line.name}", both)
-    yield from _fitted(scene)
+        both = negative * line.slope + line.shift
+        yield mismatch.with_input(POLARITY, f"the input inverted and brought {line.name}", both)
+    yield from _fitted_line(mismatch)
 
 
 def inverted(x: Array) -> Array:
-    """Black for white: in 0..1 or 0..255 if the pictures lie there, else within their own range."""
+    """The negative within 0..1 or 0..255, if the values are in one of these, or their own range."""
     low, high = float(x.min(initial=0)), float(x.max(initial=0))
     for top in (1.0, 255.0):
         if low >= 0 and high <= top:
@@ -72,78 +66,73 @@ def inverted(x: Array) -> Array:
     return low + high - x
 
 
-def standardizing(scene: Scene) -> Experiments:
-    """Each picture by its own mean and deviation, or all by those of the batch."""
-    if not scene.from_start:
+def standardizing(mismatch: Mismatch) -> Experiments:
+    """Each picture scaled by its own mean and deviation, or all by those of the batch."""
+    if not mismatch.from_start:
         return
-    x = scene.trial.x
+    x = mismatch.rerun.x
     for what, axes in (("each picture", tuple(range(1, x.ndim))), ("the batch", None)):
         deviation = x.std(axis=axes, keepdims=True)
         scaled = (x - x.mean(axis=axes, keepdims=True)) / np.maximum(deviation, 1e-7)
         change = f"the input scaled by mean and deviation of {what}"
-        yield Variant(SCALING, change, scene.trial.with_input(scaled))
+        yield mismatch.with_input(SCALING, change, scaled)
 
 
-def _fitted(scene: Scene) -> Experiments:
-    """The line that fits best, where what parts is still linear in the input.
+def _fitted_line(mismatch: Mismatch) -> Experiments:
+    """The line that fits best, if the output that differs is still linear in the input.
 
     If a layer's output is ``z(x) = L x + z(0)``, then ``z(s x + t) = z(0) + s (z(x) - z(0)) +
-    t (z(1) - z(0))``, so s and t are found by least squares. Of a fused ReLU, what lies above 0 is
-    the z that went in.
+    t (z(1) - z(0))``, so s and t are found by least squares. Of a fused ReLU's output, the values
+    above 0 equal its input z.
     """
-    seen, target = scene.pairs[scene.parting]
+    seen, target = mismatch.pairs[mismatch.first]
     name = f"{seen.layer} before relu" if seen.kind == "relu" else seen.name
-    z = _named(scene.trial, name)
-    zero, half, one = (_named(_grey(scene.trial, value), name) for value in (0.0, 0.5, 1.0))
+    x = mismatch.rerun.x
+    z = _output(mismatch.rerun, name)
+    zero, half, one = (
+        _output(mismatch.rerun.with_input(np.full_like(x[:1], grey)), name)
+        for grey in (0.0, 0.5, 1.0)
+    )
     if z is None or zero is None or half is None or one is None:
         return
     usable = target.values > 0 if seen.kind == "relu" else np.isfinite(target.values)
     if not np.allclose(half, (zero + one) / 2, rtol=1e-4, atol=1e-5) or usable.sum() < 4:
-        return  # not linear, or nothing to be seen
+        return  # not linear, or too few values to fit
     gain = np.broadcast_to(one - zero, z.shape)
     columns = np.stack([(z - zero)[usable], gain[usable]], axis=1).astype(np.float64)
     (slope, shift), *_ = np.linalg.lstsq(columns, (target.values - zero)[usable], rcond=None)
-    changed = scene.trial.with_input(scene.trial.x * slope + shift)
     cause = POLARITY if slope < 0 else SCALING
-    yield Variant(cause, f"the input times {slope:.5g} plus {shift:.5g} (fitted)", changed)
+    change = f"the input times {slope:.5g} plus {shift:.5g} (fitted)"
+    yield mismatch.with_input(cause, change, x * slope + shift)
 
 
-def _grey(trial: Trial, value: float) -> Trial:
-    """The trial with one picture of one grey."""
-    return trial.with_input(np.full_like(trial.x[:1], value))
+def _output(rerun: Rerun, name: str) -> Array | None:
+    return next((output.values for output in rerun.run() if output.name == name), None)
 
 
-def _named(trial: Trial, name: str) -> Array | None:
-    return next((output.values for output in trial.run() if output.name == name), None)
-
-
-def orientations(scene: Scene) -> Experiments:
+def orientations(mismatch: Mismatch) -> Experiments:
     """The picture's axes and channels in another order."""
-    x = scene.trial.x
-    if not scene.from_start or x.ndim != 4:
+    x = mismatch.rerun.x
+    if not mismatch.from_start or x.ndim != 4:
         return
+    for change, turned in _turned(x):
+        yield mismatch.with_input(LAYOUT, change, turned)
+
+
+def _turned(x: Array) -> Iterator[tuple[str, Array]]:
+    """What is done, and the pictures (n, h, w, c) after it."""
     _, h, w, c = x.shape
     for order in list(itertools.permutations(range(c)))[1:24] if c <= 4 else ():
-        change = f"the channels in the order {', '.join(map(str, order))}"
-        yield Variant(LAYOUT, change, scene.trial.with_input(x[..., list(order)]))
+        yield f"the channels in the order {', '.join(map(str, order))}", x[..., list(order)]
     if c > 1:
-        # what was (c, h, w) in memory is taken for (h, w, c), or the other way round
+        # (c, h, w) in memory was taken for (h, w, c), or the other way round
         first = x.reshape(-1, c, h, w).transpose(0, 2, 3, 1)
-        yield Variant(LAYOUT, "the input read as channels first", scene.trial.with_input(first))
-        last = x.transpose(0, 3, 1, 2).reshape(x.shape)
-        change = "the input written as channels first"
-        yield Variant(LAYOUT, change, scene.trial.with_input(last))
+        yield "the input read as channels first", first
+        yield "the input written as channels first", x.transpose(0, 3, 1, 2).reshape(x.shape)
     if h == w:
-        swapped = x.transpose(0, 2, 1, 3)
-        change = "height and width of the input swapped"
-        yield Variant(LAYOUT, change, scene.trial.with_input(swapped))
-        for turns in (1, 3):
-            turned = np.rot90(x, turns, axes=(1, 2))
-            change = f"the input turned by {90 * turns} degrees"
-            yield Variant(LAYOUT, change, scene.trial.with_input(turned))
-    for change, flipped in (
-        ("the input mirrored left to right", x[:, :, ::-1]),
-        ("the input upside down", x[:, ::-1]),
-        ("the input turned by 180 degrees", x[:, ::-1, ::-1]),
-    ):
-        yield Variant(LAYOUT, change, scene.trial.with_input(flipped))
+        yield "height and width of the input swapped", x.transpose(0, 2, 1, 3)
+        yield "the input turned by 90 degrees", np.rot90(x, 1, axes=(1, 2))
+        yield "the input turned by 270 degrees", np.rot90(x, 3, axes=(1, 2))
+    yield "the input mirrored left to right", x[:, :, ::-1]
+    yield "the input upside down", x[:, ::-1]
+    yield "the input turned by 180 degrees", x[:, ::-1, ::-1]

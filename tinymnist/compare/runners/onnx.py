@@ -7,14 +7,27 @@ from typing import Any
 
 import numpy as np
 
-from tinymnist.compare.layouts import channels_last, channels_last_vector
-from tinymnist.compare.outputs import INPUT_KIND, Output, kind_of
+from tinymnist.compare.outputs import (
+    INPUT_KIND,
+    Output,
+    channels_last,
+    channels_last_vector,
+    kind_of,
+)
 from tinymnist.errors import InputError
 from tinymnist.nn.arrays import Array
 
-_FIRST = ("Conv", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool",
-          "BatchNormalization", "ConvTranspose", "LRN", "InstanceNormalization")  # fmt: skip
+PACKAGES = "onnx onnxruntime"
+_CHANNELS_FIRST = (
+    *("Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"),
+    *("BatchNormalization", "InstanceNormalization", "LRN"),
+)
 """Operators whose pictures are (n, c, h, w) by ONNX's definition."""
+
+
+def check_installed() -> None:
+    """Raise ImportError if onnx or onnxruntime is missing."""
+    import onnxruntime  # noqa: F401
 
 
 def run(model: Any, x: Array) -> list[Output]:
@@ -22,10 +35,10 @@ def run(model: Any, x: Array) -> list[Output]:
 
     Args:
         model: a ``ModelProto``, or the path of a file.
-        x: (n, h, w, c) or (n, features); brought to the shape that the model states.
+        x: (n, h, w, c) or (n, features); reshaped to the model's input shape.
 
     Raises:
-        InputError: when onnxruntime refuses the model, or the model takes other examples.
+        InputError: when onnxruntime cannot run the model on such examples.
     """
     import onnx
     import onnxruntime
@@ -50,18 +63,14 @@ def run(model: Any, x: Array) -> list[Output]:
         values = _run_all(session, stated, given)
     except Exception as error:  # onnxruntime's own errors have no common base
         reason = " ".join(str(error).split())
-        raise InputError(f"onnxruntime refuses the model: {reason}") from None
-    told = _in_our_layout(proto.graph.node, values, first, len(x))
-    kept = [output for output in told if output.name not in last]
-    return [
-        Output("input", INPUT_KIND, np.asarray(x, np.float32)),
-        *kept,
-        *(output for output in told if output.name in last),
-    ]
+        raise InputError(f"onnxruntime cannot run the model: {reason}") from None
+    outputs = _in_our_layout(proto.graph.node, values, first, len(x))
+    outputs.sort(key=lambda output: output.name in last)  # the model's own outputs come last
+    return [Output("input", INPUT_KIND, np.asarray(x, np.float32)), *outputs]
 
 
 def _picture_input(session: Any, x: Array) -> Any:
-    """The input that takes the examples; a training graph has one for labels, too."""
+    """The input that fits the examples; a training graph also has one for labels."""
     inputs = session.get_inputs()
     sizes = [[side for side in one.shape[1:] if isinstance(side, int)] for one in inputs]
     fitting = [
@@ -73,7 +82,7 @@ def _picture_input(session: Any, x: Array) -> Any:
 
 
 def _shaped(stated: Any, x: Array) -> tuple[Array, bool]:
-    """The examples in the stated shape, and whether that is channels first."""
+    """The examples in the input's shape, and whether that is channels first."""
     shape = [side if isinstance(side, int) else None for side in stated.shape]
     dtype = np.float64 if "double" in stated.type else np.float32
     x = np.ascontiguousarray(x, dtype)
@@ -88,7 +97,7 @@ def _shaped(stated: Any, x: Array) -> tuple[Array, bool]:
 
 
 def _run_all(session: Any, stated: Any, given: Array) -> dict[str, Array]:
-    """Every tensor by name; a model of a fixed batch size is run piece by piece."""
+    """Every tensor by name; a model with a fixed batch size is run batch by batch."""
     names = [output.name for output in session.get_outputs()]
     size = stated.shape[0] if stated.shape and isinstance(stated.shape[0], int) else len(given)
     size = size if size > 0 else len(given)
@@ -99,77 +108,67 @@ def _run_all(session: Any, stated: Any, given: Array) -> dict[str, Array]:
         for one in session.get_inputs()
         if one.name != stated.name
     }
-    pieces: list[list[Array]] = []
+    batches: list[list[Array]] = []
     for start in range(0, len(given), size):
-        piece = given[start : start + size]
-        missing = size - len(piece)
-        padded = np.concatenate([piece, np.repeat(piece[-1:], missing, axis=0)])
+        batch = given[start : start + size]
+        missing = size - len(batch)
+        padded = np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)])
         results = session.run(None, {stated.name: padded, **others})
-        pieces.append([r[: len(piece)] if np.ndim(r) and len(r) == size else r for r in results])
-    if len(pieces) == 1:
-        return dict(zip(names, pieces[0], strict=True))
+        batches.append([r[: len(batch)] if np.ndim(r) and len(r) == size else r for r in results])
     joined = [
-        np.concatenate(parts) if np.ndim(parts[0]) else parts[0]
-        for parts in zip(*pieces, strict=True)
+        np.concatenate(parts) if len(parts) > 1 and np.ndim(parts[0]) else parts[0]
+        for parts in zip(*batches, strict=True)
     ]
     return dict(zip(names, joined, strict=True))
 
 
 def _in_our_layout(nodes: Any, values: dict[str, Array], first: bool, n: int) -> list[Output]:
-    """Walk through the nodes and follow how pictures and flattened pictures lie."""
-    is_first: dict[str, bool] = {}
-    flattened: dict[str, tuple[int, int, int]] = {}
-    told = []
+    """Outputs channels last: follow the layout of pictures and vectors through the nodes."""
+    layouts: dict[str, bool] = {}  # tensor -> whether it is channels first
+    flattened: dict[str, tuple[int, int, int]] = {}  # vector -> the picture (h, w, c) it was
+    outputs = []
     for node in nodes:
-        sources = [name for name in node.input if name in values or name in is_first]
-        source = sources[0] if sources else ""
-        lies = is_first.get(source, first)
-        lies = True if node.op_type in _FIRST else lies
+        source = next((name for name in node.input if name in values or name in layouts), "")
+        channels_first = node.op_type in _CHANNELS_FIRST or layouts.get(source, first)
         if node.op_type == "Transpose":
-            lies = _turned(node, lies)
+            channels_first = _after_transpose(node, channels_first)
+        kind, before = kind_of(node.op_type), values.get(source)
         for name in node.output:
             value = values.get(name)
             if value is None or value.dtype.kind != "f" or value.ndim < 2 or len(value) != n:
                 continue
-            is_first[name] = lies
-            before = values.get(source)
-            kind = kind_of(node.op_type)
-            if (
-                value.ndim == 2
-                and lies
-                and before is not None
-                and before.ndim == 4
-                and kind == "flatten"
-            ):
-                c, h, w = before.shape[1:]
-                flattened[name] = (h, w, c)
-            elif value.ndim == 2 and source in flattened and kind != "dense":
-                flattened[name] = flattened[source]
+            layouts[name] = channels_first
+            if value.ndim == 2:
+                if channels_first and kind == "flatten" and before is not None and before.ndim == 4:
+                    c, h, w = before.shape[1:]
+                    flattened[name] = (h, w, c)
+                elif source in flattened and kind != "dense":
+                    flattened[name] = flattened[source]
             picture = flattened.get(name)
             if picture is not None and int(np.prod(picture)) == value.shape[1]:
                 value = channels_last_vector(value, picture)
-            elif lies:
+            elif channels_first:
                 value = channels_last(value)
-            told.append(Output(node.name or name, kind, np.ascontiguousarray(value)))
-    return told
+            outputs.append(Output(node.name or name, kind, np.ascontiguousarray(value)))
+    return outputs
 
 
-def _turned(node: Any, lies: bool) -> bool:
-    """How pictures lie behind a Transpose."""
+def _after_transpose(node: Any, before: bool) -> bool:
+    """Whether pictures are channels first after a Transpose."""
     order = next((list(a.ints) for a in node.attribute if a.name == "perm"), [])
-    return {(0, 2, 3, 1): False, (0, 3, 1, 2): True}.get(tuple(order), lies)
+    return {(0, 2, 3, 1): False, (0, 3, 1, 2): True}.get(tuple(order), before)
 
 
 def load(path: str) -> Any:
     """Open an ONNX file.
 
     Raises:
-        InputError: when it is none.
+        InputError: when it is not a valid one.
     """
     import onnx
 
     try:
         return onnx.load(path)
-    except Exception as error:  # whatever protobuf or the external data make of it
+    except Exception as error:  # protobuf and external data raise errors of many kinds
         reason = " ".join(str(error).split())[:300]
         raise InputError(f"{path}: onnx cannot read it: {reason}") from None
