@@ -170,7 +170,7 @@ def main() -> int:
     options = _options()
     from tinymnist.data import load_set
     from tinymnist.finetune import FineTuning
-    from tinymnist.nn.weights import load_model
+    from tinymnist.nn.sequential import load_model
     from tinymnist.reader import in_mnist_form
 
     if not os.environ.get(VARIABLE):

@@ -36,7 +36,7 @@ def main() -> int:
     )
     options = parser.parse_args()
     from tinymnist.finetune import FineTuning, finetune
-    from tinymnist.nn.weights import load_model
+    from tinymnist.nn.sequential import load_model
 
     base = load_model(options.model)
     print(f"{base.name}: {'task':10}{'a class':>8}{'accuracy':>10}{'least':>9}{'seconds':>9}")

@@ -16,7 +16,8 @@ from tinymnist.nn.optimizers import AdamW
 from tinymnist.nn.schedules import OneCycle
 from tinymnist.nn.sequential import Sequential
 from tinymnist.nn.training.callbacks import Callback
-from tinymnist.nn.training.loop import Augment, History
+from tinymnist.nn.training.history import History
+from tinymnist.nn.training.state import Augment
 
 
 @dataclass(frozen=True)

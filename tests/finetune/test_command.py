@@ -10,7 +10,7 @@ from PIL import Image
 
 from tinymnist.cli import main
 from tinymnist.imaging.synthetic.paint import ink
-from tinymnist.nn.weights import load_model
+from tinymnist.nn.sequential import load_model
 
 
 def run(capsys, *argv):

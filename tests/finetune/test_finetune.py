@@ -22,8 +22,8 @@ from tinymnist.finetune.head import renumbered, start_from
 from tinymnist.finetune.stages import _augmentation
 from tinymnist.imaging.synthetic.paint import ink
 from tinymnist.nn.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, ReLU, Softmax
-from tinymnist.nn.sequential import Input, Sequential
-from tinymnist.nn.weights import fingerprint, load_model
+from tinymnist.nn.sequential import Input, Sequential, load_model
+from tinymnist.nn.weights import fingerprint
 from tinymnist.reader import Reader
 
 DIGITS = tuple("0123456789")

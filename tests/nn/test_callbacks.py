@@ -7,6 +7,7 @@ import pytest
 
 from tests.nn.test_training import Interrupt, network, pictures, same_bytes
 from tinymnist.errors import InputError
+from tinymnist.nn.sequential import load_model
 from tinymnist.nn.training.callbacks import (
     Callback,
     Checkpoint,
@@ -15,7 +16,6 @@ from tinymnist.nn.training.callbacks import (
     ModelCheckpoint,
     ReduceLROnPlateau,
 )
-from tinymnist.nn.weights import load_model
 
 
 class Prepared(Callback):

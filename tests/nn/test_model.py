@@ -9,8 +9,8 @@ import pytest
 
 from tinymnist.nn.architectures import ARCHITECTURES, keras_cnn, mlp
 from tinymnist.nn.layers import Add, BatchNormalization, Conv2D, Dense, Flatten, ReLU, Softmax
+from tinymnist.nn.parallel import pieces, single_threaded_blas
 from tinymnist.nn.sequential import Input, Sequential
-from tinymnist.nn.training.parallel import pieces, single_threaded_blas
 
 PICTURES = np.random.default_rng(0).random((7, 28, 28, 1), np.float32)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tinymnist.nn.architectures import mlp
-from tinymnist.nn.training.parallel import (
+from tinymnist.nn.parallel import (
     THREADS_VARIABLE,
     Workers,
     available_workers,

@@ -17,8 +17,8 @@ from tinymnist.interop.onnx import read, write
 from tinymnist.nn.functional import softmax
 from tinymnist.nn.layers import Conv2D, Dense, Flatten
 from tinymnist.nn.layers.base import default_name
-from tinymnist.nn.sequential import Sequential
-from tinymnist.nn.weights import load_model, shipped
+from tinymnist.nn.sequential import Sequential, load_model
+from tinymnist.nn.weights import shipped
 
 pytestmark = pytest.mark.peer
 with warnings.catch_warnings():

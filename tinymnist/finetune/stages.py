@@ -22,7 +22,7 @@ from tinymnist.nn.optimizers import AdamW
 from tinymnist.nn.schedules import CosineDecay
 from tinymnist.nn.sequential import Sequential
 from tinymnist.nn.training.callbacks import Callback, EarlyStopping
-from tinymnist.nn.training.loop import Augment
+from tinymnist.nn.training.state import Augment
 from tinymnist.nn.weights import fingerprint
 
 Examples = tuple[NDArray[np.float32], NDArray[np.int64]]

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tinymnist.errors import InputError
 from tinymnist.nn.sequential import Sequential
+from tinymnist.nn.sequential import load_model as load_weights
 from tinymnist.nn.weights import find
-from tinymnist.nn.weights import load_model as load_weights
 
 WRITERS = {
     ".keras": "keras",

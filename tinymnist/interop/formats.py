@@ -10,8 +10,8 @@ from tinymnist.interop.bare.candidates import Candidates
 from tinymnist.interop.refusals import REFUSALS
 from tinymnist.interop.sniffing import Format, sniff
 from tinymnist.nn.sequential import Sequential
+from tinymnist.nn.sequential import load_model as load_weights
 from tinymnist.nn.weights import find
-from tinymnist.nn.weights import load_model as load_weights
 
 READERS = {
     Format.KERAS_ZIP: "keras",

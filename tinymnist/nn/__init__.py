@@ -1,5 +1,53 @@
-"""The network. It knows arrays, and neither pictures nor any file but its own weights.
+"""The network. It knows arrays, but neither pictures nor any files except its own weights.
 
-To read it: ``shapes``, ``functional``, ``layers``, ``losses``, ``optimizers``, ``model``,
-``training``, ``fitting``, ``weights``. Each imports only what comes before it.
+A learner starts with ``plain_training``. The rest, from the bottom up, each importing only what
+comes before it: ``arrays``, ``shapes``, ``functional``, ``layers``, ``losses``, ``optimizers``,
+``graph``, ``weights``, ``training``, ``sequential``, ``architectures``.
+
+What users need can be imported from here: ``from tinymnist.nn import Sequential, Dense, Adam``.
+Each name is loaded on first use, so that reading a digit does not load the training.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tinymnist.nn.graph import Graph as Graph
+    from tinymnist.nn.graph import Input as Input
+    from tinymnist.nn.layers import *  # noqa: F403
+    from tinymnist.nn.losses import CategoricalCrossentropy as CategoricalCrossentropy
+    from tinymnist.nn.losses import SparseCategoricalCrossentropy as SparseCategoricalCrossentropy
+    from tinymnist.nn.losses import to_categorical as to_categorical
+    from tinymnist.nn.optimizers import SGD as SGD
+    from tinymnist.nn.optimizers import Adam as Adam
+    from tinymnist.nn.optimizers import AdamW as AdamW
+    from tinymnist.nn.optimizers import RMSprop as RMSprop
+    from tinymnist.nn.sequential import Sequential as Sequential
+    from tinymnist.nn.sequential import load_model as load_model
+    from tinymnist.nn.training.callbacks import *  # noqa: F403
+
+_NAMES = {
+    "graph": "Graph Input",
+    "layers": "Activation Add AveragePooling2D AvgPool2D BatchNormalization Concatenate Conv2D "
+    "Dense DepthwiseConv2D Dropout ELU Flatten GELU GlobalAveragePooling2D GlobalMaxPooling2D "
+    "Layer LayerNormalization LeakyReLU MaxPool2D MaxPooling2D Multiply Normalization PReLU "
+    "Permute ReLU Rescaling Reshape Softmax ZeroPadding2D",
+    "losses": "CategoricalCrossentropy SparseCategoricalCrossentropy to_categorical",
+    "optimizers": "Adam AdamW RMSprop SGD",
+    "sequential": "Sequential load_model",
+    "training.callbacks": "CSVLogger Callback Checkpoint EarlyStopping LearningRateScheduler "
+    "ModelCheckpoint ReduceLROnPlateau",
+}
+_HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(_HOMES)

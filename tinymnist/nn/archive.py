@@ -1,7 +1,7 @@
 """Named arrays and a JSON manifest in one .npz file, the same bytes for the same content.
 
 ``numpy.savez`` stamps every entry with the time of day, so equal models give unequal files. Here
-the stamps are fixed. Reading never unpickles, and trusts no size that the file states.
+the stamps are fixed. Reading never unpickles, and checks every stated size before unpacking.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from tinymnist.nn.arrays import Array
 
 MANIFEST = "manifest.json"
 _TIME = (1980, 1, 1, 0, 0, 0)
-_LIMIT = 1 << 30  # bytes; far above any digit reader, far below a machine's memory
-_LONGEST_MANIFEST = 1 << 24
+_MAX_UNPACKED_BYTES = 1 << 30
+"""Upper limit, far above any digit reader and far below a machine's memory."""
+_MAX_MANIFEST_BYTES = 1 << 24
 
 
 def write_archive(
@@ -32,7 +33,7 @@ def write_archive(
     """Write the file completely or not at all: to a temporary neighbour, then renamed.
 
     Raises:
-        InputError: when the file cannot be written.
+        InputError: if the file cannot be written.
     """
     with whole_file(path) as temporary, open(temporary, "wb") as file:
         _write_entries(file, manifest, arrays)
@@ -59,7 +60,7 @@ def read_archive(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str
     """Read what :func:`write_archive` wrote.
 
     Raises:
-        InputError: when the file is missing, is no such archive, is damaged, or is absurdly large.
+        InputError: if the file is missing, not such an archive, damaged, or too large.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -76,15 +77,17 @@ def _read_entries(archive: zipfile.ZipFile, path: str) -> tuple[dict[str, Any], 
     names = archive.namelist()
     if MANIFEST not in names:
         raise InputError(
-            f"{path} is an archive without {MANIFEST}, so no weights file of tinymnist; "
+            f"{path} is an archive without {MANIFEST}, so not a weights file of tinymnist; "
             "expected a file that tinymnist saved"
         )
-    if (size := sum(entry.file_size for entry in archive.infolist())) > _LIMIT:
-        raise InputError(f"{path} unpacks to {size:,} bytes; expected at most {_LIMIT:,}")
-    if (size := archive.getinfo(MANIFEST).file_size) > _LONGEST_MANIFEST:
+    if (size := sum(entry.file_size for entry in archive.infolist())) > _MAX_UNPACKED_BYTES:
+        raise InputError(
+            f"{path} unpacks to {size:,} bytes; expected at most {_MAX_UNPACKED_BYTES:,}"
+        )
+    if (size := archive.getinfo(MANIFEST).file_size) > _MAX_MANIFEST_BYTES:
         raise InputError(
             f"{path} has a {MANIFEST} that unpacks to {size:,} bytes; expected at most "
-            f"{_LONGEST_MANIFEST:,}"
+            f"{_MAX_MANIFEST_BYTES:,}"
         )
     try:
         manifest = json.loads(archive.read(MANIFEST))

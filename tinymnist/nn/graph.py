@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 from tinymnist.nn.arrays import Array, Shape, float_dtype
 from tinymnist.nn.layers import Activation, Layer, Softmax
 from tinymnist.nn.layers.base import by_name, default_name, free_name
+from tinymnist.nn.parallel import Workers, pieces, single_threaded_blas
 
 INPUT = "input"
 """The name under which a wiring refers to what goes into the model."""
@@ -20,7 +22,7 @@ INPUT = "input"
 
 @dataclass(frozen=True)
 class Input:
-    """States the shape of one example, (28, 28, 1) for instance: the first entry of a model."""
+    """The first entry of a model: the shape of one example, for instance (28, 28, 1)."""
 
     shape: Shape
 
@@ -31,21 +33,18 @@ class Graph:
     With ``wiring``, a layer takes the outputs of other layers instead, which is all that residual
     sums, concatenations and converted graphs need::
 
-        Sequential(
+        Graph(
             [Input((28, 28, 1)), Conv2D(8, 3, padding="same", name="a"),
              Conv2D(8, 3, padding="same", name="b"), Add(name="sum")],
             wiring={"sum": ["a", "b"]},
         )
 
-    The list stays in an order in which every layer comes after its inputs; the last layer's output
-    is the model's.
+    Every layer comes after its inputs in the list; the last layer's output is the model's.
 
     Attributes:
-        layers: the layers in order; those of a model that was built upon among them, so that
-            ``model.layers[0]`` is that model's first layer.
+        layers: the layers in order, including those of a model it was built upon.
         dtype: float32, or float64 for the reference mode.
-        metadata: what a weights file tells beside the numbers: class names, recipe, source ...
-        rng: where new kernels, and the keys of trainings, are drawn from.
+        metadata: what a weights file says beside the numbers: class names, recipe, source ...
     """
 
     def __init__(
@@ -63,16 +62,16 @@ class Graph:
         Args:
             layers: layers, the first of which may be an :class:`Input`, and whole models to build
                 upon. Layers of another model can be used; they are shared with it, arrays
-                included. Without any, :meth:`add` them.
-            input_shape: another way to say what ``Input`` says.
+                included. More can be added by :meth:`add`.
+            input_shape: in place of an ``Input``.
             wiring: for each layer that does not simply follow the one before, the names of its
                 inputs; ``"input"`` is the model's own.
             dtype: "float32" or "float64"; shared layers of another dtype are copied.
             rng: a generator or a seed for the initial kernels.
-            name: for the summary.
+            name: shown in the summary and stored in files.
 
         Raises:
-            ValueError: when shapes do not fit, names repeat, or a wiring names what is not there.
+            ValueError: if shapes do not fit, names repeat, or a wiring names unknown layers.
         """
         self.name = name
         self.dtype = float_dtype(dtype)
@@ -80,7 +79,7 @@ class Graph:
         self.sources: dict[str, tuple[str, ...]] = {}
         self.shapes: dict[str, Shape] = {}
         self.metadata: dict[str, Any] = {}
-        self.rng = np.random.default_rng(rng)
+        self._seed = rng
         self._wiring = {name: tuple(sources) for name, sources in (wiring or {}).items()}
         if input_shape is not None:
             self.shapes[INPUT] = tuple(input_shape)
@@ -95,6 +94,9 @@ class Graph:
         Args:
             layer: a layer; a model, whose layers are appended one by one; or, in an empty model,
                 an :class:`Input`.
+
+        Raises:
+            ValueError: as for the whole model.
         """
         if not self.shapes:
             self.shapes[INPUT] = _shape_of_input(layer)
@@ -141,17 +143,41 @@ class Graph:
         self.sources[layer.name], self.shapes[layer.name] = sources, shape
 
     def pop(self) -> Layer:
-        """Take the last layer away.
+        """Remove the last layer and return it.
 
         Raises:
-            ValueError: when there is none.
+            ValueError: if there is none.
         """
         if not self.layers:
-            raise ValueError("there is no layer to take away. Received: a model without layers")
+            raise ValueError("cannot pop from an empty model. Received: a model without layers")
         layer = self.layers.pop()
         del self.sources[layer.name], self.shapes[layer.name]
         self._wiring.pop(layer.name, None)
         return layer
+
+    @functools.cached_property
+    def rng(self) -> np.random.Generator:
+        """Where new kernels, and the keys of trainings, are drawn from."""
+        return np.random.default_rng(self._seed)  # made late: loaded models seldom need it
+
+    @property
+    def information(self) -> dict[str, Any]:
+        """The old name of :attr:`metadata`, for one version."""
+        return self.metadata
+
+    @information.setter
+    def information(self, value: dict[str, Any]) -> None:
+        self.metadata = value
+
+    def __repr__(self) -> str:
+        kind = type(self).__name__
+        if not self.layers:
+            return f"<{kind} {self.name!r} without layers>"
+        learning = sum(array.size for array in self.trainable_weights.values())
+        return (
+            f"<{kind} {self.name!r}: {self.input_shape} -> {self.output_shape}, {len(self)} layers,"
+            f" {self.count_params():,} parameters, {learning:,} trainable>"
+        )
 
     def __iter__(self) -> Iterator[Layer]:
         return iter(self.layers)
@@ -164,7 +190,7 @@ class Graph:
         """The shape of one example, (h, w, c): without Keras's None for the batch.
 
         Raises:
-            ValueError: when the model does not know it yet.
+            ValueError: if the model does not know it yet.
         """
         if not self.shapes:
             raise _no_input(None)
@@ -181,10 +207,10 @@ class Graph:
             layer.trainable = value
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """The layer of that name, or of that place.
+        """The layer of this name, or at this index.
 
         Raises:
-            ValueError: when there is none; the message lists the names.
+            ValueError: if there is none; the message lists the names.
         """
         known = [layer.name for layer in self.layers]
         if index is not None and -len(known) <= index < len(known):
@@ -244,13 +270,13 @@ class Graph:
         return [array.copy() for array in self.weights.values()]
 
     def set_weights(self, weights: Mapping[str, Array] | Sequence[Array]) -> None:
-        """Take over arrays; every one must be there and fit.
+        """Copy arrays into the layers.
 
         Args:
-            weights: arrays named as in :attr:`weights`, or a list as of :meth:`get_weights`.
+            weights: all arrays, named as in :attr:`weights` or listed as by :meth:`get_weights`.
 
         Raises:
-            ValueError: when names, number or shapes differ.
+            ValueError: if names, number or shapes differ.
         """
         own = self.weights
         weights = by_name(weights, own, f"the model has {len(own)} arrays: {list(own)}")
@@ -273,7 +299,7 @@ class Graph:
         Args:
             x: (n, *input_shape) in the model's dtype.
             training, rng: as for :meth:`Layer.forward`.
-            logits: leave out a softmax at the very end, for a loss that has it fused in.
+            logits: leave out a softmax at the very end, for a loss with the softmax fused in.
 
         Returns:
             The output (n, *output_shape) and one cache for each layer.
@@ -285,7 +311,7 @@ class Graph:
         return y, caches
 
     def run(self, x: Array, *, logits: bool = False) -> Array:
-        """The output alone: forward in this thread, keeping no caches.
+        """Only the output: forward in this thread, keeping no caches.
 
         Args:
             x, logits: as for :meth:`forward`.
@@ -294,6 +320,41 @@ class Graph:
         for _, output, _ in self._propagate(x, logits=logits):
             y = output
         return y
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        *,
+        workers: int | None = None,
+        logits: bool = False,
+    ) -> Array:
+        """Run the model on examples, piece by piece, on all cores, keeping no caches.
+
+        Args:
+            x: (n, *input_shape), in any of the forms that :meth:`cast` takes.
+            batch_size: how many examples one thread carries through the layers at a time; None
+                is 32.
+            workers: threads; None takes every core.
+            logits: leave out a softmax at the very end.
+
+        Returns:
+            (n, *output_shape) in the model's dtype.
+
+        Raises:
+            ValueError: if the examples have another shape than the model was built for.
+        """
+        batch_size = 32 if batch_size is None else batch_size
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1. Received: {batch_size=}")
+        x = self.cast(x)
+        # One picture is too little work for BLAS's threads, which would cost more than they save.
+        with Workers(workers) as threads, single_threaded_blas():
+            outputs = threads.map(
+                lambda piece: self.run(x[piece], logits=logits),
+                pieces(len(x), batch_size) or [slice(0, 0)],
+            )
+        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
 
     def backward(
         self, dy: Array, caches: list[Any], *, need_dx: bool = False, logits: bool = False
@@ -306,7 +367,7 @@ class Graph:
         Args:
             dy: (n, *output_shape).
             caches: from :meth:`forward`.
-            need_dx: whether the gradient of ``x`` is wanted.
+            need_dx: whether to compute the gradient of ``x``.
             logits: as in the forward pass.
 
         Returns:
@@ -333,7 +394,7 @@ class Graph:
         return {INPUT: x} | {layer.name: y for layer, y, _ in self._propagate(x)}
 
     def cast(self, x: Array) -> Array:
-        """Check the shape of examples and bring them to the model's dtype.
+        """Check the shape of examples and convert them to the model's dtype, without scaling.
 
         Args:
             x: (n, *input_shape); or without a single channel, (n, h, w); or flat, (n, h * w * c).

@@ -1,36 +1,39 @@
-"""Sequential: what users call. The numbers are computed in ``graph``, learning in ``training``."""
+"""Sequential: the model that users build, train, measure and save, in Keras's words.
+
+The numbers are computed in ``graph``, learning happens in ``training``, files are read and written
+in ``weights``.
+"""
 
 from __future__ import annotations
 
 import copy
-import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinymnist.nn import weights
 from tinymnist.nn.arrays import Array, float_dtype
 from tinymnist.nn.graph import Graph, Input, cast_copy
 from tinymnist.nn.layers import Dense, Flatten
-from tinymnist.nn.summary import summarize
-from tinymnist.nn.training.batches import gathered, is_source
-from tinymnist.nn.training.parallel import Workers, pieces, single_threaded_blas
+from tinymnist.nn.layers.base import free_name
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what only a training needs is imported when one begins
     from os import PathLike
 
     from tinymnist.nn.losses import CategoricalCrossentropy
     from tinymnist.nn.optimizers import Optimizer
-    from tinymnist.nn.training.loop import History
+    from tinymnist.nn.training.history import History
+    from tinymnist.nn.training.state import Augment, Callback
 
-__all__ = ["Input", "Sequential"]
+__all__ = ["Input", "Sequential", "load_model"]
 
-ACCURACY = {"accuracy", "acc", "categorical_accuracy", "sparse_categorical_accuracy"}
-"""Keras's names for it."""
+ACCURACY_NAMES = {"accuracy", "acc", "categorical_accuracy", "sparse_categorical_accuracy"}
+"""Keras's names of the only metric of ``fit``."""
 
 
 class Sequential(Graph):
-    """A neural network to be trained, measured, saved, and built upon.
+    """A neural network to train, measure, save, and build upon.
 
     It is made like a :class:`~tinymnist.nn.graph.Graph`::
 
@@ -39,7 +42,7 @@ class Sequential(Graph):
         model.fit(images, labels, epochs=5)
 
     Attributes:
-        optimizer, loss: what ``compile`` chose.
+        optimizer, loss: what ``compile`` chose; None before.
     """
 
     optimizer: Optimizer | None = None
@@ -58,12 +61,12 @@ class Sequential(Graph):
         """Run the model on examples, piece by piece, on all cores, keeping no caches.
 
         Args:
-            x: (n, *input_shape), or (n, h, w) where the model wants one channel; integers are
-                cast, not scaled: divide by 255 first. Or a generator of batches, labelled or not.
+            x: (n, *input_shape), or (n, h, w) if the model takes one channel; integers are cast,
+                not scaled: divide by 255 first. Or a generator of batches, with labels or not.
             batch_size: how many examples one thread carries through the layers at a time; None
                 is 32.
-            verbose: for Keras's sake; nothing is shown.
-            steps: batches of the generator; None takes one round.
+            verbose: accepted as in Keras; nothing is shown.
+            steps: how many batches of the generator to read; None reads one round.
             workers: threads; None takes every core.
             logits: leave out a softmax at the very end.
 
@@ -71,19 +74,13 @@ class Sequential(Graph):
             (n, *output_shape) in the model's dtype.
 
         Raises:
-            ValueError: when the examples have another shape than the model was built for.
+            ValueError: if the examples have another shape than the model was built for.
         """
-        batch_size = 32 if batch_size is None else batch_size
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1. Received: {batch_size=}")
-        images: Array = self.cast(gathered(x, steps)[0] if is_source(x) else x)
-        # One picture is too little work for the threads of BLAS, which cost more than they bring.
-        with Workers(workers) as threads, single_threaded_blas():
-            parts = threads.map(
-                lambda piece: self.run(images[piece], logits=logits),
-                pieces(len(images), batch_size) or [slice(0, 0)],
-            )
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        if not isinstance(x, np.ndarray):
+            from tinymnist.nn.training.batches import is_source, read_round
+
+            x = read_round(x, steps)[0] if is_source(x) else x
+        return super().predict(x, batch_size, workers=workers, logits=logits)
 
     def __call__(self, x: Any) -> Array:
         """The same as :meth:`predict`."""
@@ -95,13 +92,23 @@ class Sequential(Graph):
         loss: str | CategoricalCrossentropy = "sparse_categorical_crossentropy",
         metrics: str | Sequence[str] | None = ("accuracy",),
     ) -> None:
-        """Choose how to train. Accuracy is always measured, and is the only metric of ``fit``."""
-        importlib.import_module("tinymnist.nn.training.fit")  # start-up, so that fit learns at once
+        """Choose how to train.
+
+        Args:
+            optimizer: "sgd", "rmsprop", "adam", "adamw", or an instance; each serves one model.
+            loss: "sparse_categorical_crossentropy" for class numbers,
+                "categorical_crossentropy" for rows of probabilities, or an instance.
+            metrics: accuracy, by any of Keras's names, or none: ``fit`` measures it always, and
+                nothing else. For other metrics see :mod:`tinymnist.nn.metrics`.
+
+        Raises:
+            ValueError: for anything else; or if another model uses the optimizer.
+        """
         from tinymnist.nn.losses import get_loss
         from tinymnist.nn.optimizers import get_optimizer
 
         asked = [metrics] if isinstance(metrics, str) else metrics or ()
-        if unknown := sorted(set(map(str, asked)) - ACCURACY):
+        if unknown := sorted(set(map(str, asked)) - ACCURACY_NAMES):
             raise ValueError(
                 'metrics in fit are ["accuracy"]; see tinymnist.nn.metrics for others, to be used '
                 f"on predictions. Received: {unknown}"
@@ -115,30 +122,175 @@ class Sequential(Graph):
         chosen.owner = self
         self.optimizer, self.loss = chosen, chosen_loss
 
-    def fit(self, x: Any, y: Array | None = None, *more: Any, **settings: Any) -> History:
-        """Train on arrays or batches; see :func:`tinymnist.nn.training.fit.fit` for the settings."""
-        from tinymnist.nn.training.fit import fit
+    def fit(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: str | int = "auto",
+        callbacks: Callback | Sequence[Callback] | None = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: Mapping[int, float] | str | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        *,
+        augment: Augment | None = None,
+        rng: np.random.Generator | int | None = None,
+        micro_batch_size: int | None = None,
+        keep_frozen: bool = True,
+        workers: int | None = None,
+        resume: str | PathLike[str] | None = None,
+    ) -> History:
+        """Train the model after ``compile``; the arguments up to ``*`` are Keras's.
 
-        return fit(self, x, y, *more, **settings)
+        Ctrl-C ends the training after the batch and keeps the model; a second one ends at once.
 
-    def evaluate(self, x: Any, y: Array | None = None, *more: Any, **settings: Any) -> Any:
-        """``[loss, accuracy]`` on examples; see :func:`tinymnist.nn.training.evaluation.evaluate`."""
-        from tinymnist.nn.training.evaluation import evaluate
+        Args:
+            x: examples (n, *input_shape); or, without ``y``, a generator of batches (x, y) or
+                (x, y, sample_weight): see :mod:`tinymnist.nn.training.batches`.
+            y: class numbers (n,), or rows of probabilities (n, classes), as the loss takes them.
+            batch_size: examples per step of the optimizer, if ``x`` is an array; None is 32.
+            epochs: how often to go through all examples; with ``initial_epoch``, the number of
+                the epoch to end before.
+            verbose: "auto", 0 (silent), 1 (a moving line) or 2 (a line per epoch), on standard
+                error.
+            callbacks: one or several; see :mod:`tinymnist.nn.training.callbacks`.
+            validation_split: a share of the examples, taken from the end, that is measured after
+                every epoch and never trained on.
+            validation_data: (x, y) or (x, y, sample_weight) to measure instead; or a generator,
+                one round of which is kept in memory.
+            shuffle: whether each epoch has a new order.
+            class_weight: how much each class counts, by its number; 1 if it is not named.
+                "balanced" makes all classes count alike, however many examples each has.
+            sample_weight: (n,), how much each example counts.
+            initial_epoch: how many epochs an earlier training has done already.
+            steps_per_epoch: batches of the generator per epoch; None takes its length.
+            validation_steps: batches of the validating generator; None takes its length.
+            augment: ``augment(images, rng) -> images``, called in the worker threads, one piece at
+                a time.
+            rng: a generator or a seed. Order, dropout and augmentation follow from it; a generator
+                of batches has its own seed. None draws from the model's own: every ``fit`` gets
+                other random numbers, the same in every run of the program.
+            micro_batch_size: how many examples a thread carries through the network at a time.
+                None takes half a batch, within 16 to 32; the whole batch if a layer mixes the
+                examples (batch normalization); and a batch of up to 32 if the gradients are most
+                of the work (Dense layers on many features). A number for a model with batch
+                normalization gives "ghost" batch normalization (Hoffer et al., 2017,
+                https://arxiv.org/abs/1705.08741): each piece is normalized by itself.
+            keep_frozen: whether the output of the frozen part at the bottom is computed once and
+                kept for all epochs, if nothing augments below it and memory allows it. Otherwise
+                it is computed in every step, without a backward pass.
+            workers: threads; None takes every core. The result does not depend on it, unless a
+                batch is a single piece.
+            resume: a file that :class:`~tinymnist.nn.training.callbacks.Checkpoint` wrote, to
+                continue from.
 
-        return evaluate(self, x, y, *more, **settings)
+        Returns:
+            The history: loss, accuracy, val_loss, val_accuracy and learning_rate per epoch.
+
+        Raises:
+            ValueError: if the model is not compiled, or examples and labels do not fit it.
+            InputError: if the checkpoint is unusable.
+        """
+        from tinymnist.nn.training.fit import fit, gather_data
+
+        if self.optimizer is None or self.loss is None:
+            raise ValueError("fit needs a compiled model: call model.compile(...) first.")
+        data = gather_data(
+            self,
+            self.loss,
+            x,
+            y,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            validation_split=validation_split,
+            validation_data=validation_data,
+            validation_steps=validation_steps,
+        )
+        return fit(
+            self,
+            self.optimizer,
+            self.loss,
+            data,
+            batch_size=batch_size,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            shuffle=shuffle,
+            initial_epoch=initial_epoch,
+            augment=augment,
+            rng=rng,
+            micro_batch_size=micro_batch_size,
+            keep_frozen=keep_frozen,
+            workers=workers,
+            resume=resume,
+        )
+
+    def evaluate(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: None = None,
+        return_dict: bool = False,
+        *,
+        workers: int | None = None,
+    ) -> Any:
+        """Measure loss and accuracy on examples; the arguments up to ``*`` are Keras's.
+
+        Args:
+            x: examples (n, *input_shape); or, without ``y``, a generator of batches.
+            y: class numbers (n,), or rows of probabilities. A model that is not compiled takes
+                either.
+            batch_size, workers: as for :meth:`predict`.
+            verbose, callbacks: accepted as in Keras; nothing is shown or called.
+            sample_weight: (n,), how much each example counts in the loss.
+            steps: how many batches of the generator to read; None reads one round.
+            return_dict: whether to name the figures.
+
+        Returns:
+            ``[loss, accuracy]``, or ``{"loss": ..., "accuracy": ...}``, without label smoothing.
+
+        Raises:
+            ValueError: if examples and labels do not fit the model, or there are none.
+        """
+        from tinymnist.nn.training.batches import is_source, read_round
+        from tinymnist.nn.training.evaluation import examples_of, loss_for, measure
+
+        if is_source(x):
+            x, y, sample_weight = read_round(x, steps)
+        examples = examples_of(self, self.loss or loss_for(y), x, y, sample_weight)
+        loss, accuracy = measure(self, examples, workers, batch_size)
+        return {"loss": loss, "accuracy": accuracy} if return_dict else [loss, accuracy]
 
     def summary(self, print_fn: Callable[[str], object] = print) -> None:
         """Print a table of layers, output shapes, parameters and multiply-adds."""
+        from tinymnist.nn.summary import summarize
+
         print_fn(summarize(self))
+
+    def _repr_html_(self) -> str | None:
+        """The summary, in a notebook."""
+        from tinymnist.nn.summary import summarize_in_html
+
+        return summarize_in_html(self) if self.layers else None
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write a weights file, an .npz; see :func:`tinymnist.nn.weights.save`.
 
         ``tinymnist.export(model, path)`` writes those of other frameworks.
         """
-        from tinymnist.nn.weights import save
-
-        save(self, path)
+        weights.save(self, path)
 
     def astype(self, dtype: Any) -> Sequential:
         """A copy that computes in another dtype: ``model.astype("float64")`` is the reference."""
@@ -154,7 +306,11 @@ class Sequential(Graph):
         return twin
 
     def freeze(self, until: str | None = None) -> None:
-        """Freeze every layer up to and including ``until``; without a name, all of them."""
+        """Freeze every layer up to and including ``until``; without a name, all of them.
+
+        Raises:
+            ValueError: if no layer has this name.
+        """
         if until is not None:
             self.get_layer(until)
         for layer in self.layers:
@@ -167,8 +323,8 @@ class Sequential(Graph):
 
         Args:
             last: how many, counted from the end.
-            normalization: False leaves batch normalization as it is, and does not count it. Its
-                statistics come from many pictures; a few new ones would only spoil them.
+            normalization: False skips batch normalization. Its statistics come from many pictures,
+                and training on a few new ones would only spoil them.
         """
         learners = [
             layer
@@ -192,10 +348,13 @@ class Sequential(Graph):
         they should stay as they are.
 
         Args:
-            classes: how many classes the new model tells apart.
+            classes: how many classes the new model distinguishes.
             hidden: units of a relu layer in front of the new output; None for no such layer.
             until: the last layer to keep; None cuts before the last Dense layer.
             rng: a generator or a seed for the new kernels.
+
+        Raises:
+            ValueError: if there is no Dense layer to replace, or no layer of that name.
         """
         kept = self.layers[: self._head_start() if until is None else self._after(until)]
         wiring = {layer.name: self.sources[layer.name] for layer in kept}
@@ -203,10 +362,10 @@ class Sequential(Graph):
             kept, input_shape=self.input_shape, wiring=wiring, dtype=self.dtype, rng=rng
         )
         if len(model.output_shape) > 1:
-            model.add(Flatten(name=model._free_name("head_flatten")))
+            model.add(Flatten(name=free_name("head_flatten", model.shapes)))
         if hidden is not None:
-            model.add(Dense(hidden, activation="relu", name=model._free_name("head_hidden")))
-        model.add(Dense(classes, activation="softmax", name=model._free_name("head")))
+            model.add(Dense(hidden, activation="relu", name=free_name("head_hidden", model.shapes)))
+        model.add(Dense(classes, activation="softmax", name=free_name("head", model.shapes)))
         return model
 
     def _head_start(self) -> int:
@@ -218,3 +377,15 @@ class Sequential(Graph):
 
     def _after(self, name: str) -> int:
         return self.layers.index(self.get_layer(name)) + 1
+
+
+def load_model(model: str | PathLike[str]) -> Sequential:
+    """Read a weights file; every name, shape and dtype and the hash of the whole are checked.
+
+    Args:
+        model: the name of a shipped model, or a weights file.
+
+    Raises:
+        InputError: if anything is missing, unknown, damaged or does not fit.
+    """
+    return weights.read(model, Sequential)

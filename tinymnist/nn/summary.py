@@ -1,19 +1,50 @@
-"""The table that ``model.summary()`` prints."""
+"""The table that ``model.summary()`` prints and a notebook shows."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from html import escape
 
-if TYPE_CHECKING:
-    from tinymnist.nn.graph import Graph
+from tinymnist.nn.graph import Graph
 
 HEADINGS = ("layer", "class", "output", "parameters", "multiply-adds")
+_TEXT_COLUMNS = 3
+"""So many columns at the left hold words; the others hold numbers, which go to the right."""
 
 
 def summarize(model: Graph) -> str:
-    """One row a layer, with totals; what a layer takes is named where it is not the row above."""
-    rows: list[tuple[str, ...]] = [HEADINGS]
-    works = []
+    """One row per layer, with totals. Inputs are named if they are not the layer above."""
+    title, rows, totals = _contents(model)
+    table = [HEADINGS, *rows]
+    widths = [max(len(row[i]) for row in table) for i in range(len(HEADINGS))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if i < _TEXT_COLUMNS else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in table
+    ]
+    return "\n".join([title, lines[0], "-" * len(lines[0]), *lines[1:], totals])
+
+
+def summarize_in_html(model: Graph) -> str:
+    """The same table in HTML."""
+    title, rows, totals = _contents(model)
+
+    def row(cells: tuple[str, ...], tag: str) -> str:
+        sides = ["left"] * _TEXT_COLUMNS + ["right"] * (len(cells) - _TEXT_COLUMNS)
+        return "".join(
+            f'<{tag} style="text-align:{side}">{escape(cell)}</{tag}>'
+            for cell, side in zip(cells, sides, strict=True)
+        )
+
+    body = "".join(f"<tr>{row(cells, 'td')}</tr>" for cells in rows)
+    table = f"<table><tr>{row(HEADINGS, 'th')}</tr>{body}</table>"
+    return f"<div><p>{escape(title)}</p>{table}<p>{escape(totals)}</p></div>"
+
+
+def _contents(model: Graph) -> tuple[str, list[tuple[str, ...]], str]:
+    """A line above the table, its rows, and a line below."""
+    rows, works = [], []
     for layer in model.layers:
         sources = model.sources[layer.name]
         works.append(layer.multiply_adds(*(model.shapes[s] for s in sources)))
@@ -29,24 +60,8 @@ def summarize(model: Graph) -> str:
     total = model.count_params()
     learning = sum(array.size for array in model.trainable_weights.values())
     size = " x ".join(map(str, model.input_shape))
-    return "\n".join(
-        (
-            f"{model.name}: {size} in, {model.dtype}",
-            _table(rows),
-            f"{total:,} parameters, {learning:,} of them learn; "
-            f"{sum(works):,} multiply-adds a picture",
-        )
+    return (
+        f"{model.name}: {size} in, {model.dtype}",
+        rows,
+        f"{total:,} parameters, {learning:,} trainable; {sum(works):,} multiply-adds per picture",
     )
-
-
-def _table(rows: list[tuple[str, ...]]) -> str:
-    """Align columns: words to the left, numbers to the right; a line under the headings."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADINGS))]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if i >= 3 else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])

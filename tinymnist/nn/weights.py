@@ -2,8 +2,8 @@
 
 An .npz archive with a manifest (architecture, class names, preprocessing, source, metrics, a hash
 of everything) and the arrays, and beside them one sample input with every layer's output.
-:func:`verify` runs the sample again, so a file tells by itself whether it still computes what it
-computed when it was written.
+:func:`verify` runs the sample again: the file itself shows whether the model still computes what
+it computed when it was written.
 """
 
 from __future__ import annotations
@@ -14,45 +14,46 @@ import math
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from tinymnist.errors import InputError
 from tinymnist.nn.archive import read_archive, write_archive
 from tinymnist.nn.arrays import Array
-from tinymnist.nn.graph import INPUT
+from tinymnist.nn.graph import INPUT, Graph
 from tinymnist.nn.layers import Layer, layer_from_config
-from tinymnist.nn.sequential import Sequential
 
 FORMAT = "tinymnist weights 1"
 METADATA = ("class_names", "preprocessing", "source", "metrics", "parent")
-"""What a manifest may tell of a model beside its architecture."""
-FOREIGN = (".keras", ".h5", ".hdf5", ".onnx", ".safetensors", ".pt", ".pth", ".py")
-"""Endings by which people would take a weights file for something else."""
+"""What a manifest may say about a model beside its architecture."""
+FOREIGN_ENDINGS = (".keras", ".h5", ".hdf5", ".onnx", ".safetensors", ".pt", ".pth", ".py")
+"""Endings that would make a weights file look like another framework's."""
 VERIFY_TOLERANCE = 1e-5
-"""How far a layer's output may be off, as a share of its largest number. Float32 rounding, summed
+"""How far a layer's output may deviate, as a share of its largest number. Float32 rounding, summed
 in another order by another processor, stays well below."""
 _KEYS = {"format", "name", "dtype", "input_shape", "layers", "wiring", "arrays", "content_hash"}
-_MOST_ACTIVATIONS = 1 << 26
-"""Numbers in one layer's output for one picture; beyond, a file is broken or hostile."""
+_MAX_OUTPUTS_PER_LAYER = 1 << 26
+"""Upper limit for the numbers in one layer's output for one picture; larger files are rejected."""
+
+Model = TypeVar("Model", bound=Graph)
 
 
-def save(model: Sequential, path: str | PathLike[str], sample: Array | None = None) -> None:
+def save(model: Graph, path: str | PathLike[str], sample: Array | None = None) -> None:
     """Write a model with its ``metadata`` and its proof, completely or not at all.
 
     Args:
-        model: any model; what is in ``model.metadata`` goes into the manifest.
+        model: any model; its ``metadata`` go into the manifest.
         path: where to write.
         sample: one input (1, *input_shape) for the proof; None takes fixed random numbers.
 
     Raises:
-        InputError: when the file cannot be written, or its name ends like another framework's.
-        ValueError: when ``metadata`` has keys that the format does not know.
+        InputError: if the file cannot be written, or its name ends like another framework's.
+        ValueError: if ``metadata`` has keys that the format does not know.
     """
-    check_ending(path)
+    refuse_foreign_ending(path)
     if unknown := sorted(model.metadata.keys() - set(METADATA)):
-        raise ValueError(f"metadata may tell {METADATA}. Received: {unknown}")
+        raise ValueError(f"metadata may have the keys {METADATA}. Received: {unknown}")
     if sample is None:
         shape = (1, *model.input_shape)
         sample = np.random.default_rng(0).random(shape).astype(model.dtype)
@@ -71,30 +72,31 @@ def save(model: Sequential, path: str | PathLike[str], sample: Array | None = No
     write_archive(path, manifest | {"content_hash": _content_hash(manifest, arrays)}, arrays)
 
 
-def check_ending(path: str | PathLike[str]) -> None:
+def refuse_foreign_ending(path: str | PathLike[str]) -> None:
     """Refuse a name that promises another framework's file.
 
     Raises:
-        InputError: for an ending in :data:`FOREIGN`.
+        InputError: for an ending in :data:`FOREIGN_ENDINGS`.
     """
-    if Path(path).suffix.lower() in FOREIGN:
+    if Path(path).suffix.lower() in FOREIGN_ENDINGS:
         raise InputError(
             f"{path} is named like another framework's file; expected .npz, which `tinymnist "
             "export` and tinymnist.export(model, path) turn into others"
         )
 
 
-def load_model(model: str | PathLike[str]) -> Sequential:
+def read(model: str | PathLike[str], kind: type[Model]) -> Model:
     """Read a model; every name, shape and dtype and the hash of the whole are checked.
 
     Args:
         model: the name of a shipped model, or a weights file.
+        kind: the class to make of it.
 
     Raises:
-        InputError: when anything is missing, unknown, damaged or does not fit.
+        InputError: if anything is missing, unknown, damaged or does not fit.
     """
     path = find(model)
-    return _rebuild(*_read_checked(path), path)
+    return _build(*_read_checked(path), path, kind)
 
 
 def verify(model: str | PathLike[str]) -> dict[str, float]:
@@ -104,23 +106,20 @@ def verify(model: str | PathLike[str]) -> dict[str, float]:
         model: the name of a shipped model, or a weights file.
 
     Returns:
-        For every layer, the largest deviation from the output on file, as a share of the largest
-        number in it. At most :data:`VERIFY_TOLERANCE` is sound.
+        For every layer, the largest deviation from the stored output, as a share of the largest
+        number in it. A sound file has at most :data:`VERIFY_TOLERANCE`.
 
     Raises:
-        InputError: as :func:`load_model`.
+        InputError: as :func:`read`.
     """
     path = find(model)
     manifest, arrays = _read_checked(path)
-    network = _rebuild(manifest, arrays, path)
+    network = _build(manifest, arrays, path, Graph)
     names = (INPUT, *(layer.name for layer in network.layers))
-    expected = {name: arrays.get(f"sample/{name}") for name in names}
-    if missing := [name for name, array in expected.items() if array is None]:
-        raise InputError(
-            f"{path} carries no sample output of {missing}; expected one of every layer"
-        )
+    if missing := [name for name in names if f"sample/{name}" not in arrays]:
+        raise InputError(f"{path} has no sample output of {missing}; expected one of every layer")
     outputs = network.capture(arrays[f"sample/{INPUT}"])
-    return {name: _deviation(outputs[name], arrays[f"sample/{name}"]) for name in expected}
+    return {name: _deviation(outputs[name], arrays[f"sample/{name}"]) for name in names}
 
 
 def _deviation(found: Array, expected: Array) -> float:
@@ -134,11 +133,11 @@ def _read_checked(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, 
     manifest, arrays = read_archive(path)
     if manifest.get("format") != FORMAT:
         raise InputError(
-            f"{path} is no weights file of this version; expected format {FORMAT!r}, "
+            f"{path} is not a weights file of this version; expected format {FORMAT!r}, "
             f"found {manifest.get('format')!r}"
         )
     if unknown := sorted(manifest.keys() - _KEYS - set(METADATA)):
-        raise InputError(f"{path} tells what this version does not know: {unknown}")
+        raise InputError(f"{path} has manifest entries that this version does not know: {unknown}")
     if missing := sorted(_KEYS - manifest.keys()):
         raise InputError(f"{path} lacks {missing} in its manifest")
     listed = {n: [str(a.dtype), list(a.shape)] for n, a in arrays.items()}
@@ -154,8 +153,8 @@ def _read_checked(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, 
     return manifest, arrays
 
 
-def fingerprint(model: Sequential) -> str:
-    """SHA-256 of a model's arrays: tells a fine-tuned model's parent, whatever it is called."""
+def fingerprint(model: Graph) -> str:
+    """SHA-256 of a model's arrays: identifies a fine-tuned model's parent under any name."""
     return _content_hash({}, model.weights)
 
 
@@ -168,13 +167,15 @@ def _content_hash(manifest: Mapping[str, Any], arrays: Mapping[str, Array]) -> s
     return f"sha256:{digest.hexdigest()}"
 
 
-def _rebuild(manifest: dict[str, Any], arrays: dict[str, Array], path: Any) -> Sequential:
+def _build(
+    manifest: dict[str, Any], arrays: dict[str, Array], path: Any, kind: type[Model]
+) -> Model:
     """Make the model and give it its arrays, never allocating more than the file holds."""
     try:
         layers = [layer_from_config(config) for config in manifest["layers"]]
         for layer in layers:
             _give_arrays(layer, arrays)
-        model = Sequential(
+        model = kind(
             layers,
             input_shape=manifest["input_shape"],
             wiring=manifest["wiring"],
@@ -182,14 +183,15 @@ def _rebuild(manifest: dict[str, Any], arrays: dict[str, Array], path: Any) -> S
             name=manifest["name"],
         )
     except (ValueError, TypeError, AttributeError, KeyError) as error:
-        raise InputError(f"{path} does not describe a model: {error}") from None
-    extra = {n for n in arrays if n.startswith("weights/")} - {
-        f"weights/{n}" for n in model.weights
-    }
-    if extra:
-        raise InputError(f"{path} holds arrays that no layer takes: {sorted(extra)}")
-    if any(math.prod(shape) > _MOST_ACTIVATIONS for shape in model.shapes.values()):
-        raise InputError(f"{path} describes layers with more than {_MOST_ACTIVATIONS:,} outputs")
+        raise InputError(f"{path} has an invalid model configuration: {error}") from None
+    taken = {f"weights/{name}" for name in model.weights}
+    if extra := sorted(n for n in arrays if n.startswith("weights/") and n not in taken):
+        raise InputError(f"{path} holds arrays that no layer takes: {extra}")
+    if any(math.prod(shape) > _MAX_OUTPUTS_PER_LAYER for shape in model.shapes.values()):
+        raise InputError(
+            f"{path} has an invalid model configuration: layers with more than "
+            f"{_MAX_OUTPUTS_PER_LAYER:,} outputs"
+        )
     model.metadata = {key: manifest[key] for key in METADATA if key in manifest}
     return model
 
@@ -218,12 +220,13 @@ def find(model: str | PathLike[str]) -> Path:
     """The file of a shipped model's name, or the path of a file.
 
     Raises:
-        InputError: when there is neither; the message lists the names.
+        InputError: if there is neither; the message lists the names.
     """
-    if (named := shipped().get(str(model))) is not None:
+    files = shipped()
+    if (named := files.get(str(model))) is not None:
         return named
     if Path(model).exists():
         return Path(model)
     raise InputError(
-        f"there is no model {str(model)!r}; expected a weights file, or one of {sorted(shipped())}"
+        f"there is no model {str(model)!r}; expected a weights file, or one of {sorted(files)}"
     )

@@ -406,7 +406,8 @@ def test_open_sizes_with_channels_last(graph, onnx, tmp_path):
 
 
 def test_what_was_read_can_be_saved_and_proves_itself(graph, check, tmp_path):
-    from tinymnist.nn.weights import load_model, verify
+    from tinymnist.nn.sequential import load_model
+    from tinymnist.nn.weights import verify
 
     model = check(graph.model(dense(graph, graph.node("Flatten", conv(graph, "x")), 108)))
     model.save(tmp_path / "m.npz")

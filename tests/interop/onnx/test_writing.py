@@ -16,8 +16,8 @@ from tinymnist.interop.onnx.emit_activations import WORDS
 from tinymnist.interop.onnx.emit_layers import EMISSIONS
 from tinymnist.nn.layers import ACTIVATIONS, LAYERS, Conv2D, Dense, Flatten, ReLU
 from tinymnist.nn.layers.base import default_name
-from tinymnist.nn.sequential import Input, Sequential
-from tinymnist.nn.weights import load_model, shipped
+from tinymnist.nn.sequential import Input, Sequential, load_model
+from tinymnist.nn.weights import shipped
 
 
 def layer_cases():

@@ -1,19 +1,20 @@
-"""Batches that somebody else makes: what ``fit`` takes in place of arrays.
+"""Examples, the batches cut from them, and sources that make batches themselves.
 
-Three kinds of thing give batches ``(x, y)`` or ``(x, y, sample_weight)``:
+In place of arrays, ``fit``, ``evaluate`` and ``predict`` take three kinds of source, whose batches
+are ``(x, y)`` or ``(x, y, sample_weight)``:
 
-- a numbered source has ``__len__``, the batches in a round, ``batch(number)``, which gives the same
-  batch whenever it is asked, ``plan()``, what its batches depend on, and perhaps ``next_number``,
-  of the batch that a training begins with. Only such a training can be resumed;
-- a sequence has ``__len__`` and ``__getitem__``, and perhaps ``on_epoch_end``, as Keras's own;
-- an iterable gives one batch after the other, for ever, or again from its beginning.
+- a numbered source has ``__len__``, the number of batches in a round; ``batch(number)``, which
+  returns the same batch whenever it is called; ``plan()``, what its batches depend on; and
+  optionally ``next_number``, the batch that a training begins with. Only a training on such a
+  source can be resumed;
+- a sequence has ``__len__`` and ``__getitem__``, and optionally ``on_epoch_end``, as Keras's own;
+- an iterable yields one batch after the other, endlessly, or again from the start.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -23,14 +24,13 @@ from tinymnist.nn.arrays import Array
 
 Item = TypeVar("Item")
 
-_AHEAD = 2
-"""Batches that are made before they are wanted."""
+_PREFETCHED_BATCHES = 2
 _END: Any = object()
 
 
 @runtime_checkable
 class Numbered(Protocol):
-    """A source whose batches have numbers, through all rounds."""
+    """A source whose batches have numbers, counted on through all rounds."""
 
     def __len__(self) -> int: ...
     def batch(self, number: int) -> Any: ...
@@ -38,49 +38,77 @@ class Numbered(Protocol):
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Examples for one step of the optimizer, to be cut into pieces.
+class Examples:
+    """Examples as the network takes them.
 
     Attributes:
-        x: examples (m, *input_shape), of which the batch may be a part.
-        targets: (m, classes).
-        weights: (m,).
-        rows: (n,), which of them belong to the batch.
-        is_prepared: whether ``x`` is augmented, and through the frozen part, already.
+        x: (n, *input_shape).
+        targets: (n, classes).
+        weights: (n,), how much each counts in the loss.
     """
 
     x: Array
     targets: Array
     weights: Array
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def take(self, rows: Any) -> Examples:
+        """Some of them, by a slice, which copies nothing, or by their numbers, which copies."""
+        return Examples(self.x[rows], self.targets[rows], self.weights[rows])
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples for one step of the optimizer, to be cut into pieces.
+
+    Attributes:
+        examples: the batch is some of these.
+        rows: (n,), which of them.
+        is_prepared: whether ``x`` is already augmented and has passed the frozen part.
+    """
+
+    examples: Examples
     rows: Array
     is_prepared: bool = False
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def piece(self, part: slice) -> tuple[Array, Array, Array]:
-        """The examples, targets and weights of a part of the batch, copied."""
-        rows = self.rows[part]
-        return self.x[rows], self.targets[rows], self.weights[rows]
+    def piece(self, part: slice) -> Examples:
+        """A part of the batch, copied."""
+        return self.examples.take(self.rows[part])
 
 
 class Source:
-    """Any of the three kinds, read in steps; the next batches are made while the network learns.
+    """A source of any kind, read in steps; the next batches are made while the network learns.
 
     Attributes:
         origin: where batches come from.
-        steps: batches in an epoch. They go on where the epoch before stopped, so an epoch may be
+        steps: batches per epoch. Each epoch continues where the one before stopped, so it may be
             shorter or longer than a round.
-        first: the number of the batch that the first epoch begins with.
+        first: the number of the batch that epoch 0 begins with.
     """
 
     def __init__(
         self,
         origin: Any,
         steps: int | None = None,
-        examine: Callable[[Any], Any] = lambda batch: batch,
+        convert: Callable[[Any], Any] = lambda batch: batch,
+        first_epoch: int = 0,
     ) -> None:
-        """Take ``steps`` batches an epoch; None takes a round. Each goes through ``examine``."""
+        """Plan the reading.
+
+        Args:
+            origin: the source.
+            steps: batches per epoch; None takes a round.
+            convert: applied to every batch, in the thread that makes it.
+            first_epoch: the epoch that begins with the source's next batch.
+
+        Raises:
+            ValueError: if the steps are unknown, or less than 1.
+        """
         if steps is None and not hasattr(origin, "__len__"):
             raise ValueError(
                 "a generator without a length needs steps_per_epoch (or steps, validation_steps). "
@@ -89,17 +117,17 @@ class Source:
         self.origin, self.steps = origin, int(len(origin) if steps is None else steps)
         if self.steps < 1:
             raise ValueError(f"an epoch needs at least one batch. Received: steps={self.steps}")
-        self.first: int = getattr(origin, "next_number", 0)
-        self._examine = examine
+        self.first: int = getattr(origin, "next_number", 0) - first_epoch * self.steps
+        self._convert = convert
         self._stream: Iterator[Any] | None = None
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Any]:
-        """The batches of an epoch from ``start`` on, made and examined in another thread."""
+        """The batches of an epoch from ``start`` on, made and converted in another thread."""
         first = self.first + number * self.steps
-        return ahead(map(self._examine, self._read(first + start, first + self.steps)))
+        return prefetch(map(self._convert, self._read(first + start, first + self.steps)))
 
     def seek(self, epoch: int, batch: int) -> None:
-        """Let whoever reads the origin next go on with this batch of this epoch."""
+        """Let the next reader of the origin continue with this batch of this epoch."""
         if hasattr(self.origin, "next_number"):
             self.origin.next_number = self.first + epoch * self.steps + batch
 
@@ -107,11 +135,11 @@ class Source:
         """What batches depend on, for a checkpoint.
 
         Raises:
-            ValueError: when nobody can tell, so that no training can be resumed.
+            ValueError: if the origin cannot say, so that no training can be resumed.
         """
         if not isinstance(self.origin, Numbered):
             raise ValueError(
-                "a training can be resumed when its generator has batch(number) and plan(), as "
+                "a training can be resumed if its generator has batch(number) and plan(), as "
                 f"ImageDataGenerator.flow(..., seed=0) has. Received: {self.origin!r}"
             )
         return {"source": self.origin.plan(), "steps": self.steps}
@@ -132,30 +160,32 @@ class Source:
                 self.origin.on_epoch_end()
 
     def _next(self) -> Any:
-        """The next batch of the stream; a stream that ends begins anew, if it can."""
-        if self._stream is None:
-            self._stream = iter(self.origin)
-        batch = next(self._stream, _END)
-        if batch is _END:
-            self._stream = iter(self.origin)
-            batch = next(self._stream, _END)
-        if batch is _END:
-            raise ValueError(
-                "a generator must give epochs * steps_per_epoch batches, or begin anew. "
-                f"Received: {self.origin!r}, which has no more"
-            )
-        return batch
+        """The next batch of the stream, which is started again at its end if that is possible."""
+        for _ in range(2):
+            if self._stream is None:
+                self._stream = iter(self.origin)
+            if (batch := next(self._stream, _END)) is not _END:
+                return batch
+            self._stream = None
+        raise ValueError(
+            "a generator must give epochs * steps_per_epoch batches, or start again. "
+            f"Received: {self.origin!r}, which has no more"
+        )
 
 
 def is_source(x: Any) -> bool:
-    """Whether ``x`` gives batches, and is no array or list of examples."""
+    """Whether ``x`` makes batches, rather than being an array or a list of examples."""
     if isinstance(x, (list, tuple, str)) or hasattr(x, "__array__"):
         return False
     return isinstance(x, (Iterable, Numbered)) or hasattr(x, "__getitem__")
 
 
 def unpack(batch: Any) -> tuple[Any, Any, Any]:
-    """``(x, y, sample_weight)`` of a batch; what it lacks is None."""
+    """``(x, y, sample_weight)`` of a batch; None for what it lacks.
+
+    Raises:
+        ValueError: for more or fewer than one to three entries.
+    """
     if not isinstance(batch, (tuple, list)):
         return batch, None, None
     if not 1 <= len(batch) <= 3:
@@ -166,8 +196,8 @@ def unpack(batch: Any) -> tuple[Any, Any, Any]:
     return x, y, weight
 
 
-def gathered(origin: Any, steps: int | None = None) -> tuple[Array, Array | None, Array | None]:
-    """All examples, labels and weights of one round, or of ``steps`` batches, as arrays."""
+def read_round(origin: Any, steps: int | None = None) -> tuple[Array, Array | None, Array | None]:
+    """All examples, labels and weights of a source's first round, or first ``steps`` batches."""
     source = Source(origin, steps, unpack)
     source.first = 0  # a round is the same whenever it is measured
     x, y, weights = (
@@ -177,9 +207,11 @@ def gathered(origin: Any, steps: int | None = None) -> tuple[Array, Array | None
     return np.asarray(x), y, weights
 
 
-def ahead(items: Iterator[Item], depth: int = _AHEAD) -> Iterator[Item]:
-    """The same items in the same order, made in a thread of their own before they are wanted."""
-    pool = ThreadPoolExecutor(1, thread_name_prefix="tinymnist-ahead")
+def prefetch(items: Iterator[Item], depth: int = _PREFETCHED_BATCHES) -> Iterator[Item]:
+    """The same items in the same order, each made in a thread before it is needed."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    pool = ThreadPoolExecutor(1, thread_name_prefix="tinymnist-prefetch")
     try:
         waiting = deque(pool.submit(next, items, _END) for _ in range(depth))
         while (item := waiting.popleft().result()) is not _END:

@@ -1,4 +1,8 @@
-"""What may happen besides learning: early stopping, checkpoints, learning rates, a CSV history."""
+"""Callbacks: early stopping, saving, learning rates, a CSV history. Names are Keras's.
+
+``fit`` calls each with the whole :class:`~tinymnist.nn.training.state.Training`. For checkpoints
+that resume a training exactly see :class:`~tinymnist.nn.training.checkpoint.Checkpoint`.
+"""
 
 from __future__ import annotations
 
@@ -9,41 +13,26 @@ from collections.abc import Callable, Iterable
 from inspect import signature
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any
 
 import numpy as np
 
+from tinymnist.files import whole_file
 from tinymnist.nn.arrays import Array
-from tinymnist.nn.training.checkpoint import save_checkpoint, training_plan
+from tinymnist.nn.training.checkpoint import Checkpoint
+from tinymnist.nn.training.state import Callback, Training
+from tinymnist.nn.weights import refuse_foreign_ending, save
 
-if TYPE_CHECKING:
-    from tinymnist.nn.training.loop import Training
-
-
-class Callback:
-    """Called by ``fit`` at fixed moments, each time with the whole training."""
-
-    order: ClassVar[int] = 0
-    """Callbacks of a higher order are called later."""
-
-    def on_train_begin(self, training: Training) -> None:
-        """Before the first batch, also after resuming."""
-
-    def on_batch_end(self, training: Training) -> None:
-        """After every step of the optimizer."""
-
-    def on_epoch_end(self, training: Training, logs: dict[str, float]) -> None:
-        """After every epoch; ``logs`` is the newest line of the history."""
-
-    def on_train_end(self, training: Training) -> None:
-        """After the last batch, however it came about."""
-
-    def get_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        """What a checkpoint must keep of this callback: notes for JSON, and arrays."""
-        return {}, {}
-
-    def set_state(self, notes: dict[str, Any], arrays: dict[str, Array]) -> None:
-        """Take back what :meth:`get_state` gave."""
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "Checkpoint",
+    "EarlyStopping",
+    "LearningRateScheduler",
+    "ModelCheckpoint",
+    "MonitorCallback",
+    "ReduceLROnPlateau",
+]
 
 
 def in_order(callbacks: Callback | Iterable[Callback] | None) -> list[Callback]:
@@ -60,7 +49,7 @@ def in_order(callbacks: Callback | Iterable[Callback] | None) -> list[Callback]:
         kind = type(callback).__name__
         if not isinstance(callback, Callback):
             raise ValueError(
-                f"a callback derives from tinymnist.nn.training.callbacks.Callback: {kind}"
+                f"a callback derives from tinymnist.nn.Callback. Received: {kind}"
             )
         hooks = [n for n in dir(callback) if n.startswith("on_") and callable(getattr(callback, n))]
         unknown = sorted(set(hooks) - set(dir(Callback)))
@@ -75,8 +64,8 @@ def in_order(callbacks: Callback | Iterable[Callback] | None) -> list[Callback]:
     return sorted(given, key=lambda callback: callback.order)
 
 
-class _Watching(Callback):
-    """What callbacks share that watch a figure of the history."""
+class MonitorCallback(Callback):
+    """The base of callbacks that watch one figure of the history for improvements."""
 
     def __init__(
         self, monitor: str = "val_loss", mode: str = "auto", min_delta: float = 0.0
@@ -85,26 +74,26 @@ class _Watching(Callback):
 
         Args:
             monitor: a column of the history.
-            mode: "min" or "max", whether it should fall or rise; "auto" lets what has "accuracy"
-                in its name rise, and all else fall.
-            min_delta: an improvement must be larger than this.
+            mode: "min" or "max", whether the figure should fall or rise; "auto" is "max" if the
+                name contains "acc", else "min".
+            min_delta: smaller changes do not count as improvements.
         """
         if mode not in ("auto", "min", "max"):
             raise ValueError(f'mode must be "auto", "min" or "max". Received: {mode=}')
         self.monitor, self.mode, self.min_delta = monitor, mode, abs(min_delta)
-        self._forget()
+        self.reset()
 
-    def _forget(self) -> None:
-        """Begin anew."""
+    def reset(self) -> None:
+        """Forget what earlier epochs gave."""
         self.best, self.waited = float("inf"), 0
 
     def on_train_begin(self, training: Training) -> None:
-        """Begin anew in every training; one that is resumed goes on."""
+        """Start afresh in every training, unless it is resumed."""
         if not training.is_resumed:
-            self._forget()
+            self.reset()
 
     def _has_improved(self, logs: dict[str, float]) -> bool:
-        """Whether the figure is the best so far, which is then remembered."""
+        """Whether the figure is the best so far; if so, it is stored."""
         if self.monitor not in logs:
             raise ValueError(f"monitor must be one of {list(logs)}. Received: {self.monitor!r}")
         rises = self.mode == "max" or (self.mode == "auto" and "acc" in self.monitor)
@@ -115,15 +104,15 @@ class _Watching(Callback):
         return True
 
     def get_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        """The best figure and the patience spent."""
+        """The best figure and the epochs waited since."""
         return {"best": self.best, "waited": self.waited}, {}
 
     def set_state(self, notes: dict[str, Any], arrays: dict[str, Array]) -> None:
-        """Go on from there."""
+        """Restore both."""
         self.best, self.waited = notes["best"], notes["waited"]
 
 
-class EarlyStopping(_Watching):
+class EarlyStopping(MonitorCallback):
     """Stop when a figure has not improved for some epochs."""
 
     def __init__(
@@ -136,22 +125,22 @@ class EarlyStopping(_Watching):
         *,
         restore_best_weights: bool = False,
     ) -> None:
-        """Choose what to watch.
+        """Choose what to watch, and for how long.
 
         Args:
-            monitor, mode, min_delta: the figure, and what counts as an improvement: see
-                :class:`_Watching`.
-            patience: so many epochs in a row without an improvement end the training.
-            verbose: 1 says on standard error that it was stopped.
-            restore_best_weights: whether the model ends as it was after the best epoch, or, as by
-                Keras's default, after the last.
+            monitor, mode, min_delta: as for :class:`MonitorCallback`.
+            patience: how many epochs without an improvement end the training.
+            verbose: 1 reports on standard error when it stops.
+            restore_best_weights: whether the model ends as it was after the best epoch instead of
+                after the last.
         """
         self.patience, self.verbose = patience, verbose
         self.restore_best_weights = restore_best_weights
         super().__init__(monitor, mode, min_delta)
 
-    def _forget(self) -> None:
-        super()._forget()
+    def reset(self) -> None:
+        """Forget the best weights, too."""
+        super().reset()
         self.best_weights: dict[str, Array] = {}
 
     def on_epoch_end(self, training: Training, logs: dict[str, float]) -> None:
@@ -163,24 +152,24 @@ class EarlyStopping(_Watching):
                 self.best_weights = {n: a.copy() for n, a in training.model.weights.items()}
         elif self.waited >= self.patience and training.position.epoch > 1:
             training.position.finished = True
-            _say(self.verbose, training, "early stopping")
+            _report(self.verbose, training, "early stopping")
 
     def on_train_end(self, training: Training) -> None:
-        """Bring the best weights back, unless a person broke the training off."""
+        """Restore the best weights, unless Ctrl-C interrupted the training."""
         if self.best_weights and not training.interrupted:
             training.model.set_weights(self.best_weights)
 
     def get_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        """The best figure, the patience spent and the best weights."""
+        """The best figure, the epochs waited and the best weights."""
         return super().get_state()[0], self.best_weights
 
     def set_state(self, notes: dict[str, Any], arrays: dict[str, Array]) -> None:
-        """Go on from there."""
+        """Restore them."""
         super().set_state(notes, arrays)
         self.best_weights = arrays
 
 
-class ReduceLROnPlateau(_Watching):
+class ReduceLROnPlateau(MonitorCallback):
     """Lower the learning rate when a figure has not improved for some epochs."""
 
     def __init__(
@@ -197,11 +186,13 @@ class ReduceLROnPlateau(_Watching):
         """Multiply the rate by ``factor`` after ``patience`` epochs, down to ``min_lr``.
 
         Args:
-            monitor, mode, min_delta: the figure, and what counts as an improvement: see
-                :class:`_Watching`.
-            factor, patience, min_lr: as said.
-            verbose: 1 says every new rate on standard error.
-            cooldown: so many epochs after a new rate are not counted.
+            monitor, mode, min_delta: as for :class:`MonitorCallback`.
+            factor, patience, min_lr: as above.
+            verbose: 1 reports every new rate on standard error.
+            cooldown: how many epochs after a new rate do not count.
+
+        Raises:
+            ValueError: for a factor of 1 or more.
         """
         if not factor < 1:
             raise ValueError(f"factor must be below 1. Received: {factor=}")
@@ -209,8 +200,9 @@ class ReduceLROnPlateau(_Watching):
         self.cooldown, self.min_lr = cooldown, min_lr
         super().__init__(monitor, mode, min_delta)
 
-    def _forget(self) -> None:
-        super()._forget()
+    def reset(self) -> None:
+        """End the cooldown, too."""
+        super().reset()
         self.resting = 0
 
     def on_train_begin(self, training: Training) -> None:
@@ -230,19 +222,19 @@ class ReduceLROnPlateau(_Watching):
             if self.waited >= self.patience and rate > self.min_lr:
                 rate = training.optimizer.learning_rate = max(rate * self.factor, self.min_lr)
                 self.resting, self.waited = self.cooldown, 0
-                _say(self.verbose, training, f"learning rate lowered to {rate:.2g}")
+                _report(self.verbose, training, f"learning rate lowered to {rate:.2g}")
 
     def get_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        """The best figure, the patience spent and what is left of the cooldown."""
+        """The best figure, the epochs waited and what is left of the cooldown."""
         return super().get_state()[0] | {"resting": self.resting}, {}
 
     def set_state(self, notes: dict[str, Any], arrays: dict[str, Array]) -> None:
-        """Go on from there."""
+        """Restore them."""
         super().set_state(notes, arrays)
         self.resting = notes["resting"]
 
 
-class ModelCheckpoint(_Watching):
+class ModelCheckpoint(MonitorCallback):
     """Save the model after every epoch, or whenever a figure is the best so far."""
 
     def __init__(
@@ -260,31 +252,24 @@ class ModelCheckpoint(_Watching):
             filepath: a path for :meth:`Sequential.save`, in which ``{epoch:02d}`` (from 1) and
                 ``{val_loss:.2f}`` and the like stand for figures of the epoch.
             monitor, mode: the figure, with ``save_best_only``.
-            verbose: 1 says every file on standard error.
-            save_best_only: whether to save only what is better than all before.
+            verbose: 1 reports every file on standard error.
+            save_best_only: whether to save only models better than all before.
 
         Raises:
             InputError: for the ending of another framework's files.
         """
-        from tinymnist.nn.weights import check_ending
-
-        check_ending(filepath)
+        refuse_foreign_ending(filepath)
         self.filepath, self.verbose = os.fspath(filepath), verbose
         self.save_best_only = save_best_only
         super().__init__(monitor, mode)
 
     def on_epoch_end(self, training: Training, logs: dict[str, float]) -> None:
-        """Save, if it is time to."""
+        """Save, unless it must be the best and is not."""
         if self.save_best_only and not self._has_improved(logs):
             return
         path = self.filepath.format(epoch=training.position.epoch, **logs)
-        training.model.save(path)
-        _say(self.verbose, training, f"saved {path}")
-
-
-def _say(verbose: int, training: Training, what: str) -> None:
-    if verbose:
-        print(f"epoch {training.position.epoch}: {what}", file=sys.stderr)
+        save(training.model, path)
+        _report(self.verbose, training, f"saved {path}")
 
 
 class LearningRateScheduler(Callback):
@@ -294,17 +279,17 @@ class LearningRateScheduler(Callback):
         """Take a function of the epoch (from 0) and of the rate so far, or of the epoch alone."""
         self.schedule, self.verbose = schedule, verbose
         self.epoch = -1
-        """The last one whose rate has been set."""
+        """The last epoch whose rate has been set."""
         self._takes_rate = len(signature(schedule).parameters) > 1
 
     def on_train_begin(self, training: Training) -> None:
-        """The rate of the first epoch; a resumed training has its rate already."""
+        """Set the rate of the first epoch; a resumed training has its rate already."""
         if not training.is_resumed:
             self.epoch = -1
         self._set_rate(training)
 
     def on_epoch_end(self, training: Training, logs: dict[str, float]) -> None:
-        """The rate of the next epoch."""
+        """Set the rate of the next epoch."""
         self._set_rate(training)
 
     def _set_rate(self, training: Training) -> None:
@@ -315,15 +300,37 @@ class LearningRateScheduler(Callback):
         if not isinstance(rate, (int, float, np.number)):
             raise ValueError(f"a schedule gives a number. Received: {rate!r} for epoch {epoch}")
         self.epoch, training.optimizer.learning_rate = epoch, rate
-        _say(self.verbose, training, f"learning rate {rate:.2g}")
+        _report(self.verbose, training, f"learning rate {rate:.2g}")
 
     def get_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        """Which epoch has its rate."""
+        """The last epoch whose rate has been set."""
         return {"epoch": self.epoch}, {}
 
     def set_state(self, notes: dict[str, Any], arrays: dict[str, Array]) -> None:
-        """Go on from there."""
+        """Restore it."""
         self.epoch = notes["epoch"]
+
+
+class CSVLogger(Callback):
+    """Write the history as a table, completely after every epoch, so that no row is ever cut."""
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        """Write to ``path``, replacing an existing file."""
+        self.path = Path(path)
+
+    def on_epoch_end(self, training: Training, logs: dict[str, float]) -> None:
+        """One row for each epoch so far."""
+        columns = training.history.history
+        with whole_file(self.path) as temporary, open(temporary, "w", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(["epoch", *columns])
+            for epoch, row in enumerate(zip(*columns.values(), strict=True), start=1):
+                table.writerow([epoch, *row])
+
+
+def _report(verbose: int, training: Training, what: str) -> None:
+    if verbose:
+        print(f"epoch {training.position.epoch}: {what}", file=sys.stderr)
 
 
 def _plain_learning_rate(training: Training) -> float:
@@ -334,65 +341,3 @@ def _plain_learning_rate(training: Training) -> float:
             f"schedule. Received: learning_rate={rate!r}"
         )
     return rate
-
-
-class CSVLogger(Callback):
-    """Write the history as a table, anew after every epoch, so that it is always whole."""
-
-    def __init__(self, path: str | PathLike[str]) -> None:
-        """Write to ``path``, replacing what was there."""
-        self.path = Path(path)
-
-    def on_epoch_end(self, training: Training, logs: dict[str, float]) -> None:
-        """One row for each epoch so far."""
-        columns = training.history.history
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        with open(temporary, "w", newline="") as file:
-            table = csv.writer(file)
-            table.writerow(["epoch", *columns])
-            for epoch, row in enumerate(zip(*columns.values(), strict=True), start=1):
-                table.writerow([epoch, *row])
-        os.replace(temporary, self.path)
-
-
-class Checkpoint(Callback):
-    """Save the whole state of the training after every epoch, and every so many batches.
-
-    ``fit(..., resume=path)`` goes on from there and ends in the same bytes as if nothing had
-    happened.
-    """
-
-    order: ClassVar[int] = 1  # it must see what the others have done
-
-    def __init__(
-        self, path: str | PathLike[str], every: int | None = None, *, epochs: int = 1
-    ) -> None:
-        """Write to ``path``, after every ``epochs`` epochs and after the last.
-
-        Args:
-            path: the file.
-            every: also write after every so many batches of an epoch.
-            epochs: where an epoch is short, writing after each would cost more than learning.
-        """
-        self.path, self.every, self.epochs = Path(path), every, epochs
-
-    def on_train_begin(self, training: Training) -> None:
-        """Refuse at once what could not be resumed."""
-        training_plan(training)
-
-    def on_batch_end(self, training: Training) -> None:
-        """Save in the midst of an epoch."""
-        if self.every and training.position.batch % self.every == 0:
-            save_checkpoint(training, self.path)
-
-    def on_epoch_end(self, training: Training, logs: dict[str, float]) -> None:
-        """Save at the end of an epoch."""
-        position = training.position
-        is_last = position.finished or position.epoch == training.epochs
-        if is_last or position.epoch % self.epochs == 0:
-            save_checkpoint(training, self.path)
-
-    def on_train_end(self, training: Training) -> None:
-        """Save where a person broke the training off."""
-        if training.interrupted:
-            save_checkpoint(training, self.path)

@@ -1,8 +1,8 @@
 """Checkpoints that resume exactly: a killed and resumed training ends in the same bytes.
 
-This works because a training draws nothing from a running generator. Whatever is random in it
-follows from one key and from the position (epoch, batch, piece), so the position is all there is
-to remember, beside the arrays.
+This works because a training draws nothing from a running generator. Everything random in it
+follows from one key and from the position (epoch, batch, piece), so beside the arrays only the
+position must be stored.
 """
 
 from __future__ import annotations
@@ -10,18 +10,61 @@ from __future__ import annotations
 import dataclasses
 import json
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 from tinymnist.errors import InputError
 from tinymnist.nn.archive import read_archive, write_archive
 from tinymnist.nn.arrays import Array
-
-if TYPE_CHECKING:
-    from tinymnist.nn.training.loop import Training
+from tinymnist.nn.training.state import Callback, Position, Training
 
 FORMAT = "tinymnist checkpoint 1"
-_LONG = 80
-"""What is longer does not help in an error message."""
+_MAX_SHOWN_CHARACTERS = 80
+"""Longer settings are left out of error messages."""
+
+
+class Checkpoint(Callback):
+    """Save the whole state of the training after every epoch, and within epochs if asked to.
+
+    ``fit(..., resume=path)`` continues from there and ends in the same bytes as a training that
+    was never stopped.
+    """
+
+    order: ClassVar[int] = 1  # it must see what the others have done
+
+    def __init__(
+        self, path: str | PathLike[str], every: int | None = None, *, epochs: int = 1
+    ) -> None:
+        """Choose where and how often to write.
+
+        Args:
+            path: the file.
+            every: write also after this many batches, counted within the epoch.
+            epochs: write after this many epochs, and after the last. If epochs are short, writing
+                after each would cost more than learning.
+        """
+        self.path, self.every, self.epochs = Path(path), every, epochs
+
+    def on_train_begin(self, training: Training) -> None:
+        """Refuse a training that could not be resumed before it starts."""
+        training_plan(training)
+
+    def on_batch_end(self, training: Training) -> None:
+        """Save within an epoch."""
+        if self.every and training.position.batch % self.every == 0:
+            save_checkpoint(training, self.path)
+
+    def on_epoch_end(self, training: Training, logs: dict[str, float]) -> None:
+        """Save at the end of an epoch."""
+        position = training.position
+        is_last = position.finished or position.epoch == training.epochs
+        if is_last or position.epoch % self.epochs == 0:
+            save_checkpoint(training, self.path)
+
+    def on_train_end(self, training: Training) -> None:
+        """Save where the training was interrupted."""
+        if training.interrupted:
+            save_checkpoint(training, self.path)
 
 
 def save_checkpoint(training: Training, path: str | PathLike[str]) -> None:
@@ -48,10 +91,10 @@ def save_checkpoint(training: Training, path: str | PathLike[str]) -> None:
 
 
 def load_checkpoint(training: Training, path: str | PathLike[str]) -> None:
-    """Put a training back to where it was when the checkpoint was written.
+    """Restore a training to where it was when the checkpoint was written.
 
     Raises:
-        InputError: when the file is no checkpoint, or of a training with other settings.
+        InputError: if the file is not a checkpoint, or is one of a training with other settings.
     """
     manifest, arrays = read_archive(path)
     if manifest.get("format") != FORMAT:
@@ -64,9 +107,9 @@ def load_checkpoint(training: Training, path: str | PathLike[str]) -> None:
     if manifest["learning_rate"] is not None:
         optimizer.learning_rate = manifest["learning_rate"]
     training.is_resumed = True
-    training.position = type(training.position)(**manifest["position"])
-    if training.source is not None:
-        training.source.first = training.position.first
+    training.position = Position(**manifest["position"])
+    if training.data.source is not None:
+        training.data.source.first = training.position.first
     training.history.history, training.history.epoch = manifest["history"], manifest["epochs"]
     for number, callback in enumerate(training.callbacks):
         kept = _under(f"callback/{number}/", arrays)
@@ -81,35 +124,32 @@ def training_plan(training: Training) -> dict[str, Any]:
     """The settings that must be the same for a resumed training to end in the same bytes.
 
     Raises:
-        ValueError: when the batches come from where nobody can find them again.
+        ValueError: if the batches come from a source that cannot make them again.
     """
-    optimizer = training.optimizer
+    optimizer, data = training.optimizer, training.data
     settings = {f.name: getattr(optimizer, f.name) for f in dataclasses.fields(optimizer) if f.init}
     if not callable(optimizer.learning_rate):  # a callback may change a plain number
         settings["learning_rate"] = "number"
     settings["learning_rate"] = repr(settings["learning_rate"])
+    if data.source is not None:
+        batches = data.source.plan()
+    else:
+        batches = {
+            "examples": len(data.examples or ()),
+            "batch_size": training.batch_size,
+            "shuffle": training.shuffle,
+        }
     return {
         "layers": [layer.config() for layer in training.model.layers],
         "dtype": str(training.model.dtype),
         "optimizer": [type(optimizer).__name__, settings],
         "loss": repr(training.loss),
         "seed": training.seed,
-        "contents of examples and labels": training.contents,
-        **_batches(training),
+        "contents of examples and labels": data.contents,
+        **batches,
         "micro_batch_size": training.micro_batch_size,
         "augmented": training.augment is not None,
         "callbacks": [type(callback).__name__ for callback in training.callbacks],
-    }
-
-
-def _batches(training: Training) -> dict[str, Any]:
-    """What the batches follow from."""
-    if training.source is not None:
-        return training.source.plan()
-    return {
-        "examples": len(training.x),
-        "batch_size": training.batch_size,
-        "shuffle": training.shuffle,
     }
 
 
@@ -118,7 +158,8 @@ def _check_plan(saved: dict[str, Any], now: dict[str, Any], path: Any) -> None:
     for setting, value in now.items():
         if saved.get(setting) != value:
             found, expected = repr(saved.get(setting)), repr(value)
-            details = f": expected {expected}, found {found}" if len(expected) < _LONG else ""
+            is_short = len(expected) < _MAX_SHOWN_CHARACTERS
+            details = f": expected {expected}, found {found}" if is_short else ""
             raise InputError(
                 f"{path} was written by a training with other settings ({setting}){details}"
             )

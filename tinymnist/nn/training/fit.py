@@ -1,197 +1,145 @@
-"""``fit``: from what a user gives to a training, and through it."""
+"""What happens between a user's call of ``fit`` and the training loop: check, convert, resume."""
 
 from __future__ import annotations
 
-import math
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tinymnist.checksum import checksum
 from tinymnist.memory import reuse_freed_memory
-from tinymnist.nn.arrays import Array
+from tinymnist.nn.graph import Graph
 from tinymnist.nn.losses import CategoricalCrossentropy, example_weights
 from tinymnist.nn.optimizers import Optimizer
-from tinymnist.nn.training.batches import Source, gathered, is_source, unpack
-from tinymnist.nn.training.callbacks import Callback, in_order
+from tinymnist.nn.parallel import Workers, single_threaded_blas
+from tinymnist.nn.training.batches import Examples, Source, is_source, read_round, unpack
+from tinymnist.nn.training.callbacks import in_order
 from tinymnist.nn.training.checkpoint import load_checkpoint
 from tinymnist.nn.training.evaluation import examples_of
-from tinymnist.nn.training.frozen import features_fit, split_frozen
-from tinymnist.nn.training.loop import (
-    MICRO_BATCH_SIZES,
-    Augment,
-    History,
-    Position,
-    Training,
-    Validation,
-    default_micro_batch_size,
-)
-from tinymnist.nn.training.parallel import Workers, single_threaded_blas
+from tinymnist.nn.training.frozen import cut_off_frozen_part
+from tinymnist.nn.training.history import History
+from tinymnist.nn.training.loop import Loop, default_micro_batch_size, has_dense_gradients
 from tinymnist.nn.training.progress import Progress
-
-if TYPE_CHECKING:
-    from tinymnist.nn.sequential import Sequential
+from tinymnist.nn.training.state import Augment, Callback, Data, Position, Training
 
 
 def fit(
-    model: Sequential,
-    x: Any,
-    y: Array | None = None,
-    batch_size: int | None = None,
-    epochs: int = 1,
-    verbose: str | int = "auto",
-    callbacks: Callback | Sequence[Callback] | None = None,
-    validation_split: float = 0.0,
-    validation_data: Any = None,
-    shuffle: bool = True,
-    class_weight: Mapping[int, float] | str | None = None,
-    sample_weight: Array | None = None,
-    initial_epoch: int = 0,
-    steps_per_epoch: int | None = None,
-    validation_steps: int | None = None,
+    model: Graph,
+    optimizer: Optimizer,
+    loss: CategoricalCrossentropy,
+    data: Data,
     *,
-    augment: Augment | None = None,
-    rng: np.random.Generator | int | None = None,
-    micro_batch_size: int | None = None,
-    keep_frozen: bool = True,
-    workers: int | None = None,
-    resume: str | PathLike[str] | None = None,
+    batch_size: int | None,
+    epochs: int,
+    verbose: str | int,
+    callbacks: Callback | Sequence[Callback] | None,
+    shuffle: bool,
+    initial_epoch: int,
+    augment: Augment | None,
+    rng: np.random.Generator | int | None,
+    micro_batch_size: int | None,
+    keep_frozen: bool,
+    workers: int | None,
+    resume: str | PathLike[str] | None,
 ) -> History:
-    """Train a compiled model; the order of the arguments is Keras's.
-
-    Args:
-        model: a model after ``compile``; it is changed.
-        x: examples (n, *input_shape); or, without ``y``, something that gives batches (x, y) or
-            (x, y, sample_weight), such as a generator: see :mod:`tinymnist.nn.training.batches`.
-        y: class numbers (n,), or rows of probabilities, as the loss wants them.
-        batch_size: examples for each step of the optimizer, where ``x`` is an array; None is 32.
-        epochs: how often to go through all examples; or, with ``initial_epoch``, where to end.
-        verbose: "auto", 0 (silent), 1 (a moving line) or 2 (a line an epoch), on standard error.
-        callbacks: see :mod:`tinymnist.nn.training.callbacks`.
-        validation_split: the share of the examples, from the end, that is set aside, measured
-            after every epoch and never trained on.
-        validation_data: or (x, y) or (x, y, sample_weight) for that; or a generator, one round of
-            which is kept. With it, ``validation_split`` is not used.
-        shuffle: whether each epoch has an order of its own.
-        class_weight: how much each class counts; 1 where it is not named. "balanced" makes all
-            classes count alike, however many examples each has.
-        sample_weight: (n,), how much each example counts.
-        initial_epoch: how many epochs an earlier training has done already.
-        steps_per_epoch: batches of the generator that make an epoch; None takes its length.
-        validation_steps: batches of the generator that validates; None takes its length.
-        augment: ``augment(images, rng) -> images``, called in the worker threads, a piece at a
-            time.
-        rng: a generator or a seed. Order, dropout and augmentation all follow from it; what
-            comes from a generator of batches has its own seed. None draws from the model's own
-            generator: every ``fit`` has other random numbers, in every run the same.
-        micro_batch_size: how many examples a thread carries through the network at a time. None takes
-            half a batch, but 16 to 32; or the whole batch where a layer couples the examples
-            (batch normalization), and a batch of up to 32 where the gradients are most of the
-            work (Dense layers on many features). A number for a model with such a layer gives
-            "ghost" batch normalization (Hoffer et al., 2017): each piece is normalized by itself.
-        keep_frozen: whether the output of the frozen part at the bottom is computed once and kept
-            for all epochs, where nothing augments below it and memory allows it. Otherwise it is
-            computed in every step, without a backward pass.
-        workers: threads; None takes every core. The result does not depend on it, unless a batch
-            is a single piece.
-        resume: a file that :class:`~tinymnist.nn.training.callbacks.Checkpoint` wrote, to go on from.
-
-    Returns:
-        The history: loss, accuracy, val_loss, val_accuracy and learning_rate by epoch.
-
-    Raises:
-        ValueError: when the model is not compiled, or examples and labels do not fit it.
-        InputError: when the checkpoint is unusable.
-
-    Ctrl-C ends the training after the batch and keeps the model; a second one ends at once.
-    """
-    if model.optimizer is None or model.loss is None:
-        raise ValueError("fit needs a compiled model: call model.compile(...) first.")
-    _check_model(model, model.optimizer, model.loss)
-    if augment is not None and not callable(augment):
-        raise ValueError(f"augment must be called as augment(images, rng). Received: {augment!r}")
-    is_generator = is_source(x)
-    _check_inputs(x, y, sample_weight, validation_split, steps_per_epoch, class_weight)
-    source = None
-    if is_generator:
-        loss = model.loss
-        source = Source(
-            x, steps_per_epoch, lambda batch: examples_of(model, loss, *unpack(batch), class_weight)
-        )
-        source.first -= initial_epoch * source.steps  # epochs count from 0, batches from now on
-        x = targets = weights = np.empty(0, model.dtype)
-    else:
-        given = examples_of(model, model.loss, x, y, sample_weight, class_weight)
-        x, targets, weights = given.x, given.targets, given.weights
+    """Prepare a training and run it; the settings are those of :meth:`Sequential.fit`."""
     batch_size = 32 if batch_size is None else batch_size
-    if (
-        batch_size < 1
-        or min(epochs, initial_epoch) < 0
-        or (micro_batch_size is not None and micro_batch_size < 1)
-    ):
-        raise ValueError(
-            "batch_size and micro_batch_size must be at least 1, epochs and initial_epoch at least 0. "
-            f"Received: {batch_size=}, {micro_batch_size=}, {epochs=}, {initial_epoch=}"
-        )
-    validation = None
-    if validation_data is not None:
-        if is_source(validation_data):
-            validation_data = gathered(validation_data, validation_steps)
-        held_out = examples_of(model, model.loss, *unpack(validation_data))
-        validation = Validation(model, held_out.x, held_out.targets, held_out.weights)
-    elif validation_split:
-        kept = _kept(len(x), validation_split)
-        own = example_weights(targets.argmax(axis=1), None, sample_weight, model.dtype)
-        validation = Validation(model, x[kept:], targets[kept:], own[kept:])
-        x, targets, weights = x[:kept], targets[:kept], weights[:kept]
-    contents = [x, targets, weights, *(validation[1:] if validation else ())]
-    if source is not None:  # its plan tells the examples, but not how much their classes count
-        contents.append(np.frombuffer(repr(class_weight).encode(), np.uint8))
+    _check_model(model, optimizer, loss)
+    _check_settings(augment, batch_size, micro_batch_size, epochs, initial_epoch)
+    examples, source = data.examples, data.source
+    has_own_size = micro_batch_size is not None
+    if micro_batch_size is None and examples is not None:
+        micro_batch_size = default_micro_batch_size(model, batch_size)
     training = Training(
         model=model,
-        network=model,
-        front=None,
-        optimizer=model.optimizer,
-        loss=model.loss,
-        x=x,
-        targets=targets,
-        weights=weights,
-        validation=validation,
+        optimizer=optimizer,
+        loss=loss,
+        data=data,
         epochs=epochs,
         batch_size=batch_size,
-        micro_batch_size=micro_batch_size
-        or (None if source else default_micro_batch_size(model, batch_size)),
+        micro_batch_size=micro_batch_size,
         shuffle=shuffle,
         augment=augment,
         callbacks=[Progress(verbose), *in_order(callbacks)],
-        position=Position(_key(model, rng), initial_epoch, first=source.first if source else 0),
         seed=int(rng) if isinstance(rng, (int, np.integer)) else None,
-        source=source,
-        contents=checksum(contents),
+        position=Position(_key(model, rng), initial_epoch, first=source.first if source else 0),
     )
     if resume is not None:
         load_checkpoint(training, resume)
     reuse_freed_memory()
-    _cut_off_frozen_part(training, keep_frozen, workers)
-    training.has_dense_gradients = micro_batch_size is None and _has_heavy_gradients(
-        training.network
-    )
+    stages = cut_off_frozen_part(training, keep_frozen, workers)
+    is_dense = not has_own_size and has_dense_gradients(stages.network)
     # Products of a few rows are over before BLAS's other threads have woken up.
-    blas = single_threaded_blas() if training.has_dense_gradients else nullcontext()
+    blas = single_threaded_blas() if is_dense else nullcontext()
     with Workers(workers) as threads, _interruptible(training), blas:
-        training.run(threads)
+        Loop(training, stages, is_dense, threads).run()
     if source is not None:
         source.seek(training.position.epoch, training.position.batch)
     training.history.interrupted = training.interrupted
     return training.history
 
 
-def _check_model(model: Sequential, optimizer: Optimizer, loss: CategoricalCrossentropy) -> None:
+def gather_data(
+    model: Graph,
+    loss: CategoricalCrossentropy,
+    x: Any,
+    y: Any,
+    *,
+    sample_weight: Any,
+    class_weight: Mapping[int, float] | str | None,
+    initial_epoch: int,
+    steps_per_epoch: int | None,
+    validation_split: float,
+    validation_data: Any,
+    validation_steps: int | None,
+) -> Data:
+    """Convert what a user gives to learn from and to validate on; see :meth:`Sequential.fit`.
+
+    Raises:
+        ValueError: if arguments exclude each other, or do not fit the model.
+    """
+    _check_inputs(x, y, sample_weight, validation_split, steps_per_epoch, class_weight)
+    examples = source = validation = None
+    if is_source(x):
+
+        def convert(batch: Any) -> Examples:
+            return examples_of(model, loss, *unpack(batch), class_weight)
+
+        source = Source(x, steps_per_epoch, convert, initial_epoch)
+    else:
+        examples = examples_of(model, loss, x, y, sample_weight, class_weight)
+    if validation_data is not None:
+        if is_source(validation_data):
+            validation_data = read_round(validation_data, validation_steps)
+        validation = examples_of(model, loss, *unpack(validation_data))
+    elif validation_split and examples is not None:
+        examples, validation = _split(examples, validation_split, sample_weight)
+    contents = [a for e in (examples, validation) if e for a in (e.x, e.targets, e.weights)]
+    if source is not None:  # its plan identifies the examples, but not the weights of their classes
+        contents.append(np.frombuffer(repr(class_weight).encode(), np.uint8))
+    return Data(examples, source, validation, checksum(contents))
+
+
+def _split(examples: Examples, share: float, sample_weight: Any) -> tuple[Examples, Examples]:
+    """Set examples aside at the end; the weights of classes do not count there."""
+    if not 0 < share < 1:
+        raise ValueError(f"validation_split must be in (0, 1). Received: {share!r}")
+    n = len(examples)
+    kept = int(n * (1 - share))
+    if not 0 < kept < n:
+        raise ValueError(f"validation_split must leave examples on both sides. Received: n={n}")
+    x, targets = examples.x, examples.targets
+    own = example_weights(targets.argmax(axis=1), None, sample_weight, x.dtype)
+    held_out = Examples(x[kept:], targets[kept:], own[kept:])
+    return examples.take(slice(kept)), held_out
+
+
+def _check_model(model: Graph, optimizer: Optimizer, loss: CategoricalCrossentropy) -> None:
     """Whether what was compiled fits the layers."""
     known = {layer.name for layer in model.layers} | model.weights.keys()
     if unknown := sorted(optimizer.multipliers.keys() - known):
@@ -200,6 +148,19 @@ def _check_model(model: Sequential, optimizer: Optimizer, loss: CategoricalCross
         raise ValueError(
             "from_logits=True is for a model that ends without softmax. "
             f"Received: a model that ends in {model.layers[-1]!r}"
+        )
+
+
+def _check_settings(
+    augment: Any, batch_size: int, micro_batch_size: int | None, epochs: int, initial_epoch: int
+) -> None:
+    if augment is not None and not callable(augment):
+        raise ValueError(f"augment must be called as augment(images, rng). Received: {augment!r}")
+    sizes = (batch_size, 1 if micro_batch_size is None else micro_batch_size)
+    if min(sizes) < 1 or min(epochs, initial_epoch) < 0:
+        raise ValueError(
+            "batch_size and micro_batch_size must be at least 1, epochs and initial_epoch at "
+            f"least 0. Received: {batch_size=}, {micro_batch_size=}, {epochs=}, {initial_epoch=}"
         )
 
 
@@ -230,54 +191,10 @@ def _check_inputs(
         raise ValueError(f"steps_per_epoch is for generators. Received: {steps_per_epoch=}")
 
 
-def _key(model: Sequential, rng: np.random.Generator | int | None) -> int:
+def _key(model: Graph, rng: np.random.Generator | int | None) -> int:
     """What all random numbers of a training follow from."""
     generator = model.rng if rng is None else np.random.default_rng(rng)
     return int(generator.integers(2**63))
-
-
-def _kept(n: int, validation_split: float) -> int:
-    if not 0 < validation_split < 1:
-        raise ValueError(f"validation_split must be in (0, 1). Received: {validation_split!r}")
-    kept = int(n * (1 - validation_split))
-    if not 0 < kept < n:
-        raise ValueError(f"validation_split must leave examples on both sides. Received: n={n}")
-    return kept
-
-
-def _cut_off_frozen_part(training: Training, keep: bool, workers: int | None) -> None:
-    """Leave what neither learns nor draws out of the steps, or at least of the backward pass."""
-    parts = split_frozen(training.model)
-    if parts is None or training.position.epoch >= training.epochs:
-        return
-    front, training.network = parts
-
-    def through(x: Array) -> Array:
-        return front.predict(x, batch_size=training.micro_batch_size or 32, workers=workers)
-
-    always_new = training.augment is not None or training.source is not None
-    examples = 0 if always_new else len(training.x)
-    measured = 0 if training.validation is None else len(training.validation.x)
-    if not (keep and features_fit(front, examples + measured)):
-        training.front = front
-        return
-    if (held_out := training.validation) is not None:
-        training.validation = held_out._replace(network=training.network, x=through(held_out.x))
-    if always_new:
-        training.front = front
-    else:
-        training.x = through(training.x)
-
-
-def _has_heavy_gradients(network: Sequential) -> bool:
-    """Whether a piece gives more numbers in its gradients than its examples have in all layers.
-
-    So it is with Dense layers on many features. To cut a small batch, and to add the gradients of
-    its pieces up again, would take longer there than to multiply it as a whole.
-    """
-    learning = sum(array.size for array in network.trainable_weights.values())
-    outputs = sum(math.prod(network.shapes[layer.name]) for layer in network.layers)
-    return learning > MICRO_BATCH_SIZES[1] * outputs
 
 
 @contextmanager

@@ -1,30 +1,83 @@
-"""The frozen part at the bottom of a model: what it gives need not be computed twice.
+"""The frozen part at the bottom of a model, whose outputs need not be computed twice.
 
-While the layers up to some point neither learn nor draw, their output for an example is the same
-in every epoch. So ``fit`` cuts the model there, and runs only the rest again and again.
+As long as the layers up to some point neither learn nor draw random numbers, their output for an
+example is the same in every epoch. So ``fit`` cuts the model there, and repeats only the rest.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
-from tinymnist.nn.graph import INPUT
-from tinymnist.nn.sequential import Sequential
+from tinymnist.nn.arrays import Array
+from tinymnist.nn.graph import INPUT, Graph
+from tinymnist.nn.training.batches import Examples
+from tinymnist.nn.training.state import Training
 
-MOST_BYTES = 1 << 30
-"""So much memory may the outputs of the frozen part take; beyond, they are computed anew."""
+MAX_FEATURE_BYTES = 1 << 30
+"""Upper limit for the stored outputs of a frozen part; larger ones are computed in every step."""
 
 
-def split_frozen(model: Sequential) -> tuple[Sequential, Sequential] | None:
+class Stages(NamedTuple):
+    """A model cut for training, and the examples as the upper part takes them.
+
+    Attributes:
+        front: the frozen part, to be run in every step; None if ``examples`` have passed it, or
+            nothing is frozen.
+        network: the part that learns.
+        examples: what it learns from; None if a source makes batches.
+        validation: what is measured after each epoch, or None.
+        measured: the network that takes ``validation``.
+    """
+
+    front: Graph | None
+    network: Graph
+    examples: Examples | None
+    validation: Examples | None
+    measured: Graph
+
+
+def cut_off_frozen_part(training: Training, keep: bool, workers: int | None) -> Stages:
+    """Leave the frozen part out of all steps, or if it must run, at least out of backward.
+
+    Args:
+        training: its model and data.
+        keep: whether to compute the frozen part's outputs once, if memory allows it and nothing
+            augments the examples.
+        workers: threads for that.
+    """
+    model, examples, validation = training.model, training.data.examples, training.data.validation
+    parts = None if training.is_over else split_frozen(model)
+    if parts is None:
+        return Stages(None, model, examples, validation, model)
+    front, rest = parts
+    is_new_each_time = training.augment is not None or examples is None
+    count = (0 if is_new_each_time else len(examples or ())) + len(validation or ())
+    if not (keep and features_fit(front, count)):
+        return Stages(front, rest, examples, validation, model)
+
+    def through(given: Examples | None) -> Examples | None:
+        if given is None:
+            return None
+        size = training.micro_batch_size
+        x: Array = front.predict(given.x, batch_size=size, workers=workers)
+        return Examples(x, given.targets, given.weights)
+
+    if is_new_each_time:
+        return Stages(front, rest, examples, through(validation), rest)
+    return Stages(None, rest, through(examples), through(validation), rest)
+
+
+def split_frozen(model: Graph) -> tuple[Graph, Graph] | None:
     """Cut a model where its frozen part ends.
 
-    The cut is the last one below which no layer learns or draws, and over which one output alone
+    The cut is the last one below which no layer learns or draws, and across which only one output
     is carried. Dropout draws in training even in a frozen base (as in Keras), so it belongs to the
     upper part.
 
     Returns:
-        The frozen part and the rest, which share their layers with ``model``; None where there is
-        no frozen part. The rest is never empty.
+        The frozen part and the rest, which share their layers with ``model``; None if nothing is
+        frozen. The rest is never empty.
     """
     still = 0
     while still < len(model.layers) - 1 and not _changes(model, still):
@@ -35,26 +88,26 @@ def split_frozen(model: Sequential) -> tuple[Sequential, Sequential] | None:
     return None
 
 
-def _changes(model: Sequential, number: int) -> bool:
+def _changes(model: Graph, number: int) -> bool:
     layer = model.layers[number]
     return layer.learns or layer.draws
 
 
-def _is_bridge(model: Sequential, cut: int) -> bool:
-    """Whether the layers from ``cut`` on take nothing from below but the output just there."""
+def _is_bridge(model: Graph, cut: int) -> bool:
+    """Whether the layers from ``cut`` on use only the output just below, of all below."""
     inside = {layer.name for layer in model.layers[cut:]}
     carried = {s for name in inside for s in model.sources[name]} - inside
     return carried == {model.layers[cut - 1].name}
 
 
-def _part(model: Sequential, start: int, stop: int) -> Sequential:
+def _part(model: Graph, start: int, stop: int) -> Graph:
     below = model.layers[start - 1].name if start else INPUT
     layers = model.layers[start:stop]
     wiring = {
         layer.name: [INPUT if s == below else s for s in model.sources[layer.name]]
         for layer in layers
     }
-    return Sequential(
+    return Graph(
         layers,
         input_shape=model.shapes[below],
         wiring=wiring,
@@ -63,6 +116,6 @@ def _part(model: Sequential, start: int, stop: int) -> Sequential:
     )
 
 
-def features_fit(front: Sequential, examples: int) -> bool:
-    """Whether the frozen part's outputs for so many examples may be kept."""
-    return examples * math.prod(front.output_shape) * front.dtype.itemsize <= MOST_BYTES
+def features_fit(front: Graph, examples: int) -> bool:
+    """Whether the frozen part's outputs for this many examples may be kept."""
+    return examples * math.prod(front.output_shape) * front.dtype.itemsize <= MAX_FEATURE_BYTES

@@ -1,24 +1,20 @@
-"""What ``fit`` prints: one moving line on a terminal, one line an epoch when piped."""
+"""What ``fit`` prints: one moving line on a terminal, one line per epoch if piped."""
 
 from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
 
-from tinymnist.nn.training.callbacks import Callback
+from tinymnist.nn.training.state import Callback, Training
 
-if TYPE_CHECKING:
-    from tinymnist.nn.training.loop import Training
-
-_PAUSE = 0.1  # seconds between two repaints
+_REPAINT_SECONDS = 0.1
 
 
 class Progress(Callback):
     """Batch, time left, loss and accuracy, on standard error."""
 
     def __init__(self, verbose: str | int = "auto") -> None:
-        """Choose how much: "auto", 0 (nothing), 1 (a moving line) or 2 (a line an epoch)."""
+        """Choose how much: "auto", 0 (nothing), 1 (a moving line) or 2 (a line per epoch)."""
         if verbose not in ("auto", 0, 1, 2):
             raise ValueError(f'verbose must be "auto", 0, 1 or 2. Received: verbose={verbose!r}')
         self.level = (1 if sys.stderr.isatty() else 2) if verbose == "auto" else int(verbose)
@@ -32,7 +28,7 @@ class Progress(Callback):
     def on_batch_end(self, training: Training) -> None:
         """Repaint the moving line, not too often."""
         now = time.monotonic()
-        if self.level != 1 or now - self._painted < _PAUSE:
+        if self.level != 1 or now - self._painted < _REPAINT_SECONDS:
             return
         self._painted = now
         position, batches = training.position, training.batches
@@ -56,7 +52,7 @@ class Progress(Callback):
         self._start_epoch(training)
 
     def on_train_end(self, training: Training) -> None:
-        """Say so when the training was broken off."""
+        """Report that the training was interrupted."""
         if training.interrupted and self.level:
             self._paint("stopped after this batch; the model is kept", end="\n")
 

@@ -1,9 +1,9 @@
-"""Two cores instead of one: pieces of a batch run in threads, each with a BLAS of its own.
+"""Threads for the pieces of a batch, each with a BLAS of its own.
 
-NumPy lets go of Python's lock while it computes, so threads are enough. A big matrix product could
-use both cores by itself, but then everything between the products would still run on one, and the
-arrays of a whole batch would not fit into the caches. So the batch is cut into pieces, BLAS is told
-to use one thread, and every thread takes a piece from the first layer to the last.
+NumPy releases Python's lock while it computes, so threads are enough. A large matrix product can
+use all cores by itself, but then everything between the products still runs on one, and the arrays
+of a whole batch do not fit into the caches. So the batch is cut into pieces, BLAS is limited to
+one thread, and each thread carries a piece from the first layer to the last.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ import glob
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -29,7 +31,7 @@ THREADS_VARIABLE = "TINYMNIST_THREADS"
 def available_workers() -> int:
     """How many threads to use: ``$TINYMNIST_THREADS``, or every core this process may run on.
 
-    Without a BLAS whose threads can be held still, the answer is 1: the BLAS has the cores then.
+    1 if BLAS's own threads cannot be limited, since BLAS uses all cores then.
     """
     if blas_thread_control() is None:
         return 1
@@ -63,7 +65,7 @@ def blas_thread_control() -> tuple[Callable[[], int], Callable[[int], None]] | N
 
 
 class _BlasThreads:
-    """Remembers, over all Python threads, who wants BLAS single-threaded just now."""
+    """Counts, over all Python threads, who needs BLAS single-threaded now."""
 
     lock = threading.Lock()
     users = 0
@@ -72,7 +74,7 @@ class _BlasThreads:
 
 @contextmanager
 def single_threaded_blas() -> Iterator[None]:
-    """Hold BLAS at one thread inside the block; the last one to leave restores what was."""
+    """Limit BLAS to one thread inside the block; the last user to leave restores the number."""
     control = blas_thread_control()
     if control is None:
         yield
@@ -93,10 +95,10 @@ def single_threaded_blas() -> Iterator[None]:
 
 
 class Workers:
-    """A few threads that map a function over pieces and give the results in order.
+    """A few threads that map a function over pieces and return the results in order.
 
     Used as a context manager. The results do not depend on ``count``: the pieces are the same, and
-    whoever computes one does it alone.
+    each is computed by a single thread.
     """
 
     def __init__(self, count: int | None = None) -> None:
@@ -105,8 +107,6 @@ class Workers:
         self._pool: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> Workers:
-        if self.count > 1:
-            self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="tinymnist")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -114,13 +114,21 @@ class Workers:
             self._pool.shutdown()
 
     def map(self, function: Callable[[In], Out], pieces: Sequence[In]) -> list[Out]:
-        """``[function(p) for p in pieces]``; a lone piece gets all of BLAS's threads instead."""
+        """``[function(p) for p in pieces]``; a single piece gets all of BLAS's threads instead."""
         if len(pieces) == 1:
             return [function(pieces[0])]
-        with single_threaded_blas():  # also for one worker: other threads would round otherwise
-            return list((map if self._pool is None else self._pool.map)(function, pieces))
+        with single_threaded_blas():  # also for one worker: with more threads BLAS rounds otherwise
+            if self.count <= 1:
+                return [function(piece) for piece in pieces]
+            if self._pool is None:
+                from concurrent.futures import (
+                    ThreadPoolExecutor,  # predicting one picture needs none
+                )
+
+                self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="tinymnist")
+            return list(self._pool.map(function, pieces))
 
 
 def pieces(n: int, size: int) -> list[slice]:
-    """Cut ``n`` examples into slices of ``size``; the last may be shorter. None for n = 0."""
+    """Cut ``n`` examples into slices of ``size``; the last may be shorter. Empty for n = 0."""
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]

@@ -1,0 +1,152 @@
+"""What the training loop and its callbacks share: where a training stands, and what it is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from tinymnist.nn.arrays import Array
+from tinymnist.nn.graph import Graph
+from tinymnist.nn.losses import CategoricalCrossentropy
+from tinymnist.nn.optimizers import Optimizer
+from tinymnist.nn.training.batches import Examples, Source
+from tinymnist.nn.training.history import History
+
+Augment = Callable[[Array, np.random.Generator], Array]
+"""``augment(images, rng) -> images``: draws a new variant of every picture."""
+
+
+class Callback:
+    """The base of all callbacks: ``fit`` calls these methods, each with the whole training."""
+
+    order: ClassVar[int] = 0
+    """Callbacks of a higher order are called later."""
+
+    def on_train_begin(self, training: Training) -> None:
+        """Before the first batch, also after resuming."""
+
+    def on_batch_end(self, training: Training) -> None:
+        """After every step of the optimizer."""
+
+    def on_epoch_end(self, training: Training, logs: dict[str, float]) -> None:
+        """After every epoch; ``logs`` is the newest row of the history."""
+
+    def on_train_end(self, training: Training) -> None:
+        """After the last batch, also when the training was stopped or interrupted."""
+
+    def get_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """What a checkpoint must keep of this callback: notes for JSON, and arrays."""
+        return {}, {}
+
+    def set_state(self, notes: dict[str, Any], arrays: dict[str, Array]) -> None:
+        """Restore what :meth:`get_state` returned."""
+
+
+class Data(NamedTuple):
+    """What a training learns from, and what it validates on.
+
+    Attributes:
+        examples: all examples; or, if ``source`` makes batches, None.
+        source: where batches come from, or None.
+        validation: the examples measured after each epoch, or None.
+        contents: CRC-32 of all of it, by which a checkpoint recognizes it.
+    """
+
+    examples: Examples | None
+    source: Source | None
+    validation: Examples | None
+    contents: int
+
+
+@dataclass
+class Position:
+    """Where a training stands; ``batch`` and the sums count within the epoch.
+
+    Attributes:
+        key: all random numbers of the training follow from it and from the position.
+        epoch, batch: how many are done; also the number of the next one.
+        first: the number of the batch, in a source, that epoch 0 begins with.
+        loss, hits, examples: sums over the epoch so far.
+        finished: set by a callback to end the training after this epoch.
+    """
+
+    key: int
+    epoch: int = 0
+    batch: int = 0
+    first: int = 0
+    loss: float = 0.0
+    hits: int = 0
+    examples: int = 0
+    finished: bool = False
+
+    @property
+    def mean_loss(self) -> float:
+        """The mean loss per example in this epoch so far."""
+        return self.loss / max(self.examples, 1)
+
+    @property
+    def accuracy(self) -> float:
+        """The accuracy in this epoch so far, on the examples as the network was trained on them."""
+        return self.hits / max(self.examples, 1)
+
+    def next_epoch(self) -> None:
+        """Move to the beginning of the next epoch."""
+        self.epoch, self.batch = self.epoch + 1, 0
+        self.loss, self.hits, self.examples = 0.0, 0, 0
+
+
+@dataclass
+class Training:
+    """One training under way: everything that callbacks may look at or change.
+
+    Attributes:
+        model: the model that learns, all of it.
+        optimizer, loss: what ``compile`` chose.
+        data: what it learns from and validates on.
+        epochs, batch_size, shuffle, augment: as in :meth:`Sequential.fit`.
+        micro_batch_size: examples per piece; None if it depends on the batch.
+        callbacks: in the order in which they are called.
+        seed: the number given as ``rng``, or None.
+        position: where it stands; a callback ends the training by ``position.finished = True``.
+        history: the figures of all epochs so far.
+        is_resumed: whether it goes on from a checkpoint.
+        interrupted: set it to end the training after this batch, as Ctrl-C does.
+    """
+
+    model: Graph
+    optimizer: Optimizer
+    loss: CategoricalCrossentropy
+    data: Data
+    epochs: int
+    batch_size: int
+    micro_batch_size: int | None
+    shuffle: bool
+    augment: Augment | None
+    callbacks: list[Callback]
+    seed: int | None
+    position: Position
+    history: History = field(default_factory=History)
+    is_resumed: bool = False
+    interrupted: bool = False
+
+    @property
+    def batches(self) -> int:
+        """Batches per epoch; the last may be smaller."""
+        if self.data.source is not None:
+            return self.data.source.steps
+        return math.ceil(len(self.data.examples or ()) / self.batch_size)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no epoch is left, or something ended the training early."""
+        position = self.position
+        return self.interrupted or position.finished or position.epoch >= self.epochs
+
+    def notify(self, moment: str, *details: Any) -> None:
+        """Call this method of every callback."""
+        for callback in self.callbacks:
+            getattr(callback, moment)(self, *details)
