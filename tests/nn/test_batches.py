@@ -1,4 +1,4 @@
-"""Training on batches that a generator makes: all kinds, ahead of time, broken off and resumed."""
+"""Training on batches that a generator makes: all kinds, prefetched, interrupted and resumed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tinymnist.augmentation import ImageDataGenerator
 from tinymnist.errors import InputError
 from tinymnist.nn.layers import Dense, Flatten
 from tinymnist.nn.sequential import Input, Sequential
-from tinymnist.nn.training.batches import Source, ahead, gathered, is_source
+from tinymnist.nn.training.batches import Source, is_source, prefetch, read_round
 from tinymnist.nn.training.callbacks import Callback, Checkpoint
 
 SIZE = 30
@@ -221,7 +221,7 @@ def test_what_cannot_be_resumed_is_refused_before_it_begins(tmp_path, source):
 # --- ahead of time -----------------------------------------------------------------------------
 
 
-def test_batches_are_made_ahead_but_not_far():
+def test_batches_are_made_ahead_but_not_far() -> None:
     made = []
 
     def items():
@@ -229,7 +229,7 @@ def test_batches_are_made_ahead_but_not_far():
             made.append(i)
             yield i
 
-    stream = ahead(items())
+    stream = prefetch(items())
     assert next(stream) == 0
     until = time.monotonic() + 5
     while len(made) < 3 and time.monotonic() < until:
@@ -244,11 +244,11 @@ def test_errors_come_through_and_threads_go_home():
         raise InputError("no more")
 
     before = threading.active_count()
-    stream = ahead(items())
+    stream = prefetch(items())
     assert next(stream) == 1
     with pytest.raises(InputError, match="no more"):
         next(stream)
-    left_early = ahead(iter(range(100)))
+    left_early = prefetch(iter(range(100)))
     next(left_early)
     left_early.close()
     assert threading.active_count() == before
@@ -266,15 +266,15 @@ def test_an_exhausted_generator_says_so():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"x": forever()}, "needs steps_per_epoch"),
-        ({"x": Pairs(), "y": [1]}, "brings labels"),
-        ({"x": Pairs(), "validation_split": 0.5}, "cannot be split"),
-        ({"x": pictures()[0]}, "needs labels"),
-        ({"x": pictures()[0], "y": pictures()[1], "steps_per_epoch": 2}, "for generators"),
-        ({"x": ImageDataGenerator().flow(pictures()[0])}, "with labels"),
+        ({"x": forever()}, "steps_per_epoch"),
+        ({"x": Pairs(), "y": [1]}, "y="),
+        ({"x": Pairs(), "validation_split": 0.5}, "validation_split=0.5"),
+        ({"x": pictures()[0]}, "y=None"),
+        ({"x": pictures()[0], "y": pictures()[1], "steps_per_epoch": 2}, "steps_per_epoch=2"),
+        ({"x": ImageDataGenerator().flow(pictures()[0])}, "x alone"),
         ({"x": Again([(1, 2, 3, 4)]), "steps_per_epoch": 1}, "4 entries"),
-        ({"x": Pairs(), "steps_per_epoch": 0}, "at least one batch"),
-        ({"x": Pairs(), "class_weight": "balanced"}, "must be a dict"),
+        ({"x": Pairs(), "steps_per_epoch": 0}, "steps=0"),
+        ({"x": Pairs(), "class_weight": "balanced"}, "class_weight='balanced'"),
     ],
 )
 def test_what_is_refused(arguments, message):
@@ -287,8 +287,8 @@ def test_arrays_and_lists_are_no_sources():
     assert all(map(is_source, (Pairs(), forever(), Again([]), Numbers())))
 
 
-def test_gathered_is_one_round():
-    x, y, weights = gathered(Pairs())
+def test_a_round_is_read_into_arrays() -> None:
+    x, y, weights = read_round(Pairs())
     np.testing.assert_array_equal(x, pictures()[0])
     np.testing.assert_array_equal(y, pictures()[1])
     assert weights is None

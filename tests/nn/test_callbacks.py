@@ -145,11 +145,11 @@ class Foreign:
 @pytest.mark.parametrize(
     ("callback", "message"),
     [
-        (KerasEnd(), r"fit calls .* Received: KerasEnd with \['epoch'\]"),
-        (KerasBegin(), r"fit calls .* Received: KerasBegin with \['on_epoch_begin'\]"),
-        (Foreign(), r"derives from tinymnist\.nn\.training\.callbacks\.Callback: Foreign"),
-        (print, r"derives from tinymnist\.nn\.training\.callbacks\.Callback"),
-        (EarlyStopping, r"derives from tinymnist\.nn\.training\.callbacks\.Callback"),
+        (KerasEnd(), r"Received: KerasEnd with \['epoch'\]"),
+        (KerasBegin(), r"Received: KerasBegin with \['on_epoch_begin'\]"),
+        (Foreign(), r"Received: Foreign"),
+        (print, r"Received: builtin_function"),
+        (EarlyStopping, r"Received: type"),
     ],
 )
 def test_what_fit_would_call_wrongly_is_refused_before_it_begins(callback, message):
@@ -162,12 +162,12 @@ def test_what_fit_would_call_wrongly_is_refused_before_it_begins(callback, messa
 
 @pytest.mark.parametrize("kind", [EarlyStopping, ReduceLROnPlateau])
 def test_a_mode_is_one_of_three(kind):
-    with pytest.raises(ValueError, match='mode must be "auto", "min" or "max"'):
+    with pytest.raises(ValueError, match="mode='up'"):
         kind(mode="up")
 
 
 def test_a_factor_lowers():
-    with pytest.raises(ValueError, match="factor must be below 1"):
+    with pytest.raises(ValueError, match=r"factor=1\.0"):
         ReduceLROnPlateau(factor=1.0)
 
 
@@ -244,12 +244,12 @@ def test_a_resumed_scheduler_does_not_set_a_rate_twice(tmp_path):
 @pytest.mark.parametrize("moment", ["on_train_begin", "on_batch_end", "on_train_end"])
 def test_any_hook_in_keras_form_is_refused(moment, hook):
     theirs = type("Theirs", (Callback,), {moment: hook})()
-    with pytest.raises(ValueError, match=r"fit calls .* Received: Theirs"):
+    with pytest.raises(ValueError, match=r"Received: Theirs"):
         fitted([theirs])
 
 
 def test_a_foreign_object_and_other_attributes():
-    with pytest.raises(ValueError, match=r"a callback derives from .*: object"):
+    with pytest.raises(ValueError, match=r"Received: object"):
         fitted(object())
     ours = Prepared([1.0])
     ours.on_screen = True
@@ -270,5 +270,5 @@ def test_a_resumed_training_keeps_its_callbacks_state_whatever_its_first_epoch(t
 def test_refusals_come_before_the_training():
     with pytest.raises(InputError, match=r"expected \.npz"):
         ModelCheckpoint("best.keras")
-    with pytest.raises(ValueError, match=r"a schedule gives a number\. Received: None for epoch 0"):
+    with pytest.raises(ValueError, match="Received: None for epoch 0"):
         fitted([LearningRateScheduler(lambda epoch: None)])

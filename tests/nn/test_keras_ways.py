@@ -134,7 +134,7 @@ def test_the_last_layer_can_be_taken_away_and_replaced():
     assert model.layers[-1].name == "dense" and model.predict(X).shape == (90, 5)
     for _ in range(3):
         model.pop()
-    with pytest.raises(ValueError, match="there is no layer to take away"):
+    with pytest.raises(ValueError, match="empty model"):
         model.pop()
 
 

@@ -211,9 +211,7 @@ def test_summary(capsys):
     assert lines[0] == "keras-cnn: 28 x 28 x 1 in, float32"
     assert lines[3].split() == ["conv2d", "Conv2D", "(relu)", "26", "x", "26", "x", "32", "320",
                                 "frozen", "194,688"]  # fmt: skip
-    assert lines[-1] == (
-        "34,826 parameters, 34,506 of them learn; 2,440,960 multiply-adds a picture"
-    )
+    assert lines[-1] == ("34,826 parameters, 34,506 trainable; 2,440,960 multiply-adds per picture")
 
 
 def test_pickles():

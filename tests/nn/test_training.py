@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -174,10 +174,10 @@ def test_without_shuffling_the_order_is_that_of_the_examples():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"batch_size": 0}, "batch_size and micro_batch_size must be at least 1"),
-        ({"micro_batch_size": 0}, "batch_size and micro_batch_size must be at least 1"),
-        ({"validation_split": 1.0}, r"validation_split must be in \(0, 1\)"),
-        ({"verbose": 3}, r'verbose must be "auto", 0, 1 or 2'),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"micro_batch_size": 0}, "micro_batch_size=0"),
+        ({"validation_split": 1.0}, r"validation_split .*1\.0"),
+        ({"verbose": 3}, "verbose=3"),
         ({"sample_weight": [1.0]}, "sample_weight must be of shape"),
     ],
 )
@@ -189,11 +189,11 @@ def test_bad_settings_are_refused(settings, message):
 def test_bad_examples_are_refused():
     x, y = pictures()
     model = network()
-    with pytest.raises(ValueError, match="x and y must have the same length"):
+    with pytest.raises(ValueError, match="90 and 89"):
         model.fit(x, y[:-1], verbose=0)
     with pytest.raises(ValueError, match=r"labels must lie in 0\.\.1"):
         model.fit(x, y + 1, verbose=0)
-    with pytest.raises(ValueError, match="fit needs a compiled model"):
+    with pytest.raises(ValueError, match=r"compile\("):
         Sequential([Dense(2)], input_shape=(2,)).fit(x, y)
 
 
@@ -210,7 +210,7 @@ def test_piped_progress_is_a_line_an_epoch(capsys):
 
 
 def test_progress_on_a_terminal_moves_in_one_line(capsys, monkeypatch):
-    monkeypatch.setattr("tinymnist.nn.training.progress._PAUSE", 0.0)
+    monkeypatch.setattr("tinymnist.nn.training.progress.REPAINT_SECONDS", 0.0)
     trained(verbose=1, epochs=1)
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and err.endswith("\n")
@@ -298,7 +298,7 @@ def test_learning_rate_callbacks():
 def test_a_schedule_and_a_callback_cannot_both_rule():
     model = network()
     model.compile(SGD(CosineDecay(0.1, 10)))
-    with pytest.raises(ValueError, match="a callback can change a learning rate that is a number"):
+    with pytest.raises(ValueError, match="learning_rate=CosineDecay"):
         trained(model=model, callbacks=[ReduceLROnPlateau("loss")])
 
 
@@ -376,45 +376,44 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
 
 KILLED = textwrap.dedent(
     """
-    import os, sys
+    import os, signal, sys, zipfile
     import numpy as np
-    from tinymnist.augmentation.distort import RandomDistortion
-    from tinymnist.nn.architectures import lenet5
-    from tinymnist.nn.training.callbacks import Checkpoint
+    from tinymnist.nn import Adam, Checkpoint, Dense, Dropout, Flatten, Input, Sequential
 
-    state, out = sys.argv[1:]
+    state, out, last_entry = sys.argv[1:]
+    entries, plain = 0, zipfile.ZipFile.writestr
+
+    def writestr(archive, *content):  # every checkpoint is an archive of 7 entries
+        global entries
+        entries += 1
+        if entries == int(last_entry):
+            os.kill(os.getpid(), signal.SIGKILL)
+        plain(archive, *content)
+
+    zipfile.ZipFile.writestr = writestr
     rng = np.random.default_rng(0)
-    x, y = rng.random((48, 28, 28, 1), np.float32), rng.integers(0, 10, 48)
-    model = lenet5(rng=0)
-    model.compile("adam")
-    model.fit(x, y, epochs=3, batch_size=8, augment=RandomDistortion(), verbose=0, workers=2,
-              callbacks=[Checkpoint(state, every=1)],
+    x, y = rng.random((48, 6, 6, 1), np.float32), rng.integers(0, 3, 48)
+    model = Sequential([Input((6, 6, 1)), Flatten(), Dropout(0.3), Dense(3)], rng=0)
+    model.compile(Adam(0.01))
+    model.fit(x, y, epochs=3, batch_size=8, verbose=0, workers=2,
+              augment=lambda images, rng: np.roll(images, rng.integers(-1, 2), axis=1),
+              callbacks=Checkpoint(state, every=1),
               resume=state if os.path.exists(state) else None)
     model.save(out)
     """
 )
 
 
-def test_killed_again_and_again_it_ends_in_the_same_bytes(tmp_path):
-    """SIGKILL at moments of chance, many of them amid writing a checkpoint."""
+def test_killed_again_and_again_it_ends_in_the_same_bytes(tmp_path: Path) -> None:
+    """SIGKILL in the first checkpoint, in the midst of one, between two, before a last entry."""
 
-    def start(name):
+    def run(name: str, last_entry: int = 0) -> int:
         paths = [str(tmp_path / f"{name}.{kind}") for kind in ("ckpt", "npz")]
-        return subprocess.Popen([sys.executable, "-c", KILLED, *paths])
+        return subprocess.run([sys.executable, "-c", KILLED, *paths, str(last_entry)]).returncode
 
-    assert start("whole").wait() == 0
-    expected = (tmp_path / "whole.npz").read_bytes()
-    state, rng, kills = tmp_path / "killed.ckpt", np.random.default_rng(), 0
-    while kills < 2:
-        seen = state.stat().st_mtime_ns if state.exists() else 0
-        process = start("killed")
-        while process.poll() is None and (not state.exists() or state.stat().st_mtime_ns == seen):
-            time.sleep(0.001)  # until it has come at least one batch further
-        time.sleep(rng.uniform(0, 0.1))
-        process.kill()
-        if process.wait() == 0:
-            break  # it was through
-        kills += 1
-    assert kills
-    assert start("killed").wait() == 0
-    assert (tmp_path / "killed.npz").read_bytes() == expected
+    assert run("whole") == 0
+    for last_entry in (3, 7 * 4 + 5, 7 * 5 + 1, 7 * 7):
+        assert run("killed", last_entry) == -signal.SIGKILL
+        assert (tmp_path / "killed.ckpt").exists() == (last_entry > 7)
+    assert run("killed") == 0
+    assert (tmp_path / "killed.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
 import pickle
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,14 +18,8 @@ from hypothesis import strategies as st
 from tinymnist.errors import InputError
 from tinymnist.nn.architectures import ARCHITECTURES
 from tinymnist.nn.layers import Add, BatchNormalization, Conv2D, Dense, Flatten, Rescaling
-from tinymnist.nn.sequential import Input, Sequential
-from tinymnist.nn.weights import (
-    VERIFY_TOLERANCE,
-    _content_hash,
-    load_model,
-    shipped,
-    verify,
-)
+from tinymnist.nn.sequential import Input, Sequential, load_model
+from tinymnist.nn.weights import VERIFY_TOLERANCE, shipped, verify
 
 
 def branched(dtype="float32"):
@@ -110,6 +106,14 @@ def test_the_floors_of_the_shipped_models():
     assert sum(array.size for array in load_model("mnist-cnn").weights.values()) <= 150_000
 
 
+def content_hash(manifest, arrays):
+    """What the format says, written a second time."""
+    content = json.dumps(manifest, sort_keys=True).encode()
+    for name in sorted(arrays):
+        content += name.encode() + arrays[name].tobytes()
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
 def rewritten(saved, path, change=lambda manifest, arrays: None, *, honest=True):
     """A copy of the file after ``change(manifest, arrays)``; honest ones carry a new hash."""
     with zipfile.ZipFile(saved) as archive:
@@ -123,7 +127,7 @@ def rewritten(saved, path, change=lambda manifest, arrays: None, *, honest=True)
     if honest:
         manifest["arrays"] = {n: [str(a.dtype), list(a.shape)] for n, a in arrays.items()}
         manifest.pop("content_hash")
-        manifest["content_hash"] = _content_hash(manifest, arrays)
+        manifest["content_hash"] = content_hash(manifest, arrays)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("manifest.json", json.dumps(manifest))
         for name, array in arrays.items():
@@ -154,14 +158,14 @@ DISHONEST = {
 
 HONEST = {
     "another format": (lambda m, a: m.update(format="weights 9"), "expected format 'tinymnist"),
-    "an unknown key": (lambda m, a: m.update(code="x"), r"does not know: \['code'\]"),
+    "an unknown key": (lambda m, a: m.update(code="x"), r"\['code'\]"),
     "a missing key": (lambda m, a: m.pop("layers"), r"lacks \['layers'\]"),
     "an unknown layer": (
         lambda m, a: m["layers"][0].update({"class": "Eval"}),
         "class must be one",
     ),
     "an unknown setting": (lambda m, a: m["layers"][1].update(x=1), "Conv2D cannot be made"),
-    "a layer that is no object": (lambda m, a: m.update(layers=[3]), "does not describe a model"),
+    "a layer that is no object": (lambda m, a: m.update(layers=[3]), "invalid model configuration"),
     "another shape": (
         lambda m, a: a.update({"weights/a/kernel": np.zeros((3, 3, 2, 3), np.float32)}),
         "a must hold .* here",
@@ -215,8 +219,10 @@ def test_pickles_are_never_loaded(saved, tmp_path):
     assert not (tmp_path / "owned").exists()
 
 
-def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr("tinymnist.nn.archive._LIMIT", 1 << 24)
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tinymnist.nn.archive.MAX_UNPACKED_BYTES", 1 << 24)
     path = tmp_path / "bomb.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("manifest.json", "{}")
@@ -240,7 +246,7 @@ def test_other_files_are_refused(tmp_path, content, message):
 
 def test_an_npz_of_another_program_is_refused(tmp_path):
     np.savez(tmp_path / "other.npz", kernel=np.zeros(3))
-    with pytest.raises(InputError, match=r"without manifest.json, so no weights file"):
+    with pytest.raises(InputError, match=r"without manifest\.json"):
         load_model(tmp_path / "other.npz")
 
 
@@ -278,22 +284,24 @@ def test_saving_to_nowhere_leaves_nothing(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_a_save_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+def test_a_save_that_fails_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "model.npz"
     path.write_bytes(b"precious")
 
-    def full(*_):
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tinymnist.nn.archive._write_entry", full)
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", full)
     with pytest.raises(InputError, match=r"cannot write .*No space left on device"):
         branched().save(path)
     assert path.read_bytes() == b"precious"
     assert os.listdir(tmp_path) == ["model.npz"]
 
 
-def test_information_of_unknown_kinds_is_refused(tmp_path):
+def test_metadata_of_unknown_kinds_are_refused(tmp_path: Path) -> None:
     model = branched()
     model.metadata["licence"] = "MIT"
-    with pytest.raises(ValueError, match=r"metadata may tell .*Received: \['licence'\]"):
+    with pytest.raises(ValueError, match=r"Received: \['licence'\]"):
         model.save(tmp_path / "model.npz")

@@ -22,9 +22,9 @@ from tinymnist.nn.arrays import Array
 
 MANIFEST = "manifest.json"
 _TIME = (1980, 1, 1, 0, 0, 0)
-_MAX_UNPACKED_BYTES = 1 << 30
+MAX_UNPACKED_BYTES = 1 << 30
 """Upper limit, far above any digit reader and far below a machine's memory."""
-_MAX_MANIFEST_BYTES = 1 << 24
+MAX_MANIFEST_BYTES = 1 << 24
 
 
 def write_archive(
@@ -80,14 +80,14 @@ def _read_entries(archive: zipfile.ZipFile, path: str) -> tuple[dict[str, Any], 
             f"{path} is an archive without {MANIFEST}, so not a weights file of tinymnist; "
             "expected a file that tinymnist saved"
         )
-    if (size := sum(entry.file_size for entry in archive.infolist())) > _MAX_UNPACKED_BYTES:
+    if (size := sum(entry.file_size for entry in archive.infolist())) > MAX_UNPACKED_BYTES:
         raise InputError(
-            f"{path} unpacks to {size:,} bytes; expected at most {_MAX_UNPACKED_BYTES:,}"
+            f"{path} unpacks to {size:,} bytes; expected at most {MAX_UNPACKED_BYTES:,}"
         )
-    if (size := archive.getinfo(MANIFEST).file_size) > _MAX_MANIFEST_BYTES:
+    if (size := archive.getinfo(MANIFEST).file_size) > MAX_MANIFEST_BYTES:
         raise InputError(
             f"{path} has a {MANIFEST} that unpacks to {size:,} bytes; expected at most "
-            f"{_MAX_MANIFEST_BYTES:,}"
+            f"{MAX_MANIFEST_BYTES:,}"
         )
     try:
         manifest = json.loads(archive.read(MANIFEST))

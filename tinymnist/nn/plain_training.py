@@ -39,7 +39,7 @@ def train(
         The mean loss of each epoch.
     """
     targets = one_hot(labels, classes=model.output_shape[-1], dtype=model.dtype)
-    key = np.random.default_rng(seed).integers(2**63)
+    key = int(np.random.default_rng(seed).integers(2**63))
     history = []
     for epoch in range(epochs):
         order = np.random.default_rng([key, epoch]).permutation(len(images))

@@ -197,13 +197,12 @@ class Sequential(Graph):
             ValueError: if the model is not compiled, or examples and labels do not fit it.
             InputError: if the checkpoint is unusable.
         """
-        from tinymnist.nn.training.fit import fit, gather_data
+        from tinymnist.nn.training.fit import check_compiled, fit, gather_data
 
-        if self.optimizer is None or self.loss is None:
-            raise ValueError("fit needs a compiled model: call model.compile(...) first.")
+        optimizer, loss = check_compiled(self, self.optimizer, self.loss)
         data = gather_data(
             self,
-            self.loss,
+            loss,
             x,
             y,
             sample_weight=sample_weight,
@@ -216,8 +215,8 @@ class Sequential(Graph):
         )
         return fit(
             self,
-            self.optimizer,
-            self.loss,
+            optimizer,
+            loss,
             data,
             batch_size=batch_size,
             epochs=epochs,

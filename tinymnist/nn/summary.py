@@ -8,7 +8,7 @@ from tinymnist.nn.graph import Graph
 
 HEADINGS = ("layer", "class", "output", "parameters", "multiply-adds")
 _TEXT_COLUMNS = 3
-"""So many columns at the left hold words; the others hold numbers, which go to the right."""
+"""The first columns hold words, aligned to the left; the others hold numbers."""
 
 
 def summarize(model: Graph) -> str:
@@ -44,7 +44,8 @@ def summarize_in_html(model: Graph) -> str:
 
 def _contents(model: Graph) -> tuple[str, list[tuple[str, ...]], str]:
     """A line above the table, its rows, and a line below."""
-    rows, works = [], []
+    rows: list[tuple[str, ...]] = []
+    works = []
     for layer in model.layers:
         sources = model.sources[layer.name]
         works.append(layer.multiply_adds(*(model.shapes[s] for s in sources)))

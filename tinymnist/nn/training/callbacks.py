@@ -48,9 +48,7 @@ def in_order(callbacks: Callback | Iterable[Callback] | None) -> list[Callback]:
     for callback in given:
         kind = type(callback).__name__
         if not isinstance(callback, Callback):
-            raise ValueError(
-                f"a callback derives from tinymnist.nn.Callback. Received: {kind}"
-            )
+            raise ValueError(f"a callback derives from tinymnist.nn.Callback. Received: {kind}")
         hooks = [n for n in dir(callback) if n.startswith("on_") and callable(getattr(callback, n))]
         unknown = sorted(set(hooks) - set(dir(Callback)))
         firsts = {next(iter(signature(getattr(callback, hook)).parameters), "") for hook in hooks}

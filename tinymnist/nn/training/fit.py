@@ -1,4 +1,4 @@
-"""What happens between a user's call of ``fit`` and the training loop: check, convert, resume."""
+"""From a user's call of ``fit`` to the training loop: check, convert, prepare, resume."""
 
 from __future__ import annotations
 
@@ -28,60 +28,25 @@ from tinymnist.nn.training.progress import Progress
 from tinymnist.nn.training.state import Augment, Callback, Data, Position, Training
 
 
-def fit(
-    model: Graph,
-    optimizer: Optimizer,
-    loss: CategoricalCrossentropy,
-    data: Data,
-    *,
-    batch_size: int | None,
-    epochs: int,
-    verbose: str | int,
-    callbacks: Callback | Sequence[Callback] | None,
-    shuffle: bool,
-    initial_epoch: int,
-    augment: Augment | None,
-    rng: np.random.Generator | int | None,
-    micro_batch_size: int | None,
-    keep_frozen: bool,
-    workers: int | None,
-    resume: str | PathLike[str] | None,
-) -> History:
-    """Prepare a training and run it; the settings are those of :meth:`Sequential.fit`."""
-    batch_size = 32 if batch_size is None else batch_size
-    _check_model(model, optimizer, loss)
-    _check_settings(augment, batch_size, micro_batch_size, epochs, initial_epoch)
-    examples, source = data.examples, data.source
-    has_own_size = micro_batch_size is not None
-    if micro_batch_size is None and examples is not None:
-        micro_batch_size = default_micro_batch_size(model, batch_size)
-    training = Training(
-        model=model,
-        optimizer=optimizer,
-        loss=loss,
-        data=data,
-        epochs=epochs,
-        batch_size=batch_size,
-        micro_batch_size=micro_batch_size,
-        shuffle=shuffle,
-        augment=augment,
-        callbacks=[Progress(verbose), *in_order(callbacks)],
-        seed=int(rng) if isinstance(rng, (int, np.integer)) else None,
-        position=Position(_key(model, rng), initial_epoch, first=source.first if source else 0),
-    )
-    if resume is not None:
-        load_checkpoint(training, resume)
-    reuse_freed_memory()
-    stages = cut_off_frozen_part(training, keep_frozen, workers)
-    is_dense = not has_own_size and has_dense_gradients(stages.network)
-    # Products of a few rows are over before BLAS's other threads have woken up.
-    blas = single_threaded_blas() if is_dense else nullcontext()
-    with Workers(workers) as threads, _interruptible(training), blas:
-        Loop(training, stages, is_dense, threads).run()
-    if source is not None:
-        source.seek(training.position.epoch, training.position.batch)
-    training.history.interrupted = training.interrupted
-    return training.history
+def check_compiled(
+    model: Graph, optimizer: Optimizer | None, loss: CategoricalCrossentropy | None
+) -> tuple[Optimizer, CategoricalCrossentropy]:
+    """Insist on what ``compile`` chooses, and that it fits the layers.
+
+    Raises:
+        ValueError: if it is missing or does not fit.
+    """
+    if optimizer is None or loss is None:
+        raise ValueError("fit needs a compiled model: call model.compile(...) first.")
+    known = {layer.name for layer in model.layers} | model.weights.keys()
+    if unknown := sorted(optimizer.multipliers.keys() - known):
+        raise ValueError(f"multipliers must name some of {sorted(known)}. Received: {unknown}")
+    if loss.from_logits and model.ends_in_softmax:
+        raise ValueError(
+            "from_logits=True is for a model that ends without softmax. "
+            f"Received: a model that ends in {model.layers[-1]!r}"
+        )
+    return optimizer, loss
 
 
 def gather_data(
@@ -139,16 +104,59 @@ def _split(examples: Examples, share: float, sample_weight: Any) -> tuple[Exampl
     return examples.take(slice(kept)), held_out
 
 
-def _check_model(model: Graph, optimizer: Optimizer, loss: CategoricalCrossentropy) -> None:
-    """Whether what was compiled fits the layers."""
-    known = {layer.name for layer in model.layers} | model.weights.keys()
-    if unknown := sorted(optimizer.multipliers.keys() - known):
-        raise ValueError(f"multipliers must name some of {sorted(known)}. Received: {unknown}")
-    if loss.from_logits and model.ends_in_softmax:
-        raise ValueError(
-            "from_logits=True is for a model that ends without softmax. "
-            f"Received: a model that ends in {model.layers[-1]!r}"
-        )
+def fit(
+    model: Graph,
+    optimizer: Optimizer,
+    loss: CategoricalCrossentropy,
+    data: Data,
+    *,
+    batch_size: int | None,
+    epochs: int,
+    verbose: str | int,
+    callbacks: Callback | Sequence[Callback] | None,
+    shuffle: bool,
+    initial_epoch: int,
+    augment: Augment | None,
+    rng: np.random.Generator | int | None,
+    micro_batch_size: int | None,
+    keep_frozen: bool,
+    workers: int | None,
+    resume: str | PathLike[str] | None,
+) -> History:
+    """Prepare a training and run it; the settings are those of :meth:`Sequential.fit`."""
+    batch_size = 32 if batch_size is None else batch_size
+    _check_settings(augment, batch_size, micro_batch_size, epochs, initial_epoch)
+    examples, source = data.examples, data.source
+    has_own_size = micro_batch_size is not None
+    if micro_batch_size is None and examples is not None:
+        micro_batch_size = default_micro_batch_size(model, batch_size)
+    training = Training(
+        model=model,
+        optimizer=optimizer,
+        loss=loss,
+        data=data,
+        epochs=epochs,
+        batch_size=batch_size,
+        micro_batch_size=micro_batch_size,
+        shuffle=shuffle,
+        augment=augment,
+        callbacks=[Progress(verbose), *in_order(callbacks)],
+        seed=int(rng) if isinstance(rng, (int, np.integer)) else None,
+        position=Position(_key(model, rng), initial_epoch, first=source.first if source else 0),
+    )
+    if resume is not None:
+        load_checkpoint(training, resume)
+    reuse_freed_memory()
+    stages = cut_off_frozen_part(training, keep_frozen, workers)
+    is_dense = not has_own_size and has_dense_gradients(stages.network)
+    # Products of a few rows are over before BLAS's other threads have woken up.
+    blas = single_threaded_blas() if is_dense else nullcontext()
+    with Workers(workers) as threads, _interruptible(training), blas:
+        Loop(training, stages, is_dense, threads).run()
+    if source is not None:
+        source.seek(training.position.epoch, training.position.batch)
+    training.history.interrupted = training.interrupted
+    return training.history
 
 
 def _check_settings(

@@ -7,7 +7,7 @@ import time
 
 from tinymnist.nn.training.state import Callback, Training
 
-_REPAINT_SECONDS = 0.1
+REPAINT_SECONDS = 0.1
 
 
 class Progress(Callback):
@@ -28,7 +28,7 @@ class Progress(Callback):
     def on_batch_end(self, training: Training) -> None:
         """Repaint the moving line, not too often."""
         now = time.monotonic()
-        if self.level != 1 or now - self._painted < _REPAINT_SECONDS:
+        if self.level != 1 or now - self._painted < REPAINT_SECONDS:
             return
         self._painted = now
         position, batches = training.position, training.batches
