@@ -20,7 +20,7 @@ import numpy as np
 from tinymnist.adapter import SCALINGS
 from tinymnist.data import load_mnist
 from tinymnist.errors import InputError
-from tinymnist.interop import keras
+from tinymnist.interop import open_model
 from tinymnist.nn.sequential import Sequential
 
 TOLERANCE = 2e-4
@@ -52,7 +52,7 @@ def line(folder: Path, row: dict[str, str], pictures: Any, labels: Any) -> str:
     start = f"| {row['file'].partition('/')[2]} | {row['version'].split(' /')[0]} | "
     expected = row["accuracy"] or row["accuracy_ours"]
     try:
-        model = keras.read(folder / row["file"])
+        model = open_model(folder / row["file"])
     except InputError as error:
         return f"{start}refused: {str(error).partition(': ')[2]} | | {expected} | {opens} |"
     found, scaling = best(model, row["scaling"], float(expected), pictures, labels)

@@ -36,7 +36,7 @@ ROOMS = (
 """In reading order; each may import from those before it and from itself."""
 NEVER = {"imaging": {"nn"}}
 """Pictures know no network either."""
-OPTIONAL = {"keras", "onnx", "onnxruntime", "tensorflow", "torch"}
+OPTIONAL = {"h5py", "keras", "onnx", "onnxruntime", "tensorflow", "torch"}
 """What ``interop`` imports when a file asks for it; ``pip install tinymnist`` does not bring it."""
 
 

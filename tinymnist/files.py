@@ -42,6 +42,20 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.unlink()
 
 
+def read_bytes(path: str | os.PathLike[str], most: int) -> bytes:
+    """The content of a file of at most ``most`` bytes.
+
+    Raises:
+        InputError: when it cannot be read, or is larger.
+    """
+    try:
+        if (size := Path(path).stat().st_size) > most:
+            raise InputError(f"{path} has {size:,} bytes; expected at most {most:,}")
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+
+
 def is_hidden(name: str) -> bool:
     """Whether the system made the file or folder of this name: ``.git``, ``__MACOSX``."""
     return name.startswith(".") or name == "__MACOSX"  # the latter is in every zip from a Mac

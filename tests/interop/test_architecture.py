@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tinymnist import InputError
-from tinymnist.interop.bare.architecture import read_description
-from tinymnist.interop.bare.assemble import Description, assemble
+from tinymnist.interop.bare.architecture import Description, read_description
+from tinymnist.interop.bare.assemble import assemble
 from tinymnist.interop.bare.blocks import Block
 from tinymnist.interop.pytorch.modules import blocks_of
 
@@ -56,7 +56,7 @@ def by_hand(x):
 
 
 def test_a_residual_network_with_channels_first(tmp_path):
-    model = assemble(described(RESIDUAL, tmp_path), blocks_of(STATE), channels_first=True)
+    model = assemble(described(RESIDUAL, tmp_path), blocks_of(STATE, "state.pt"), channels_first=True)
     x = RNG.random((3, 1, 4, 5))
     found = model.predict(x.transpose(0, 2, 3, 1))
     assert found == pytest.approx(by_hand(x), rel=1e-4, abs=1e-4)
@@ -92,8 +92,8 @@ def layer(number, **changes):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "is no JSON file"),
-        ("[" * 5000, "is no JSON file"),
+        ("{", "JSON"),
+        ("[" * 5000, "JSON"),
         ([], "expected an object with"),
         (changed(more=1), "expected an object with"),
         ({"class_name": "Sequential"}, "Keras's description"),
@@ -123,7 +123,7 @@ def test_what_is_no_description_is_refused(content, message, tmp_path):
 )
 def test_descriptions_that_do_not_fit(content, message, tmp_path):
     with pytest.raises(ValueError, match=message):
-        assemble(described(content, tmp_path), blocks_of(STATE), channels_first=True)
+        assemble(described(content, tmp_path), blocks_of(STATE, "state.pt"), channels_first=True)
 
 
 def test_a_shipped_architecture_by_name():

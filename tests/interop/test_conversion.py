@@ -11,7 +11,7 @@ from tinymnist.cli import main
 from tinymnist.interop import conversion, safetensors
 from tinymnist.interop.bare.scaling import Entry, Labelled, entries, race
 from tinymnist.interop.conversion import convert
-from tinymnist.interop.pytorch.names import tensors_of
+from tinymnist.interop.pytorch.modules import tensors_of
 from tinymnist.nn.layers import (
     Activation,
     AveragePooling2D,
@@ -118,20 +118,20 @@ def test_strides_in_place_of_pools_are_found(tmp_path):
     assert found.model.predict(PICTURES) == pytest.approx(model.predict(PICTURES), abs=1e-4)
 
 
-def test_what_does_as_well_is_told(tmp_path):
+def test_an_equally_good_plan_is_reported(tmp_path):
     model = perceptron("relu", seed=2)
     model.layers[1].bias += np.float32(50)  # never below 0, so that no activation there shows
     pictures = labelled(model)
     (doubt,) = convert(bare(model, tmp_path / "m"), pictures=pictures).doubts
-    assert "not certain: bare weights do not tell activations" in doubt
+    assert "not certain" in doubt
     assert "100.00% as: input 28x28x1; " in doubt
 
 
-def test_without_pictures_doubts_are_told(tmp_path):
+def test_without_pictures_doubts_are_reported(tmp_path):
     path = bare(perceptron(), tmp_path / "m")
     found = convert(path)
     unknown, unchecked = found.doubts
-    assert "its scaling is unknown: MNIST is not on this machine" in unknown
+    assert "scaling is unknown: MNIST is not on this machine" in unknown
     assert "not checked on pictures: input 28x28x1; relu" in unchecked
     assert "scaling" not in found.model.metadata["preprocessing"]
     assert len(convert(path, scaling="raw").doubts) == 1
@@ -139,7 +139,7 @@ def test_without_pictures_doubts_are_told(tmp_path):
         load_model(path)
 
 
-def test_a_wrong_guess_of_shapes_is_told_when_mnist_is_at_hand(tmp_path, monkeypatch):
+def test_a_wrong_guess_from_shapes_is_reported_when_mnist_is_at_hand(tmp_path, monkeypatch):
     model = perceptron("tanh", seed=3)
     pictures = labelled(model)
     monkeypatch.setattr(conversion, "mnist_at_hand", lambda: pictures)
@@ -148,14 +148,14 @@ def test_a_wrong_guess_of_shapes_is_told_when_mnist_is_at_hand(tmp_path, monkeyp
     assert any("reads only" in doubt for doubt in found.doubts)
 
 
-def test_outputs_that_are_no_classes_are_not_scored(tmp_path):
+def test_outputs_that_are_not_classes_are_not_scored(tmp_path):
     coder = network(Flatten(), Dense(8, name="a"), ReLU(), Dense(784, name="b"))
     pictures = Labelled("x", PICTURES, np.zeros(300, int))
     found = convert(bare(coder, tmp_path / "m"), pictures=pictures)
-    assert "its outputs (784,) are no classes" in found.doubts[0]
+    assert "(784,)" in found.doubts[0]
 
 
-def test_fewer_classes_are_scored_on_those_that_they_know(tmp_path):
+def test_a_network_with_fewer_classes_is_scored_on_those(tmp_path):
     model = network(Flatten(), Dense(5, name="fc"), seed=1)
     known = labelled(model)
     labels = known.labels.copy()
@@ -164,7 +164,7 @@ def test_fewer_classes_are_scored_on_those_that_they_know(tmp_path):
     assert found.scores[0].accuracy == 1.0 and found.scores[0].n == 200
 
 
-def test_the_race_leaves_out_who_falls_behind_and_prefers_the_first():
+def test_the_race_drops_entries_that_fall_behind_and_prefers_the_first():
     model = perceptron(seed=2)
     pictures = labelled(model)
     field = entries([(lambda: model, "a"), (lambda: model, "b")])
@@ -175,7 +175,7 @@ def test_the_race_leaves_out_who_falls_behind_and_prefers_the_first():
     assert hopeless[0].n < 300
 
 
-def test_what_a_written_file_knows_is_kept(tmp_path):
+def test_a_written_file_keeps_its_layers(tmp_path):
     model = perceptron(seed=2)
     safetensors.write(model, tmp_path / "m.safetensors")
     assert convert(tmp_path / "m.safetensors", pictures=labelled(model)).plans == []
@@ -200,8 +200,8 @@ def test_the_command_converts_and_predict_is_right_afterwards(tmp_path, capsys):
     ("arguments", "message"),
     [
         (["nothing.pt", "x.npz"], "there is no model 'nothing.pt'"),
-        (["mlp", "x.npz", "--plan", "1"], "leave out the plan"),
-        (["mlp", "x.npz", "--architecture", "mlp"], "tell their layers themselves"),
+        (["mlp", "x.npz", "--plan", "1"], "drop --plan"),
+        (["mlp", "x.npz", "--architecture", "mlp"], "drop --architecture"),
         (["mlp", "x.onnx"], "should end with .npz"),
         (["mlp", "nowhere/x.npz"], "there is no folder"),
         (["mlp", "x.npz", "--scaling", "odd"], "scaling must be one of"),

@@ -1,6 +1,5 @@
 """``tinymnist convert`` on damaged and hostile files of every format: one line, code 2, no file."""
 
-import importlib
 import tracemalloc
 import zipfile
 
@@ -8,7 +7,8 @@ import numpy as np
 import pytest
 
 from tinymnist.cli import main
-from tinymnist.interop.refusals import REFUSALS
+from tinymnist.interop import export
+from tinymnist.interop.formats import ADVICE
 from tinymnist.nn.layers import Dense, Flatten, ReLU
 from tinymnist.nn.sequential import Input, Sequential
 
@@ -48,8 +48,7 @@ def written(model, suffix, folder):
             archive.writestr("m/data.pkl", b"\x80\x02}X\x01\x00\x00\x00aK\x01s.")
             archive.writestr("m/data/0", bytes(400))
     else:
-        writer = {"h5": "keras"}.get(suffix, suffix)
-        importlib.import_module(f"tinymnist.interop.{writer}").write(model, path)
+        export(model, path)
     return path.read_bytes()
 
 
@@ -102,4 +101,4 @@ def test_an_onnx_graph_in_a_circle(convert):
 
 
 def test_what_is_refused_says_what_to_do():
-    assert all(len(advice) > 10 and "\n" not in advice for advice in REFUSALS.values())
+    assert all(len(advice) > 10 and "\n" not in advice for advice in ADVICE.values())

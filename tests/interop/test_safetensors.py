@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tinymnist import InputError, load_model
-from tinymnist.interop.formats import open_model
+from tinymnist.interop import open_model
 from tinymnist.interop.safetensors import read, read_tensors, write
 from tinymnist.nn.layers import (
     Add,
@@ -101,7 +101,7 @@ def test_a_file_of_another_library_is_read_by_shape(saved):
         window = [len(numbers), len(numbers) + array.nbytes]
         header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": window}
         numbers += array.tobytes()
-    model = read(saved(packed(header, numbers)))
+    model = open_model(saved(packed(header, numbers)))
     x = np.random.default_rng(0).random((2, 28, 28, 1)).astype("f4")
     hidden = np.maximum(x.reshape(2, -1) @ arrays["net.2.weight"].T, 0)
     assert model.predict(x) == pytest.approx(hidden @ arrays["net.10.weight"].T, rel=1e-4, abs=1e-3)
@@ -113,9 +113,9 @@ ENTRY = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (struct.pack("<Q", 1 << 60) + b'{"', "header is of"),
-        (packed(b"[]"), "no model|no object"),
-        (packed({"a": ENTRY | {"dtype": "F99"}}, bytes(8)), "of the type F99"),
+        (struct.pack("<Q", 1 << 60) + b'{"', "header has"),
+        (packed(b"[]"), "not a model|not an object"),
+        (packed({"a": ENTRY | {"dtype": "F99"}}, bytes(8)), "F99"),
         (packed({"a": ENTRY | {"shape": [3]}}, bytes(8)), "its entry of a"),
         (packed({"a": ENTRY | {"shape": [-2]}}, bytes(8)), "its entry of a"),
         (packed({"a": ENTRY | {"shape": [1 << 39, 1 << 39]}}, bytes(8)), "its entry of a"),
@@ -123,7 +123,7 @@ ENTRY = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
         (packed({"a": ENTRY, "b": ENTRY}, bytes(8)), "b begins at 0"),
         (packed({"a": ENTRY}, bytes(12)), "it holds 12"),
         (packed({"a": ENTRY}, bytes(4)), "it holds 4"),
-        (packed(b'{"a": 1, "a": 2}'), "stands twice"),
+        (packed(b'{"a": 1, "a": 2}'), "appears twice"),
         (packed({"__metadata__": {"x": 1}, "a": ENTRY}, bytes(8)), "metadata"),
         (packed({"__metadata__": {"tinymnist": "[1"}, "a.weight": ENTRY}, bytes(8)), "metadata"),
         (packed(b'{"a":' + b"[" * 50_000), "damaged"),

@@ -10,8 +10,8 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from tinymnist import InputError, load_model  # noqa: E402
-from tinymnist.interop.formats import open_model  # noqa: E402
-from tinymnist.interop.pytorch import candidates, read_tensors  # noqa: E402
+from tinymnist.interop import open_model  # noqa: E402
+from tinymnist.interop.pytorch import read, read_tensors  # noqa: E402
 from tinymnist.interop.safetensors import read_tensors as read_safetensors  # noqa: E402
 from tinymnist.interop.safetensors import write  # noqa: E402
 
@@ -83,7 +83,7 @@ def test_one_of_the_plans_is_the_network(make, legacy, tmp_path):
     net = shaken(make())
     path = tmp_path / "weights.pt"
     torch.save(net.state_dict(), path, _use_new_zipfile_serialization=not legacy)
-    found = candidates(path)
+    found = read(path)
     plans = [plan for plan in found.plans if plan.input_shape == (28, 28, 1)]
     right = [i for i, plan in enumerate(plans) if agrees(found.build(plan), net)]
     assert right and (right[0] == 0 or make is averaged)

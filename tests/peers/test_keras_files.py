@@ -26,7 +26,7 @@ with warnings.catch_warnings():
 from tinymnist.adapter import SCALINGS
 from tinymnist.data import load_mnist
 from tinymnist.errors import InputError
-from tinymnist.interop import keras as files
+from tinymnist.interop import export, open_model
 from tinymnist.nn import layers as T
 from tinymnist.nn.sequential import Input, Sequential
 
@@ -115,7 +115,7 @@ def test_what_keras_writes_is_read(name, form, tmp_path):
     else:
         model.save(path)
     expected = np.asarray(model(X.reshape(4, *model.input_shape[1:])))
-    assert relative_error(files.read(path, **told).predict(X), expected) < 2e-5
+    assert relative_error(open_model(path, **told).predict(X), expected) < 2e-5
 
 
 def tiny_chain():
@@ -151,7 +151,7 @@ def tiny_branches():
 @pytest.mark.parametrize("make", [tiny_chain, tiny_branches])
 def test_keras_opens_what_is_written(make, suffix, tmp_path):
     model, path = make(), tmp_path / f"m{suffix}"
-    files.write(model, path)
+    export(model, path)
     opened = keras.models.load_model(path, compile=False)
     assert np.allclose(np.asarray(opened(X)), model.predict(X), rtol=1e-5, atol=1e-6)
 
@@ -175,7 +175,7 @@ def test_every_layer_of_other_peoples_files_agrees_with_keras(shared_folder):
             continue
         path = shared_folder / "models" / row["file"]
         theirs = keras.models.load_model(path, compile=False)
-        ours = files.read(path).capture(X)
+        ours = open_model(path).capture(X)
         outputs = keras.Model(theirs.inputs, [la.output for la in flat(theirs)])(
             X.reshape(4, *theirs.input_shape[1:])
         )
@@ -194,7 +194,7 @@ def test_at_least_95_percent_of_other_peoples_files_are_read(shared_folder):
     rows, refused = shared(shared_folder), []
     for row in rows:
         try:
-            files.read(shared_folder / "models" / row["file"])
+            open_model(shared_folder / "models" / row["file"])
         except InputError as error:
             refused.append(str(error))
     assert len(refused) <= 0.05 * len(rows), refused
@@ -209,7 +209,7 @@ def test_small_files_reach_the_accuracy_on_record(shared_folder, mnist_folder):
     for row in shared(shared_folder):
         if "Conv" in row["layers"]:
             continue
-        model = files.read(shared_folder / "models" / row["file"])
+        model = open_model(shared_folder / "models" / row["file"])
         scale, offset = SCALINGS[row["scaling"]]
         found = (model.predict(pictures * scale + offset).argmax(-1) == labels).mean()
         assert abs(found - float(row["accuracy"] or row["accuracy_ours"])) <= 2e-4, row["file"]

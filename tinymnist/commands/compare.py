@@ -117,7 +117,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _read(source: str) -> Sequential:
     """The one place where a model file is opened."""
-    from tinymnist.interop.formats import open_model
+    from tinymnist.interop import open_model
 
     return open_model(source)
 

@@ -1,50 +1,24 @@
 """Other frameworks' models: read without the framework, written so that the framework opens them.
 
-``formats`` tells what a file is and opens it; ``conversion`` also finds out how a model wants its
-pictures; every other module knows one format.
+- :func:`load_model` opens any model ready for pictures; :func:`open_model` opens it as it is.
+- ``sniffing`` recognizes formats and ``formats`` has the table of readers: ``keras``, ``onnx``,
+  ``pytorch`` and ``safetensors``, each of which knows one format.
+- ``bare`` guesses the layers of weights without an architecture.
+- ``conversion`` also finds out how a model wants its pictures scaled.
+- :func:`export` writes; ``standalone`` writes a Python file that needs NumPy alone.
 """
 
 from __future__ import annotations
 
-import importlib
+import warnings
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 
 from tinymnist.errors import InputError
 from tinymnist.nn.sequential import Sequential
 from tinymnist.nn.sequential import load_model as load_weights
-from tinymnist.nn.weights import find
-
-WRITERS = {
-    ".keras": "keras",
-    ".h5": "keras",
-    ".onnx": "onnx",
-    ".safetensors": "safetensors",
-    ".py": "standalone",
-}
-"""The module whose ``write(model, path)`` writes each format, by the ending of the file."""
-
-
-def export(model: Sequential, path: str | PathLike[str]) -> None:
-    """Write a model in another framework's format; the ending of the name says which.
-
-    Raises:
-        InputError: for an ending that is none of :data:`WRITERS`, when the format cannot hold the
-            model, when a package is missing, or when the file cannot be written.
-    """
-    check_ending(path)
-    writer = WRITERS[Path(path).suffix.lower()]
-    importlib.import_module(f"tinymnist.interop.{writer}").write(model, path)
-
-
-def check_ending(path: str | PathLike[str]) -> None:
-    """Insist on the ending of a format that :func:`export` writes.
-
-    Raises:
-        InputError: for any other.
-    """
-    if Path(path).suffix.lower() not in WRITERS:
-        raise InputError(f"{path} should end with one of {', '.join(WRITERS)}")
+from tinymnist.nn.weights import shipped
 
 
 def load_model(
@@ -57,24 +31,108 @@ def load_model(
     """Open a model: weights of tinymnist, or a file of Keras, PyTorch, ONNX or safetensors.
 
     Args:
-        source: the name of a shipped model, or a file; what it is, is told by its content.
+        source: the name of a shipped model, or a file, whose content decides how it is read.
+        compile: accepted for compatibility with Keras; a loaded model is never compiled.
         architecture: for files that hold weights alone: a file that describes the layers, or the
             name of a shipped architecture.
-        compile: for Keras's sake; a model is never compiled when it comes from a file.
         plan: which of several architectures that fit the weights, counted from 1.
 
     Returns:
-        The model. For other frameworks' files the scaling of the pixels is looked for on MNIST's
-        test pictures, if they are on this machine; else a warning says that it is unknown.
+        The model. For other frameworks' files the scaling of the pixels is found with MNIST's test
+        pictures, if they are on this machine; else a warning says that it is unknown.
 
     Raises:
-        InputError: when the file cannot be used; see :func:`tinymnist.interop.formats.open_model`.
+        InputError: as :func:`open_model`.
     """
-    from tinymnist.interop.sniffing import Format, sniff
+    if architecture is None and plan is None:
+        if str(source) in shipped():
+            return load_weights(source)
+        from tinymnist.interop.sniffing import Format, sniff
 
-    path = find(source)
-    if sniff(path) is Format.TINYMNIST and architecture is None and plan is None:
-        return load_weights(path)
-    from tinymnist.interop.conversion import open_ready
+        if Path(source).exists() and sniff(source) is Format.TINYMNIST:
+            return load_weights(source)
+    from tinymnist.interop.conversion import convert
 
-    return open_ready(path, architecture=architecture, plan=plan)
+    conversion = convert(source, architecture=architecture, plan=plan)
+    for doubt in conversion.doubts:
+        warnings.warn(doubt, stacklevel=2)
+    return conversion.model
+
+
+def open_model(
+    source: str | PathLike[str],
+    *,
+    plan: int | None = None,
+    architecture: str | PathLike[str] | None = None,
+) -> Sequential:
+    """Open a model file in any format as it is, without looking for the scaling of its pictures.
+
+    Args:
+        source, plan, architecture: as for :func:`load_model`.
+
+    Returns:
+        The model, with outputs as in the framework that wrote the file. ``metadata["source"]``
+        names the format, the framework's version and the file.
+
+    Raises:
+        InputError: when the file is missing, damaged or in a format without a reader, when it holds
+            something that cannot be mapped exactly, or when an option does not apply to it.
+    """
+    from tinymnist.interop.formats import read
+
+    return read(source, architecture).choose(plan)
+
+
+def export(model: Sequential, path: str | PathLike[str]) -> None:
+    """Write a model in another framework's format, chosen by the suffix of the name.
+
+    Raises:
+        InputError: for a suffix that is not among :data:`WRITERS`, when the format cannot hold the
+            model, when a package is missing, or when the file cannot be written.
+    """
+    check_ending(path)
+    WRITERS[Path(path).suffix.lower()](model, path)
+
+
+def check_ending(path: str | PathLike[str]) -> None:
+    """Refuse a suffix that :func:`export` does not write.
+
+    Raises:
+        InputError: for any such suffix.
+    """
+    if Path(path).suffix.lower() not in WRITERS:
+        raise InputError(f"{path} should end with one of {', '.join(WRITERS)}")
+
+
+def _write_keras(model: Sequential, path: str | PathLike[str]) -> None:
+    from tinymnist.interop.keras import write
+
+    write(model, path)
+
+
+def _write_onnx(model: Sequential, path: str | PathLike[str]) -> None:
+    from tinymnist.interop.onnx import write
+
+    write(model, path)
+
+
+def _write_safetensors(model: Sequential, path: str | PathLike[str]) -> None:
+    from tinymnist.interop.safetensors import write
+
+    write(model, path)
+
+
+def _write_standalone(model: Sequential, path: str | PathLike[str]) -> None:
+    from tinymnist.interop.standalone import write
+
+    write(model, path)
+
+
+WRITERS: dict[str, Callable[[Sequential, str | PathLike[str]], None]] = {
+    ".keras": _write_keras,
+    ".h5": _write_keras,
+    ".onnx": _write_onnx,
+    ".safetensors": _write_safetensors,
+    ".py": _write_standalone,
+}
+"""What writes each format, by the suffix of the file."""

@@ -1,13 +1,12 @@
-"""From a file of any kind to a model that is ready for pictures: architecture, scaling, proof.
+"""From any model file to a model that is ready for pictures: architecture, scaling, accuracy.
 
-Where labelled pictures are given, they decide which architecture and which scaling it is. Without,
-the scaling is looked for on MNIST's test pictures if they are on this machine, and the architecture
-must be the only one that fits, or be picked by hand.
+Labelled pictures, if given, decide which architecture and which scaling is right. Without them the
+scaling is found with MNIST's test pictures, if they are on this machine, and the architecture must
+be the only one that fits, or be chosen by the user.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
@@ -31,11 +30,11 @@ from tinymnist.interop.bare.scaling import (
     race,
     ranked,
 )
-from tinymnist.interop.formats import open_candidates
+from tinymnist.interop.formats import read
 from tinymnist.nn.sequential import Sequential
 
 ACTIVATIONS = ("tanh", "sigmoid", "leaky_relu", "elu", "gelu", "linear")
-"""What may stand in place of ReLU, where ReLU does poorly."""
+"""What to try instead of ReLU if ReLU does poorly."""
 POOR = 0.9
 """Accuracy below which an architecture found by shape is in doubt."""
 SOUND = 0.98
@@ -48,10 +47,10 @@ class Conversion:
 
     Attributes:
         model: with its preprocessing.
-        plans: every architecture that fits the weights, in words; none where the file tells it.
-        scores: what was tried on labelled pictures, best first.
-        pictures: their name; "" when there were none.
-        doubts: what the user should know, a sentence each.
+        plans: every architecture that fits the weights, in words; none if the file defines it.
+        scores: all that was tried on labelled pictures, best first.
+        pictures: the name of their set; "" if there were none.
+        doubts: what the user should know, one sentence each.
     """
 
     model: Sequential
@@ -59,23 +58,6 @@ class Conversion:
     scores: Sequence[Score] = ()
     pictures: str = ""
     doubts: Sequence[str] = field(default_factory=list)
-
-
-def open_ready(
-    source: str | PathLike[str],
-    *,
-    architecture: str | PathLike[str] | None = None,
-    plan: int | None = None,
-) -> Sequential:
-    """The model of :func:`convert`; what is in doubt becomes warnings.
-
-    Raises:
-        InputError: as :func:`convert`.
-    """
-    conversion = convert(source, architecture=architecture, plan=plan)
-    for doubt in conversion.doubts:
-        warnings.warn(doubt, stacklevel=3)
-    return conversion.model
 
 
 def convert(
@@ -86,13 +68,13 @@ def convert(
     pictures: Labelled | None = None,
     scaling: str | None = None,
 ) -> Conversion:
-    """Open a model of any kind, and find out how it wants its pictures.
+    """Open a model in any format, and find out how it wants its pictures scaled.
 
     Args:
         source, architecture, plan: as for :func:`tinymnist.interop.load_model`.
         pictures: labelled pictures, which then also decide between architectures; None takes
-            MNIST's test pictures where they are at hand, for the scaling alone.
-        scaling: a name of :data:`tinymnist.adapter.SCALINGS`, to be taken untried.
+            MNIST's test pictures if they are on this machine, for the scaling alone.
+        scaling: a name of :data:`tinymnist.adapter.SCALINGS`, to be used without a test.
 
     Raises:
         InputError: when the file cannot be used, or several architectures fit and neither ``plan``
@@ -100,39 +82,41 @@ def convert(
     """
     if scaling is not None and scaling not in SCALINGS:
         raise InputError(f"scaling must be one of {list(SCALINGS)}; received {scaling!r}")
-    found = open_candidates(source, architecture=architecture)
+    found = read(source, architecture)
     decides = pictures is not None and plan is None
     makers = _makers(found, plan, decides)
     first = makers[0][0]()
-    plans = found.listed if isinstance(found, Candidates) else ()
     preset = first.metadata.get("preprocessing", {})
     if "scaling" in preset and scaling is None:
-        return Conversion(first, plans)  # it was found when the file was written
+        return Conversion(first, found.listed)  # it was found when the file was written
     measured = pictures or mnist_at_hand()
     if reason := _why_not(first, measured):
         name = scaling or "x/255"
-        _settle(first, Entry(lambda: first, name), name_it=scaling is not None)
-        unknown = f"{source}: its scaling is unknown: {reason}; x/255 is taken"
-        return Conversion(
-            first, plans, doubts=[unknown][scaling is not None :] + _unchecked(found, plan)
+        _record(first, Entry(lambda: first, name), is_known=scaling is not None)
+        unknown = f"{source}: its scaling is unknown: {reason}; x/255 is used"
+        unchecked = (
+            f"{found.path}: its layers were inferred from shapes and not checked on pictures: "
+            f"{makers[0][1]}"
         )
+        doubts = [unknown] * (scaling is None) + [unchecked] * bool(found.plans)
+        return Conversion(first, found.listed, doubts=doubts)
     measured = measured.below(first.output_shape[-1])  # type: ignore[union-attr]
     scores = race([e for e in entries(makers) if scaling in (None, e.scaling)], measured)
-    doubts: list[str] = []
-    if isinstance(found, Candidates) and found.plans:
+    doubts = []
+    if found.plans:
         if decides:
             scores = _with_other_pools(found, scores, measured)
         scores, doubts = _doubted(found, plan, scores, measured, decides)
     best = scores[0]
     model = best.entry.make()
-    _settle(model, best.entry)
+    _record(model, best.entry)
     model.metadata["metrics"] = {measured.name: {"n": best.n, "accuracy": best.accuracy}}
     if best.accuracy < POOR:
         doubts.append(
-            f"{source}: reads only {best.accuracy:.2%} of {measured.name}; its scaling or "
-            "architecture may be another one"
+            f"{source}: reads only {best.accuracy:.2%} of {measured.name}; it may need another "
+            "scaling or architecture"
         )
-    return Conversion(model, plans, scores, measured.name, doubts)
+    return Conversion(model, found.listed, scores, measured.name, doubts)
 
 
 def mnist_at_hand() -> Labelled | None:
@@ -146,19 +130,14 @@ def mnist_at_hand() -> Labelled | None:
 
 
 Maker = tuple[Callable[[], Sequential], str]
-"""What gives a model, and its architecture in words."""
+"""A function that returns a model, and the model's plan in words."""
 
 
-def _makers(found: Candidates | Sequential, plan: int | None, decides: bool) -> list[Maker]:
-    if isinstance(found, Sequential):
-        if plan is not None:
-            raise InputError(f"{found.name}: the file tells its layers itself; leave out the plan")
-        return [(lambda: found, "")]
-    if not decides or not found.plans:
-        model = found.choose(plan)
-        words = str(found.plans[(plan or 1) - 1]) if found.plans else ""
-        return [(lambda: model, words)]
-    return [_maker(found, each) for each in found.plans]
+def _makers(found: Candidates, plan: int | None, decides: bool) -> list[Maker]:
+    if found.plans and decides:
+        return [_maker(found, each) for each in found.plans]
+    model = found.choose(plan)
+    return [(lambda: model, str(found.plan(plan)) if found.plans else "")]
 
 
 def _maker(found: Candidates, plan: Plan) -> Maker:
@@ -166,34 +145,25 @@ def _maker(found: Candidates, plan: Plan) -> Maker:
 
 
 def _why_not(model: Sequential, pictures: Labelled | None) -> str:
-    """Why no scaling can be looked for; "" where it can."""
+    """Why the scaling cannot be found; "" if it can."""
     if pictures is None:
         return "MNIST is not on this machine (tinymnist data download), and no --score SET is given"
     if picture_side(model.input_shape) is None:
-        return f"it takes {model.input_shape}, which are no square pictures"
+        return f"its inputs {model.input_shape} are not square pictures"
     if not 2 <= model.output_shape[-1] <= MOST_CLASSES or len(model.output_shape) != 1:
-        return f"its outputs {model.output_shape} are no classes"
+        return f"its outputs {model.output_shape} are not classes"
     return ""
 
 
-def _settle(model: Sequential, entry: Entry, name_it: bool = True) -> None:
-    """Write down how the model wants its pictures."""
-    known: dict[str, Any] = model.metadata.get("preprocessing", {})
-    found = entry.preprocessing if name_it else {}
-    model.metadata["preprocessing"] = {"recipe": "mnist", **known, **found}
-
-
-def _unchecked(found: Candidates | Sequential, plan: int | None) -> list[str]:
-    if isinstance(found, Sequential) or not found.plans:
-        return []
-    return [
-        f"{found.path}: its layers were inferred from shapes and not checked on pictures: "
-        f"{found.plans[(plan or 1) - 1]}"
-    ]
+def _record(model: Sequential, entry: Entry, is_known: bool = True) -> None:
+    """Keep in the metadata how the model wants its pictures."""
+    preset: dict[str, Any] = model.metadata.get("preprocessing", {})
+    found = entry.preprocessing if is_known else {}
+    model.metadata["preprocessing"] = {"recipe": "mnist", **preset, **found}
 
 
 def _with_other_pools(found: Candidates, scores: list[Score], pictures: Labelled) -> list[Score]:
-    """Let the finalists' plans compete once more, with averages or strides in place of maxima."""
+    """Let the finalists compete again, with averages or strides instead of maxima."""
     last = [score for score in scores if score.n == len(pictures.labels)]
     words = {score.entry.plan for score in last}
     finalists = [plan for plan in found.plans if str(plan) in words]
@@ -206,7 +176,7 @@ def _with_other_pools(found: Candidates, scores: list[Score], pictures: Labelled
 def _doubted(
     found: Candidates, plan: int | None, scores: list[Score], pictures: Labelled, decides: bool
 ) -> tuple[list[Score], list[str]]:
-    """Try what shapes never tell: another activation, another pooling, strides."""
+    """Try what shapes never show: another activation, another pooling, strides."""
     best = scores[0]
     rivals = entries(_maker(found, each) for each in _variants(found, best, plan))
     if best.accuracy >= SOUND:
@@ -217,7 +187,7 @@ def _doubted(
     if better and not decides:
         return scores, [
             f"{found.path}: {best.accuracy:.2%} of {pictures.name} as inferred from its shapes; "
-            f"{better[0].accuracy:.2%} as: {better[0].entry.plan} (--score SET takes it)"
+            f"{better[0].accuracy:.2%} as: {better[0].entry.plan} (--score SET chooses it)"
         ]
     scores = better[:1] + scores
     return scores, _equals(found, scores[0], [*late, best], pictures)
@@ -226,28 +196,25 @@ def _doubted(
 def _equals(
     found: Candidates, winner: Score, others: Sequence[Score], pictures: Labelled
 ) -> list[str]:
-    """Name who is no worse than chance explains, or, behind a poor winner, who comes next."""
+    """Name a plan that is not significantly worse, or the next after a poor winner."""
     rivals = [s for s in others if s.entry.plan != winner.entry.plan]
     close = [s for s in rivals if winner.accuracy < SOUND or not winner.beats(s)]
     if not close:
         return []
     rival = max(close, key=lambda score: score.accuracy)
     return [
-        f"{found.path}: its layers are the likeliest that fit ({winner.accuracy:.2%} of "
-        f"{pictures.name}), not certain: bare weights do not tell activations and pools; "
+        f"{found.path}: its layers are the most likely that fit ({winner.accuracy:.2%} of "
+        f"{pictures.name}), not certain: bare weights do not show activations and pools; "
         f"{rival.accuracy:.2%} as: {rival.entry.plan}, {rival.entry.scaling}"
     ]
 
 
 def _variants(found: Candidates, best: Score, plan: int | None) -> Iterator[Plan]:
-    """The winner with other activations and pools, and, where it does poorly, wider plans."""
+    """The winner with other activations and pools, and if it does poorly, wider plans."""
     winner = next(p for p in _alike(found.plans) if str(p) == best.entry.plan)
     for activation in ("relu", *ACTIVATIONS):
-        yield from (
-            variant
-            for variant in _alike([replace(winner, activation=activation)])
-            if variant != winner
-        )
+        variants = _alike([replace(winner, activation=activation)])
+        yield from (variant for variant in variants if variant != winner)
     if best.accuracy < POOR and winner.steps and plan is None:
         try:
             yield from (p for p in fitting(found.blocks, wide=True) if p not in found.plans)
@@ -256,7 +223,7 @@ def _variants(found: Candidates, best: Score, plan: int | None) -> Iterator[Plan
 
 
 def _alike(plans: Sequence[Plan]) -> list[Plan]:
-    """Each plan with maxima, and where it pools at all, with averages and with strides."""
+    """Each plan with maxima and, if it pools at all, with averages and with strides."""
     found = []
     for plan in plans:
         found.append(replace(plan, pooling="max"))

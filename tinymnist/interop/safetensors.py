@@ -16,13 +16,11 @@ from typing import Any
 import numpy as np
 
 from tinymnist.errors import InputError
-from tinymnist.files import whole_file
-from tinymnist.interop.bare.architecture import checked
-from tinymnist.interop.bare.assemble import TENSORS, Description
+from tinymnist.files import read_bytes, whole_file
+from tinymnist.interop.bare.architecture import TENSORS, Description, checked
 from tinymnist.interop.bare.blocks import associated, natural
 from tinymnist.interop.bare.candidates import Candidates, from_blocks, from_description
-from tinymnist.interop.pytorch.modules import Unmapped, blocks_of
-from tinymnist.interop.pytorch.names import tensors_of
+from tinymnist.interop.pytorch.modules import blocks_of, tensors_of
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.sequential import Sequential
 
@@ -30,56 +28,42 @@ DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8",
           "I16": "<i2", "I8": "i1", "U8": "u1", "U16": "<u2", "U32": "<u4", "U64": "<u8",
           "BOOL": "?"}  # fmt: skip
 """The format's types as NumPy's; bfloat16 is the upper half of a float32."""
-_MOST_HEADER = 100_000_000
-_MOST_BYTES = 1 << 30
+_MOST_HEADER_BYTES = 100_000_000
+MOST_BYTES = 1 << 30
+"""Upper limit of a file; larger files are rejected."""
 METADATA = "__metadata__"
 DESCRIPTION = "tinymnist"
-"""Under which name of the metadata tinymnist keeps the layers."""
+"""The key of the metadata under which tinymnist keeps the layers."""
 
 
-def read(
-    path: str | PathLike[str],
-    *,
-    architecture: str | PathLike[str] | None = None,
-    plan: int | None = None,
-) -> Sequential:
+def read(path: str | PathLike[str], architecture: str | PathLike[str] | None = None) -> Candidates:
     """Read weights that are named and laid out as in PyTorch.
 
-    The options, and what is refused, are those of :func:`tinymnist.interop.pytorch.read`.
+    Args:
+        path: the file.
+        architecture: instead of the layers in the metadata: a JSON file that describes them (see
+            :mod:`tinymnist.interop.bare.architecture`), or the name of a shipped architecture.
 
     Raises:
-        InputError: when the file is damaged, when it holds a layer that cannot be mapped, or when
-            several architectures fit; the message lists them.
-    """
-    return candidates(path, architecture=architecture).choose(plan)
-
-
-def candidates(
-    path: str | PathLike[str], *, architecture: str | PathLike[str] | None = None
-) -> Candidates:
-    """Every model that the weights in a file may be.
-
-    Raises:
-        InputError: as :func:`read`, but not for several architectures.
+        InputError: when the file is damaged, or holds a layer that cannot be mapped.
     """
     tensors, metadata = read_tensors(path)
-    told = _told(metadata.get(DESCRIPTION, ""), path) if architecture is None else None
-    names = list(tensors) if told else sorted(tensors, key=natural)
-    try:
-        blocks = blocks_of({name: tensors[name] for name in names})
-    except Unmapped as error:
-        raise InputError(f"{path}: {error}") from None
+    description = (
+        _description(metadata.get(DESCRIPTION, ""), path) if architecture is None else None
+    )
+    names = list(tensors) if description else sorted(tensors, key=natural)
+    blocks = blocks_of({name: tensors[name] for name in names}, path)
     made_by = metadata.get("format", "")
     source = f"safetensors{f' ({made_by[:20]})' if made_by else ''}, {Path(path).name}"
-    if told is None:
-        return from_blocks(
-            associated(blocks), path, source, architecture=architecture, channels_first=True
-        )
-    return from_description(told, blocks, path, source, channels_first=True)
+    if description is not None:
+        return from_description(description, blocks, path, source, channels_first=True)
+    return from_blocks(
+        associated(blocks), path, source, architecture=architecture, channels_first=True
+    )
 
 
-def _told(text: str, path: Any) -> Description | None:
-    """The layers that :func:`write` put into the metadata."""
+def _description(text: str, path: Any) -> Description | None:
+    """The layers, if :func:`write` put them into the metadata."""
     if not text:
         return None
     try:
@@ -90,27 +74,13 @@ def _told(text: str, path: Any) -> Description | None:
         raise InputError(f"{path} has damaged metadata: {str(error)[:100]}") from None
 
 
-def _described(model: Sequential) -> dict[str, Any]:
-    """The layers, each with the name of its tensors."""
-    layers = [
-        {**layer.config(), TENSORS: layer.name} if layer.weights else layer.config()
-        for layer in model.layers
-    ]
-    return Description(model.input_shape, layers, model.wiring).as_json()
-
-
 def read_tensors(path: str | PathLike[str]) -> tuple[dict[str, Array], dict[str, str]]:
     """The tensors of a file by name, and its metadata.
 
     Raises:
         InputError: when the file breaks any rule of the format.
     """
-    try:
-        if (size := Path(path).stat().st_size) > _MOST_BYTES:
-            raise InputError(f"{path} is of {size:,} bytes; expected at most {_MOST_BYTES:,}")
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+    data = read_bytes(path, MOST_BYTES)
     try:
         return _parse(data)
     except (ValueError, struct.error, RecursionError) as error:
@@ -119,14 +89,14 @@ def read_tensors(path: str | PathLike[str]) -> tuple[dict[str, Array], dict[str,
 
 def _parse(data: bytes) -> tuple[dict[str, Array], dict[str, str]]:
     (length,) = struct.unpack_from("<Q", data)
-    if length > min(len(data) - 8, _MOST_HEADER):
-        raise ValueError(f"its header is of {length:,} bytes, the file of {len(data):,}")
+    if length > min(len(data) - 8, _MOST_HEADER_BYTES):
+        raise ValueError(f"its header has {length:,} bytes, the file {len(data):,}")
     header = json.loads(data[8 : 8 + length], object_pairs_hook=_without_twins)
     if not isinstance(header, dict):
-        raise ValueError("its header is no object")
+        raise ValueError("its header is not an object")
     metadata = header.pop(METADATA, {})
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
-        raise ValueError("its metadata are not texts by name")
+        raise ValueError("its metadata do not map names to texts")
     buffer = memoryview(data)[8 + length :]
     windows = sorted((_window(name, entry), name) for name, entry in header.items())
     end = 0
@@ -135,25 +105,27 @@ def _parse(data: bytes) -> tuple[dict[str, Array], dict[str, str]]:
             raise ValueError(f"{name[:60]} begins at {begin:,}, the one before ends at {end:,}")
         end = stop
     if end != len(buffer):
-        raise ValueError(f"its tensors are of {end:,} bytes; it holds {len(buffer):,}")
+        raise ValueError(f"its tensors have {end:,} bytes; it holds {len(buffer):,}")
     return {name: _tensor(entry, buffer) for name, entry in header.items()}, metadata
 
 
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     entries = dict(pairs)
     if len(entries) != len(pairs):
-        raise ValueError("a name stands twice in its header")
+        raise ValueError("a name appears twice in its header")
     return entries
 
 
 def _window(name: str, entry: Any) -> tuple[int, int]:
-    """Where a tensor begins and ends in the numbers; type, shape and size must agree."""
+    """Where a tensor begins and ends; type, shape and size must agree."""
     match entry:
         case {"dtype": str() as dtype, "shape": list() as shape, "data_offsets": [begin, end]}:
             numbers = (*shape, begin, end)
             if len(entry) == 3 and all(type(n) is int and 0 <= n < 1 << 40 for n in numbers):
                 if dtype not in DTYPES:
-                    raise ValueError(f"{name[:60]} is of the type {dtype[:20]}, which is not read")
+                    raise ValueError(
+                        f"{name[:60]} has the type {dtype[:20]}; expected one of {sorted(DTYPES)}"
+                    )
                 if end - begin == math.prod(shape) * np.dtype(DTYPES[dtype]).itemsize:
                     return begin, end
     raise ValueError(f"its entry of {name[:60]} is {str(entry)[:80]}")
@@ -168,15 +140,20 @@ def _tensor(entry: Mapping[str, Any], buffer: memoryview) -> Array:
 
 
 def write(model: Sequential, path: str | PathLike[str]) -> None:
-    """Write a model, its tensors named and laid out as PyTorch's state_dicts are.
+    """Write a model, with tensors named and laid out as in PyTorch's state_dicts.
 
-    The layers go into the metadata, so that :func:`read` gives back the same model.
+    The layers go into the metadata, so that :func:`read` returns the same model.
 
     Raises:
         InputError: when the file cannot be written, or a layer has no counterpart in PyTorch.
     """
     tensors = tensors_of(model)
-    metadata = {"format": "pt", DESCRIPTION: json.dumps(_described(model))}
+    layers = [
+        {**layer.config(), TENSORS: layer.name} if layer.weights else layer.config()
+        for layer in model.layers
+    ]
+    description = Description(model.input_shape, layers, model.wiring)
+    metadata = {"format": "pt", DESCRIPTION: json.dumps(description.as_json())}
     header: dict[str, Any] = {METADATA: metadata}
     end = 0
     for name, array in tensors.items():

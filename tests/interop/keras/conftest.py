@@ -142,12 +142,12 @@ def made():
 
 @pytest.fixture
 def read(tmp_path):
-    """``read(bytes, **options)``: the model in a file of these bytes."""
+    """``read(bytes, name, architecture, plan)``: the model in a file with these bytes."""
     from tinymnist.interop import keras
 
-    def read_bytes(content, name="model.h5", **options):
+    def read_bytes(content, name="model.h5", architecture=None, plan=None):
         path = tmp_path / name
         path.write_bytes(content)
-        return keras.read(path, **options)
+        return keras.read(path, architecture).choose(plan)
 
     return read_bytes

@@ -81,7 +81,7 @@ def test_an_absurd_shape_is_not_allocated(made, read):
         group.create_dataset("kernel:0", (1 << 20, 1 << 20), np.float32, chunks=(1024, 1024))
 
     tracemalloc.start()
-    with pytest.raises(InputError, match=r"claims an array .* of which only 0 bytes are there"):
+    with pytest.raises(InputError, match=r"claims an array .* only 0 bytes"):
         read(h5_with(made, fill))
     assert tracemalloc.get_traced_memory()[1] < 20 * MEGABYTE
     tracemalloc.stop()
@@ -126,7 +126,7 @@ def test_arrays_in_other_files_are_refused(made, read, tmp_path):
 
 
 def test_texts_in_place_of_numbers_are_refused(made, read):
-    with pytest.raises(InputError, match="holds no numbers"):
+    with pytest.raises(InputError, match="other than numbers"):
         read(h5_with(made, lambda group: group.create_dataset("kernel:0", data="os.system")))
 
 
@@ -161,8 +161,8 @@ def test_a_zip_that_unpacks_to_far_more_is_refused(read):
     [
         (b"{" * 100_000, "damaged configuration"),
         (b"[" * 100_000, "damaged configuration"),
-        (b"[]", "a configuration that is no object"),
-        (b"\xff\xfe", "a configuration that is no text"),
+        (b"[]", "not an object"),
+        (b"\xff\xfe", "utf-8"),
         (b"{}", "of the class 'None'"),
     ],
 )
@@ -175,7 +175,7 @@ def test_models_nested_without_end_are_refused(read):
     config = {"class_name": "ReLU", "config": {}}
     for _ in range(100):
         config = {"class_name": "Sequential", "config": {"layers": [config]}}
-    with pytest.raises(InputError, match="nests models deeper"):
+    with pytest.raises(InputError, match="nests models"):
         read(bomb(config__json=json.dumps(config), model__weights__h5=b""))
 
 
@@ -219,7 +219,7 @@ def test_a_lambda_is_named_and_not_unmarshalled(made, read, monkeypatch):
         read(made.h5(made.sequential(listed), [("evil", [])]))
 
 
-def test_hdf5_without_a_model_and_what_is_no_hdf5(made, read, tmp_path):
+def test_hdf5_without_a_model_and_files_that_are_not_hdf5(made, read, tmp_path):
     with pytest.raises(InputError, match="without a Keras model or its weights"):
         read(made.h5(None, [], root=""))
     with pytest.raises(InputError, match="damaged HDF5 file"):
@@ -230,11 +230,11 @@ def test_hdf5_without_a_model_and_what_is_no_hdf5(made, read, tmp_path):
         read(bomb(other=b""))
 
 
-def test_what_tells_its_layers_takes_no_architecture(whole, zipped, read):
+def test_defined_layers_take_neither_architecture_nor_plan(whole, zipped, read):
     for content in (whole, zipped):
-        with pytest.raises(InputError, match="leave out the architecture"):
+        with pytest.raises(InputError, match="drop --architecture"):
             read(content, architecture="mlp")
-        with pytest.raises(InputError, match="leave out the plan"):
+        with pytest.raises(InputError, match="drop --plan"):
             read(content, plan=1)
 
 

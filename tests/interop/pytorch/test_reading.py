@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from tinymnist import InputError
-from tinymnist.interop.formats import open_model
-from tinymnist.interop.pytorch import read, read_tensors
+from tinymnist.interop import open_model
+from tinymnist.interop.pytorch import read_tensors
 from tinymnist.interop.sniffing import Format, sniff
 
 
@@ -54,7 +54,7 @@ def test_the_state_dict_is_found_in_a_checkpoint(wrap, mlp, zipped, saved):
 
 def test_several_state_dicts_are_not_chosen_from(mlp, zipped, saved):
     with pytest.raises(InputError, match=r"several sets of tensors: \['generator', 'critic'\]"):
-        read(saved(zipped({"generator": mlp, "critic": mlp})))
+        open_model(saved(zipped({"generator": mlp, "critic": mlp})))
 
 
 def test_numbers_of_other_widths(zipped, saved):
@@ -103,36 +103,36 @@ def test_a_pickled_module_gives_its_tensors(mlp, opcodes, saved):
         ({"fc.zero_point": (1,), "fc.weight": (10, 784)}, "fc is quantisation"),
         ({"a.in_proj_weight": (4, 4)}, "a is attention"),
         ({"conv.weight": (8, 1, 3), "fc.weight": (10, 8)}, "conv has a weight of shape"),
-        ({"w": (784, 10)}, "no module that is known"),
+        ({"w": (784, 10)}, "not a known module"),
     ],
 )
 def test_what_cannot_be_mapped_is_refused_by_name(state, message, zipped, saved):
     arrays = {name: np.zeros(shape, "f4") for name, shape in state.items()}
     with pytest.raises(InputError, match=message):
-        read(saved(zipped(arrays)))
+        open_model(saved(zipped(arrays)))
 
 
 def test_whole_numbers_are_no_weights(zipped, saved):
     with pytest.raises(InputError, match="fc holds int64 numbers"):
-        read(saved(zipped({"fc.weight": np.zeros((10, 784), "i8")})))
+        open_model(saved(zipped({"fc.weight": np.zeros((10, 784), "i8")})))
 
 
 def test_pruned_weights_are_masked(zipped, saved):
     rng = np.random.default_rng(0)
     weight, mask = rng.normal(size=(10, 784)).astype("f4"), (rng.random((10, 784)) < 0.5)
     path = saved(zipped({"fc.weight_orig": weight, "fc.weight_mask": mask.astype("f4")}))
-    assert np.array_equal(read(path).get_layer("fc").kernel, (weight * mask).T)
+    assert np.array_equal(open_model(path).get_layer("fc").kernel, (weight * mask).T)
 
 
 def test_several_architectures_are_listed_and_one_is_picked(zipped, saved):
     shapes = {"0.weight": (6, 1, 5, 5), "3.weight": (16, 6, 5, 5), "7.weight": (10, 400)}
     path = saved(zipped({k: np.ones(s, "f4") for k, s in shapes.items()}))
     with pytest.raises(InputError, match=r"2 architectures fit.*1\) input 28x28x1.*2\) input 32"):
-        read(path)
-    assert read(path, plan=1).input_shape == (28, 28, 1)
-    assert read(path, plan=2).input_shape == (32, 32, 1)
+        open_model(path)
+    assert open_model(path, plan=1).input_shape == (28, 28, 1)
+    assert open_model(path, plan=2).input_shape == (32, 32, 1)
     with pytest.raises(InputError, match="there is no plan 3; expected 1 to 2"):
-        read(path, plan=3)
+        open_model(path, plan=3)
 
 
 def test_networks_written_by_hand(zipped, saved):
@@ -141,5 +141,5 @@ def test_networks_written_by_hand(zipped, saved):
     state = {name: rng.normal(size=shape).astype("f4") / 9 for name, shape in shapes.items()}
     x = rng.random((2, 28, 28, 1)).astype("f4")
     hidden = np.maximum(x.reshape(2, -1) @ state["W1"] + state["b1"], 0)
-    found = read(saved(zipped(state))).predict(x)
+    found = open_model(saved(zipped(state))).predict(x)
     assert found == pytest.approx(hidden @ state["W2"] + state["b2"], rel=1e-4, abs=1e-4)

@@ -6,7 +6,7 @@ import pytest
 
 from tinymnist import InputError
 from tinymnist.interop.conversion import convert, mnist_at_hand
-from tinymnist.interop.pytorch import candidates
+from tinymnist.interop.pytorch import read
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +20,9 @@ def test_every_plain_chain_is_opened_and_nothing_else(rows, shared_folder):
         path = shared_folder / "models" / row["file"]
         if row["needs"]:
             with pytest.raises(InputError):
-                candidates(path)
+                read(path)
         else:
-            assert candidates(path).plans, row["file"]
+            assert read(path).plans, row["file"]
     assert len(rows) > 10
 
 

@@ -1,4 +1,4 @@
-"""A description of a model's layers in a JSON file, for files that hold weights alone.
+"""A description of a model's layers, in a JSON file for instance, for weights without any.
 
 The form is tinymnist's own::
 
@@ -10,43 +10,66 @@ The form is tinymnist's own::
        {"class": "Dense", "units": 10, "tensors": "classifier.0"}]}
 
 Every layer has the name of its class and Keras's settings; see :data:`tinymnist.nn.layers.LAYERS`.
-Layers take the blocks of weights in the file's order, unless ``"tensors"`` names one; ``"wiring"``,
-``{"sum": ["a", "b"]}``, gives the inputs of layers that do not simply follow the one before, and
-the normalizations have PyTorch's epsilon, 1e-5, unless they say otherwise.
+Layers take the blocks of weights in the file's order, unless ``"tensors"`` names one. ``"wiring"``,
+``{"sum": ["a", "b"]}``, lists the inputs of layers that do not simply follow the one before.
+Normalizations have PyTorch's epsilon, 1e-5, by default.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from tinymnist.errors import InputError
-from tinymnist.interop.bare.assemble import Description
 from tinymnist.nn.architectures import ARCHITECTURES
+from tinymnist.nn.arrays import Shape
 from tinymnist.nn.layers import LAYERS
 
-_KEYS = {"input_shape", "layers", "wiring"}
-_MOST_BYTES = 1 << 20
+TENSORS = "tensors"
+"""The key that names the block of a layer; layers without it take blocks in order."""
+_DESCRIPTION_KEYS = {"input_shape", "layers", "wiring"}
+_MOST_DESCRIPTION_BYTES = 1 << 20
 _MOST_LAYERS = 1000
 
 
-def read_description(spec: str | PathLike[str]) -> Description:
-    """Read a description.
+@dataclass(frozen=True)
+class Description:
+    """Layers without weights.
 
-    Args:
-        spec: a JSON file, or the name of a shipped architecture.
+    Attributes:
+        input_shape: of one example, (28, 28, 1) for instance.
+        layers: settings as :meth:`Layer.config` gives them; those with weights may name their
+            block under ``"tensors"``.
+        wiring: as for :class:`~tinymnist.nn.graph.Graph`.
+    """
+
+    input_shape: Shape
+    layers: Sequence[Mapping[str, Any]]
+    wiring: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The form that ``--architecture`` reads."""
+        parts = {"input_shape": list(self.input_shape), "layers": [dict(c) for c in self.layers]}
+        wiring = {name: list(sources) for name, sources in self.wiring.items()}
+        return parts | ({"wiring": wiring} if wiring else {})
+
+
+def read_description(spec: str | PathLike[str]) -> Description:
+    """Read a description from a JSON file, or by the name of a shipped architecture.
 
     Raises:
-        InputError: when there is none, or it is not such a description.
+        InputError: when there is no such file, or it does not have the form above.
     """
     if (shipped := ARCHITECTURES.get(str(spec))) is not None:
         model = shipped()
         return Description(model.input_shape, [layer.config() for layer in model.layers])
     path = Path(spec)
     try:
-        if path.stat().st_size > _MOST_BYTES:
+        if path.stat().st_size > _MOST_DESCRIPTION_BYTES:
             raise InputError(f"{path} is too large for a description of layers")
         content = json.loads(path.read_text("utf-8-sig"))
     except OSError as error:
@@ -55,26 +78,31 @@ def read_description(spec: str | PathLike[str]) -> Description:
             f"or one of {sorted(ARCHITECTURES)}"
         ) from None
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is no JSON file: {error}") from None
+        raise InputError(f"{path} is not a JSON file: {error}") from None
     return checked(content, path)
 
 
 def checked(content: Any, path: Path) -> Description:
-    """Make a description of what JSON holds.
+    """A description from parsed JSON.
 
     Raises:
-        InputError: when it is not of the form above.
+        InputError: when it does not have the form above.
     """
     if isinstance(content, dict) and "class_name" in content:
         raise InputError(
-            f"{path} is Keras's description of an architecture, which goes with Keras's weights; "
+            f"{path} is Keras's description of an architecture, for weights in Keras's .h5 alone; "
             'expected {"input_shape": [28, 28, 1], "layers": [{"class": "Conv2D", ...}, ...]}'
         )
-    if not isinstance(content, dict) or not {"input_shape", "layers"} <= content.keys() <= _KEYS:
+    if (
+        not isinstance(content, dict)
+        or not {"input_shape", "layers"} <= content.keys() <= _DESCRIPTION_KEYS
+    ):
         found = (
             sorted(map(str, content))[:8] if isinstance(content, dict) else type(content).__name__
         )
-        raise InputError(f"{path}: expected an object with {sorted(_KEYS)}; found {found}")
+        raise InputError(
+            f"{path}: expected an object with {sorted(_DESCRIPTION_KEYS)}; found {found}"
+        )
     shape, layers, wiring = content["input_shape"], content["layers"], content.get("wiring", {})
     if not _is_shape(shape):
         raise InputError(f"{path}: input_shape must be one to three sizes; found {str(shape)[:60]}")

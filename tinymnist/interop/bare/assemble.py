@@ -1,15 +1,15 @@
-"""A description of layers and the blocks of a file make a model; every shape is checked."""
+"""A description of layers and the blocks of a file become a model; every shape is checked."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from tinymnist.interop.bare.architecture import TENSORS, Description
 from tinymnist.interop.bare.blocks import Block
-from tinymnist.interop.bare.orders import Order, order_after
+from tinymnist.interop.bare.channel_order import FeatureOrder, order_after
 from tinymnist.nn.arrays import Shape
 from tinymnist.nn.graph import INPUT
 from tinymnist.nn.layers import (
@@ -23,11 +23,9 @@ from tinymnist.nn.layers import (
     PReLU,
     layer_from_config,
 )
-from tinymnist.nn.layers.base import default_name
+from tinymnist.nn.layers.base import default_name, free_name
 from tinymnist.nn.sequential import Sequential
 
-TENSORS = "tensors"
-"""In a description, the key that names the block of a layer; without it, blocks go by order."""
 _KINDS: dict[type[Layer], str] = {
     Conv2D: "conv",
     DepthwiseConv2D: "conv",
@@ -36,30 +34,7 @@ _KINDS: dict[type[Layer], str] = {
     LayerNormalization: "layernorm",
     PReLU: "prelu",
 }
-_MOST_OUTPUTS = 1 << 26
-
-
-@dataclass(frozen=True)
-class Description:
-    """Layers without weights.
-
-    Attributes:
-        input_shape: of one example, (28, 28, 1) for instance.
-        layers: settings as :meth:`Layer.config` gives them; those with weights may name their
-            block under ``"tensors"``.
-        wiring: as for :class:`~tinymnist.nn.graph.Graph`.
-    """
-
-    input_shape: Shape
-    layers: Sequence[Mapping[str, Any]]
-    wiring: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-    def as_json(self) -> dict[str, Any]:
-        """Ready for a file that ``--architecture`` takes."""
-        parts = {"input_shape": list(self.input_shape), "layers": [dict(c) for c in self.layers]}
-        return parts | (
-            {"wiring": {k: list(v) for k, v in self.wiring.items()}} if self.wiring else {}
-        )
+_MOST_LAYER_OUTPUTS = 1 << 26
 
 
 def assemble(
@@ -73,8 +48,9 @@ def assemble(
 
     Args:
         description: the layers.
-        blocks: what the file holds; every one must find its layer, and fit it.
-        channels_first: whether the features behind a Flatten are listed by channel.
+        blocks: those of the file; each must find a layer that it fits.
+        channels_first: whether the weights were trained with channels first; see
+            :mod:`~tinymnist.interop.bare.channel_order`.
         name: of the model.
 
     Raises:
@@ -83,7 +59,7 @@ def assemble(
     rest = list(blocks)
     layers: list[Layer] = []
     shapes: dict[str, Shape] = {INPUT: tuple(description.input_shape)}
-    orders: dict[str, Order] = {INPUT: None}
+    orders: dict[str, FeatureOrder] = {INPUT: None}
     previous = INPUT
     for config in description.layers:
         layer, block = _make(config, rest, shapes)
@@ -94,8 +70,8 @@ def assemble(
         if block is not None:
             _give(layer, block, inputs, orders[sources[0]])
         shapes[layer.name] = layer.output_shape(*inputs)
-        if np.prod(shapes[layer.name], dtype=float) > _MOST_OUTPUTS:
-            raise ValueError(f"{layer.name} has more than {_MOST_OUTPUTS:,} outputs")
+        if np.prod(shapes[layer.name], dtype=float) > _MOST_LAYER_OUTPUTS:
+            raise ValueError(f"{layer.name} has more than {_MOST_LAYER_OUTPUTS:,} outputs")
         orders[layer.name] = order_after(layer, sources, inputs, orders) if channels_first else None
         layers.append(layer)
         previous = layer.name
@@ -108,11 +84,13 @@ def assemble(
 def _make(
     config: Mapping[str, Any], rest: list[Block], shapes: Mapping[str, Shape]
 ) -> tuple[Layer, Block | None]:
-    """The layer with a name, and its block, which is taken out of ``rest``."""
+    """The layer, with a name, and its block, which is taken out of ``rest``."""
     settings = dict(config)
     wanted = settings.pop(TENSORS, None)
     layer = layer_from_config(settings)
     kind = _KINDS.get(type(layer))
+    if kind is None and isinstance(layer, LeakyReLU) and wanted is not None:
+        kind = "prelu"  # a PReLU with a single slope
     block = None
     if kind is not None:
         block = next((b for b in rest if b.kind == kind and wanted in (None, b.name)), None)
@@ -120,42 +98,26 @@ def _make(
             what = f"block {wanted!r}" if wanted is not None else f"{kind} block left"
             raise ValueError(f"the file has no {what} for {layer.name or settings['class']}")
         rest.remove(block)
-    elif isinstance(layer, LeakyReLU) and wanted is not None:
-        block = next((b for b in rest if b.name == wanted and b.kind == "prelu"), None)
-        if block is None:
-            raise ValueError(f"the file has no PReLU {wanted!r}")
-        rest.remove(block)
-    layer.name = _free(
-        layer.name or (block.name if block and block.name else default_name(layer)), shapes
-    )
+    name = layer.name or (block.name if block else "") or default_name(layer)
+    layer.name = free_name(name, shapes)
     return layer, block
 
 
-def _free(name: str, taken: Mapping[str, Any]) -> str:
-    number, free = 0, name
-    while free in taken:
-        number += 1
-        free = f"{name}_{number}"
-    return free
-
-
-def _give(layer: Layer, block: Block, inputs: list[Shape], order: Order) -> None:
-    """Hand the arrays of a block to its layer, in the layer's order of features."""
+def _give(layer: Layer, block: Block, inputs: list[Shape], order: FeatureOrder) -> None:
+    """Give the arrays of a block to its layer, in the layer's order of features."""
     arrays = dict(block.arrays)
     if isinstance(layer, LeakyReLU):
         if arrays["alpha"].size != 1:
             raise ValueError(f"{layer.name} has one slope, and {block.name} has {block.outputs}")
         layer.negative_slope = arrays["alpha"].item()
         return
-    if isinstance(layer, (Dense, Conv2D, DepthwiseConv2D)):
-        if "bias" not in arrays:
-            layer.use_bias = False
-        expected = layer.weight_shapes(*inputs)
-        is_behind_flatten = order is not None and len(order) == len(arrays["kernel"])
-        if is_behind_flatten and isinstance(layer, Dense):
+    if isinstance(layer, (Dense, Conv2D, DepthwiseConv2D)) and "bias" not in arrays:
+        layer.use_bias = False
+    expected = layer.weight_shapes(*inputs)
+    if isinstance(layer, Dense):
+        if order is not None and len(order) == len(arrays["kernel"]):
             arrays["kernel"] = arrays["kernel"][order]
-    else:
-        expected = layer.weight_shapes(*inputs)
+    elif not isinstance(layer, (Conv2D, DepthwiseConv2D)):
         if isinstance(layer, PReLU) and arrays["alpha"].size == np.prod(expected["alpha"]):
             arrays = {"alpha": arrays["alpha"].reshape(expected["alpha"])}
         if order is not None:

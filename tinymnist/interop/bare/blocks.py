@@ -1,32 +1,33 @@
-"""The layers with weights of a file that tells no more than weights: kind, name, and arrays.
+"""Blocks: the arrays of a file, grouped into the layers that they belong to.
 
-A state_dict or a file of bare weights is a list of such blocks. What lies between them
-(activations, pooling, padding) is for :mod:`tinymnist.interop.bare.plans` to find out, or for a
-description to say.
+A state_dict or a file of bare weights is a list of blocks. What lies between them (activations,
+pooling, padding) is for :mod:`tinymnist.interop.bare.match_shapes` to find, or for a description
+to specify.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tinymnist.nn.arrays import Array
 
 Kind = Literal["conv", "dense", "norm", "layernorm", "prelu"]
+_MAIN = ("conv", "dense")
 
 
 @dataclass(frozen=True)
 class Block:
-    """One layer that has weights.
+    """The arrays of one layer.
 
     Attributes:
-        name: what the file calls it, ``features.3`` for instance.
+        name: its name in the file, ``features.3`` for instance.
         kind: "conv", "dense", "norm" (batch normalization), "layernorm" or "prelu".
         arrays: in tinymnist's layouts and under its names: ``kernel`` (kh, kw, in / groups, out) or
-            (in, out) and ``bias``; ``gamma, beta, moving_mean, moving_variance``; of a prelu
-            ``alpha``, (c,) or () where one slope goes for all.
+            (in, out) and ``bias``; ``gamma, beta, moving_mean, moving_variance``; for a prelu
+            ``alpha``, (c,), or () for one slope shared by all channels.
         epsilon: of a norm.
     """
 
@@ -42,7 +43,7 @@ class Block:
 
     @property
     def outputs(self) -> int:
-        """Features or channels that come out; 1 for a prelu of one slope."""
+        """Features or channels that come out; 1 for a prelu with a single slope."""
         first = next(iter(self.arrays.values()))
         return int(first.shape[-1]) if first.ndim else 1
 
@@ -52,15 +53,19 @@ class Block:
         kh, kw = self.arrays["kernel"].shape[:2]
         return int(kh), int(kw)
 
+    @property
+    def is_main(self) -> bool:
+        """Whether it is a convolution or a dense layer."""
+        return self.kind in _MAIN
+
     def __str__(self) -> str:
-        if self.kind in ("conv", "dense"):
-            return f"{self.name} {self.kind} {tuple(self.arrays['kernel'].shape)}"
-        return f"{self.name} {self.kind} ({self.outputs})"
+        size = tuple(self.arrays["kernel"].shape) if self.is_main else f"({self.outputs})"
+        return f"{self.name} {self.kind} {size}"
 
 
 @dataclass(frozen=True)
 class Group:
-    """A convolution or dense block, and the norms and prelus that follow it."""
+    """A convolution or dense block, and the norms and the prelu that follow it."""
 
     main: Block
     norms: tuple[Block, ...] = ()
@@ -73,9 +78,9 @@ class Group:
 
 
 def modules_between(before: Block, after: Block) -> int | None:
-    """How many modules without weights lie between two blocks of one ``nn.Sequential``.
+    """The number of modules without weights between two blocks of one ``nn.Sequential``.
 
-    ``features.0`` and ``features.3`` have two between them. None where the names do not tell.
+    ``features.0`` and ``features.3`` have two between them. None if the names are not numbered.
     """
     (a, first), (b, second) = (_split(block.name) for block in (before, after))
     if a != b or first is None or second is None or second <= first:
@@ -89,58 +94,76 @@ def _split(name: str) -> tuple[str, int | None]:
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:
-    """A key that sorts ``layers.10`` behind ``layers.2``."""
+    """A sorting key that puts ``layers.10`` after ``layers.2``."""
     parts = re.findall(r"[0-9]{1,9}|[^0-9]+", name)
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
 
 
 def grouped(blocks: Iterable[Block]) -> list[Group]:
-    """Put every norm and prelu to the convolution or dense block before it.
+    """Attach every norm and prelu to the convolution or dense block before it.
 
     Raises:
         ValueError: when one comes first, or does not fit the block before it.
     """
     groups: list[Group] = []
     for block in blocks:
-        if block.kind in ("conv", "dense"):
+        if block.is_main:
             groups.append(Group(block))
             continue
         if not groups:
             raise ValueError(f"{block} comes first, before any convolution or dense layer")
         group = groups[-1]
-        if block.outputs not in (group.main.outputs, 1):
-            raise ValueError(f"{block} follows {group.main}, and has another width")
-        if block.kind == "layernorm" and group.main.kind == "conv":
-            raise ValueError(
-                f"{block.name} normalizes pictures without running statistics (GroupNorm, "
-                "InstanceNorm, LayerNorm over everything ...)"
-            )
-        if block.kind == "prelu" and block.outputs > 1 and "relu" not in block.name.lower():
-            raise ValueError(f"{block.name} may be a PReLU, or a norm without bias")
-        if block.kind != "prelu":
-            groups[-1] = Group(group.main, (*group.norms, block), group.prelu)
+        _check_follower(block, group.main)
+        if block.kind == "prelu":
+            groups[-1] = replace(group, prelu=block)
         else:
-            groups[-1] = Group(group.main, group.norms, block)
+            groups[-1] = replace(group, norms=(*group.norms, block))
     return groups
 
 
-def associated(blocks: Sequence[Block]) -> list[Block]:
-    """Put norms and prelus behind their layers again, where names alone gave the order.
+def _check_follower(block: Block, main: Block) -> None:
+    if block.outputs not in (main.outputs, 1):
+        raise ValueError(f"{block} follows {main}, and has another width")
+    if block.kind == "layernorm" and main.kind == "conv":
+        raise ValueError(
+            f"{block.name} normalizes pictures without running statistics (GroupNorm, "
+            "InstanceNorm, LayerNorm over everything ...)"
+        )
+    if block.kind == "prelu" and block.outputs > 1 and "relu" not in block.name.lower():
+        raise ValueError(f"{block.name} may be a PReLU, or a norm without bias")
 
-    Sorted by name, ``bn1, bn2`` come before ``conv1, conv2``. A norm belongs to the layer of the
-    same number, else to the first of its width that has none.
+
+def convolutions_first(blocks: Sequence[Block]) -> list[Block]:
+    """Put convolutions before dense layers, in the order in which they run.
+
+    A class may define its layers in another order than it runs them.
     """
-    mains = [block for block in blocks if block.kind in ("conv", "dense")]
-    mains.sort(key=lambda block: block.kind)  # stable: convolutions first
+    kinds = [block.kind for block in blocks if block.is_main]
+    if "conv" not in kinds or kinds == sorted(kinds):
+        return list(blocks)
+    parts: dict[str, list[Block]] = {"conv": [], "dense": []}
+    place = "conv"
+    for block in blocks:
+        place = block.kind if block.kind in parts else place
+        parts[place].append(block)
+    return parts["conv"] + parts["dense"]
+
+
+def associated(blocks: Sequence[Block]) -> list[Block]:
+    """Put norms and prelus after their layers again, if blocks were sorted by name.
+
+    Sorted by name, ``bn1, bn2`` come before ``conv1, conv2``. A norm belongs to the layer with the
+    same number, else to the first layer of its width that has no norm yet.
+    """
     try:
-        groups = grouped(blocks)
-        if all(len(group.norms) < 2 for group in groups):
+        if all(len(group.norms) < 2 for group in grouped(blocks)):
             return list(blocks)
     except ValueError:
         pass
+    mains = sorted((block for block in blocks if block.is_main), key=lambda block: block.kind)
     followers: dict[str, list[Block]] = {main.name: [] for main in mains}
     for block in blocks:
-        if block.kind not in ("conv", "dense"):
+        if not block.is_main:
             home = _home(block, mains, followers)
             if home is None:
                 return list(blocks)
@@ -152,12 +175,11 @@ def _home(
     block: Block, mains: Sequence[Block], followers: Mapping[str, list[Block]]
 ) -> Block | None:
     """The layer that a norm or a prelu follows."""
-    kinds = {block.kind}
     fitting = [
         main
         for main in mains
         if block.outputs in (main.outputs, 1)
-        and not kinds & {follower.kind for follower in followers[main.name]}
+        and block.kind not in {follower.kind for follower in followers[main.name]}
     ]
     number = re.findall("[0-9]+", block.name)[-1:]
     numbered = [main for main in fitting if re.findall("[0-9]+", main.name)[-1:] == number]

@@ -1,7 +1,7 @@
-"""The models that bare weights may be: one where a description or the shapes settle it, or several.
+"""What a file may hold: one model if its layers are known, else every plan that fits its weights.
 
-Nothing is chosen in silence. Where several architectures fit, somebody says which, or labelled
-pictures do (:mod:`tinymnist.interop.conversion`).
+If several architectures fit, the user chooses one, or labelled pictures do
+(:mod:`tinymnist.interop.conversion`); the code never guesses silently.
 """
 
 from __future__ import annotations
@@ -12,36 +12,35 @@ from os import PathLike
 from pathlib import Path
 
 from tinymnist.errors import InputError
-from tinymnist.interop.bare.architecture import read_description
-from tinymnist.interop.bare.assemble import Description, assemble
-from tinymnist.interop.bare.blocks import Block
-from tinymnist.interop.bare.layout import describe
+from tinymnist.interop.bare.architecture import Description, read_description
+from tinymnist.interop.bare.assemble import assemble
+from tinymnist.interop.bare.blocks import Block, convolutions_first
 from tinymnist.interop.bare.match_shapes import NoPlan, fitting
 from tinymnist.interop.bare.plans import Plan
 from tinymnist.nn.sequential import Sequential
 
-_MOST_LISTED = 12
-_DAMAGE = (ValueError, TypeError, AttributeError, ArithmeticError)
+_MOST_LISTED_PLANS = 12
+_INVALID = (ValueError, TypeError, AttributeError, ArithmeticError)
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """What the weights of a file may be.
+    """The models that a file may hold.
 
     Attributes:
         path: the file.
-        source: what it is, for the model's metadata.
-        blocks: its weights.
-        plans: the architectures that fit, likeliest first; none where one was described.
-        described: the model of a description that was handed in.
-        channels_first: the layout that the weights were trained in.
+        model: if the file or a description defines the layers.
+        plans: else the architectures that fit the weights, most likely first.
+        blocks: the weights that plans are built with.
+        source: the format and the file, for the metadata of a model built from a plan.
+        channels_first: whether the weights were trained with channels first.
     """
 
     path: Path
-    source: str
-    blocks: Sequence[Block]
+    model: Sequential | None = None
     plans: Sequence[Plan] = ()
-    described: Sequential | None = None
+    blocks: Sequence[Block] = ()
+    source: str = ""
     channels_first: bool = False
 
     @property
@@ -49,28 +48,37 @@ class Candidates:
         """The plans in words, numbered."""
         return [f"{i}) {plan}" for i, plan in enumerate(self.plans, 1)]
 
-    def choose(self, number: int | None = None) -> Sequential:
-        """The model, if there is one alone, or number ``number`` of several, from 1.
+    def choose(self, plan: int | None = None) -> Sequential:
+        """The only model, or the one of plan number ``plan``, counted from 1.
 
         Raises:
-            InputError: when there are several and none was chosen, or there is no such number.
+            InputError: when there are several and none was chosen, when the number is out of range,
+                or when the layers are known, so that there are no plans.
         """
-        if self.described is not None:
-            if number is not None:
-                raise InputError(f"{self.path}: an architecture was given, so there is no plan")
-            return self.described
+        if self.model is not None:
+            if plan is not None:
+                raise defines_layers(self.path, "plan")
+            return self.model
+        return self.build(self.plan(plan))
+
+    def plan(self, number: int | None = None) -> Plan:
+        """The only plan, or number ``number``, counted from 1.
+
+        Raises:
+            InputError: when there are several and none was chosen, or the number is out of range.
+        """
         if number is None and len(self.plans) > 1:
             raise InputError(
                 f"{self.path}: {len(self.plans)} architectures fit its weights; choose one with "
                 "plan=N (--plan N), or let labelled pictures decide (--score mnist-test): "
-                + "; ".join(self.listed[:_MOST_LISTED])
-                + (" ..." if len(self.plans) > _MOST_LISTED else "")
+                + "; ".join(self.listed[:_MOST_LISTED_PLANS])
+                + (" ..." if len(self.plans) > _MOST_LISTED_PLANS else "")
             )
         if number is not None and not 1 <= number <= len(self.plans):
             raise InputError(
                 f"{self.path}: there is no plan {number}; expected 1 to {len(self.plans)}"
             )
-        return self.build(self.plans[(number or 1) - 1])
+        return self.plans[(number or 1) - 1]
 
     def build(self, plan: Plan) -> Sequential:
         """The model of a plan.
@@ -80,15 +88,21 @@ class Candidates:
         """
         try:
             model = assemble(
-                describe(plan), self.blocks, channels_first=self.channels_first, name=self.path.stem
-            )
-        except _DAMAGE as error:
+                plan.describe(), self.blocks, channels_first=self.channels_first,
+                name=self.path.stem,
+            )  # fmt: skip
+        except _INVALID as error:
             raise InputError(f"{self.path}: {error}") from None
         model.metadata = {
             "preprocessing": {"recipe": "mnist"},
             "source": f"{self.source}; inferred from its shapes: {plan}",
         }
         return model
+
+
+def defines_layers(path: str | PathLike[str], option: str) -> InputError:
+    """The error for an option that only weights without an architecture take."""
+    return InputError(f"{path}: the layers are already defined; drop --{option} ({option}=)")
 
 
 def from_blocks(
@@ -99,13 +113,13 @@ def from_blocks(
     architecture: str | PathLike[str] | None = None,
     channels_first: bool = False,
 ) -> Candidates:
-    """Find out what blocks of weights may be.
+    """What blocks of weights may be, by a description or else by their shapes.
 
     Args:
         blocks: in the order of the file.
         path, source: for messages, and for the model's metadata.
         architecture: a description, see :mod:`tinymnist.interop.bare.architecture`.
-        channels_first: whether the features behind a Flatten are listed by channel.
+        channels_first: whether the weights were trained with channels first.
 
     Raises:
         InputError: when nothing fits, or the description does not.
@@ -113,12 +127,12 @@ def from_blocks(
     path = Path(path)
     if architecture is None:
         try:
-            plans = fitting(in_order(blocks))
+            plans = fitting(convolutions_first(blocks))
         except NoPlan as error:
             raise InputError(
                 f"{path}: {error}; describe the layers with --architecture FILE.json"
             ) from None
-        return Candidates(path, source, blocks, plans, channels_first=channels_first)
+        return Candidates(path, None, plans, blocks, source, channels_first)
     described = read_description(architecture)
     source = f"{source}; layers from {Path(architecture).name}"
     return from_description(described, blocks, path, source, channels_first=channels_first)
@@ -132,7 +146,7 @@ def from_description(
     *,
     channels_first: bool = False,
 ) -> Candidates:
-    """The one model that blocks of weights are, since somebody says its layers.
+    """The model of a description, with the weights of a file.
 
     Raises:
         InputError: when blocks and layers do not fit each other.
@@ -140,20 +154,7 @@ def from_description(
     path = Path(path)
     try:
         model = assemble(description, blocks, channels_first=channels_first, name=path.stem)
-    except _DAMAGE as error:
+    except _INVALID as error:
         raise InputError(f"{path} does not fit the layers described: {error}") from None
     model.metadata = {"preprocessing": {"recipe": "mnist"}, "source": source}
-    return Candidates(path, source, blocks, described=model, channels_first=channels_first)
-
-
-def in_order(blocks: Sequence[Block]) -> list[Block]:
-    """Convolutions before dense layers, as they are applied, whatever was defined first."""
-    kinds = [block.kind for block in blocks if block.kind in ("conv", "dense")]
-    if "conv" not in kinds or kinds == sorted(kinds):
-        return list(blocks)
-    parts: dict[str, list[Block]] = {"conv": [], "dense": []}
-    place = "conv"
-    for block in blocks:
-        place = block.kind if block.kind in parts else place
-        parts[place].append(block)
-    return parts["conv"] + parts["dense"]
+    return Candidates(path, model)

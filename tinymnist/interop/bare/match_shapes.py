@@ -1,10 +1,10 @@
-"""The search for every architecture whose sizes fit a list of weights, likeliest first.
+"""The search for every architecture whose sizes fit a list of blocks, most likely first.
 
-Weights tell kernels and widths, not activations, pooling, padding or strides. But the first Dense
-layer behind the convolutions takes a fixed number of features, and most ways to get there do not
-give that number. The rule: ReLU after every hidden layer; after a convolution a 2x2 max-pool or
-none; padding 0 or "same"; plans with the least padding first. It was exact for 39 of 55 state_dicts
-from public repositories; where several plans fit, only labelled pictures can decide.
+Weights fix kernels and widths, not activations, pooling, padding or strides. But the first Dense
+layer after the convolutions takes a fixed number of features, and most combinations do not give
+that number. The rule: ReLU after every hidden layer; after a convolution a 2x2 max-pool or none;
+padding 0 or "same"; plans with the least padding first. It was exact for 39 of 55 state_dicts from
+public repositories; if several plans fit, only labelled pictures can decide.
 
 If nothing fits, the search is widened: strides of 2, other paddings and pools.
 """
@@ -17,24 +17,32 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from tinymnist.interop.bare.blocks import Block, Group, grouped, modules_between
-from tinymnist.interop.bare.plans import NO_POOL, ORDERS, PICTURE_SIDES, POOL_2, Plan, Pool, Step
+from tinymnist.interop.bare.plans import (
+    NO_POOL,
+    NORM_ORDERS,
+    PICTURE_SIDES,
+    POOL_2,
+    Plan,
+    Pool,
+    Step,
+)
 from tinymnist.nn.arrays import Shape
 from tinymnist.nn.shapes import output_size
 
 MOST_PLANS = 64
-_MOST_STEPS = 200_000
+_MOST_SEARCH_STEPS = 200_000
 
 
 class NoPlan(ValueError):
-    """No architecture fits; the message says where the blocks stop to follow each other."""
+    """No architecture fits; the message names two blocks that cannot follow each other."""
 
 
 def fitting(blocks: Sequence[Block], *, wide: bool = False) -> list[Plan]:
-    """Every plan that fits, likeliest first, at most :data:`MOST_PLANS`.
+    """Every plan that fits, most likely first, at most :data:`MOST_PLANS`.
 
     Args:
-        blocks: in the order in which they are applied.
-        wide: search with strides and further paddings and pools even where the rule suffices.
+        blocks: in the order in which they run.
+        wide: search with strides and further paddings and pools even if the rule finds a plan.
 
     Raises:
         NoPlan: when none fits, with the reason.
@@ -47,7 +55,7 @@ def fitting(blocks: Sequence[Block], *, wide: bool = False) -> list[Plan]:
     _check_chain(groups, convolutions)
     if not convolutions:
         shape = _flat_input(groups[0].main.inputs)
-        return [Plan(shape, groups, (), order=order) for order in _orders(groups)]
+        return [Plan(shape, groups, (), norm_order=order) for order in _norm_orders(groups)]
     for wider in (True,) if wide else (False, True):
         plans = list(_search(groups, convolutions, wider))
         if plans:
@@ -57,10 +65,10 @@ def fitting(blocks: Sequence[Block], *, wide: bool = False) -> list[Plan]:
 
 
 def strided(plan: Plan) -> Plan | None:
-    """The same plan with strides of 2 in place of its 2x2 pools, where that gives the same sizes.
+    """The same plan with strides of 2 instead of its 2x2 pools, if that gives the same sizes.
 
-    Weights do not tell the two apart, and pools are the likelier; None where there is nothing to
-    replace, or it would not fit.
+    Weights do not distinguish the two, and pools are more likely. None if there is nothing to
+    replace, or it does not fit.
     """
     side: tuple[int, int] = (plan.input_shape[0], plan.input_shape[1])
     steps = []
@@ -79,7 +87,7 @@ def _check_chain(groups: Sequence[Group], convolutions: Sequence[Group]) -> None
     if not groups:
         raise NoPlan("there are no convolution or dense layers")
     if any(group.main.kind == "conv" for group in groups[len(convolutions) :]):
-        raise NoPlan("convolutions follow a dense layer, so the layers are no plain chain")
+        raise NoPlan("convolutions follow a dense layer, so the layers are not a plain chain")
     for before, after in itertools.pairwise(groups):
         a, b = before.main, after.main
         if a.kind == b.kind == "conv":
@@ -90,15 +98,15 @@ def _check_chain(groups: Sequence[Group], convolutions: Sequence[Group]) -> None
             fits = a.outputs == b.inputs
         if not fits:
             raise NoPlan(
-                f"{b} cannot follow {a}: the layers are no plain chain (branches, sums, or "
+                f"{b} cannot follow {a}: the layers are not a plain chain (branches, sums, or "
                 "another order)"
             )
     if convolutions and convolutions[0].main.inputs not in (1, 3):
-        raise NoPlan(f"{convolutions[0].main} takes no picture of 1 or 3 channels")
+        raise NoPlan(f"{convolutions[0].main} does not take pictures of 1 or 3 channels")
 
 
 def _flat_input(features: int) -> Shape:
-    """The square picture of so many pixels, or a vector."""
+    """The square picture with this number of pixels, or a vector."""
     side = math.isqrt(features)
     return (side, side, 1) if side * side == features and side >= 8 else (features,)
 
@@ -106,16 +114,19 @@ def _flat_input(features: int) -> Shape:
 def _search(
     groups: tuple[Group, ...], convolutions: tuple[Group, ...], wide: bool
 ) -> Iterator[Plan]:
-    first = groups[len(convolutions)].main if len(convolutions) < len(groups) else None
-    channels = convolutions[-1].main.outputs
-    area = 1 if first is None else first.inputs // channels
-    behind = groups[len(convolutions)] if first is not None else None
+    dense = groups[len(convolutions)] if len(convolutions) < len(groups) else None
+    area = 1 if dense is None else dense.main.inputs // convolutions[-1].main.outputs
     budget = itertools.count()
-    for side, order in itertools.product(PICTURE_SIDES, _orders(groups)):
+    for side, order in itertools.product(PICTURE_SIDES, _norm_orders(groups)):
         input_shape = (side, side, convolutions[0].main.inputs)
-        for steps, size in _walk(convolutions, behind, (side, side), order, wide, budget):
+        following = (*convolutions[1:], dense)
+        options = [
+            list(_steps(group, after, order, wide))
+            for group, after in zip(convolutions, following, strict=True)
+        ]
+        for steps, size in _walk(convolutions, options, (side, side), budget):
             plan = Plan(input_shape, groups, steps, "flatten", order)
-            if _repeats(plan):
+            if _is_redundant(plan):
                 continue
             if math.prod(size) == area:
                 yield plan
@@ -124,26 +135,23 @@ def _search(
 
 
 def _walk(
-    rest: tuple[Group, ...],
-    behind: Group | None,
+    convolutions: Sequence[Group],
+    options: Sequence[Sequence[Step]],
     size: tuple[int, int],
-    order: str,
-    wide: bool,
     budget: Iterator[int],
 ) -> Iterator[tuple[tuple[Step, ...], tuple[int, int]]]:
-    """Every way through the convolutions, with the size at its end."""
-    if not rest:
+    """Every choice of a step per convolution, with the size at its end."""
+    if not convolutions:
         yield (), size
         return
-    group, after = rest[0], (rest[1] if len(rest) > 1 else behind)
-    for step in _steps(group, after, order, wide):
-        if next(budget) > _MOST_STEPS:
+    for step in options[0]:
+        if next(budget) > _MOST_SEARCH_STEPS:
             return
         try:
-            end = _size_after(size, group.main.side, step)
+            end = _size_after(size, convolutions[0].main.side, step)
         except ValueError:
             continue  # the window does not fit
-        for steps, last in _walk(rest[1:], behind, end, order, wide, budget):
+        for steps, last in _walk(convolutions[1:], options[1:], end, budget):
             yield (step, *steps), last
 
 
@@ -169,8 +177,8 @@ def _steps(group: Group, after: Group | None, order: str, wide: bool) -> Iterato
 
 
 def _has_room(group: Group, after: Group | None, order: str) -> bool:
-    """Whether the numbers in the names of an ``nn.Sequential`` leave room for a pool."""
-    if group.norms and order in ORDERS[2:]:
+    """Whether the numbers in an ``nn.Sequential``'s names leave room for a pool."""
+    if group.norms and order in NORM_ORDERS[2:]:
         between = modules_between(group.main, group.norms[0])
         return between is None or between >= 1
     if after is None:
@@ -178,34 +186,38 @@ def _has_room(group: Group, after: Group | None, order: str) -> bool:
     between = modules_between(group.last, after.main)
     if between is None:
         return True
-    activated = group.prelu is not None or (bool(group.norms) and order == ORDERS[1])
+    activated = group.prelu is not None or (bool(group.norms) and order == NORM_ORDERS[1])
     flattens = group.main.kind == "conv" and after.main.kind == "dense"
     return between >= 1 + (not activated) + flattens
 
 
-def _orders(groups: Sequence[Group]) -> tuple[str, ...]:
-    """The places where the norms may stand: where names tell it, that one alone."""
+def _norm_orders(groups: Sequence[Group]) -> tuple[str, ...]:
+    """Possible places of the norms; a single one if names show it."""
     normed = [group for group in groups[:-1] if group.norms]
     if not normed:
-        return ORDERS[:1]
+        return NORM_ORDERS[:1]
     between = modules_between(normed[0].main, normed[0].norms[0])
     if between is not None:
-        return (ORDERS[min(between, 2)],)
+        return (NORM_ORDERS[min(between, 2)],)
     if not any(group.main.kind == "conv" for group in normed) or all(map(_is_rising, normed)):
-        return ORDERS[:2]  # a pool then takes the same maximum before the norm and behind it
-    return ORDERS
+        return NORM_ORDERS[:2]  # a pool then takes the same maximum before the norm and behind it
+    return NORM_ORDERS
 
 
 def _is_rising(group: Group) -> bool:
     return all(bool((norm.arrays["gamma"] > 0).all()) for norm in group.norms)
 
 
-def _repeats(plan: Plan) -> bool:
-    """Whether a likelier plan does the same, or nobody would build it."""
+def _is_redundant(plan: Plan) -> bool:
+    """Whether a more likely plan does the same, or the plan is implausible."""
     if plan.input_shape[0] != PICTURE_SIDES[0] and not plan.is_even:
         return True
     pools_normed = any(
         group.norms and step.pool.size > 1
         for group, step in zip(plan.groups, plan.steps, strict=False)
     )
-    return plan.order in ORDERS[2:] and len(_orders(plan.groups)) > 1 and not pools_normed
+    return (
+        plan.norm_order in NORM_ORDERS[2:]
+        and len(_norm_orders(plan.groups)) > 1
+        and not pools_normed
+    )

@@ -1,10 +1,13 @@
-"""A plan: one architecture that a list of weights may belong to, and how likely it is."""
+"""A plan: one architecture that blocks may belong to, how likely it is, and its layers."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from tinymnist.interop.bare.blocks import Group
+from tinymnist.interop.bare.architecture import TENSORS, Description
+from tinymnist.interop.bare.blocks import Block, Group, modules_between
 from tinymnist.nn.arrays import Shape
 
 PICTURE_SIDES = (28, 32)
@@ -13,7 +16,7 @@ PICTURE_SIDES = (28, 32)
 
 @dataclass(frozen=True)
 class Pool:
-    """A max-pool; ``size`` 1 is none."""
+    """A pooling layer; ``size`` 1 stands for none."""
 
     size: int = 1
     strides: int = 1
@@ -35,7 +38,7 @@ class Step:
     Attributes:
         padding: zeros on each side.
         strides: of the convolution.
-        pool: what follows.
+        pool: the pool that follows.
     """
 
     padding: int = 0
@@ -48,9 +51,11 @@ class Step:
         return " ".join(part for part in parts if part) or "plain"
 
 
-ORDERS = ("norm, activation, pool", "activation, norm, pool", "activation, pool, norm",
-          "pool, norm, activation")  # fmt: skip
-"""Where batch normalization may stand. With a max-pool and ReLU, no other order differs."""
+NORM_ORDERS = ("norm, activation, pool", "activation, norm, pool", "activation, pool, norm",
+               "pool, norm, activation")  # fmt: skip
+"""Possible places of batch normalization. With a max-pool and ReLU, no other order differs."""
+SLOPES = {"leaky_relu": 0.01}
+"""PyTorch's LeakyReLU, unlike Keras's, has this slope."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +64,11 @@ class Plan:
 
     Attributes:
         input_shape: of one picture.
-        groups: the blocks, each with what belongs to it.
-        steps: one for each convolution.
+        groups: the blocks, in the order in which they run.
+        steps: one per convolution.
         head: "flatten" or "average" (global average pooling) between convolutions and Dense
             layers, or "" without convolutions.
-        order: one of :data:`ORDERS`, where there is a norm.
+        norm_order: one of :data:`NORM_ORDERS`; it matters if there is a norm.
         activation: after every hidden layer.
         pooling: "max" or "average".
     """
@@ -72,7 +77,7 @@ class Plan:
     groups: tuple[Group, ...]
     steps: tuple[Step, ...]
     head: str = ""
-    order: str = ORDERS[0]
+    norm_order: str = NORM_ORDERS[0]
     activation: str = "relu"
     pooling: str = "max"
 
@@ -85,14 +90,10 @@ class Plan:
         parts = [f"input {size}", *convolutions]
         if self.head == "average":
             parts.append("global average pool")
-        order = f", order {self.order}" if self.has_norms else ""
+        has_norms = any(group.norms for group in self.groups)
+        order = f", order {self.norm_order}" if has_norms else ""
         pools = f", {self.pooling} pools" if any(s.pool.size > 1 for s in self.steps) else ""
         return f"{'; '.join(parts)}; {self.activation}{pools}{order}"
-
-    @property
-    def has_norms(self) -> bool:
-        """Whether any hidden layer has a norm, so that ``order`` matters."""
-        return any(group.norms for group in self.groups)
 
     @property
     def is_even(self) -> bool:
@@ -101,7 +102,7 @@ class Plan:
 
     @property
     def cost(self) -> tuple[int, ...]:
-        """What likelier plans have less of."""
+        """A sorting key: the more likely plan costs less."""
         pools = [i for i, s in enumerate(self.steps) if s.pool.size > 1]
         gaps = [b - a for a, b in zip([-1, *pools], pools, strict=False)]
         straggling = len(self.steps) - 1 - pools[-1] if pools else 0
@@ -115,4 +116,89 @@ class Plan:
         uneven = not self.is_even and (padded > 1 or len(self.steps) > 3)
         return (self.input_shape[0] != PICTURE_SIDES[0], strange, odd, strides,
                 self.head == "average", uneven, padded, straggling, len(set(gaps)),
-                ORDERS.index(self.order))  # fmt: skip
+                NORM_ORDERS.index(self.norm_order))  # fmt: skip
+
+    def describe(self) -> Description:
+        """The layers, without an activation at the end: the outputs stay what they are."""
+        layers: list[Config] = []
+        count = len(self.steps)
+        channels = self.input_shape[-1]
+        for number, group in enumerate(self.groups):
+            if number == count:
+                layers += self._head()
+            after = self.groups[number + 1] if number + 1 < len(self.groups) else None
+            activation = self._activation(group) if _is_activated(group, after) else []
+            if number < count:
+                layers.append(_convolution(group.main, self.steps[number], channels))
+                layers += self._in_order(group, activation, self._pool(self.steps[number].pool))
+            else:
+                layers.append(
+                    {"class": "Dense", TENSORS: group.main.name, "units": group.main.outputs}
+                )
+                layers += self._in_order(group, activation, [])
+            channels = group.main.outputs
+        if len(self.groups) == count:
+            layers += self._head()
+        return Description(self.input_shape, layers)
+
+    def _in_order(
+        self, group: Group, activation: list[Config], pool: list[Config]
+    ) -> Iterator[Config]:
+        """What follows a convolution or dense layer; ``norm_order`` lists it by name."""
+        parts = {"norm": [_norm(n) for n in group.norms], "activation": activation, "pool": pool}
+        for part in self.norm_order.split(", "):
+            yield from parts[part]
+
+    def _head(self) -> list[Config]:
+        if self.head == "average":
+            return [{"class": "GlobalAveragePooling2D"}]
+        return [{"class": "Flatten"}] if len(self.input_shape) > 1 else []
+
+    def _activation(self, group: Group) -> list[Config]:
+        if group.prelu is not None and group.prelu.outputs > 1:
+            shared = [1, 2] if group.main.kind == "conv" else []
+            return [{"class": "PReLU", TENSORS: group.prelu.name, "shared_axes": shared}]
+        if group.prelu is not None:
+            return [{"class": "LeakyReLU", TENSORS: group.prelu.name}]
+        if self.activation in SLOPES:
+            return [{"class": "LeakyReLU", "negative_slope": SLOPES[self.activation]}]
+        if self.activation == "linear":
+            return []
+        return [{"class": "Activation", "activation": self.activation}]
+
+    def _pool(self, pool: Pool) -> list[Config]:
+        if pool.size == 1:
+            return []
+        name = "MaxPooling2D" if self.pooling == "max" else "AveragePooling2D"
+        return [{"class": name, "pool_size": pool.size, "strides": pool.strides}]
+
+
+Config = Mapping[str, Any]
+
+
+def _is_activated(group: Group, after: Group | None) -> bool:
+    """Whether an activation follows: not after the last layer, nor if names leave no room."""
+    if after is None:
+        return False
+    rooms = [modules_between(group.last, after.main)]
+    if group.norms:
+        rooms.append(modules_between(group.main, group.norms[0]))
+    return any(room is None or room > 0 for room in rooms)
+
+
+def _convolution(block: Block, step: Step, channels: int) -> Config:
+    return {
+        "class": "Conv2D",
+        TENSORS: block.name,
+        "filters": block.outputs,
+        "kernel_size": list(block.side),
+        "strides": step.strides,
+        "padding": [step.padding if side > 1 else 0 for side in block.side],
+        "groups": channels // block.inputs,
+    }
+
+
+def _norm(block: Block) -> Config:
+    kind = "BatchNormalization" if block.kind == "norm" else "LayerNormalization"
+    own = {"momentum": 0.9} if block.kind == "norm" else {}
+    return {"class": kind, TENSORS: block.name, "epsilon": block.epsilon, **own}

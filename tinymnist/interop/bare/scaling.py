@@ -1,8 +1,9 @@
-"""Which scaling a network was trained with, and which architecture its weights belong to.
+"""A race on labelled pictures, for the scaling and the architecture of a network.
 
-No file says what pixels a network was fed, and a wrong scaling raises no error: it costs 1 to 90
-points of accuracy. So every scaling in use is tried on labelled pictures, and likewise every
-architecture that fits. It is a race: on few pictures first, and what falls clearly behind is out.
+No file records how pixels were scaled in training, and a wrong scaling raises no error: it costs 1
+to 90 points of accuracy. So every common scaling is tried on labelled pictures, with every
+architecture that fits. It is a race: all start on a few pictures, and those that fall clearly
+behind are dropped.
 """
 
 from __future__ import annotations
@@ -21,18 +22,18 @@ from tinymnist.nn.arrays import Array
 from tinymnist.nn.sequential import Sequential
 
 ROUNDS = (8, 32, 128, 512, 2048)
-"""Pictures that decide who stays in the race, before all of them decide who wins."""
+"""Pictures after which entries are dropped, before all of them decide."""
 DOUBT = 3.0
-"""Standard errors behind the best at which an entry is out."""
+"""Standard errors behind the best at which an entry is dropped."""
 DEAD_HEAT = 1.5e-4
-"""Two entries this close are as good as each other; the likelier one, the first, wins."""
+"""Accuracies this close count as equal; then the first, more likely entry wins."""
 MOST_CLASSES = 64
-"""With more outputs a network tells no classes apart: an autoencoder, for instance."""
+"""A network with more outputs is not a classifier: an autoencoder, for instance."""
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Pictures in MNIST's form and what they show.
+    """Pictures in MNIST's form and their labels.
 
     Attributes:
         name: of the set.
@@ -46,12 +47,12 @@ class Labelled:
 
     @cached_property
     def mixed(self) -> Labelled:
-        """The same pictures in an order drawn by lot, always the same one."""
+        """The same pictures in a random order, the same every time."""
         order = np.random.default_rng(0).permutation(len(self.labels))
         return Labelled(self.name, self.images[order], self.labels[order])
 
     def below(self, classes: int) -> Labelled:
-        """Those that a network of so many classes can know."""
+        """The pictures whose label a network with this number of classes can output."""
         if len(self.labels) == 0 or self.labels.max() < classes:
             return self
         known = self.labels < classes
@@ -64,10 +65,10 @@ class Entry:
     """One way to use a network.
 
     Attributes:
-        make: gives the network.
+        make: returns the network.
         scaling: a name of :data:`~tinymnist.adapter.SCALINGS`.
         fit: how 28x28 becomes another size, or None.
-        plan: the architecture in words, "" where the file tells it.
+        plan: the architecture in words, "" if the file defines it.
     """
 
     make: Callable[[], Sequential]
@@ -77,7 +78,7 @@ class Entry:
 
     @property
     def preprocessing(self) -> dict[str, Any]:
-        """What a model's metadata says about this."""
+        """The entry for the model's metadata."""
         entry: dict[str, Any] = {"scaling": scaling_entry(self.scaling)}
         return entry | ({"fit": self.fit} if self.fit else {})
 
@@ -87,9 +88,9 @@ class Score:
     """How an entry did.
 
     Attributes:
-        entry: what was measured.
-        right: for each picture that it saw, in the order of :attr:`Labelled.mixed`, whether the
-            class with the largest output was the right one.
+        entry: the one that was measured.
+        right: per picture so far, in the order of :attr:`Labelled.mixed`, whether the largest
+            output was that of the right class.
     """
 
     entry: Entry
@@ -97,23 +98,23 @@ class Score:
 
     @property
     def n(self) -> int:
-        """How many pictures it saw before it left the race."""
+        """The number of pictures before it was dropped."""
         return len(self.right)
 
     @property
     def accuracy(self) -> float:
-        """The share that was right."""
+        """The share of right answers."""
         return float(self.right.mean())
 
     def beats(self, other: Score) -> bool:
-        """Whether it is better than chance explains (McNemar's test), on the same pictures."""
+        """Whether it is significantly better on the same pictures (McNemar's test)."""
         gained = int((self.right & ~other.right).sum())
         lost = int((other.right & ~self.right).sum())
         return gained - lost > DOUBT * math.sqrt(gained + lost)
 
 
 def entries(makers: Iterable[tuple[Callable[[], Sequential], str]]) -> list[Entry]:
-    """Every scaling and fit of every network; the scaling most in use comes first."""
+    """Every scaling and fit of every network; the most common scaling comes first."""
     return [
         Entry(make, scaling, fit, plan)
         for make, plan in makers
@@ -123,16 +124,16 @@ def entries(makers: Iterable[tuple[Callable[[], Sequential], str]]) -> list[Entr
 
 
 def race(field: Sequence[Entry], pictures: Labelled, at_least: float = 0.0) -> list[Score]:
-    """Let entries compete.
+    """Measure entries on more and more pictures, dropping those that fall behind.
 
     Args:
-        field: the entries; where several do equally well, the first wins.
-        pictures: what they are measured on.
-        at_least: entries that will clearly not get there are out, even if there is no better one.
+        field: the entries; if several do equally well, the first wins.
+        pictures: to measure on.
+        at_least: entries that clearly stay below this accuracy are dropped in any case.
 
     Returns:
-        The scores of those that saw all pictures, the winner first, then of those that fell out
-        before, the last to do so first.
+        The scores of those that saw all pictures, the winner first, then of those that were
+        dropped, the last first.
     """
     mixed, last = pictures.mixed, len(pictures.labels)
     running = [Score(entry, np.zeros(0, bool)) for entry in field]
@@ -142,7 +143,7 @@ def race(field: Sequence[Entry], pictures: Labelled, at_least: float = 0.0) -> l
         best = max((score.accuracy for score in running), default=0.0)
         least = _least(max(best, at_least), n) if n < last else 0.0
         fallen = [score for score in running if score.accuracy < least]
-        out = sorted(fallen, key=_by_accuracy) + out
+        out = _by_accuracy(fallen) + out
         running = [score for score in running if score.accuracy >= least]
     return ranked(running) + out
 
@@ -158,22 +159,18 @@ def _seen_further(score: Score, pictures: Labelled, n: int) -> Score:
 
 
 def _least(best: float, n: int) -> float:
-    """The accuracy on ``n`` pictures below which nobody catches up with ``best``."""
+    """The accuracy on ``n`` pictures below which an entry will not catch up with ``best``."""
     return best - DOUBT * math.sqrt(max(best * (1 - best), 1 / n) / n)
 
 
 def ranked(scores: list[Score]) -> list[Score]:
-    """Best first, but the first of those that are in a dead heat with the best before them.
-
-    Args:
-        scores: on the same pictures.
-    """
+    """Scores on the same pictures, best first; a :data:`DEAD_HEAT` goes to the first entry."""
     if not scores:
         return []
     best = max(score.accuracy for score in scores)
     winner = next(s for s in scores if s.accuracy >= best - DEAD_HEAT)
-    return [winner, *sorted((s for s in scores if s is not winner), key=_by_accuracy)]
+    return [winner, *_by_accuracy(s for s in scores if s is not winner)]
 
 
-def _by_accuracy(score: Score) -> float:
-    return -score.accuracy
+def _by_accuracy(scores: Iterable[Score]) -> list[Score]:
+    return sorted(scores, key=lambda score: -score.accuracy)

@@ -1,8 +1,8 @@
-"""From Keras's layers to tinymnist's, and from Keras's orders of axes to height, width, channels.
+"""The model under construction, and the order of axes of every tensor in it.
 
-Each tensor of a Keras model is held by a layer's output in tinymnist, whose axes may stand in
-another order: where Keras keeps the channels first, (c, h, w), tinymnist keeps (h, w, c). What
-order it is travels along, and a Permute is put in only where a layer asks for another.
+A tensor of a Keras model is the output of a layer in tinymnist, possibly with its axes in another
+order: if Keras keeps the channels first, (c, h, w), tinymnist keeps (h, w, c). Each
+:class:`Tensor` carries its order, and a Permute is added only if a layer needs another one.
 """
 
 from __future__ import annotations
@@ -17,23 +17,24 @@ from tinymnist.errors import InputError
 from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.graph import INPUT
 from tinymnist.nn.layers import Layer, Permute, Reshape
+from tinymnist.nn.layers.base import free_name
 from tinymnist.nn.sequential import Sequential
 
 CHANNELS_FIRST = (1, 2, 0)
-"""Where height, width and channels stand in a Keras tensor (c, h, w)."""
-_MOST_NUMBERS = 1 << 26
-"""In one layer's output for one example; beyond, a file is broken or hostile."""
+"""The positions of height, width and channels in a Keras tensor (c, h, w)."""
+MOST_NUMBERS = 1 << 26
+"""Upper limit of numbers in one layer's output for one example; larger models are rejected."""
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """What a layer of a Keras model gives, and where tinymnist has it.
+    """An output in the Keras model, and the layer of tinymnist that computes it.
 
     Attributes:
-        source: the tinymnist layer that gives it.
+        source: the name of the tinymnist layer.
         shape: of one example in Keras.
-        axes: which of Keras's axes each of tinymnist's is. None where only the numbers stand in the
-            same order, row by row, in another shape: (28, 28) held as (28, 28, 1).
+        axes: for each axis in tinymnist, the axis in Keras. None if only the row-by-row order of
+            the numbers agrees, in another shape: (28, 28) held as (28, 28, 1).
     """
 
     source: str
@@ -47,16 +48,16 @@ class Tensor:
 
 
 class Builder:
-    """Gathers the layers of the model that is being made.
+    """Collects the layers of the model.
 
     Attributes:
         path: of the file, for messages.
-        version: Keras's major version that wrote it.
-        theano: whether it computed on Theano, which turns kernels and pads in its own way.
+        version: the major version of Keras that wrote the file.
+        theano: whether Keras ran on Theano, which rotates kernels and pads differently.
     """
 
     def __init__(self, path: str, version: int, theano: bool) -> None:
-        """Begin a model that has no layers yet."""
+        """Start with no layers."""
         self.path, self.version, self.theano = path, version, theano
         self._layers: list[Layer] = []
         self._wiring: dict[str, list[str]] = {}
@@ -64,28 +65,28 @@ class Builder:
         self._rearranged: dict[tuple[str, Shape], Tensor] = {}
 
     def start(self, shape: Shape) -> Tensor:
-        """What goes in: MNIST's pictures as (h, w, c), however Keras wants them."""
+        """The model's input: pictures as (h, w, c), whatever shape Keras takes."""
         picture, axes = _as_picture(shape)
         self._shapes[INPUT] = picture
         return Tensor(INPUT, shape, axes)
 
     def held(self, tensor: Tensor) -> Shape:
-        """The shape in which tinymnist has it."""
+        """The tensor's shape in tinymnist."""
         return self._shapes[tensor.source]
 
     def add(
         self, layer: Layer, name: str, *sources: str, arrays: dict[str, Array] | None = None
     ) -> str:
-        """Put a layer in, with its arrays; give the name that it got.
+        """Add a layer with its arrays, and return its name, made unique.
 
         Raises:
-            InputError: when the arrays are not those that such a layer has.
+            InputError: when the arrays do not have the names and shapes of such a layer's.
         """
-        layer.name = self._free(name)
+        layer.name = free_name(name, self._shapes)
         shapes = [self._shapes[source] for source in sources]
         self._shapes[layer.name] = layer.output_shape(*shapes)
-        if math.prod(self._shapes[layer.name]) > _MOST_NUMBERS:
-            raise InputError(f"{self.path}: {name} gives more than {_MOST_NUMBERS:,} numbers")
+        if math.prod(self._shapes[layer.name]) > MOST_NUMBERS:
+            raise InputError(f"{self.path}: {name} has more than {MOST_NUMBERS:,} outputs")
         self._give(layer, layer.weight_shapes(*shapes), arrays or {})
         self._layers.append(layer)
         self._wiring[layer.name] = list(sources)
@@ -100,12 +101,10 @@ class Builder:
         for name, array in arrays.items():
             setattr(layer, name, np.array(array, np.float32, order="C"))
 
-    def _free(self, name: str) -> str:
-        free, number = name, 0
-        while free in self._shapes:
-            number += 1
-            free = f"{name}_{number}"
-        return free
+    def after(self, source: str, axes: Shape) -> Tensor:
+        """The output of a layer whose axes are in this order."""
+        held = self._shapes[source]
+        return Tensor(source, tuple(held[axes.index(axis)] for axis in range(len(axes))), axes)
 
     def arranged(self, tensor: Tensor, axes: Shape) -> Tensor:
         """The same tensor with its axes in another order."""
@@ -133,13 +132,13 @@ class Builder:
         return self.arranged(tensor, tensor.in_order)
 
     def in_sequence(self, tensor: Tensor) -> Tensor:
-        """The tensor in whatever shape, as long as its numbers follow each other as in Keras."""
+        """The tensor in any shape, but with its numbers in Keras's row-by-row order."""
         if tensor.axes is None or _reads_alike(tensor.shape, tensor.axes, tensor.in_order):
             return tensor
         return self.in_order(tensor)
 
     def freeze_from(self, count: int) -> None:
-        """Freeze the layers from the ``count``-th on: Keras says of them that they do not learn."""
+        """Freeze the layers from the ``count``-th on, which are not trainable in Keras."""
         for layer in self._layers[count:]:
             layer.trainable = False
 
@@ -151,11 +150,11 @@ class Builder:
         """The model whose output is ``end``.
 
         Raises:
-            InputError: when no layer is left in it.
+            InputError: when the model has no layers.
         """
         self.in_order(end)
         if not self._layers:
-            raise InputError(f"{self.path} describes a model that does nothing")
+            raise InputError(f"{self.path} describes a model without layers that compute anything")
         return Sequential(
             self._layers,
             input_shape=self._shapes[INPUT],
@@ -165,7 +164,7 @@ class Builder:
 
 
 def _as_picture(shape: Shape) -> tuple[Shape, Shape | None]:
-    """How tinymnist takes an input of Keras: (h, w, c) where it is a picture."""
+    """The shape and the axes of an input in tinymnist: (h, w, c) if it is a picture."""
     if len(shape) == 1 and (side := math.isqrt(shape[0])) ** 2 == shape[0] and side >= 8:
         return (side, side, 1), None
     if len(shape) == 2 and min(shape) >= 8:
@@ -176,5 +175,5 @@ def _as_picture(shape: Shape) -> tuple[Shape, Shape | None]:
 
 
 def _reads_alike(shape: Shape, axes: Sequence[int], others: Sequence[int]) -> bool:
-    """Whether two orders differ in axes of length 1 alone, so that no number moves."""
+    """Whether two orders differ only in axes of length 1, so that no number moves."""
     return [a for a in axes if shape[a] != 1] == [a for a in others if shape[a] != 1]

@@ -1,8 +1,8 @@
-"""Keras's JSON: from any of its generations to one description of layers and who feeds whom.
+"""Keras's JSON of any generation becomes one description: layers, and the inputs of each.
 
-Written as a list of layers (2.0, 2.1) or as ``{"layers": [...]}``; with an InputLayer or with the
-shape at the first layer; nodes as ``[["name", 0, 0, {}]]`` (Keras 1 and 2) or as tensors that tell
-their history (Keras 3); models inside models.
+The layers are a list (2.0, 2.1) or ``{"layers": [...]}``; the input shape is that of an InputLayer
+or a setting of the first layer; nodes are ``[["name", 0, 0, {}]]`` (Keras 1 and 2) or tensors with
+a ``keras_history`` (Keras 3); a layer may itself be a model.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from tinymnist.errors import InputError
-from tinymnist.interop.keras.vocabulary import todays
+from tinymnist.interop.keras.vocabulary import in_todays_words
 from tinymnist.nn.arrays import Array, Shape
 
 Source: TypeAlias = tuple[str, int]
-"""Whose output is meant: a layer's name, and which of its uses, counted from 0."""
-_MOST_TEXT = 1 << 24
+"""One output: the layer's name, and which of its calls, counted from 0."""
+MOST_JSON_LETTERS = 1 << 24
 _MOST_LAYERS = 10_000
 _MOST_NESTING = 20
 MODELS = ("Sequential", "Functional")
@@ -33,8 +33,8 @@ class LayerConfig:
         kind: its class.
         name: its name in the file, unique within its model.
         settings: its settings.
-        calls: for each time the layer is used, the outputs that it takes.
-        model: what is inside, when the layer is itself a model.
+        calls: the inputs of each call of the layer.
+        model: the description of a layer that is itself a model.
         arrays: its weights in Keras's order, once they have been found.
     """
 
@@ -48,13 +48,13 @@ class LayerConfig:
 
 @dataclass(eq=False)
 class ModelConfig:
-    """A model: its layers in the file's order, and where it begins and ends.
+    """A model: its layers in the file's order, its inputs and its outputs.
 
     Attributes:
-        layers: the layers, InputLayers among them.
+        layers: the layers, including InputLayers.
         inputs: names of layers.
-        outputs: whose outputs are the model's.
-        input_shape: of one example, where it is told apart from an InputLayer.
+        outputs: the outputs of layers that are the model's.
+        input_shape: of one example, if it is given elsewhere than in an InputLayer.
     """
 
     name: str
@@ -64,7 +64,7 @@ class ModelConfig:
     input_shape: Shape | None = None
 
     def leaves(self) -> Iterator[LayerConfig]:
-        """All layers that are no models, those of inner models included."""
+        """All layers except models, including those of inner models."""
         for layer in self.layers:
             if layer.model is None:
                 yield layer
@@ -76,27 +76,30 @@ def parse(text: str, path: str) -> dict[str, Any]:
     """Read JSON that describes a model.
 
     Raises:
-        InputError: when it is no JSON object, or far too much of one.
+        InputError: when it is not a JSON object, or too large.
     """
-    if len(text) > _MOST_TEXT:
-        raise InputError(f"{path} has a configuration of {len(text):,} letters; no model needs it")
+    if len(text) > MOST_JSON_LETTERS:
+        raise InputError(
+            f"{path} has a configuration of {len(text):,} letters; expected at most "
+            f"{MOST_JSON_LETTERS:,}"
+        )
     try:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} has a damaged configuration: {error}") from None
     if not isinstance(config, dict):
-        raise InputError(f"{path} has a configuration that is no object")
+        raise InputError(f"{path} has a configuration that is not an object")
     return config
 
 
 def model_config(config: Mapping[str, Any], path: str, depth: int = 0) -> ModelConfig:
-    """Understand the description of a model.
+    """The model that Keras's JSON describes.
 
     Raises:
-        InputError: when it is none that Keras writes, or one of a class of its author's own.
+        InputError: when it has an unknown form, or a class of its author's own.
     """
     if depth > _MOST_NESTING:
-        raise InputError(f"{path} nests models deeper than any model needs")
+        raise InputError(f"{path} nests models more than {_MOST_NESTING} deep")
     kind, inside = _kind_and_settings(config)
     if kind not in MODELS:
         raise InputError(
@@ -134,24 +137,21 @@ def _layer_config(entry: Any, path: str, depth: int) -> LayerConfig:
     if not isinstance(entry, dict):
         raise InputError(f"{path} describes a layer as {str(entry)[:40]!r}; expected an object")
     kind, inside = _kind_and_settings(entry)
+    calls = [_sources(node, path) for node in entry.get("inbound_nodes") or ()]
     if kind in MODELS:
         model = model_config(entry, path, depth + 1)
-        name = str(entry.get("name") or model.name)
-        settings: dict[str, Any] = {}
-    else:
-        model = None
-        kind, settings = todays(kind, _plain(inside) if isinstance(inside, dict) else {})
-        # In Keras 0 the class was called name, and layers had none.
-        named = entry if "class_name" in entry else {}
-        name = str(settings.get("name") or named.get("name") or "")
-        if isinstance(entry.get("build_config"), dict):
-            settings.setdefault("_built_for", entry["build_config"].get("input_shape"))
-    calls = [_sources(node, path) for node in entry.get("inbound_nodes") or ()]
-    return LayerConfig(kind, name, settings, calls, model)
+        return LayerConfig(kind, str(entry.get("name") or model.name), {}, calls, model)
+    kind, settings = in_todays_words(kind, _plain(inside) if isinstance(inside, dict) else {})
+    # In Keras 0 "name" was the class, and layers had no names.
+    named = entry if "class_name" in entry else {}
+    name = str(settings.get("name") or named.get("name") or "")
+    if isinstance(entry.get("build_config"), dict):
+        settings.setdefault("_built_for", entry["build_config"].get("input_shape"))
+    return LayerConfig(kind, name, settings, calls)
 
 
 def _plain(value: Any) -> Any:
-    """Tuples and arrays, which JSON lacks and Keras writes as objects, as lists."""
+    """Tuples and arrays, which Keras writes as objects, as lists."""
     if isinstance(value, list):
         return [_plain(v) for v in value]
     if isinstance(value, dict):
@@ -165,7 +165,7 @@ def _plain(value: Any) -> Any:
 
 
 def _sources(node: Any, path: str) -> list[Source]:
-    """The layers that one call takes its inputs from."""
+    """The inputs of one call."""
     if isinstance(node, dict):  # Keras 3
         found = list(_histories([node.get("args", []), node.get("kwargs", {})]))
         if found:
@@ -176,11 +176,11 @@ def _sources(node: Any, path: str) -> list[Source]:
             return [(item[0], item[1]) for item in node]
     elif _is_reference(node):
         return [(node[0], node[1])]
-    raise InputError(f"{path} wires a layer in a way that is not understood: {str(node)[:80]}")
+    raise InputError(f"{path} wires a layer in an unknown way: {str(node)[:80]}")
 
 
 def _is_reference(item: Any) -> bool:
-    """``["layer", 0, 0]``: a layer, which use of it, and which of its outputs: there is one."""
+    """``["layer", 0, 0]``: a layer, which call of it, and which output of that: the only one."""
     return (
         isinstance(item, list)
         and len(item) >= 3
@@ -191,7 +191,7 @@ def _is_reference(item: Any) -> bool:
 
 
 def _histories(value: Any) -> Iterator[Source]:
-    """The outputs that Keras 3's tensors in some arguments stand for."""
+    """The outputs that Keras 3's tensors in a call's arguments refer to."""
     if isinstance(value, dict):
         inside = value.get("config")
         if value.get("class_name") == "__keras_tensor__" and isinstance(inside, dict):
@@ -207,7 +207,7 @@ def _histories(value: Any) -> Iterator[Source]:
 
 
 def _ends(listed: Any, path: str) -> list[Source]:
-    """Names of the layers at which a model begins or ends: ``["in", 0, 0]``, or a list of such."""
+    """A model's inputs or outputs: ``["in", 0, 0]``, or a list of these."""
     if isinstance(listed, dict):
         listed = list(listed.values())
     if _is_reference(listed):
@@ -226,7 +226,7 @@ def _check_names(layers: Sequence[LayerConfig], path: str) -> None:
 def _chain(
     name: str, layers: list[LayerConfig], settings: Mapping[str, Any], path: str
 ) -> ModelConfig:
-    """A Sequential model: each layer takes what the one before gives."""
+    """A Sequential model: each layer takes the output of the one before."""
     for number, layer in enumerate(layers):
         layer.name = layer.name or f"{layer.kind.lower()}_{number + 1}"
     _check_names(layers, path)
@@ -238,7 +238,7 @@ def _chain(
 
 
 def _first_shape(first: LayerConfig) -> Shape | None:
-    """The shape of an example, as the first layer tells it."""
+    """The shape of an example, from the settings of the first layer."""
     if first.model is not None:
         inner = first.model
         head = next((la for la in inner.layers if la.name == inner.inputs[0]), inner.layers[0])
@@ -255,7 +255,7 @@ def _first_shape(first: LayerConfig) -> Shape | None:
 
 
 def _without_batch(shape: Any) -> Shape | None:
-    """``[null, 28, 28, 1]`` -> (28, 28, 1). An open side is 28: these are digit readers."""
+    """``[null, 28, 28, 1]`` -> (28, 28, 1). An unknown side is 28: these are digit readers."""
     if not isinstance(shape, list) or len(shape) < 2:
         return None
     sides = [28 if side is None else side for side in shape[1:]]
@@ -266,7 +266,7 @@ def input_shape(model: ModelConfig, path: str) -> Shape:
     """The shape of one example of a model that has one input.
 
     Raises:
-        InputError: when it has several, or does not tell.
+        InputError: when it has several inputs, or no shape is given.
     """
     if len(model.inputs) != 1:
         raise InputError(f"{path} takes several inputs, {model.inputs}; expected a model of one")
@@ -274,7 +274,7 @@ def input_shape(model: ModelConfig, path: str) -> Shape:
     shape = model.input_shape or (None if first is None else _first_shape(first))
     if shape is None:
         raise InputError(
-            f"{path} does not tell the shape of its input; expected an InputLayer or an "
+            f"{path} does not specify the shape of its input; expected an InputLayer or an "
             "input_shape: save a model that was built"
         )
     return shape

@@ -1,4 +1,4 @@
-"""Keras's layers that work number by number or channel by channel."""
+"""Keras's layers that work number by number, channel by channel, or merge branches."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from tinymnist.interop.keras.activations import activation_layers, activation_word
 from tinymnist.interop.keras.building import Builder, Tensor
 from tinymnist.interop.keras.config import LayerConfig
 from tinymnist.interop.keras.registry import build_layer, handles, refused
+from tinymnist.interop.keras.vocabulary import activation_layers, activation_word
 from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.layers import (
     ELU,
     Activation,
+    Add,
     BatchNormalization,
+    Concatenate,
     Dropout,
     Layer,
     LayerNormalization,
     LeakyReLU,
+    Multiply,
     Normalization,
     PReLU,
     ReLU,
@@ -40,25 +43,27 @@ def put(builder: Builder, layer: Layer, name: str, tensor: Tensor, **arrays: Arr
 def with_activation(
     builder: Builder, config: LayerConfig, axes: Shape, make: Callable[[str, str], Tensor]
 ) -> Tensor:
-    """A layer and its activation: in one where tinymnist has it so, else in two or three.
+    """Add a layer and its activation: in one layer if tinymnist has it, else in two or three.
 
     Args:
-        builder, config: where to add what.
-        axes: the order of axes that the layer gives.
-        make: ``make(activation, name)`` adds the layer. The last one added has Keras's name.
+        builder, config: the model, and the layer in Keras.
+        axes: the order of axes of the layer's output.
+        make: ``make(activation, name)`` adds the layer. The last one added gets Keras's name.
     """
     value = config.settings.get("activation")
     word = activation_word(value)
-    turned = word in _OVER_THE_LAST_AXIS and axes[-1] != len(axes) - 1
-    if word is not None and not turned:
-        layers = activation_layers(word, builder.version, f"{builder.path}: {config.name!r}")
-        if len(layers) == 1:
-            return make(word, config.name)
+    is_turned = word in _OVER_THE_LAST_AXIS and axes[-1] != len(axes) - 1
+    if word is not None and not is_turned and len(_layers_of(word, builder, config)) == 1:
+        return make(word, config.name)
     return activate(builder, config, value, make("linear", f"{config.name}_linear"))
 
 
+def _layers_of(word: str, builder: Builder, config: LayerConfig) -> list[Layer]:
+    return activation_layers(word, builder.version, f"{builder.path}: {config.name!r}")
+
+
 def activate(builder: Builder, config: LayerConfig, value: Any, tensor: Tensor) -> Tensor:
-    """Apply an activation: a function's name, or one of Keras's layers written in its place."""
+    """Apply an activation: the name of a function, or a layer that Keras wrote instead."""
     word = activation_word(value)
     if word is None:
         kind = str(value.get("class_name")) if isinstance(value, dict) else str(value)
@@ -68,10 +73,10 @@ def activate(builder: Builder, config: LayerConfig, value: Any, tensor: Tensor) 
         return build_layer(builder, LayerConfig(kind, config.name, settings), [tensor])
     if word in _OVER_THE_LAST_AXIS:
         tensor = builder.in_order(tensor)
-    layers = activation_layers(word, builder.version, f"{builder.path}: {config.name!r}")
-    for layer in layers[:-1]:
+    *before, last = _layers_of(word, builder, config)
+    for layer in before:
         tensor = put(builder, layer, f"{config.name}_scaled", tensor)
-    return put(builder, layers[-1], config.name, tensor)
+    return put(builder, last, config.name, tensor)
 
 
 @handles("Activation")
@@ -79,24 +84,21 @@ def _activation(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> 
     return activate(builder, config, config.settings.get("activation"), inputs[0])
 
 
-@handles("ReLU", "ThresholdedReLU", "LeakyReLU", "ELU")
+_RECTIFIERS: dict[str, Callable[[dict[str, Any]], Layer]] = {
+    "ReLU": lambda s: ReLU(
+        None if s.get("max_value") is None else _number(s["max_value"]),
+        _number(s.get("negative_slope") or 0.0),
+        _number(s.get("threshold") or 0.0),
+    ),
+    "ThresholdedReLU": lambda s: ReLU(threshold=_number(s.get("theta", 1.0))),
+    "LeakyReLU": lambda s: LeakyReLU(_number(s.get("negative_slope", s.get("alpha", 0.3)))),
+    "ELU": lambda s: ELU(_number(s.get("alpha", 1.0))),
+}
+
+
+@handles(*_RECTIFIERS)
 def _rectifier(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
-    settings = config.settings
-    if config.kind == "LeakyReLU":
-        slope = settings.get("negative_slope", settings.get("alpha", 0.3))
-        return put(builder, LeakyReLU(_number(slope)), config.name, inputs[0])
-    if config.kind == "ELU":
-        return put(builder, ELU(_number(settings.get("alpha", 1.0))), config.name, inputs[0])
-    if config.kind == "ThresholdedReLU":
-        relu = ReLU(threshold=_number(settings.get("theta", 1.0)))
-    else:
-        largest = settings.get("max_value")
-        relu = ReLU(
-            None if largest is None else _number(largest),
-            _number(settings.get("negative_slope") or 0.0),
-            _number(settings.get("threshold") or 0.0),
-        )
-    return put(builder, relu, config.name, inputs[0])
+    return put(builder, _RECTIFIERS[config.kind](config.settings), config.name, inputs[0])
 
 
 def _number(value: Any) -> float:
@@ -121,7 +123,7 @@ def _softmax(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Ten
 
 
 def axis_last(builder: Builder, config: LayerConfig, tensor: Tensor) -> Tensor:
-    """The tensor with the one axis at its end that a layer's ``axis`` names, if it is not yet."""
+    """The tensor with the axis at its end that the layer's ``axis`` names."""
     axis = config.settings.get("axis", -1)
     axes = [axis] if isinstance(axis, int) else axis
     rank = len(tensor.shape)
@@ -135,46 +137,28 @@ def axis_last(builder: Builder, config: LayerConfig, tensor: Tensor) -> Tensor:
     return builder.arranged(tensor, (*(a for a in range(rank) if a != wanted), wanted))
 
 
-@handles("BatchNormalization")
-def _batch_normalization(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
+@handles("BatchNormalization", "LayerNormalization")
+def _normalizing(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
+    """Gamma and beta, either of which may be missing, then a batch norm's statistics."""
     settings, arrays = config.settings, list(config.arrays)
     if settings.get("mode", 0) != 0:
         raise refused(builder, config, f"has mode {settings['mode']}; expected 0, by channels")
-    tensor = axis_last(builder, config, inputs[0])
-    channels = builder.held(tensor)[-1]
-    scaled, centred = settings.get("scale", True), settings.get("center", True)
-    if len(arrays) < bool(scaled) + bool(centred) + 2:
-        raise refused(builder, config, f"lacks arrays: found {len(arrays)}")
-    gamma = arrays.pop(0) if scaled else np.ones(channels)
-    beta = arrays.pop(0) if centred else np.zeros(channels)
-    layer = BatchNormalization(
-        float(settings.get("momentum", 0.99)), float(settings.get("epsilon", 1e-3))
-    )
-    return put(
-        builder,
-        layer,
-        config.name,
-        tensor,
-        gamma=gamma,
-        beta=beta,
-        moving_mean=arrays[0],
-        moving_variance=arrays[1],
-    )
-
-
-@handles("LayerNormalization")
-def _layer_normalization(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
-    settings, arrays = config.settings, list(config.arrays)
     if settings.get("rms_scaling"):
         raise refused(builder, config, "divides by the root of the mean square; expected variance")
     tensor = axis_last(builder, config, inputs[0])
+    epsilon = float(settings.get("epsilon", 1e-3))
+    layer: Layer = LayerNormalization(epsilon)
+    names = ["gamma"] * bool(settings.get("scale", True))
+    names += ["beta"] * bool(settings.get("center", True))
+    if config.kind == "BatchNormalization":
+        layer = BatchNormalization(float(settings.get("momentum", 0.99)), epsilon)
+        names += ["moving_mean", "moving_variance"]
+        arrays = arrays[: len(names)]  # batch renormalization keeps more
+    if len(arrays) != len(names):
+        raise refused(builder, config, f"should have {names}; found {len(arrays)} arrays")
     channels = builder.held(tensor)[-1]
-    if len(arrays) != bool(settings.get("scale", True)) + bool(settings.get("center", True)):
-        raise refused(builder, config, f"should have gamma and beta; found {len(arrays)} arrays")
-    gamma = arrays.pop(0) if settings.get("scale", True) else np.ones(channels)
-    beta = arrays.pop(0) if settings.get("center", True) else np.zeros(channels)
-    layer = LayerNormalization(float(settings.get("epsilon", 1e-3)))
-    return put(builder, layer, config.name, tensor, gamma=gamma, beta=beta)
+    found = {"gamma": np.ones(channels), "beta": np.zeros(channels)}
+    return put(builder, layer, config.name, tensor, **found | dict(zip(names, arrays, strict=True)))
 
 
 @handles("Rescaling")
@@ -199,7 +183,7 @@ def _normalization(builder: Builder, config: LayerConfig, inputs: list[Tensor]) 
 
 
 def _channels_last(builder: Builder, tensor: Tensor, *values: Array) -> Tensor:
-    """The tensor as Keras has it where values differ from channel to channel."""
+    """The tensor in Keras's order of axes if values differ between channels."""
     return tensor if all(value.size == 1 for value in values) else builder.in_order(tensor)
 
 
@@ -214,8 +198,9 @@ def _by_channel(
         elif value.size == value.shape[-1] == tensor.shape[-1]:
             plain.append([float(v) for v in value.ravel()])
         else:
-            raise refused(builder, config, f"holds values of shape {value.shape}; expected one "
-                          "for each channel")  # fmt: skip
+            raise refused(
+                builder, config, f"holds values of shape {value.shape}; expected one per channel"
+            )
     return plain
 
 
@@ -233,10 +218,60 @@ def _dropout(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Ten
     *("RandomHeight", "RandomRotation", "RandomTranslation", "RandomWidth", "RandomZoom"),
 )
 def _nothing(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
-    """Layers that act in training alone, in ways that tinymnist does not have."""
+    """Layers that do nothing in inference, and have no counterpart for training."""
     return put(builder, Activation("linear"), config.name, inputs[0])
 
 
 @handles("InputLayer", "Identity")
 def _passing(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
     return inputs[0]
+
+
+def _alike(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> list[Tensor]:
+    """The inputs with their axes in the same order."""
+    if len(inputs) < 2 or len({tensor.shape for tensor in inputs}) != 1:
+        shapes = [tensor.shape for tensor in inputs]
+        raise refused(builder, config, f"takes inputs of one shape; found {shapes}")
+    axes = inputs[0].axes or inputs[0].in_order
+    return [builder.arranged(tensor, axes) for tensor in inputs]
+
+
+def _merge(
+    builder: Builder, layer: Layer, name: str, inputs: list[Tensor], shape: Shape | None = None
+) -> Tensor:
+    source = builder.add(layer, name, *(tensor.source for tensor in inputs))
+    return Tensor(source, shape or inputs[0].shape, inputs[0].axes)
+
+
+@handles("Add", "Multiply", merges=True)
+def _elementwise(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
+    layer = Add() if config.kind == "Add" else Multiply()
+    return _merge(builder, layer, config.name, _alike(builder, config, inputs))
+
+
+@handles("Average", merges=True)
+def _average(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
+    total = _merge(builder, Add(), f"{config.name}_sum", _alike(builder, config, inputs))
+    return _merge(builder, Rescaling(1 / len(inputs)), config.name, [total])
+
+
+@handles("Subtract", merges=True)
+def _subtract(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
+    inputs = _alike(builder, config, inputs)
+    if len(inputs) != 2:
+        raise refused(builder, config, f"takes {len(inputs)} inputs; expected two")
+    negative = _merge(builder, Rescaling(-1.0), f"{config.name}_negative", inputs[1:])
+    return _merge(builder, Add(), config.name, [inputs[0], negative])
+
+
+@handles("Concatenate", merges=True)
+def _concatenate(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
+    if len({len(tensor.shape) for tensor in inputs}) != 1:
+        raise refused(builder, config, "takes inputs with the same number of axes")
+    first = axis_last(builder, config, inputs[0])
+    axes = first.axes or first.in_order
+    tensors = [first, *(builder.arranged(tensor, axes) for tensor in inputs[1:])]
+    axis = axes[-1]
+    shape = list(first.shape)
+    shape[axis] = sum(tensor.shape[axis] for tensor in tensors)
+    return _merge(builder, Concatenate(), config.name, tensors, tuple(shape))

@@ -1,4 +1,4 @@
-"""tinymnist's layers in Keras's words: what a model is before it is written to a file."""
+"""A model described in Keras's words, before it is written to a file."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from tinymnist.nn.graph import INPUT
 from tinymnist.nn.layers import (
     GELU,
     AveragePooling2D,
-    BatchNormalization,
     Conv2D,
     DepthwiseConv2D,
     Layer,
     MaxPooling2D,
     Normalization,
-    Rescaling,
     Reshape,
     ZeroPadding2D,
 )
+from tinymnist.nn.layers.base import free_name
 from tinymnist.nn.sequential import Sequential
 from tinymnist.nn.shapes import Pads, as_pair, resolve_padding
 
@@ -29,6 +28,7 @@ Arrays = list[tuple[str, Array]]
 _PLAIN: dict[str, tuple[str, ...]] = {
     "Activation": ("activation",),
     "Add": (),
+    "BatchNormalization": ("momentum", "epsilon"),
     "Concatenate": (),
     "Dense": ("units", "activation", "use_bias"),
     "Dropout": ("rate",),
@@ -41,10 +41,12 @@ _PLAIN: dict[str, tuple[str, ...]] = {
     "Multiply": (),
     "PReLU": ("shared_axes",),
     "Permute": ("dims",),
+    "Rescaling": ("scale", "offset"),
     "ReLU": ("max_value", "negative_slope", "threshold"),
     "Softmax": (),
 }
-"""Layers that Keras has under the same name, and the settings that go over as they are."""
+"""Layers with the same name in Keras, and the settings that stay the same."""
+_ALWAYS = {"BatchNormalization": {"axis": -1}}
 _NEVER_NEGATIVE = ("relu", "relu6", "sigmoid", "softmax", "softplus", "exponential", "hard_sigmoid")
 
 
@@ -57,7 +59,7 @@ class KerasLayer:
         name: its name in Keras.
         settings: the settings of its class.
         sources: the names of the layers whose outputs it takes; none for the first.
-        input_shape: of one example of its input, or of all of them where it merges.
+        input_shapes: the shape of one example of each input.
         arrays: names and arrays in Keras's order.
         trainable: whether it learns.
     """
@@ -75,7 +77,7 @@ def keras_layers(model: Sequential) -> list[KerasLayer]:
     """Describe a model as Keras would, beginning with an InputLayer.
 
     Raises:
-        InputError: when Keras has nothing that does the same as one of the layers.
+        InputError: when Keras lacks a counterpart of a layer.
     """
     names = _names(model)
     layers = [KerasLayer("InputLayer", names[INPUT], {"shape": model.input_shape})]
@@ -94,35 +96,31 @@ def keras_layers(model: Sequential) -> list[KerasLayer]:
 
 
 def _names(model: Sequential) -> dict[str, str]:
-    """Names that Keras takes: it forbids the slash."""
+    """Names in Keras, which forbids the slash."""
     names: dict[str, str] = {INPUT: "input_layer"}
     for layer in model.layers:
-        free = stem = layer.name.replace("/", "_")
-        number = 0
-        while free in names.values():
-            number += 1
-            free = f"{stem}_{number}"
-        names[layer.name] = free
+        names[layer.name] = free_name(layer.name.replace("/", "_"), names.values())
     return names
 
 
 def _parts(
     layer: Layer, shapes: list[Shape], before: Sequence[Layer | None]
 ) -> Iterator[KerasLayer]:
-    """The Keras layers that do what a layer does: one, or zeros around the picture before it."""
+    """The counterpart in Keras, with a layer of zero padding before it if need be."""
     kind = type(layer).__name__
     if isinstance(layer, (Conv2D, DepthwiseConv2D)):
         yield from _convolution(layer, shapes[0])
     elif isinstance(layer, (MaxPooling2D, AveragePooling2D)):
         yield from _pooling(layer, shapes[0], before[0])
     elif kind in _PLAIN:
-        settings = {name: _listed(getattr(layer, name)) for name in _PLAIN[kind]}
+        same = {name: _listed(getattr(layer, name)) for name in _PLAIN[kind]}
+        settings = {**_ALWAYS.get(kind, {}), **same}
         yield KerasLayer(kind, "", settings, [], shapes, list(layer.weights.items()))
     elif (special := _SPECIAL.get(type(layer))) is not None:
         keras_kind, settings = special(layer, shapes[0])
         yield KerasLayer(keras_kind, "", settings, [], shapes, list(layer.weights.items()))
     else:
-        raise InputError(f"{layer.name} is a {kind}, for which Keras has no layer")
+        raise InputError(f"{layer.name} is a {kind}, which Keras lacks")
 
 
 def _listed(value: Any) -> Any:
@@ -136,14 +134,9 @@ Special = Callable[[Any, Shape], tuple[str, dict[str, Any]]]
 def _gelu(layer: GELU, shape: Shape) -> tuple[str, dict[str, Any]]:
     if layer.approximate:
         raise InputError(
-            f"{layer.name} is GELU by the tanh formula; Keras keeps only the exact one in files"
+            f"{layer.name} is GELU by the tanh formula; Keras's files can name only the exact one"
         )
     return "Activation", {"activation": "gelu"}
-
-
-def _batch_normalization(layer: BatchNormalization, shape: Shape) -> tuple[str, dict[str, Any]]:
-    settings = {"axis": -1, "momentum": layer.momentum, "epsilon": layer.epsilon}
-    return "BatchNormalization", settings
 
 
 def _normalization(layer: Normalization, shape: Shape) -> tuple[str, dict[str, Any]]:
@@ -160,10 +153,6 @@ def _spread(value: Any, shape: Shape, by_channel: bool) -> Any:
     return [value] * shape[-1] if by_channel and is_number else _listed(value)
 
 
-def _rescaling(layer: Rescaling, shape: Shape) -> tuple[str, dict[str, Any]]:
-    return "Rescaling", {"scale": _listed(layer.scale), "offset": _listed(layer.offset)}
-
-
 def _reshape(layer: Reshape, shape: Shape) -> tuple[str, dict[str, Any]]:
     return "Reshape", {"target_shape": list(layer.output_shape(shape))}
 
@@ -175,9 +164,7 @@ def _zero_padding(layer: ZeroPadding2D, shape: Shape) -> tuple[str, dict[str, An
 _ONE = ((1, 1), (1, 1), (1, 1))
 _SPECIAL: dict[type[Layer], Special] = {
     GELU: _gelu,
-    BatchNormalization: _batch_normalization,
     Normalization: _normalization,
-    Rescaling: _rescaling,
     Reshape: _reshape,
     ZeroPadding2D: _zero_padding,
 }
@@ -193,14 +180,9 @@ def _zeros_around(pads: Pads, shape: Shape) -> tuple[list[KerasLayer], Shape]:
 
 
 def _convolution(layer: Conv2D | DepthwiseConv2D, shape: Shape) -> Iterator[KerasLayer]:
-    size, strides, dilation = (
-        as_pair(value, name)
-        for value, name in (
-            (layer.kernel_size, "kernel_size"),
-            (layer.strides, "strides"),
-            (layer.dilation_rate, "dilation_rate"),
-        )
-    )
+    size = as_pair(layer.kernel_size, "kernel_size")
+    strides = as_pair(layer.strides, "strides")
+    dilation = as_pair(layer.dilation_rate, "dilation_rate")
     padding = layer.padding
     if padding not in ("valid", "same"):
         pads = resolve_padding(padding, (shape[0], shape[1]), size, strides, dilation)
@@ -228,7 +210,7 @@ def _convolution(layer: Conv2D | DepthwiseConv2D, shape: Shape) -> Iterator[Kera
 def _pooling(
     layer: MaxPooling2D | AveragePooling2D, shape: Shape, before: Layer | None
 ) -> Iterator[KerasLayer]:
-    """Keras pads with nothing that counts; zeros are the same only where the layer agrees."""
+    """Keras ignores padding; explicit zeros are the same only if they count or cannot win."""
     window = as_pair(layer.pool_size, "pool_size")
     strides = window if layer.strides is None else as_pair(layer.strides, "strides")
     pads = resolve_padding(layer.padding, (shape[0], shape[1]), window, strides)
@@ -247,7 +229,7 @@ def _pooling(
 
 
 def _never_negative(layer: Layer | None) -> bool:
-    """Whether zeros around what a layer gives can never win a maximum over it."""
+    """Whether zeros around a layer's output can never be the only maximum."""
     if type(layer).__name__ == "ReLU":
         return getattr(layer, "negative_slope", 0) == 0 and getattr(layer, "threshold", 0) >= 0
     return getattr(layer, "activation", None) in _NEVER_NEGATIVE

@@ -1,13 +1,11 @@
-"""HDF5 from strangers: what is read of a file, and how much of it, is decided here.
+"""HDF5 from strangers: this file alone decides what is read, and how much.
 
-A file is opened from memory, so it cannot name other files. Links are not followed, datasets that
-lie outside the file or are put together from others are refused, and nothing is read that claims
-to be far larger than the file.
+A file is opened from memory, so it cannot name other files. Links are not followed, external and
+virtual datasets are refused, and so are arrays that claim to be far larger than the file.
 """
 
 from __future__ import annotations
 
-import importlib
 import io
 import math
 from collections.abc import Iterator
@@ -20,10 +18,10 @@ from tinymnist.errors import InputError
 from tinymnist.nn.arrays import Array
 
 MOST_BYTES = 1 << 30
-"""Of a file, and of all arrays that are read from it; a hundred times the largest digit reader."""
+"""Upper limit of a file, and of all arrays that are read from it; larger files are rejected."""
 _MOST_EXPANSION = 200
-"""How many times larger an array may be than its bytes in the file, which may be compressed."""
-_ALWAYS_ALLOWED = 1 << 20
+"""Upper limit of an array's size over that of its bytes in the file, which may be compressed."""
+_ALWAYS_ALLOWED_BYTES = 1 << 20
 _MOST_OBJECTS = 20_000
 _MOST_DEPTH = 64
 _MOST_NAMES = 100_000
@@ -37,11 +35,11 @@ class Hdf5:
     Attributes:
         path: for messages.
         groups, datasets: by their paths, with ``/`` between names.
-        members: the names right below each place.
+        members: the names directly below each place.
     """
 
     def __init__(self, file: Any, data: bytes, path: str) -> None:
-        """Take stock of an open ``h5py.File``; ``data`` are its bytes, ``path`` is for messages."""
+        """Index an open ``h5py.File``; ``data`` are its bytes, ``path`` is for messages."""
         self.path = path
         self._data = data
         self._left = MOST_BYTES
@@ -67,10 +65,10 @@ class Hdf5:
                     self.groups[place] = member
                     waiting.append((f"{place}/", member))
                 if len(seen) + len(self.datasets) > _MOST_OBJECTS or place.count("/") > _MOST_DEPTH:
-                    raise InputError(f"{self.path} holds more groups than any model has")
+                    raise InputError(f"{self.path} holds too many groups, or nests them too deeply")
 
     def _index(self) -> None:
-        """List what lies right below each place, also where a backslash made two names of one."""
+        """List the names directly below each place, including names that a backslash splits."""
         inside: dict[str, dict[str, None]] = {}
         for place in (*self.groups, *self.datasets):
             rest = place
@@ -83,7 +81,7 @@ class Hdf5:
         """Read a dataset of numbers.
 
         Raises:
-            InputError: when there is none, or it is not what it should be.
+            InputError: when it is missing, not numeric, stored elsewhere, or too large.
         """
         if (dataset := self.datasets.get(place)) is None:
             raise InputError(f"{self.path} lacks the array {place!r}, which it lists")
@@ -92,12 +90,14 @@ class Hdf5:
         if dataset.external or dataset.is_virtual:
             raise InputError(f"{self.path} keeps {place!r} in another file; expected it inside")
         if dataset.dtype.kind not in "fiub" or dataset.shape is None:
-            raise InputError(f"{self.path} holds no numbers at {place!r}: {dataset.dtype}")
+            raise InputError(
+                f"{self.path} holds something other than numbers at {place!r}: {dataset.dtype}"
+            )
         self._left -= size
-        if self._left < 0 or size > max(_MOST_EXPANSION * stored, _ALWAYS_ALLOWED):
+        if self._left < 0 or size > max(_MOST_EXPANSION * stored, _ALWAYS_ALLOWED_BYTES):
             raise InputError(
                 f"{self.path} claims an array {dataset.shape} at {place!r}, of which only "
-                f"{stored:,} bytes are there"
+                f"{stored:,} bytes are in the file"
             )
         numbers = np.asarray(dataset[()])
         if dataset.attrs.get("dtype") in ("bfloat16", b"bfloat16") and numbers.dtype.itemsize == 2:
@@ -116,7 +116,7 @@ class Hdf5:
             if (piece := self._attribute(group, f"{name}{number}")) is None:
                 return pieces if number else None
             pieces += [_decoded(text) for text in np.asarray(piece).ravel()]
-        raise InputError(f"{self.path} holds more names than any model has")
+        raise InputError(f"{self.path} holds more than {_MOST_NAMES:,} names in a list")
 
     def text(self, group: str, name: str) -> str | None:
         """One text among a group's attributes, or None."""
@@ -136,20 +136,20 @@ class Hdf5:
         attribute = h5py.h5a.open(holder.id, name.encode())
         count = math.prod(attribute.shape or ())
         if count > _MOST_NAMES:
-            raise InputError(f"{self.path} holds more names than any model has")
+            raise InputError(f"{self.path} holds more than {_MOST_NAMES:,} names in a list")
         text = h5py.check_string_dtype(attribute.dtype)
         if count > 1 and text is not None and text.length is None:
             self._check_heap(count)
         return holder.attrs[name]
 
     def _check_heap(self, count: int) -> None:
-        """Texts of any length lie in a common heap, where many may point to one that is huge."""
+        """Texts lie in a common heap, where many references may point to a huge one."""
         largest, at = 0, self._data.find(b"GCOL")
         while at >= 0:
             largest = max(largest, int.from_bytes(self._data[at + 8 : at + 16], "little"))
             at = self._data.find(b"GCOL", at + 4)
         if count * min(largest, len(self._data)) > MOST_BYTES:
-            raise InputError(f"{self.path} holds names that are longer than the file allows")
+            raise InputError(f"{self.path} holds names that are longer than the file")
 
 
 @contextmanager
@@ -160,8 +160,6 @@ def opened(data: bytes, path: str) -> Iterator[Hdf5]:
         InputError: when h5py is missing, or the file is damaged or does not keep to the limits.
     """
     h5py = load_h5py()
-    if len(data) > MOST_BYTES:
-        raise InputError(f"{path} has {len(data):,} bytes; expected at most {MOST_BYTES:,}")
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
             yield Hdf5(file, data, path)
@@ -177,9 +175,10 @@ def load_h5py() -> Any:
         InputError: when it is not installed.
     """
     try:
-        return importlib.import_module("h5py")
+        import h5py
     except ImportError:
         raise InputError("reading and writing Keras files needs h5py: pip install h5py") from None
+    return h5py
 
 
 def _address(thing: Any) -> Any:

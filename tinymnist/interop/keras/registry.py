@@ -1,4 +1,4 @@
-"""Which function turns which of Keras's layers into tinymnist's, and what is said of the others."""
+"""The table of functions that convert Keras's layers, and what the other layers would need."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tinymnist.interop.keras.config import LayerConfig
 Handler: TypeAlias = Callable[[Builder, LayerConfig, list[Tensor]], Tensor]
 """``handler(builder, layer, inputs) -> output``."""
 HANDLERS: dict[str, Handler] = {}
-"""By the layer's class; filled by ``learned``, ``elementwise``, ``shaping`` and ``merging``."""
+"""By the layer's class; filled by ``learned``, ``elementwise`` and ``shaping``."""
 _MERGING: set[str] = set()
 _NEEDS = {
-    "Lambda": "the Python code of its author, which no reader of files should run",
+    "Lambda": "its author's Python code, which a reader of files should not run",
     "TFOpLambda": "the TensorFlow function that it wraps",
     "SlicingOpLambda": "the TensorFlow function that it wraps",
     "TensorFlowOpLayer": "the TensorFlow operation that it wraps",
@@ -39,11 +39,11 @@ _NEEDS = {
     "LocallyConnected2D": "kernels that differ from place to place",
     "KerasLayer": "TensorFlow Hub",
 }
-"""What a layer would take, where that can be told from its class."""
+"""What support of a layer would need."""
 
 
 def handles(*kinds: str, merges: bool = False) -> Callable[[Handler], Handler]:
-    """Mark the function that turns layers of these classes; ``merges`` if they take many inputs."""
+    """Register a function for layers of these classes; ``merges`` if they take many inputs."""
 
     def mark(handler: Handler) -> Handler:
         HANDLERS.update(dict.fromkeys(kinds, handler))
@@ -55,27 +55,24 @@ def handles(*kinds: str, merges: bool = False) -> Callable[[Handler], Handler]:
 
 
 def check_known(config: LayerConfig, path: str) -> None:
-    """Refuse a layer that nothing can be made of.
+    """Refuse a layer that cannot be converted.
 
     Raises:
         InputError: with the layer's name and what it would need.
     """
-    if config.kind in HANDLERS:
-        policy = config.settings.get("dtype")
-        quantized = isinstance(policy, dict) and "Quantized" in str(policy.get("class_name"))
-        if not quantized:
+    kind, policy = config.kind, config.settings.get("dtype")
+    if kind in HANDLERS:
+        if not isinstance(policy, dict) or "Quantized" not in str(policy.get("class_name")):
             return
-        kind, need = f"quantized {config.kind}", "arithmetic in 8 bits or fewer"
-    else:
-        kind = config.kind
-        need = _NEEDS.get(kind.rpartition(">")[2], "code that the file or tinymnist does not have")
-        if "Quant" in kind:
-            need = "arithmetic in 8 bits or fewer"
+        kind = f"quantized {kind}"
+    need = _NEEDS.get(kind.rpartition(">")[2], "code that the file or tinymnist does not have")
+    if "quant" in kind.lower():
+        need = "arithmetic in 8 bits or fewer"
     raise InputError(f"{path}: the layer {config.name!r} is a {kind}; it would need {need}")
 
 
 def build_layer(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
-    """Turn one layer, fed by these tensors, into layers of tinymnist.
+    """Convert one layer with these inputs into layers of tinymnist.
 
     Raises:
         InputError: when it cannot be done exactly.
@@ -89,5 +86,5 @@ def build_layer(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> 
 
 
 def refused(builder: Builder, config: LayerConfig, reason: str) -> InputError:
-    """The error that says what of a layer's settings is in the way."""
+    """The error for a layer whose settings cannot be converted."""
     return InputError(f"{builder.path}: the layer {config.name!r} ({config.kind}) {reason}")

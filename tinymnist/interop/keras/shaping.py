@@ -6,9 +6,9 @@ from typing import Any
 
 from tinymnist.interop.keras.building import CHANNELS_FIRST, Builder, Tensor
 from tinymnist.interop.keras.config import LayerConfig
-from tinymnist.interop.keras.learned import after, pair, picture
+from tinymnist.interop.keras.learned import checked_padding, pair, picture
 from tinymnist.interop.keras.registry import handles, refused
-from tinymnist.interop.keras.theano import pool_pads
+from tinymnist.interop.keras.vocabulary import theano_pads
 from tinymnist.nn.layers import (
     AveragePooling2D,
     Flatten,
@@ -19,33 +19,36 @@ from tinymnist.nn.layers import (
     Reshape,
     ZeroPadding2D,
 )
-from tinymnist.nn.shapes import Padding
+
+_POOLS = {"MaxPooling2D": MaxPooling2D, "AveragePooling2D": AveragePooling2D}
+_GLOBAL_POOLS = {
+    "GlobalMaxPooling2D": GlobalMaxPooling2D,
+    "GlobalAveragePooling2D": GlobalAveragePooling2D,
+}
 
 
-@handles("MaxPooling2D", "AveragePooling2D")
+@handles(*_POOLS)
 def _pooling(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
     tensor, settings = picture(builder, config, inputs[0]), config.settings
     window = pair(settings.get("pool_size", 2), "pool_size")
     strides = pair(settings.get("strides") or window, "strides")
-    padding: Padding = settings.get("padding", "valid")
-    if padding not in ("valid", "same"):
-        raise refused(builder, config, f"has the padding {padding!r}; expected valid or same")
+    padding: Any = checked_padding(builder, config)
     if padding == "same" and builder.theano:
         if config.kind != "MaxPooling2D":
             raise refused(
                 builder, config, "averages over Theano's padding, which changed over time"
             )
         height, width, _ = builder.held(tensor)
-        padding = pool_pads((height, width), window, strides)
-    kind = MaxPooling2D if config.kind == "MaxPooling2D" else AveragePooling2D
+        padding = theano_pads((height, width), window, strides, pools=True)
+    kind = _POOLS[config.kind]
     source = builder.add(kind(window, strides, padding), config.name, tensor.source)
-    return after(builder, source, tensor.axes or ())
+    return builder.after(source, tensor.axes or ())
 
 
-@handles("GlobalMaxPooling2D", "GlobalAveragePooling2D")
+@handles(*_GLOBAL_POOLS)
 def _global_pooling(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
     tensor = picture(builder, config, inputs[0])
-    kind = GlobalMaxPooling2D if config.kind == "GlobalMaxPooling2D" else GlobalAveragePooling2D
+    kind = _GLOBAL_POOLS[config.kind]
     channels = builder.held(tensor)[-1]
     if not config.settings.get("keepdims"):
         return Tensor(builder.add(kind(), config.name, tensor.source), (channels,), (0,))
@@ -57,14 +60,13 @@ def _global_pooling(builder: Builder, config: LayerConfig, inputs: list[Tensor])
 
 @handles("Flatten")
 def _flatten(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
-    """Row by row as Keras has it; told that channels come first, Keras puts them last before."""
+    """Row by row in Keras's order; with ``channels_first``, Keras first moves the channels last."""
     tensor = inputs[0]
     if config.settings.get("data_format") == "channels_first" and len(tensor.shape) == 3:
         tensor = builder.arranged(tensor, CHANNELS_FIRST)
     else:
         tensor = builder.in_sequence(tensor)
-    source = builder.add(Flatten(), config.name, tensor.source)
-    return Tensor(source, builder.held(Tensor(source, (), None)), (0,))
+    return _as_held(builder, builder.add(Flatten(), config.name, tensor.source))
 
 
 @handles("Reshape")
@@ -72,14 +74,18 @@ def _reshape(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Ten
     target = config.settings.get("target_shape", config.settings.get("dims"))
     layer = Reshape(tuple(int(side) for side in target or ()))
     source = builder.add(layer, config.name, builder.in_sequence(inputs[0]).source)
-    shape = builder.held(Tensor(source, (), None))
-    return Tensor(source, shape, tuple(range(len(shape))))
+    return _as_held(builder, source)
 
 
 @handles("Permute")
 def _permute(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
     dims = [int(dim) for dim in config.settings.get("dims") or ()]
     source = builder.add(Permute(dims), config.name, builder.in_order(inputs[0]).source)
+    return _as_held(builder, source)
+
+
+def _as_held(builder: Builder, source: str) -> Tensor:
+    """A layer's output with the same shape and order of axes in Keras."""
     shape = builder.held(Tensor(source, (), None))
     return Tensor(source, shape, tuple(range(len(shape))))
 
@@ -89,11 +95,11 @@ def _zero_padding(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -
     tensor = picture(builder, config, inputs[0])
     padding = _four_sides(config.settings.get("padding", 1))
     source = builder.add(ZeroPadding2D(padding), config.name, tensor.source)
-    return after(builder, source, tensor.axes or ())
+    return builder.after(source, tensor.axes or ())
 
 
 def _four_sides(padding: Any) -> Any:
-    """Keras 1's forms, too: four numbers, or an object of four names."""
+    """Keras's padding, or Keras 1's: four numbers, or an object with four names."""
     if isinstance(padding, dict):
         sides = [padding.get(f"{side}_pad", 0) for side in ("top", "bottom", "left", "right")]
         return (sides[0], sides[1]), (sides[2], sides[3])

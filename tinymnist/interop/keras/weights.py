@@ -1,11 +1,11 @@
-"""Where the arrays lie in HDF5, in the four ways that Keras has laid them out.
+"""The arrays in HDF5, in the four layouts that Keras has used.
 
-- Keras 1 and 2, and still today's .h5: a group for each layer of the outermost model, with the
-  names of its arrays as an attribute: ``dense_1/dense_1/kernel:0``, ``dense_1/dense_1_W``.
+- Keras 1 and 2, and still today's .h5: a group per layer of the outermost model, with the names of
+  its arrays as an attribute: ``dense_1/dense_1/kernel:0``, ``dense_1/dense_1_W``.
 - Keras 0: ``layer_6/param_0``, layers and arrays numbered.
 - Keras 3, and ``.keras`` since 2.13: ``layers/dense_1/vars/0``, where ``dense_1`` is not the
   layer's name but the second layer of its class. Keras 2.13 said
-  ``_layer_checkpoint_dependencies`` and left numbers out.
+  ``_layer_checkpoint_dependencies`` and skipped numbers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from tinymnist.errors import InputError
 from tinymnist.interop.keras.config import LayerConfig, ModelConfig
 from tinymnist.interop.keras.hdf5 import Hdf5
-from tinymnist.interop.keras.names import numbered, snake_case
+from tinymnist.interop.keras.vocabulary import numbered, snake_case
 from tinymnist.nn.arrays import Array
 
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies", "_self_tracked_trackables")
@@ -41,7 +41,7 @@ class StoredLayer:
 
 
 def has_arrays(layer: LayerConfig) -> bool:
-    """Whether Keras keeps arrays for such a layer."""
+    """Whether Keras stores arrays for such a layer."""
     if layer.kind == "LayerNormalization":
         return bool(layer.settings.get("center", True) or layer.settings.get("scale", True))
     if layer.kind == "Normalization":
@@ -50,10 +50,10 @@ def has_arrays(layer: LayerConfig) -> bool:
 
 
 def stored_layers(file: Hdf5, root: str) -> list[StoredLayer]:
-    """Everything in a file of the two layouts that list their layers in order.
+    """All arrays of a file in one of the two layouts that list their layers in order.
 
     Raises:
-        InputError: when an array that is listed is not there.
+        InputError: when a listed array is missing.
     """
     if (names := file.texts(root, "layer_names")) is None:
         count = file.number(root, "nb_layers")
@@ -73,7 +73,7 @@ def _listed(file: Hdf5, group: str) -> list[tuple[str, Array]]:
 
 
 def give_listed(model: ModelConfig, stored: Sequence[StoredLayer], path: str) -> None:
-    """Hand out arrays that were stored layer by layer: by name, else in order, as Keras does.
+    """Assign arrays that were stored layer by layer: by name, else in order, as Keras does.
 
     Raises:
         InputError: when the file has arrays for more or fewer layers than the model.
@@ -90,7 +90,7 @@ def give_listed(model: ModelConfig, stored: Sequence[StoredLayer], path: str) ->
         pairs = []
     if len(pairs) != len(wanting) or len(filled) > len(wanting):
         raise InputError(
-            f"{path} holds arrays for {[group.name for group in filled]}, where the model has "
+            f"{path} holds arrays for {[group.name for group in filled]}; the model has "
             f"{[layer.name for layer in wanting]}"
         )
     for layer, group in pairs:
@@ -107,7 +107,7 @@ def _wants(layer: LayerConfig) -> bool:
 
 
 def _give_inner(model: ModelConfig, group: StoredLayer, path: str) -> None:
-    """An inner model's arrays lie in one list; the names tell whose: ``dense_1/kernel:0``."""
+    """Assign an inner model's list of arrays by the layer in their names: ``dense_1/kernel:0``."""
     owners: dict[str, list[Array]] = defaultdict(list)
     for name, array in group.arrays:
         parts = name.split("/")
@@ -122,20 +122,20 @@ def _give_inner(model: ModelConfig, group: StoredLayer, path: str) -> None:
             )
         leaf.arrays = owners.pop(owner)
     if owners:
-        raise InputError(f"{path} holds arrays that no layer takes: {sorted(owners)}")
+        raise InputError(f"{path} holds arrays for layers that do not exist: {sorted(owners)}")
 
 
 def _owner(name: str, owners: Iterable[str]) -> str | None:
-    """The name itself; or with a number behind, which TensorFlow added to names in use."""
+    """The name itself, or with a number, which TensorFlow added to names in use."""
     known = [owner for owner in owners if owner == name or numbered(owner)[0] == name]
     return name if name in known else known[0] if len(known) == 1 else None
 
 
 def give_counted(model: ModelConfig, file: Hdf5, root: str = "") -> None:
-    """Hand out the arrays of Keras 3's layout: the second Dense layer's lie in ``dense_1``.
+    """Assign the arrays of Keras 3's layout: the second Dense layer's lie in ``dense_1``.
 
-    Layers of a class that have arrays are matched in order with its groups that have some. The
-    numbers themselves are not trusted: Keras 2.13 skipped some.
+    The layers of a class that have arrays are matched in order with the groups that do. The
+    numbers are not used, because Keras 2.13 skipped some.
 
     Raises:
         InputError: when the file has arrays for more or fewer layers of a class than the model.
@@ -155,8 +155,8 @@ def give_counted(model: ModelConfig, file: Hdf5, root: str = "") -> None:
         places = [place for _, place in sorted(groups.get(stem, []))]
         if len(places) != len(layers):
             raise InputError(
-                f"{file.path} holds arrays for {len(places)} layers of the kind {stem!r}, where "
-                f"the model has {[layer.name for layer in layers]}"
+                f"{file.path} holds arrays for {len(places)} layers of the kind {stem!r}; the "
+                f"model has {[layer.name for layer in layers]}"
             )
         for layer, place in zip(layers, places, strict=True):
             if layer.model is None:
@@ -172,7 +172,7 @@ def _class_name(layer: LayerConfig) -> str:
 
 
 def _filled(file: Hdf5) -> set[str]:
-    """Every place with arrays somewhere below; the state of a random generator is none."""
+    """Every place with arrays at any depth, except the states of random generators."""
     places = set()
     for dataset in file.datasets:
         place = "" if "seed_generator" in dataset else dataset

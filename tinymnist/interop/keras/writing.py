@@ -1,6 +1,6 @@
-"""Keras files written without Keras: ``.keras`` in the layout of Keras 3, ``.h5`` in the older one.
+"""Keras files out: ``.keras`` in the layout of Keras 3, ``.h5`` in the older one.
 
-The same model gives the same bytes: no file carries the time at which it was written.
+The same model gives the same bytes, because no file contains the time of writing.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ import numpy as np
 
 from tinymnist.errors import InputError
 from tinymnist.files import whole_file
-from tinymnist.interop.keras.archive import CONFIG, METADATA, WEIGHTS
 from tinymnist.interop.keras.exporting import KerasLayer, keras_layers
 from tinymnist.interop.keras.hdf5 import load_h5py
-from tinymnist.interop.keras.names import snake_case
+from tinymnist.interop.keras.reading import CONFIG, METADATA, WEIGHTS
+from tinymnist.interop.keras.vocabulary import snake_case
 from tinymnist.nn.arrays import Shape
 from tinymnist.nn.sequential import Sequential
 
 VERSION = "3.15.0"
-"""The Keras whose layout is written."""
+"""The version of Keras whose layout is written."""
 _TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def write(model: Sequential, path: str | PathLike[str]) -> None:
-    """Write a model that Keras 3 opens, by the suffix of the path: ``.keras``, or ``.h5``.
+    """Write a model for Keras 3; the suffix of the path decides: ``.keras``, or ``.h5``.
 
     Raises:
-        InputError: when h5py is missing, the suffix is another, Keras has no layer that does the
-            same as one of the model's, or the file cannot be written.
+        InputError: when h5py is missing, the suffix is not one of these, Keras lacks a counterpart
+            of a layer, or the file cannot be written.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in _WRITERS:
@@ -47,7 +47,7 @@ def write(model: Sequential, path: str | PathLike[str]) -> None:
 
 
 def model_json(model: Sequential, layers: list[KerasLayer]) -> dict[str, Any]:
-    """Keras 3's description of a model: Sequential, or Functional where there are branches."""
+    """Keras 3's description of a model: Sequential, or Functional if there are branches."""
     name = "".join(c if c.isalnum() or c in "_-." else "_" for c in model.name) or "model"
     dtype = str(model.dtype)
     entries = [_layer_json(layer, dtype) for layer in layers]
@@ -96,7 +96,7 @@ def _tensor(source: str, shape: Shape, dtype: str) -> dict[str, Any]:
 
 
 def _archive(model: Sequential, layers: list[KerasLayer]) -> bytes:
-    """A zip of configuration, version and weights, none compressed, as Keras writes it."""
+    """An uncompressed zip of configuration, version and weights, as Keras writes it."""
     parts: dict[str, str | bytes] = {
         METADATA: json.dumps({"keras_version": VERSION, "date_saved": "1980-01-01@00:00:00"}),
         CONFIG: json.dumps(model_json(model, layers)),
@@ -114,7 +114,7 @@ def _counted(file: Any, model: Sequential, layers: list[KerasLayer]) -> None:
     counts: Counter[str] = Counter()
     for layer in layers:
         if layer.kind == "InputLayer" and not model.wiring:
-            continue  # a Sequential does not count it among its layers
+            continue  # not among the layers of a Sequential
         stem = snake_case(layer.kind)
         name = f"{stem}_{counts[stem]}" if counts[stem] else stem
         counts[stem] += 1
@@ -130,11 +130,11 @@ def _hdf5(model: Sequential, layers: list[KerasLayer]) -> bytes:
 
 
 def _listed(file: Any, model: Sequential, layers: list[KerasLayer]) -> None:
-    """The layout of Keras 1 to 3's .h5: a group for each layer, named, with names of its arrays."""
-    told = {"backend": "tensorflow", "keras_version": VERSION}
-    file.attrs.update(told | {"model_config": json.dumps(model_json(model, layers))})
+    """The layout of Keras 1 to 3's .h5: a group per layer, with the names of its arrays."""
+    version = {"backend": "tensorflow", "keras_version": VERSION}
+    file.attrs.update(version | {"model_config": json.dumps(model_json(model, layers))})
     root = file.create_group("model_weights")
-    root.attrs.update(told)
+    root.attrs.update(version)
     kept = [layer for layer in layers if model.wiring or layer.kind != "InputLayer"]
     root.attrs["layer_names"] = [layer.name.encode() for layer in kept]
     for layer in kept:

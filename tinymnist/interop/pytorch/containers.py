@@ -1,8 +1,7 @@
-"""Where a PyTorch file keeps its pickle and its numbers: a zip archive, or one after the other.
+"""The two containers of a PyTorch file: a zip archive, or pickles followed by numbers.
 
-``torch.save`` has written zip archives since 1.6 (``data.pkl`` and one entry for every storage);
-before, it wrote five pickles and then the storages. TorchScript's archives are zips of the same
-kind with code beside.
+``torch.save`` has written zip archives since 1.6 (``data.pkl`` and one entry per storage); before,
+it wrote five pickles and then the storages. TorchScript writes similar archives that hold code too.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from tinymnist.interop.pytorch.tensors import KNOWN, Storage, Tensor, storage_of
 from tinymnist.nn.arrays import Array
 
 MOST_BYTES = 1 << 30
-"""Of a whole file; far above any digit reader, far below a machine's memory."""
-_MOST_PICKLE = 1 << 24
+"""Upper limit of a file, and of what it unpacks to; larger files are rejected."""
+_MOST_PICKLE_BYTES = 1 << 24
 _LEGACY_PROTOCOL = 1001
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, KeyError,
            ValueError, struct.error, OSError)  # fmt: skip
@@ -31,14 +30,14 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, Runtim
 
 @dataclass(frozen=True)
 class Contents:
-    """What a file holds: its pickle's value, and the bytes of the storages that it refers to.
+    """The value of a file's pickle, and the bytes of the storages that it refers to.
 
     Attributes:
         root: dicts, lists, instances and :class:`Tensor` windows.
-        machine: the machine that ran the pickle, with the names it did not know.
+        machine: the machine that ran the pickle, with the names that it did not know.
         storages: bytes by key.
         order: "<" or ">", the byte order of the numbers.
-        version: what the file tells of its format.
+        version: of the format.
     """
 
     root: Any
@@ -51,27 +50,30 @@ class Contents:
         """The numbers of a tensor.
 
         Raises:
-            Refused: when the file does not hold them all.
+            Refused: when some are missing from the file.
         """
         data = self.storages.get(tensor.storage.key, b"")
-        if len(data) != tensor.storage.nbytes:
-            raise Refused(
-                f"storage {tensor.storage.key[:20]} should be of {tensor.storage.nbytes:,} bytes, "
-                f"and is of {len(data):,}"
-            )
+        _check_size(tensor.storage, len(data))
         return tensor.of(data, self.order)
+
+
+def _check_size(storage: Storage, size: int) -> None:
+    if size != storage.nbytes:
+        raise Refused(
+            f"storage {storage.key[:20]} should have {storage.nbytes:,} bytes; found {size:,}"
+        )
 
 
 def load(path: str | PathLike[str]) -> Contents:
     """Read a PyTorch file of any age without PyTorch, running no code of it.
 
     Raises:
-        InputError: when it is damaged, absurdly large, or holds anything but containers, tensors
-            and plain modules; what that is, is named.
+        InputError: when it is damaged, too large, or holds anything but containers, tensors and
+            plain modules; the message names it.
     """
     try:
         if (size := Path(path).stat().st_size) > MOST_BYTES:
-            raise Refused(f"it is of {size:,} bytes; expected at most {MOST_BYTES:,}")
+            raise Refused(f"it has {size:,} bytes; expected at most {MOST_BYTES:,}")
         with open(path, "rb") as file:
             zipped = file.read(2) == b"PK"
             file.seek(0)
@@ -89,13 +91,16 @@ def _load_zip(file: Any, size: int) -> Contents:
         entries = {entry.filename: entry for entry in archive.infolist()}
         total = sum(entry.file_size for entry in entries.values())
         if total > max(4 * size, 1 << 26) or total > MOST_BYTES:
-            raise Refused(f"it is of {size:,} bytes and unpacks to {total:,}")
+            raise Refused(f"it has {size:,} bytes and unpacks to {total:,}")
         name = next((n for n in entries if n.rpartition("/")[2] == "data.pkl"), None)
         if name is None:
             raise Refused("it is an archive without data.pkl")
         folder = name.removesuffix("data.pkl")
-        if entries[name].file_size > _MOST_PICKLE:
-            raise Refused(f"its pickle is of {entries[name].file_size:,} bytes")
+        if entries[name].file_size > _MOST_PICKLE_BYTES:
+            raise Refused(
+                f"its pickle has {entries[name].file_size:,} bytes; expected at most "
+                f"{_MOST_PICKLE_BYTES:,}"
+            )
         machine, wanted = _machine()
         root = machine.run(io.BytesIO(archive.read(name)))
         small = {part: archive.read(folder + part)[:20].decode("ascii", "replace").strip()
@@ -111,16 +116,12 @@ def _entry(
 ) -> bytes:
     if name not in entries:
         raise Refused(f"it lacks the storage {storage.key[:20]}")
-    if entries[name].file_size != storage.nbytes:
-        raise Refused(
-            f"its storage {storage.key[:20]} should be of {storage.nbytes:,} bytes, and is of "
-            f"{entries[name].file_size:,}"
-        )
+    _check_size(storage, entries[name].file_size)
     return archive.read(name)
 
 
 def _machine() -> tuple[Machine, dict[str, Storage]]:
-    """A machine, and the storages that its pickle refers to, filled while it runs."""
+    """A machine, and a dict that its pickle fills with the storages that it refers to."""
     wanted: dict[str, Storage] = {}
 
     def persistent(identity: Any) -> Any:
@@ -139,7 +140,7 @@ def _load_legacy(data: bytes) -> Contents:
     machine, wanted = _machine()
     machine.run(file)  # the magic number
     if (protocol := machine.run(file)) != _LEGACY_PROTOCOL:
-        raise Refused(f"it is of protocol {str(protocol)[:20]}; expected {_LEGACY_PROTOCOL}")
+        raise Refused(f"it has protocol {str(protocol)[:20]}; expected {_LEGACY_PROTOCOL}")
     system = machine.run(file)
     root = machine.run(file)
     keys = machine.run(file)

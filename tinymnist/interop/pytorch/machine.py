@@ -1,9 +1,9 @@
-"""A pickle machine that computes containers and nothing else: it imports and calls nothing.
+"""A pickle machine that builds containers alone: it never imports or calls what a file names.
 
-Python's own unpickler imports whatever a file names and calls it, which is how a "model" from a
+Python's own unpickler imports and calls anything that a file names, which is how a "model" from a
 stranger runs a program; and a single opcode can make it allocate all memory. This one knows lists,
-tuples, dicts, strings and numbers. A name in the file is looked up in a table of constructors that
-the caller hands in; every other name stays a name.
+tuples, dicts, strings and numbers. A name in the file is looked up in the caller's table of
+constructors; every other name stays a name.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 MOST_STEPS = 2_000_000
-"""Opcodes; a checkpoint of a thousand tensors takes some hundred thousand."""
+"""Upper limit of opcodes; a checkpoint with a thousand tensors has some hundred thousand."""
 
 _DAMAGE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError,
            struct.error)  # fmt: skip
-"""What wrong arguments in a file make Python raise."""
+"""Exceptions that wrong arguments in a file cause."""
 
 
 class Refused(ValueError):
-    """The pickle is damaged, or asks for what this machine does not do."""
+    """The pickle is damaged, or needs something that this machine does not do."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Name:
 
 @dataclass(frozen=True)
 class Known:
-    """A name that the table knows: what it makes of its arguments."""
+    """A name in the table, and its constructor."""
 
     name: Name
     make: Callable[..., Any]
@@ -47,7 +47,7 @@ class Known:
 
 @dataclass
 class Instance:
-    """An object of a class that nobody imported: its state as the pickle holds it."""
+    """An object of an unknown class, which is not imported: its state as the pickle holds it."""
 
     kind: Name
     state: Any = None
@@ -59,8 +59,8 @@ class Machine:
 
     Attributes:
         known: what may be called, by module and name.
-        persistent: makes something of a persistent id, the tuple that stands for a storage.
-        strangers: every unknown name that was met and not used as the class of an instance.
+        persistent: converts a persistent id, the tuple that stands for a storage.
+        strangers: every unknown name in the pickles.
         instances: every object of an unknown class.
     """
 
@@ -73,7 +73,7 @@ class Machine:
     _memo: dict[int, Any] = field(default_factory=dict)
 
     def run(self, file: BinaryIO) -> Any:
-        """Run one pickle, which begins where ``file`` stands, and leave the file behind it.
+        """Run the pickle at the file's position, and leave the file positioned after it.
 
         Raises:
             Refused: with the reason.
@@ -97,10 +97,19 @@ class Machine:
             self._stack.append(argument)
         elif opcode in _CONSTANTS:
             self._stack.append(_CONSTANTS[opcode]())
-        elif (handler := _HANDLERS.get(opcode)) is not None:
-            handler(self, argument)
+        elif opcode in _OPERATIONS:
+            _OPERATIONS[opcode](self, argument)
         else:
             raise Refused(f"it uses the opcode {opcode}, which tensors and containers do not need")
+
+    def _push(self, value: Any) -> None:
+        self._stack.append(value)
+
+    def _pop(self, kind: type = object) -> Any:
+        return _insist(self._stack.pop(), kind)
+
+    def _top(self, kind: type = object) -> Any:
+        return _insist(self._stack[-1], kind)
 
     def _above_mark(self) -> list[Any]:
         start = self._marks.pop()
@@ -108,96 +117,55 @@ class Machine:
         del self._stack[start:]
         return items
 
-    def _mark(self, _: Any) -> None:
-        self._marks.append(len(self._stack))
+    def _last(self, count: int) -> list[Any]:
+        return [self._pop() for _ in range(count)][::-1]
 
-    def _pop(self, _: Any) -> None:
-        self._stack.pop()
-
-    def _pop_mark(self, _: Any) -> None:
-        self._above_mark()
-
-    def _tuple(self, count: int | None) -> None:
-        items = self._above_mark() if count is None else [self._stack.pop() for _ in range(count)]
-        self._stack.append(tuple(items if count is None else reversed(items)))
-
-    def _append(self, _: Any) -> None:
-        item = self._stack.pop()
-        _insist(self._stack[-1], list).append(item)
-
-    def _appends(self, _: Any) -> None:
-        items = self._above_mark()
-        _insist(self._stack[-1], list).extend(items)
-
-    def _list(self, _: Any) -> None:
-        self._stack.append(self._above_mark())
-
-    def _dict(self, _: Any) -> None:
+    def _dict(self) -> None:
         pairs = self._above_mark()
-        self._stack.append({})
+        self._push({})
         self._update(pairs)
 
-    def _set_item(self, _: Any) -> None:
-        value, key = self._stack.pop(), self._stack.pop()
-        self._update([key, value])
-
-    def _set_items(self, _: Any) -> None:
-        self._update(self._above_mark())
+    def _extend(self, items: list[Any]) -> None:
+        self._top(list).extend(items)
 
     def _update(self, pairs: list[Any]) -> None:
-        target = _insist(self._stack[-1], dict)
+        target = self._top(dict)
         for key, value in zip(pairs[::2], pairs[1::2], strict=True):
             if not isinstance(key, (str, int, float)):  # deep tuples would overflow hash()
                 raise Refused(f"it has a dict with a key of type {type(key).__name__}")
             target[key] = value
 
-    def _global(self, argument: str) -> None:
-        module, _, name = argument.partition(" ")
-        self._push_name(Name(module, name))
-
-    def _stack_global(self, _: Any) -> None:
-        name, module = _insist(self._stack.pop(), str), _insist(self._stack.pop(), str)
-        self._push_name(Name(module, name))
-
-    def _push_name(self, name: Name) -> None:
-        make = self.known.get((name.module, name.name))
+    def _push_name(self, module: str, name: str) -> None:
+        make = self.known.get((module, name))
+        found = Name(module, name)
         if make is None:
-            self.strangers.setdefault(name)
-        self._stack.append(name if make is None else Known(name, make))
+            self.strangers.setdefault(found)
+        self._push(found if make is None else Known(found, make))
 
-    def _reduce(self, _: Any) -> None:
-        arguments, function = _insist(self._stack.pop(), tuple), self._stack.pop()
+    def _reduce(self) -> None:
+        arguments, function = self._pop(tuple), self._pop()
         if not isinstance(function, Known):
             raise Refused(f"it calls {function}" if isinstance(function, Name) else "it calls data")
-        self._stack.append(function.make(*arguments))
+        self._push(function.make(*arguments))
 
-    def _new(self, _: Any) -> None:
-        arguments, kind = self._stack.pop(), self._stack.pop()
+    def _new(self) -> None:
+        arguments, kind = self._pop(), self._pop()
         if isinstance(kind, Known):
-            self._stack.append(kind.make(*_insist(arguments, tuple)))
+            self._push(kind.make(*_insist(arguments, tuple)))
         elif isinstance(kind, Name) and arguments == ():
             self.instances.append(Instance(kind))
-            self._stack.append(self.instances[-1])
+            self._push(self.instances[-1])
         else:
             raise Refused(f"it makes an object of {str(kind)[:100]}")
 
-    def _build(self, _: Any) -> None:
-        state = self._stack.pop()
-        if isinstance(self._stack[-1], Instance):
-            self._stack[-1].state = state
-        # What else has state (the versions in a state_dict's _metadata) is of no use here.
+    def _build(self) -> None:
+        state = self._pop()
+        if isinstance(self._top(), Instance):
+            self._top().state = state
+        # Other objects with state, the versions in a state_dict's _metadata, are not needed.
 
-    def _persistent_id(self, _: Any) -> None:
-        self._stack.append(self.persistent(self._stack.pop()))
-
-    def _put(self, index: int) -> None:
-        self._memo[index] = self._stack[-1]
-
-    def _memoize(self, _: Any) -> None:
-        self._memo[len(self._memo)] = self._stack[-1]
-
-    def _get(self, index: int) -> None:
-        self._stack.append(self._memo[index])
+    def _memoize(self, index: int | None = None) -> None:
+        self._memo[len(self._memo) if index is None else index] = self._top()
 
 
 def _insist(value: Any, kind: type) -> Any:
@@ -221,34 +189,35 @@ _CONSTANTS: dict[str, Callable[[], Any]] = {
     "EMPTY_TUPLE": tuple,
     "EMPTY_DICT": dict,
 }
-_HANDLERS: dict[str, Callable[[Machine, Any], None]] = {
+_OPERATIONS: dict[str, Callable[[Machine, Any], Any]] = {
     "PROTO": lambda machine, _: None,
     "FRAME": lambda machine, _: None,
-    "MARK": Machine._mark,
-    "POP": Machine._pop,
-    "POP_MARK": Machine._pop_mark,
-    "TUPLE": Machine._tuple,
-    "TUPLE1": lambda machine, _: machine._tuple(1),
-    "TUPLE2": lambda machine, _: machine._tuple(2),
-    "TUPLE3": lambda machine, _: machine._tuple(3),
-    "APPEND": Machine._append,
-    "APPENDS": Machine._appends,
-    "LIST": Machine._list,
-    "DICT": Machine._dict,
-    "SETITEM": Machine._set_item,
-    "SETITEMS": Machine._set_items,
-    "GLOBAL": Machine._global,
-    "STACK_GLOBAL": Machine._stack_global,
-    "REDUCE": Machine._reduce,
-    "NEWOBJ": Machine._new,
-    "BUILD": Machine._build,
-    "BINPERSID": Machine._persistent_id,
-    "PUT": Machine._put,
-    "BINPUT": Machine._put,
-    "LONG_BINPUT": Machine._put,
-    "MEMOIZE": Machine._memoize,
-    "GET": Machine._get,
-    "BINGET": Machine._get,
-    "LONG_BINGET": Machine._get,
+    "MARK": lambda machine, _: machine._marks.append(len(machine._stack)),
+    "POP": lambda machine, _: machine._pop(),
+    "POP_MARK": lambda machine, _: machine._above_mark(),
+    "TUPLE": lambda machine, _: machine._push(tuple(machine._above_mark())),
+    "TUPLE1": lambda machine, _: machine._push(tuple(machine._last(1))),
+    "TUPLE2": lambda machine, _: machine._push(tuple(machine._last(2))),
+    "TUPLE3": lambda machine, _: machine._push(tuple(machine._last(3))),
+    "LIST": lambda machine, _: machine._push(machine._above_mark()),
+    "APPEND": lambda machine, _: machine._extend(machine._last(1)),
+    "APPENDS": lambda machine, _: machine._extend(machine._above_mark()),
+    "DICT": lambda machine, _: machine._dict(),
+    "SETITEM": lambda machine, _: machine._update(machine._last(2)),
+    "SETITEMS": lambda machine, _: machine._update(machine._above_mark()),
+    "GLOBAL": lambda machine, text: machine._push_name(*text.split(" ", 1)),
+    "STACK_GLOBAL": lambda machine, _: machine._push_name(
+        *(_insist(text, str) for text in machine._last(2))
+    ),
+    "REDUCE": lambda machine, _: machine._reduce(),
+    "NEWOBJ": lambda machine, _: machine._new(),
+    "BUILD": lambda machine, _: machine._build(),
+    "BINPERSID": lambda machine, _: machine._push(machine.persistent(machine._pop())),
+    "MEMOIZE": lambda machine, _: machine._memoize(),
+    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), Machine._memoize),
+    **dict.fromkeys(
+        ("GET", "BINGET", "LONG_BINGET"),
+        lambda machine, index: machine._push(machine._memo[index]),
+    ),
 }
-"""What each opcode does; the argument is what ``pickletools`` read for it."""
+"""What each opcode does; the argument is the one that ``pickletools`` read for it."""

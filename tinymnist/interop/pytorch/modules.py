@@ -1,30 +1,53 @@
-"""Named tensors to blocks: which module of PyTorch had which tensors, and in which layout."""
+"""Tensors of a state_dict become blocks of weights, and layers become tensors of a state_dict."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from os import PathLike
 
 import numpy as np
 
+from tinymnist.errors import InputError
 from tinymnist.interop.bare.blocks import Block
+from tinymnist.interop.bare.channel_order import FeatureOrder, orders_into
 from tinymnist.nn.arrays import Array
+from tinymnist.nn.layers import (
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Layer,
+    LayerNormalization,
+    PReLU,
+)
+from tinymnist.nn.sequential import Sequential
 
 Leaves = dict[str, Array]
+"""The tensors of one module, by the last part of their names."""
+_NAMES = {
+    "bias": "bias",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
+"""PyTorch's names of a layer's arrays."""
 
 
 class Unmapped(ValueError):
-    """A module that has no counterpart in tinymnist; the message names it and says what it is."""
+    """A module without a counterpart in tinymnist; the message names it and its kind."""
 
 
-def blocks_of(tensors: Mapping[str, Array]) -> list[Block]:
+def blocks_of(tensors: Mapping[str, Array], path: str | PathLike[str]) -> list[Block]:
     """Group tensors by module, and bring them to tinymnist's layouts.
 
     Args:
-        tensors: by their names in a state_dict, ``conv1.weight`` (out, in, kh, kw) and so on.
+        tensors: by their names in a state_dict, ``conv1.weight`` (out, in, kh, kw) for instance.
+        path: of the file, for messages.
 
     Raises:
-        Unmapped: for a module that is neither a convolution, nor linear, nor a normalization, nor
+        InputError: for a module that is neither a convolution, nor linear, nor a normalization, nor
             a PReLU.
     """
     modules: dict[str, Leaves] = {}
@@ -32,13 +55,16 @@ def blocks_of(tensors: Mapping[str, Array]) -> list[Block]:
         module, leaf = _split(name)
         if leaf != "num_batches_tracked":
             modules.setdefault(module, {})[leaf] = array
-    for name, leaves in modules.items():
-        _refuse_special(name, leaves)
-    return [_block(name, leaves) for name, leaves in modules.items() if leaves]
+    try:
+        for name, leaves in modules.items():
+            _refuse_special(name, leaves)
+        return [_block(name, leaves) for name, leaves in modules.items() if leaves]
+    except Unmapped as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Module and leaf; the ``W1, b1, W2, b2`` of networks written by hand are layers, too."""
+    """Module and leaf; hand-written networks name their layers ``W1, b1, W2, b2``."""
     module, _, leaf = name.rpartition(".")
     by_hand = re.fullmatch("(w|weights?|b|bias|biases)_?([0-9]{1,3})", leaf, re.IGNORECASE)
     if by_hand is None:
@@ -63,7 +89,7 @@ _SPECIAL = {
     "pos_embed": "a transformer",
     "cls_token": "a transformer",
 }
-"""Leaves that tell a kind of module, and what it is."""
+"""Leaves that identify a kind of module without a counterpart."""
 
 
 def _refuse_special(name: str, leaves: Leaves) -> None:
@@ -81,7 +107,7 @@ def _block(name: str, leaves: Leaves) -> Block:
     weight = leaves.get("weight")
     if weight is None or leaves.keys() - {"weight", "bias"}:
         found = {leaf: tuple(array.shape) for leaf, array in leaves.items()}
-        raise Unmapped(f"{name or 'the model'} holds {str(found)[:200]}: no module that is known")
+        raise Unmapped(f"{name or 'the model'} holds {str(found)[:200]}, not a known module")
     bias = leaves.get("bias")
     if weight.ndim == 2 and bias is not None and bias.shape == weight.shape[1:] != weight.shape[:1]:
         weight = weight.T  # (in, out), as networks written by hand have it
@@ -96,7 +122,7 @@ def _block(name: str, leaves: Leaves) -> Block:
     if weight.ndim == 1 and bias is not None and bias.shape == weight.shape:
         arrays = {"gamma": _float(name, weight), "beta": _float(name, bias)}
         return Block(name, "layernorm", arrays)
-    raise Unmapped(f"{name} has a weight of shape {weight.shape}: no layer for digits")
+    raise Unmapped(f"{name} has a weight of shape {weight.shape}; expected 1, 2 or 4 axes")
 
 
 def _norm(name: str, leaves: Leaves) -> Block:
@@ -116,3 +142,42 @@ def _float(name: str, array: Array) -> Array:
     if array.dtype.kind != "f":
         raise Unmapped(f"{name} holds {array.dtype} numbers; expected floating-point weights")
     return np.array(array, np.float32, order="C")
+
+
+def tensors_of(model: Sequential) -> dict[str, Array]:
+    """The state_dict of the same network in PyTorch, layer by layer.
+
+    Raises:
+        InputError: when a layer's arrays have no counterpart in PyTorch.
+    """
+    try:
+        orders = orders_into(model)
+    except ValueError as error:
+        raise InputError(f"{model.name} cannot be laid out with channels first: {error}") from None
+    return {
+        f"{layer.name}.{leaf}": array
+        for layer in model.layers
+        for leaf, array in _tensors(layer, orders[layer.name])
+    }
+
+
+def _tensors(layer: Layer, order: FeatureOrder) -> Iterator[tuple[str, Array]]:
+    if isinstance(layer, (Conv2D, DepthwiseConv2D)):
+        yield "weight", layer.kernel.transpose(3, 2, 0, 1)  # -> (out, in, kh, kw)
+    elif isinstance(layer, Dense):
+        yield "weight", _reordered(layer.kernel, order).T  # -> (out, in)
+    elif isinstance(layer, PReLU):
+        yield "weight", _reordered(layer.alpha.reshape(-1), order)
+    elif layer.weights and not isinstance(layer, (BatchNormalization, LayerNormalization)):
+        raise InputError(f"{layer.name} ({type(layer).__name__}) has no counterpart in PyTorch")
+    own = None if isinstance(layer, (Conv2D, DepthwiseConv2D, Dense)) else order
+    for name, array in layer.weights.items():
+        if name in _NAMES:
+            yield _NAMES[name], _reordered(array, own)
+    if isinstance(layer, BatchNormalization):
+        yield "num_batches_tracked", np.zeros((), np.int64)
+
+
+def _reordered(array: Array, order: FeatureOrder) -> Array:
+    """From our order of features to PyTorch's: the inverse of what ``assemble`` does."""
+    return array if order is None else array[np.argsort(order)]

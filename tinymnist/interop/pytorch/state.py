@@ -1,4 +1,4 @@
-"""From the value of a PyTorch pickle to named tensors: the state_dict, wherever it hides."""
+"""The state_dict in the value of a PyTorch pickle, as tensors by name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tinymnist.interop.pytorch.machine import Instance, Machine, Refused
 from tinymnist.interop.pytorch.tensors import Tensor
 
 PREFERRED = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module")
-"""Under which keys checkpoints keep the weights, most telling first."""
+"""Keys under which checkpoints keep the weights, most specific first."""
 _NEVER = ("optim", "sched", "scaler")
 _MOST_DEPTH = 16
 
@@ -18,22 +18,20 @@ def named_tensors(root: Any, machine: Machine) -> dict[str, Tensor]:
     """Find the tensors of the model.
 
     Args:
-        root: a state_dict, a checkpoint with one inside, or a pickled or scripted module.
+        root: a state_dict, a checkpoint that contains one, or a pickled or scripted module.
         machine: the machine that made it.
 
     Returns:
         The tensors by their names in the state_dict, in its order.
 
     Raises:
-        Refused: when there is none, when there are several, or when the file holds objects that
-            are neither containers, tensors nor plain modules.
+        Refused: when there is no state_dict or several, or when the file holds objects that are
+            neither containers, tensors nor plain modules.
     """
     _refuse_strangers(machine)
-    if isinstance(root, Instance):
-        return dict(_walk(root))
-    if not isinstance(root, dict):
+    if not isinstance(root, (dict, Instance)):
         raise Refused(f"it holds a {type(root).__name__}; expected a state_dict")
-    if _is_state(root):
+    if isinstance(root, Instance) or any(isinstance(value, Tensor) for value in root.values()):
         return dict(_walk(root))
     found = {key: dict(_walk(value)) for key, value in root.items()
              if isinstance(value, (dict, Instance))
@@ -50,12 +48,8 @@ def named_tensors(root: Any, machine: Machine) -> dict[str, Tensor]:
     return found[chosen]
 
 
-def _is_state(root: dict[Any, Any]) -> bool:
-    return any(isinstance(value, Tensor) for value in root.values())
-
-
 def _refuse_strangers(machine: Machine) -> None:
-    """Whatever is not a module with its tensors is refused by name, even if it did nothing."""
+    """Refuse anything but modules and their tensors by name, even if it did nothing."""
     for instance in machine.instances:
         scripted = instance.kind.module.split(".")[0] == "__torch__"
         state = instance.state
@@ -76,7 +70,7 @@ _ADVICE = (
 
 
 def _walk(value: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor below, by its dotted name."""
+    """All tensors, at any depth, by their dotted names."""
     if depth > _MOST_DEPTH:
         raise Refused("its tensors are nested too deeply")
     for key, item in _items(value):

@@ -29,7 +29,7 @@ DTYPES = {
     "ByteStorage": "u1",
     "BoolStorage": "?",
 }
-"""PyTorch's classes of storages as NumPy's type codes; NumPy has no bfloat16."""
+"""PyTorch's classes of storages as NumPy's type codes; NumPy lacks bfloat16."""
 MOST_DIMENSIONS = 8
 
 
@@ -43,7 +43,7 @@ class Storage:
 
     @property
     def nbytes(self) -> int:
-        """How many bytes it takes in the file."""
+        """Its size in the file."""
         return self.count * (2 if self.dtype == "bf16" else np.dtype(self.dtype).itemsize)
 
 
@@ -57,7 +57,7 @@ class Tensor:
     strides: tuple[int, ...]
 
     def of(self, data: bytes, order: Literal["<", ">"] = "<") -> Array:
-        """The array, given the bytes of the storage; no numbers are copied where none change."""
+        """The array, given the bytes of the storage; a view of them unless values change."""
         dtype = "u2" if self.storage.dtype == "bf16" else self.storage.dtype
         flat = np.frombuffer(data, np.dtype(dtype).newbyteorder(order), self.storage.count)
         if self.storage.dtype == "bf16":  # the upper half of a float32
@@ -88,7 +88,7 @@ def storage_of(identity: Any) -> Storage | Known | Name:
             return Storage(str(key), dtype, count)
         case ("storage", Name() as kind, *_) if "Q" in kind.name:
             raise Refused(f"it holds quantised numbers ({kind}); expected floating-point weights")
-    raise Refused(f"it refers to something that is no storage: {str(identity)[:100]}")
+    raise Refused(f"it refers to something other than a storage: {str(identity)[:100]}")
 
 
 def _rebuild(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Tensor:
@@ -125,20 +125,19 @@ def _ordered(pairs: Any = ()) -> dict[Any, Any]:
 
 
 def _sequence(items: Any = (), *_: Any) -> Any:
-    """Sets and sizes stay lists: nothing here needs to hash what a file holds."""
+    """Sets and sizes stay lists, so that nothing from the file is hashed."""
     return list(items)
 
 
-def _quantised(*_: Any) -> Any:
-    raise Refused("it holds quantised tensors; expected floating-point weights")
+def _refusing(kind: str, expected: str) -> Callable[..., Any]:
+    def refuse(*_: Any) -> Any:
+        raise Refused(f"it holds {kind} tensors; expected {expected}")
 
-
-def _sparse(*_: Any) -> Any:
-    raise Refused("it holds sparse tensors; expected dense ones")
+    return refuse
 
 
 def _nothing(*_: Any) -> None:
-    """A device or a number of NumPy's: no weights need it."""
+    """A device or a number of NumPy's, which weights do not need."""
 
 
 def _constant(value: str) -> Callable[..., str]:
@@ -153,9 +152,9 @@ KNOWN: dict[tuple[str, str], Callable[..., Any]] = {
     ("torch._utils", "_rebuild_parameter"): _inner,
     ("torch._utils", "_rebuild_parameter_with_state"): _inner,
     ("torch._tensor", "_rebuild_from_type_v2"): _rebuild_subclass,
-    ("torch._utils", "_rebuild_qtensor"): _quantised,
-    ("torch._utils", "_rebuild_sparse_tensor"): _sparse,
-    ("torch._utils", "_rebuild_sparse_csr_tensor"): _sparse,
+    ("torch._utils", "_rebuild_qtensor"): _refusing("quantised", "floating-point weights"),
+    ("torch._utils", "_rebuild_sparse_tensor"): _refusing("sparse", "dense ones"),
+    ("torch._utils", "_rebuild_sparse_csr_tensor"): _refusing("sparse", "dense ones"),
     ("torch", "Size"): _sequence,
     ("torch", "device"): _nothing,
     ("torch.nn.parameter", "Parameter"): _inner,
@@ -164,8 +163,8 @@ KNOWN: dict[tuple[str, str], Callable[..., Any]] = {
     **{("torch.jit._pickle", f"build_{kind}list"): _sequence
        for kind in ("int", "bool", "double", "tensor")},
     ("torch.jit._pickle", "restore_type_tag"): _inner,
-    **{(module, name): _nothing
-       for module in ("numpy.core.multiarray", "numpy._core.multiarray") for name in ("scalar",)},
+    ("numpy.core.multiarray", "scalar"): _nothing,
+    ("numpy._core.multiarray", "scalar"): _nothing,
     ("numpy", "dtype"): _nothing,
     ("_codecs", "encode"): _nothing,
     **{("torch", name): _constant(dtype) for name, dtype in DTYPES.items()},
@@ -173,4 +172,4 @@ KNOWN: dict[tuple[str, str], Callable[..., Any]] = {
        for name in ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8",
                     "uint8", "bool", "strided", "contiguous_format", "preserve_format")},
 }  # fmt: skip
-"""All that a PyTorch file may call, and what is made of it here: nothing of it runs PyTorch."""
+"""All that a PyTorch file may call, and the function of this file that runs instead."""

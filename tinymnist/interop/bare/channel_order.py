@@ -1,8 +1,9 @@
-"""In which order other frameworks keep the features behind a Flatten.
+"""The order of the features behind a Flatten, if a framework keeps channels first.
 
-A framework whose channels come first lists all pixels of the first channel, then of the second;
-tinymnist lists all channels of the first pixel. Whatever has one number (or one row) for each
-feature must be put in another order: the next Dense kernel, and the norms before it.
+PyTorch lists all pixels of the first channel, then of the second; tinymnist lists all channels of
+the first pixel. So a 2x2 picture with channels a, b flattens to ``a1 a2 a3 a4 b1 b2 b3 b4`` there
+and to ``a1 b1 a2 b2 a3 b3 a4 b4`` here, and the rows of the next Dense kernel (and the arrays of
+norms before it) are reordered by ``[0, 4, 1, 5, 2, 6, 3, 7]``.
 """
 
 from __future__ import annotations
@@ -31,25 +32,28 @@ from tinymnist.nn.layers import (
     Softmax,
 )
 
-Order = Array | None
-"""For each of our features, where the other framework keeps it; None where nothing differs."""
+FeatureOrder = Array | None
+"""For each of our features, its position in the other framework; None if nothing differs."""
 _FEATUREWISE = (Activation, BatchNormalization, Dropout, ELU, GELU, LayerNormalization, LeakyReLU,
                 PReLU, ReLU, Rescaling, Softmax)  # fmt: skip
 
 
 def order_after(
-    layer: Layer, sources: Sequence[str], inputs: Sequence[Shape], orders: Mapping[str, Order]
-) -> Order:
-    """The order of what a layer puts out.
+    layer: Layer,
+    sources: Sequence[str],
+    inputs: Sequence[Shape],
+    orders: Mapping[str, FeatureOrder],
+) -> FeatureOrder:
+    """The order of a layer's outputs.
 
     Args:
-        layer: any.
-        sources: what it takes.
-        inputs: the shapes of that.
+        layer: any layer.
+        sources: the names of its inputs.
+        inputs: their shapes.
         orders: the order of every output so far, by name.
 
     Raises:
-        ValueError: for a layer that mixes features in a way that no order undoes.
+        ValueError: for a layer that mixes features in a way that no reordering undoes.
     """
     order = orders[sources[0]]
     if isinstance(layer, Flatten) and len(inputs[0]) == 3:
@@ -60,22 +64,22 @@ def order_after(
     if isinstance(layer, Reshape) and _reshape_mixes(inputs[0], order):
         raise ValueError(f"{layer.name} reshapes pictures whose channels come first")
     if len(sources) > 1 and any(orders[s] is not None for s in sources):
-        raise ValueError(f"{layer.name} merges what was flattened with channels first")
+        raise ValueError(f"{layer.name} merges features that were flattened with channels first")
     return order if isinstance(layer, (*_FEATUREWISE, Flatten)) else None
 
 
-def _reshape_mixes(shape: Shape, order: Order) -> bool:
+def _reshape_mixes(shape: Shape, order: FeatureOrder) -> bool:
     return order is not None or (len(shape) == 3 and 1 not in (shape[-1], math.prod(shape[:-1])))
 
 
-def orders_into(model: Graph) -> dict[str, Order]:
-    """The order of what goes into each layer of a model, by the layer's name.
+def orders_into(model: Graph) -> dict[str, FeatureOrder]:
+    """The order of each layer's input, by the layer's name.
 
     Raises:
         ValueError: as :func:`order_after`.
     """
-    after: dict[str, Order] = {INPUT: None}
-    into: dict[str, Order] = {}
+    after: dict[str, FeatureOrder] = {INPUT: None}
+    into: dict[str, FeatureOrder] = {}
     for layer in model.layers:
         sources = model.sources[layer.name]
         into[layer.name] = after[sources[0]]

@@ -1,8 +1,7 @@
-"""Weights without an architecture: what their names and shapes tell, and what must be told.
+"""Weights without an architecture: what their names and shapes reveal.
 
-Names tell the backend: TensorFlow's variables end in ``:0``, Theano's do not. In the layouts of
-Keras 1 and 2 they also tell which layers lie between, pooling among them, though not their
-settings.
+Names reveal the backend: TensorFlow's variables end in ``:0``, Theano's do not. In the layouts of
+Keras 1 and 2 they also list the layers between, including pooling, though without settings.
 """
 
 from __future__ import annotations
@@ -16,25 +15,25 @@ from tinymnist.errors import InputError
 from tinymnist.interop.bare.blocks import Block
 from tinymnist.interop.bare.candidates import Candidates, from_blocks
 from tinymnist.interop.bare.plans import Plan
-from tinymnist.interop.keras.config import parse
+from tinymnist.interop.keras.config import MOST_JSON_LETTERS, parse
 from tinymnist.interop.keras.hdf5 import Hdf5
-from tinymnist.interop.keras.names import numbered
+from tinymnist.interop.keras.vocabulary import numbered
 from tinymnist.interop.keras.weights import StoredLayer, variables
 from tinymnist.nn.architectures import ARCHITECTURES
 
 _KERAS_EPSILON = 1e-3
-_MOST_TEXT = 1 << 24
+_DESCRIBE = "describe it with --architecture FILE.json, from model.to_json()"
 
 
 def backend_by_names(stored: Sequence[StoredLayer]) -> str:
-    """The backend of files that do not tell, those of Keras 0 and 1."""
+    """The backend of a file that does not name it, as in Keras 0 and 1."""
     names = [name for layer in stored for name, _ in layer.arrays]
     is_old = version_by_names(stored) in ("0", "1")
     return "theano" if is_old and not any(name.endswith(":0") for name in names) else "tensorflow"
 
 
 def version_by_names(stored: Sequence[StoredLayer]) -> str:
-    """The major version of files that do not tell."""
+    """The major version of a file that does not state it."""
     names = [name for layer in stored for name, _ in layer.arrays]
     if all(name.startswith("param_") for name in names):
         return "0"
@@ -42,27 +41,24 @@ def version_by_names(stored: Sequence[StoredLayer]) -> str:
 
 
 def is_counted(file: Hdf5) -> bool:
-    """Whether the arrays lie as in Keras 3."""
+    """Whether the arrays are in Keras 3's layout."""
     return "layers" in file.members.get("", ()) or "_layer_checkpoint_dependencies" in file.members
 
 
 def counted_layers(file: Hdf5) -> list[StoredLayer]:
-    """The arrays of Keras 3's layout: class by class, for the order between classes is not kept."""
+    """The arrays of Keras 3's layout, class by class; the order between classes is lost."""
     container = "layers" if "layers" in file.members else "_layer_checkpoint_dependencies"
     layers = []
     for name in sorted(file.members.get(container, ()), key=numbered):
         arrays = variables(file, f"{container}/{name}")
         layers.append(StoredLayer(name, [(f"{name}/{i}", a) for i, a in enumerate(arrays)]))
         if "layers" in file.members.get(f"{container}/{name}", ()):
-            raise InputError(
-                f"{file.path} holds weights of a model inside a model; describe them with "
-                "--architecture FILE.json, as model.to_json() gave it"
-            )
+            raise InputError(f"{file.path} holds weights of a model inside a model; " + _DESCRIBE)
     return _norms_between(layers, file.path)
 
 
 def _norms_between(layers: list[StoredLayer], path: str) -> list[StoredLayer]:
-    """Put each normalization behind the layer that it belongs to, where that can be told."""
+    """Put each normalization after the layer that it belongs to, if that is clear."""
     norms = [layer for layer in layers if _kind(layer) == "norm"]
     mains = [layer for kind in ("conv", "dense") for layer in layers if _kind(layer) == kind]
     if not norms:
@@ -71,15 +67,15 @@ def _norms_between(layers: list[StoredLayer], path: str) -> list[StoredLayer]:
     owners = next((o for o in (mains, mains[:-1], convolutions) if len(o) == len(norms)), None)
     if owners is None:
         raise InputError(
-            f"{path} holds weights of {len(norms)} normalizations among {len(mains)} layers, and "
-            "not in which order; describe it with --architecture FILE.json"
+            f"{path} holds weights of {len(norms)} normalizations among {len(mains)} layers, "
+            f"but not their order; {_DESCRIBE}"
         )
     behind = {owner.name: norm for owner, norm in zip(owners, norms, strict=True)}
     return [part for main in mains for part in (main, behind.get(main.name)) if part is not None]
 
 
 def keras_json(architecture: str | PathLike[str]) -> dict[str, Any] | None:
-    """Keras's description of an architecture, or None where it is of another kind.
+    """Keras's description of an architecture, or None if it has another form.
 
     Raises:
         InputError: when there is no such file.
@@ -88,7 +84,7 @@ def keras_json(architecture: str | PathLike[str]) -> dict[str, Any] | None:
         return None
     try:
         with open(architecture, encoding="utf-8-sig") as file:
-            text = file.read(_MOST_TEXT + 1)
+            text = file.read(MOST_JSON_LETTERS + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"cannot read the architecture {architecture}: {error}; expected a JSON file or one of "
@@ -114,9 +110,9 @@ def from_weights(
         stored: the arrays, layer by layer.
         path, source: for messages, and for the model's metadata.
         architecture: a description that is not Keras's, or a name.
-        backend: what Keras computed on.
-        named: whether the layers are listed by name and in the order in which they are applied,
-            those without arrays among them.
+        backend: the backend of Keras.
+        named: whether the layers are listed by name in the order in which they run, including those
+            without arrays.
 
     Raises:
         InputError: when nothing fits.
@@ -124,26 +120,25 @@ def from_weights(
     first = _are_old_kernels(stored)
     if backend == "theano" and not first and any(_kind(layer) == "conv" for layer in stored):
         raise InputError(
-            f"{path} was written on Theano and does not tell whether channels come first; describe "
-            "it with --architecture FILE.json, as model.to_json() gave it"
+            f"{path} was written on Theano, and may or may not keep channels first; {_DESCRIBE}"
         )
     blocks = [_block(layer, backend == "theano", first, path) for layer in stored if layer.arrays]
     found = from_blocks(blocks, path, source, architecture=architecture, channels_first=first)
-    if not named or found.described is not None:
+    if not named or found.model is not None:
         return found
     plans = _as_named(found.plans, stored, path)
     if not plans:
         raise InputError(
             f"{path}: no plain chain of layers fits both its shapes and its names, "
-            f"{[layer.name for layer in stored]}; describe it with --architecture FILE.json"
+            f"{[layer.name for layer in stored]}; {_DESCRIBE}"
         )
     return replace(found, plans=plans)
 
 
 def _are_old_kernels(stored: Sequence[StoredLayer]) -> bool:
-    """Whether kernels are (out, in, kh, kw), as Keras 0 and 1 had them for channels first.
+    """Whether kernels are (out, in, kh, kw), as in Keras 0 and 1 for channels first.
 
-    The first that has a bias of another length than one of its ends decides.
+    The first kernel with different ends decides: one of them has the length of the bias.
     """
     for layer in stored:
         if _kind(layer) == "conv" and len(layer.arrays) > 1:
@@ -167,8 +162,8 @@ def _block(layer: StoredLayer, theano: bool, first: bool, path: str) -> Block:
     if kind is None or "depthwise" in layer.name:
         shapes = [array.shape for array in arrays]
         raise InputError(
-            f"{path} holds arrays of the shapes {shapes} for {layer.name!r}, which tell no layer; "
-            "describe it with --architecture FILE.json, as model.to_json() gave it"
+            f"{path} holds arrays of the shapes {shapes} for {layer.name!r}, which fit no layer; "
+            + _DESCRIBE
         )
     if kind == "norm":
         names = ("gamma", "beta", "moving_mean", "moving_variance")
@@ -182,14 +177,11 @@ def _block(layer: StoredLayer, theano: bool, first: bool, path: str) -> Block:
 
 
 def _as_named(plans: Sequence[Plan], stored: Sequence[StoredLayer], path: str) -> list[Plan]:
-    """Of the plans, those that pool where the file names a pooling layer, as it names it."""
+    """The plans that pool exactly where the file names a pooling layer."""
     names = [layer.name for layer in stored]
     for name in names:
         if name.startswith(("leaky", "elu", "prelu", "p_re_lu", "thresholded", "zero", "zeropad")):
-            raise InputError(
-                f"{path} names a layer {name!r} without its settings; describe it with "
-                "--architecture FILE.json, as model.to_json() gave it"
-            )
+            raise InputError(f"{path} names a layer {name!r} without its settings; {_DESCRIBE}")
     if len(names) == sum(bool(layer.arrays) for layer in stored):
         return list(plans)  # only layers with arrays are named
     pools = _pools_behind_convolutions(stored)

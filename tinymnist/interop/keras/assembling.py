@@ -1,0 +1,143 @@
+"""A description whose layers have their arrays becomes a Sequential.
+
+Models inside models are laid out flat first: one list of calls of layers, each after its inputs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tinymnist.errors import InputError
+
+# The modules of layers are imported for the functions that they register.
+from tinymnist.interop.keras import elementwise, learned, shaping
+from tinymnist.interop.keras.building import MOST_NUMBERS, Builder
+from tinymnist.interop.keras.config import LayerConfig, ModelConfig, Source, input_shape
+from tinymnist.interop.keras.registry import build_layer, check_known
+from tinymnist.nn.sequential import Sequential
+
+_REGISTERED = (elementwise, learned, shaping)
+_START = ""
+"""The key of the whole model's input."""
+
+
+def check_layers(model: ModelConfig, path: str) -> None:
+    """Refuse a model with a layer that cannot be converted, before its arrays are read.
+
+    Raises:
+        InputError: with the layer's name and what it would need.
+    """
+    for leaf in model.leaves():
+        check_known(leaf, path)
+
+
+def assemble(model: ModelConfig, path: str, version: int, theano: bool, name: str) -> Sequential:
+    """Build the model.
+
+    Args:
+        model: its description, with the arrays in place.
+        path: of the file, for messages.
+        version: the major version of Keras that wrote the file.
+        theano: whether Keras ran on Theano.
+        name: of the result.
+
+    Raises:
+        InputError: when something cannot be converted exactly.
+    """
+    steps = _flat(model, path)
+    builder = Builder(path, version, theano)
+    shape = input_shape(model, path)
+    if min(shape) < 1 or math.prod(shape) > MOST_NUMBERS:
+        raise InputError(f"{path} takes an input of the shape {shape}; expected pictures")
+    tensors = {_START: builder.start(shape)}
+    used = set()
+    for key, step in steps.items():
+        if step.layer.arrays and id(step.layer) in used:
+            raise InputError(
+                f"{path} uses the layer {step.layer.name!r} twice, and tinymnist cannot share "
+                "weights between layers"
+            )
+        used.add(id(step.layer))
+        before = len(builder)
+        inputs = [tensors[source] for source in step.sources]
+        tensors[key] = build_layer(builder, step.layer, inputs)
+        if step.layer.settings.get("trainable") is False:
+            builder.freeze_from(before)
+    return builder.finish(tensors[next(reversed(steps))], name)
+
+
+@dataclass(eq=False)
+class _Step:
+    """One call of a layer.
+
+    Attributes:
+        layer: the layer.
+        sources: keys of the steps whose outputs it takes; :data:`_START` is the model's input.
+    """
+
+    layer: LayerConfig
+    sources: list[str]
+
+
+def _flat(model: ModelConfig, path: str) -> dict[str, _Step]:
+    """The steps that the output depends on, in order; the last one computes it."""
+    if len(model.outputs) != 1:
+        names = [name for name, _ in model.outputs]
+        raise InputError(f"{path} has several outputs, {names}; expected one")
+    steps: dict[str, _Step] = {}
+    end = _lay_out(model, "", _START, steps, path)
+    return {key: steps[key] for key in _in_order(steps, end, path)}
+
+
+def _lay_out(
+    model: ModelConfig, prefix: str, start: str, steps: dict[str, _Step], path: str
+) -> str:
+    """Add the steps of a model whose input is ``start``; return the key of its output."""
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise InputError(
+            f"{path} holds a model {model.name!r} with several inputs or outputs; expected one of "
+            "each"
+        )
+    counts = {layer.name: max(len(layer.calls), 1) for layer in model.layers}
+
+    def key(source: Source) -> str:
+        name, use = source
+        if name not in counts:
+            raise InputError(f"{path} wires a layer to {name!r}, which is not there")
+        return f"{prefix}{name}#{min(use, counts[name] - 1)}"
+
+    for layer in model.layers:
+        for use, sources in enumerate(layer.calls or [[]]):
+            fed = [key(source) for source in sources]
+            if layer.name in model.inputs and not fed:
+                fed = [start]
+            end = key((layer.name, use))
+            if layer.model is None:
+                steps[end] = _Step(layer, fed)
+                continue
+            if len(fed) != 1 or len(layer.calls) > 1:
+                raise InputError(f"{path} uses the model {layer.name!r} inside it more than once")
+            last = _lay_out(layer.model, f"{prefix}{layer.name}/", fed[0], steps, path)
+            # An inner model ends with a step that passes its input on.
+            steps[end] = _Step(LayerConfig("InputLayer", layer.name, {}), [last])
+    return key(model.outputs[0])
+
+
+def _in_order(steps: dict[str, _Step], end: str, path: str) -> Iterator[str]:
+    """Depth first from the end, without recursion; every step after its sources."""
+    done, under_way, waiting = {_START}, set[str](), [end]
+    while waiting:
+        key = waiting[-1]
+        missing = [source for source in steps[key].sources if source not in done] if key else []
+        if key in done or not missing:
+            waiting.pop()
+            if key not in done:
+                done.add(key)
+                yield key
+        elif key in under_way:
+            raise InputError(f"{path} wires layers in a circle, through {steps[key].layer.name!r}")
+        else:
+            under_way.add(key)
+            waiting += missing
