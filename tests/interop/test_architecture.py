@@ -56,7 +56,9 @@ def by_hand(x):
 
 
 def test_a_residual_network_with_channels_first(tmp_path):
-    model = assemble(described(RESIDUAL, tmp_path), blocks_of(STATE, "state.pt"), channels_first=True)
+    model = assemble(
+        described(RESIDUAL, tmp_path), blocks_of(STATE, "state.pt"), channels_first=True
+    )
     x = RNG.random((3, 1, 4, 5))
     found = model.predict(x.transpose(0, 2, 3, 1))
     assert found == pytest.approx(by_hand(x), rel=1e-4, abs=1e-4)
