@@ -94,7 +94,7 @@ def _prepare(data: Path, name: str) -> Source:
     import numpy as np
 
     from tinymnist.data import load_set
-    from tinymnist.reader import prepare_all
+    from tinymnist.prepared import prepare_all
 
     labelled = load_set(data / "own" if name == "own" else data / "sets" / f"{name}.npz")
     chosen, label = np.arange(len(labelled.labels)), name
@@ -171,7 +171,7 @@ def main() -> int:
     from tinymnist.data import load_set
     from tinymnist.finetune import FineTuning
     from tinymnist.nn.sequential import load_model
-    from tinymnist.reader import in_mnist_form
+    from tinymnist.prepared import in_mnist_form
 
     if not os.environ.get(VARIABLE):
         print(f"{VARIABLE} is not set: no pictures to learn from", file=sys.stderr)

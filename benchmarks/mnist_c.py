@@ -20,7 +20,8 @@ from benchmarks.timing import machine_line
 from tinymnist.commands.output import Counter
 from tinymnist.data import load_mnist
 from tinymnist.errors import InputError
-from tinymnist.reader import DEFAULT_MODEL, PreparedSet, Reader, in_mnist_form, prepare_all
+from tinymnist.prepared import PreparedSet, in_mnist_form, prepare_all
+from tinymnist.reader import DEFAULT_MODEL, Reader
 from tinymnist.reporting.text import percent, table
 
 EXAMPLES = """\

@@ -104,8 +104,8 @@ def test_what_cannot_be_read(capsys, tmp_path):
         ("--zoom", -0.1, "from 0 to below 1"),
         ("--cval", 1.5, "0..1"),
         ("--cval", "nan", "0..1"),
-        ("--count", "x", "a whole number from 1 on, not 'x'"),
-        ("--rows", 0, "a whole number from 1 on, not '0'"),
+        ("--count", "x", "at least 1, not 'x'"),
+        ("--rows", 0, "at least 1, not '0'"),
     ],
 )
 def test_settings_that_make_no_sense(capsys, tmp_path, option, value, expected):

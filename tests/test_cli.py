@@ -186,7 +186,7 @@ def test_evaluate_counts_a_picture_without_a_digit_as_wrong(capsys, labelled):
     write_blank(labelled / "1" / "c.png", None)
     code, out, err = run(capsys, "evaluate", labelled, "--json")
     report = json.loads(out)
-    assert code == 0
+    assert code == 1
     assert "c.png" in err
     assert (report["n"], report["unread"]) == (3, 1)
     assert report["accuracy"] == pytest.approx(2 / 3)

@@ -7,7 +7,8 @@ import pytest
 
 from tinymnist.imaging.digit.normalize import normalize
 from tinymnist.imaging.synthetic.paint import ink
-from tinymnist.reader import Prediction, Reader, prepare_all
+from tinymnist.prepared import prepare_all
+from tinymnist.reader import Prediction, Reader
 
 PAPER = np.float32(0.1)
 

@@ -8,7 +8,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from tinymnist import __version__
 from tinymnist.commands.output import warn
@@ -19,13 +19,13 @@ COMMANDS = {
     "read": "read all digits on each picture, row by row",
     "explain": "show what is done to a picture before it is read",
     "evaluate": "measure a model on labelled pictures",
-    "diagnose": "tell why a model fails on your pictures, and what to do",
-    "augment": "show random variants of pictures, as a training would see them",
+    "diagnose": "find out why a model fails on your pictures, and what to do",
+    "augment": "show random variants of pictures, as training would see them",
     "train": "train a network from scratch",
-    "finetune": "teach a trained network your own pictures, from one a class upwards",
+    "finetune": "teach a trained network your own pictures; one per class is enough",
     "summary": "show the layers of a model",
     "verify": "check that weights still compute what they did when they were saved",
-    "compare": "tell where two models part, layer by layer, and why",
+    "compare": "find the first layer at which two models differ, and why",
     "convert": "turn another framework's model into a weights file",
     "export": "write a model in another framework's format",
     "data": "find or download MNIST",
@@ -34,7 +34,7 @@ COMMANDS = {
 
 EXAMPLES = """\
 examples:
-  tinymnist predict                       read the sample pictures that come along
+  tinymnist predict                       read the sample pictures that come with it
   tinymnist predict photo.jpg             read your own
   tinymnist evaluate mnist-test           10,000 pictures that the model has never seen
   tinymnist COMMAND --help                more on each command
@@ -46,16 +46,17 @@ OK, PARTLY, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    0 is success; 1 means that the answer is "no" or that some of the pictures could not be read;
-    2 that the input was unusable.
+    0 is success; 1 means that the answer is "no" or that some pictures could not be read; 2 that
+    the input cannot be used.
     """
     _escape_what_cannot_be_printed()
-    arguments = _parser(sys.argv[1:] if argv is None else argv).parse_args(argv)
-    if arguments.command is None:
-        _parser([]).print_help()
-        return OK
     try:
+        arguments = _parser(sys.argv[1:] if argv is None else argv).parse_args(argv)
+        if arguments.command is None:
+            _parser([]).print_help()
+            return OK
         with warnings.catch_warnings():
+            warnings.simplefilter("always", UserWarning)
             warnings.showwarning = lambda message, *_, **__: warn(message)
             code: int = _module(arguments.command).run(arguments)
         sys.stdout.flush()
@@ -65,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         warn("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has gone, as `| head` does
+    except BrokenPipeError:  # the reader of our output has ended, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except OSError as error:
@@ -73,22 +74,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BAD_INPUT
     except MemoryError as error:
         reason = f" ({error})" if str(error) else ""
-        warn(f"not enough memory for that{reason}; expected smaller settings or fewer pictures")
+        warn(f"not enough memory{reason}; use smaller settings or fewer pictures")
         return BAD_INPUT
     return code
 
 
 def _escape_what_cannot_be_printed() -> None:
-    r"""Names of classes and files may hold what the terminal's encoding lacks: print ``\u2713``."""
+    r"""Print ``\u2713`` for a character that the terminal's encoding lacks."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; see {self.prog} --help")
+
+
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="tinymnist",
-        description="Handwritten digits, read by a network in pure NumPy.",
+        description="Read handwritten digits with a network in pure NumPy.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

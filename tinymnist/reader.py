@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from tinymnist.nn.sequential import Sequential
 
 if TYPE_CHECKING:
     from tinymnist.imaging.page.lattice import Box, Row
+    from tinymnist.prepared import PreparedSet
 
 DEFAULT_MODEL = "mnist-cnn"
 PAGE_SIDE = 1600
@@ -225,73 +225,6 @@ def _scaled(box: Box, shape: tuple[int, ...], size: tuple[int, int]) -> Box:
         min(math.ceil(box[3] * right), size[1]),
         min(math.ceil(box[2] * down), size[0]),
     )
-
-
-@dataclass(frozen=True)
-class PreparedSet:
-    """Pictures after a recipe.
-
-    Attributes:
-        readings: (r, 28, 28, 1) float32, one or more for each picture that could be prepared; see
-            :func:`tinymnist.imaging.digit.recipes.prepare_readings`.
-        owners: (r,), from 0 to m - 1 without a gap: which of the kept pictures each belongs to.
-        kept: the numbers of the pictures that could be prepared, (m,).
-        failures: number of picture to the error of every other one.
-    """
-
-    readings: NDArray[np.float32]
-    owners: NDArray[np.int64]
-    kept: NDArray[np.int64]
-    failures: dict[int, InputError]
-
-    @property
-    def images(self) -> NDArray[np.float32]:
-        """The first reading of every picture, which is the recipe's own result: (m, 28, 28, 1)."""
-        return self.readings[np.unique(self.owners, return_index=True)[1]]
-
-    def only(self, chosen: NDArray[np.bool_]) -> PreparedSet:
-        """Some of the kept pictures: ``chosen`` is (m,)."""
-        of_chosen = chosen[self.owners]
-        numbers = np.cumsum(chosen) - 1
-        owners = numbers[self.owners[of_chosen]]
-        return PreparedSet(self.readings[of_chosen], owners, self.kept[chosen], {})
-
-    @classmethod
-    def of(cls, images: NDArray[np.float32]) -> PreparedSet:
-        """Pictures (n, 28, 28, 1) that are in MNIST's form already: one reading of each."""
-        numbers = np.arange(len(images))
-        return cls(images, numbers, numbers, {})
-
-
-def prepare_all(
-    sources: Iterable[Any], recipe: str, tick: Callable[[], None] = lambda: None
-) -> PreparedSet:
-    """Bring many pictures to MNIST's form, noting those that cannot be, and why.
-
-    Args:
-        sources: as for :func:`tinymnist.imaging.digit.recipes.prepare_image`.
-        recipe: its name.
-        tick: called after every picture, for a progress display.
-    """
-    ways: list[NDArray[np.float32]] = []
-    kept: list[int] = []
-    failures: dict[int, InputError] = {}
-    for number, source in enumerate(sources):
-        try:
-            ways.append(prepare_readings(source, recipe))
-            kept.append(number)
-        except InputError as error:
-            failures[number] = error
-        tick()
-    stacked = np.concatenate(ways) if ways else np.zeros((0, 28, 28, 1), np.float32)
-    owners = np.repeat(np.arange(len(ways)), [len(way) for way in ways])
-    return PreparedSet(stacked, owners, np.array(kept, np.int64), failures)
-
-
-def in_mnist_form(images: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
-    """MNIST's own bytes (n, 28, 28) as the network wants them: (n, 28, 28, 1), 0..1."""
-    scaled = np.asarray(images, np.float32) / np.float32(255)
-    return scaled.reshape(-1, 28, 28, 1)
 
 
 def _by_odds(

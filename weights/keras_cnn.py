@@ -21,7 +21,7 @@ from keras import layers
 
 from tinymnist.data import load_mnist
 from tinymnist.nn.architectures import keras_cnn
-from tinymnist.reader import in_mnist_form
+from tinymnist.prepared import in_mnist_form
 
 SEED, EPOCHS, BATCH_SIZE = 0, 15, 128
 OUT = Path(__file__).parent / "keras-cnn.npz"

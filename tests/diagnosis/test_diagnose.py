@@ -313,7 +313,7 @@ def page(digits, tmp_path_factory):
     folder = save_set(tmp_path_factory.mktemp("page") / "set", digits)
     (folder / "5" / "blank.png").write_bytes(b"")
     report = folder.parent / "report.html"
-    assert main(["diagnose", str(folder), "--model", "keras-cnn", "--out", str(report)]) == 0
+    assert main(["diagnose", str(folder), "--model", "keras-cnn", "--out", str(report)]) == 1
     parsed = Page()
     parsed.feed(report.read_text(encoding="utf-8"))
     parsed.close()

@@ -105,7 +105,7 @@ def test_what_cannot_be_learnt_is_said_clearly(capsys, marks, tmp_path):
         file.unlink()
     (marks / "ring").rmdir()
     refused(run(capsys, "finetune", marks, *out), "at least two, found only 'tick'")
-    refused(run(capsys, "finetune", marks, *out, "--unfreeze", "-1"), "--unfreeze is at least 0")
+    refused(run(capsys, "finetune", marks, *out, "--unfreeze", "-1"), "--unfreeze", "at least 0")
     refused(run(capsys, "finetune", marks, *out, "--resume"), "--resume needs --checkpoint")
     refused(run(capsys, "finetune", marks, "--out", tmp_path / "no" / "m.npz"), "no folder")
 
@@ -150,11 +150,11 @@ def test_what_cannot_be_written_is_said_before_the_work(capsys, marks, tmp_path)
     (tmp_path / "file").write_text("")
     out = ("--out", tmp_path / "m.npz")
     for arguments, words in {
-        ("--out", tmp_path / "folder.npz"): ("no regular file",),
+        ("--out", tmp_path / "folder.npz"): ("folder.npz", "regular file"),
         ("--out", tmp_path / "m.txt"): ("should end with .npz",),
         ("--out", ""): ("should end with .npz",),
         (*out, "--report", ""): ("--report expects the name of a file",),
-        (*out, "--report", tmp_path / "folder.npz"): ("no regular file",),
+        (*out, "--report", tmp_path / "folder.npz"): ("folder.npz", "regular file"),
         (*out, "--checkpoint", tmp_path / "file"): ("--checkpoint expects a folder",),
     }.items():
         result = run(capsys, "finetune", marks, *arguments)

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tinymnist.commands.output import add_json_argument, check_outputs, print_json
-from tinymnist.errors import InputError
+from tinymnist.commands.labelled import failure_record, report_failures
+from tinymnist.commands.output import (
+    BELOW_ONE,
+    COUNT,
+    SHARE,
+    add_json_argument,
+    check_outputs,
+    number,
+    print_json,
+)
+from tinymnist.commands.sources import sources_of
+from tinymnist.reporting.text import count
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from tinymnist.augmentation import Compose, ImageDataGenerator
+
+    Chosen = tuple[list[str], NDArray[np.float32], dict[str, str]]
+    """Names, pictures (n, 28, 28, 1), and what was wrong with those that could not be read."""
 
 EXAMPLES = """\
 examples:
@@ -25,12 +36,15 @@ examples:
   tinymnist augment mnist-test --out sheet.png --elastic --stroke --noise
   tinymnist augment photo.jpg --out sheet.png --shear 20 --fill-mode constant --seed 3
 
-The first column is the picture as a network gets it, the others are what a training with
+The first column is the picture as a network gets it; the others are what training with an
 ImageDataGenerator of these settings would see.
 exit codes: 0 drawn, 1 drawn but some pictures could not be read, 2 unusable input
 """
 
-_MOST_SEED = 2**32 - 1  # what numpy.random.RandomState takes
+_MOST_SEED = 2**32 - 1
+"""The largest that numpy.random.RandomState takes."""
+_SPAN = number(float, "a number in -1e6..1e6", lambda value: abs(value) <= 1e6)
+_SEED = number(int, f"a whole number in 0..{_MOST_SEED}", lambda value: 0 <= value <= _MOST_SEED)
 
 RANGES = {
     "rotation": (10.0, "degrees to either side"),
@@ -39,14 +53,14 @@ RANGES = {
     "shear": (0.1, "degrees to either side"),
     "zoom": (0.1, "0.1 is 0.9 to 1.1 times"),
 }
-"""The generator's ranges, each ``NAME_range``, with what it is without the option."""
+"""The generator's ranges, each ``NAME_range``, with its default and meaning."""
 FLAGS = {
     "horizontal-flip": "mirror half of them left to right",
     "vertical-flip": "mirror half of them top to bottom",
 }
 EFFECTS = {
     "elastic": ("Elastic", "bend as handwriting varies (Simard, 2003)"),
-    "perspective": ("Perspective", "as a camera sees paper that is held askew"),
+    "perspective": ("Perspective", "as a camera sees paper held at an angle"),
     "stroke": ("StrokeWidth", "thicker and thinner pens"),
     "blur": ("Blur", "out of focus"),
     "contrast": ("Contrast", "more and less contrast"),
@@ -58,27 +72,20 @@ EFFECTS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument(
         "source", metavar="PICTURE|SET", help="a picture, a folder of them, or a labelled set"
     )
     parser.add_argument("--out", required=True, type=Path, metavar="FILE.png", help="the sheet")
-    count = _number(int, "a whole number from 1 on", lambda value: value >= 1)
-    share = _number(float, "a number in 0..1", lambda value: 0 <= value <= 1)
-    zoom = _number(float, "a number from 0 to below 1", lambda value: 0 <= value < 1)
-    span = _number(float, "a number in -1e6..1e6", lambda value: abs(value) <= 1e6)
-    seed = _number(
-        int, f"a whole number in 0..{_MOST_SEED}", lambda value: 0 <= value <= _MOST_SEED
-    )
-    parser.add_argument("--count", type=count, default=8, help="variants a picture; default: 8")
+    parser.add_argument("--count", type=COUNT, default=8, help="variants per picture; default: 8")
     parser.add_argument(
-        "--rows", type=count, default=10, help="at most so many pictures; default: 10"
+        "--rows", type=COUNT, default=10, help="how many pictures at most; default: 10"
     )
-    parser.add_argument("--seed", type=seed, default=0, help="same seed, same sheet; default: 0")
+    parser.add_argument("--seed", type=_SEED, default=0, help="same seed, same sheet; default: 0")
     for name, (default, what) in RANGES.items():
         parser.add_argument(
             f"--{name}",
-            type=zoom if name == "zoom" else span,
+            type=BELOW_ONE if name == "zoom" else _SPAN,
             default=default,
             help=f"{what}; default: {default}",
         )
@@ -86,10 +93,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fill-mode",
         default="nearest",
         choices=("nearest", "constant", "reflect", "wrap"),
-        help="what comes in from outside; default: nearest",
+        help="what fills the place outside of the picture; default: nearest",
     )
     parser.add_argument(
-        "--cval", type=share, default=0.0, help="for constant, 0 to 1; default: 0.0"
+        "--cval",
+        type=SHARE,
+        default=0.0,
+        help="brightness of --fill-mode constant, 0 to 1; default: 0.0",
     )
     effects = {name: what for name, (_, what) in EFFECTS.items()}
     for name, what in {**FLAGS, **effects}.items():
@@ -97,21 +107,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--recipe",
         choices=("mnist", "resize", "none"),
-        help="how a picture becomes 28x28, as in predict; MNIST's own stay as they are",
+        help="how a picture becomes 28x28, as in predict; default: MNIST's own stay as they are",
     )
     add_json_argument(parser)
-
-
-def _number(kind: Callable[[str], Any], expected: str, fits: Callable[[Any], bool]) -> Any:
-    """A type for argparse: numbers that fit, and a line that says what was expected."""
-
-    def parse(text: str) -> Any:
-        with suppress(ValueError):
-            if fits(value := kind(text)):
-                return value
-        raise argparse.ArgumentTypeError(f"must be {expected}, not {text!r}")
-
-    return parse
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -120,7 +118,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     from tinymnist.reporting.figures import save_figure, variant_sheet
 
-    names, images, code = _chosen(arguments)
+    is_set = not _is_picture(arguments.source)
+    names, images, failures = _of_set(arguments) if is_set else _of_pictures(arguments)
+    code = report_failures(failures)
     repeated = np.repeat(images, arguments.count, axis=0)
     varied = _generator(arguments).vary(repeated, np.random.RandomState(arguments.seed))
     varied = _effects(arguments)(varied, np.random.default_rng(arguments.seed))
@@ -128,34 +128,12 @@ def run(arguments: argparse.Namespace) -> int:
     sheet = variant_sheet(np.concatenate([images[:, None], rows], axis=1)[..., 0], names)
     save_figure(sheet, arguments.out)
     if arguments.json:
-        print_json({"file": str(arguments.out), "pictures": names, "variants": arguments.count})
+        record = {"file": str(arguments.out), "pictures": names, "variants": arguments.count}
+        print_json(record | failure_record(failures))
     else:
-        shown = "1 picture" if len(names) == 1 else f"{len(names)} pictures"
+        shown = count(len(names), "picture")
         print(f"{shown}, {arguments.count} variants each: drawn in {arguments.out}")
     return code
-
-
-def _chosen(arguments: argparse.Namespace) -> tuple[list[str], NDArray[np.float32], int]:
-    """Names, pictures (n, 28, 28, 1) and the exit code so far."""
-    import numpy as np
-
-    from tinymnist.commands.sources import for_each, sources_of
-    from tinymnist.imaging.digit.recipes import prepare_image
-
-    if not _is_picture(arguments.source):
-        return _from_set(arguments)
-    images: list[Any] = []
-    names: list[str] = []
-
-    def work(name: str, source: Any) -> None:
-        if len(images) < arguments.rows:  # those that cannot be read take up no row
-            images.append(prepare_image(source, arguments.recipe or "mnist"))
-            names.append(Path(name).name)
-
-    sources = sources_of([arguments.source])
-    check_outputs({"--out": arguments.out}, [Path(name) for name, _ in sources])
-    code = for_each(sources, work)
-    return names, np.stack(images), code
 
 
 def _is_picture(source: str) -> bool:
@@ -169,29 +147,30 @@ def _is_picture(source: str) -> bool:
     return source == "-" or is_picture(path)
 
 
-def _from_set(arguments: argparse.Namespace) -> tuple[list[str], NDArray[np.float32], int]:
-    """A few pictures from all over a set, with their labels for names."""
-    import numpy as np
+def _of_pictures(arguments: argparse.Namespace) -> Chosen:
+    """The first pictures of a folder that can be read, or a single one."""
+    from tinymnist.prepared import check_any_left, named_failures, prepare_all
 
-    from tinymnist.commands.output import warn
+    sources = sources_of([arguments.source])
+    names = [name for name, _ in sources]
+    check_outputs({"--out": arguments.out}, names)
+    recipe = arguments.recipe or "mnist"
+    prepared = prepare_all((source for _, source in sources), recipe, most=arguments.rows)
+    failures = named_failures(names.__getitem__, prepared.failures)
+    check_any_left(arguments.source, failures, len(prepared.kept))
+    return [Path(names[i]).name for i in prepared.kept], prepared.images, failures
+
+
+def _of_set(arguments: argparse.Namespace) -> Chosen:
+    """Pictures from all over a labelled set, named by their labels."""
     from tinymnist.data import load_set
-    from tinymnist.reader import in_mnist_form, prepare_all
+    from tinymnist.prepared import prepare_set, spread
 
     labelled = load_set(arguments.source)
-    check_outputs({"--out": arguments.out}, [Path(arguments.source), *labelled.files])
-    count = min(arguments.rows, len(labelled.labels))
-    some = np.linspace(0, len(labelled.labels) - 1, count).round().astype(int)
-    images = [labelled.images[i] for i in some]
-    labels = [labelled.class_names[label] for label in labelled.labels[some]]
-    if labelled.is_mnist and arguments.recipe in (None, "none"):
-        return labels, in_mnist_form(images), 0
-    prepared = prepare_all(images, arguments.recipe or "mnist")
-    for error in prepared.failures.values():
-        warn(f"left out: {error}")
-    if not len(prepared.kept):
-        raise InputError("no picture of the set could be read")
-    kept = [labels[i] for i in prepared.kept]
-    return kept, prepared.images, 1 if prepared.failures else 0
+    check_outputs({"--out": arguments.out}, [arguments.source, *labelled.files])
+    chosen = spread(len(labelled.labels), arguments.rows)
+    found = prepare_set(labelled, arguments.recipe, only=chosen)
+    return [labelled.class_names[i] for i in found.labels], found.images, found.failures
 
 
 def _generator(arguments: argparse.Namespace) -> ImageDataGenerator:
@@ -204,7 +183,7 @@ def _generator(arguments: argparse.Namespace) -> ImageDataGenerator:
 
 
 def _effects(arguments: argparse.Namespace) -> Compose:
-    """What was asked for beyond the generator."""
+    """The chosen transforms beyond the generator."""
     from tinymnist import augmentation
 
     chosen = [kind for name, (kind, _) in EFFECTS.items() if getattr(arguments, name)]

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinymnist.commands.labelled import failure_record, prepare
 from tinymnist.commands.output import (
     add_json_argument,
     check_outputs,
@@ -13,32 +14,32 @@ from tinymnist.commands.output import (
     print_json,
     warn,
 )
-from tinymnist.errors import InputError
 from tinymnist.reporting.text import percent, table
 
 if TYPE_CHECKING:
-    from tinymnist.interop.bare.scaling import Labelled
     from tinymnist.interop.conversion import Conversion
 
 EXAMPLES = """\
 examples:
   tinymnist convert mnist.h5 mnist.npz                 Keras, old and new
   tinymnist convert mnist.onnx mnist.npz               ONNX
-  tinymnist convert weights.pth mnist.npz              a PyTorch state_dict whose layers show
+  tinymnist convert weights.pth mnist.npz              PyTorch weights that fit one network
   tinymnist convert weights.pth mnist.npz --score mnist-test
-                                                       labelled pictures choose the layers
-  tinymnist convert weights.pth mnist.npz --plan 2     you do
+                                                       labelled pictures choose the network
+  tinymnist convert weights.pth mnist.npz --plan 2     you choose it
   tinymnist convert weights.h5 mnist.npz --architecture layers.json
-                                                       a file says them
+                                                       a file describes it
 
-The scaling of the pixels is looked for on the labelled pictures, or on MNIST's test pictures if
-they are on this machine. Nothing of the file is run; its framework need not be installed.
-exit codes: 0 converted, 2 refused, with the reason
+The scaling of the pixels is found by trying the usual ones on the labelled pictures, or on MNIST's
+test pictures if they are on this machine. No code in the file is run, and its framework need not be
+installed.
+exit codes: 0 converted, 1 converted, but some of SET's pictures could not be read, 2 refused, with
+the reason
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument("source", metavar="SOURCE", help="a model file of any framework")
     parser.add_argument("destination", metavar="DEST.npz", type=Path, help="where to save")
     parser.add_argument(
@@ -55,18 +56,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="labelled pictures (as for evaluate) that choose between architectures and scalings",
     )
     parser.add_argument(
-        "--scaling", metavar="NAME", help="'x/255', 'raw', 'x/127.5-1' ...: take this one, untried"
+        "--scaling",
+        metavar="NAME",
+        help="'x/255', 'raw', 'x/127.5-1' ...: use this one without trying",
     )
     add_json_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Open, choose, save, and say what was found."""
-    from tinymnist.interop.conversion import convert
+    """Open, choose, save, and report what was found."""
+    from tinymnist.api import convert
+    from tinymnist.data import load_set
 
     check_weights_name(arguments.destination)
-    check_outputs({"DEST": arguments.destination})
-    pictures = _labelled(arguments.score) if arguments.score else None
+    check_outputs(
+        {"DEST": arguments.destination},
+        [arguments.source, arguments.architecture, arguments.score],
+    )
+    pictures = prepare(load_set(arguments.score)) if arguments.score else None
+    failures = pictures.failures if pictures else {}
     conversion = convert(
         arguments.source,
         architecture=arguments.architecture,
@@ -78,28 +86,11 @@ def run(arguments: argparse.Namespace) -> int:
     for doubt in conversion.doubts:
         warn(doubt)
     record = _record(conversion, arguments.destination)
-    print_json(record) if arguments.json else print(_text(conversion, record))
-    return 0
-
-
-def _labelled(spec: str) -> Labelled:
-    """A set of labelled pictures in MNIST's form."""
-    from tinymnist.data import load_set
-    from tinymnist.data.sets import DIGITS
-    from tinymnist.interop.bare.scaling import Labelled
-    from tinymnist.reader import in_mnist_form, prepare_all
-
-    found = load_set(spec)
-    if found.class_names != DIGITS:
-        raise InputError(f"{found.name} shows {list(found.class_names)[:12]}; expected digits")
-    if found.is_mnist:
-        return Labelled(found.name, in_mnist_form(found.images), found.labels)
-    prepared = prepare_all(found.images, "mnist")
-    for error in prepared.failures.values():
-        warn(f"left out: {error}")
-    if not len(prepared.kept):
-        raise InputError(f"no picture of {found.name} could be read")
-    return Labelled(found.name, prepared.images, found.labels[prepared.kept])
+    if arguments.json:
+        print_json(record | failure_record(failures))
+    else:
+        print(_text(conversion, record))
+    return 1 if failures else 0
 
 
 def _record(conversion: Conversion, destination: Path) -> dict[str, Any]:
@@ -141,7 +132,7 @@ def _text(conversion: Conversion, record: dict[str, Any]) -> str:
 
 
 def _table(conversion: Conversion, most: int = 6) -> str:
-    """The best of what was tried; architectures too, where they are several."""
+    """The best of what was tried, with the architecture if there are several."""
     rows = [("scaling", "accuracy", "pictures", "architecture")]
     for score in conversion.scores[:most]:
         entry = score.entry

@@ -10,6 +10,7 @@ from typing import Any
 
 from tinymnist.commands.output import warn
 from tinymnist.errors import InputError
+from tinymnist.files import pictures_in
 
 Source = tuple[str, Any]
 """What to call a picture, and where it is: a path, or its bytes."""
@@ -17,8 +18,6 @@ Source = tuple[str, Any]
 
 def sources_of(pictures: Iterable[str]) -> list[Source]:
     """Every picture asked for: files, folders of pictures, and ``-`` for standard input."""
-    from tinymnist.files import pictures_in
-
     found: list[Source] = []
     for picture in pictures:
         if picture == "-":

@@ -61,6 +61,10 @@ class LabelledSet:
         """The files of the pictures; empty if they are an array."""
         return self.images if isinstance(self.images, list) else []
 
+    def name_of(self, number: int) -> str:
+        """What to call a picture: its file, or its number in the set, from 0."""
+        return str(self.images[number]) if self.is_files else f"picture {number}"
+
 
 def load_set(spec: str | PathLike[str]) -> LabelledSet:
     """Open a labelled set.
@@ -229,3 +233,20 @@ def _with_labels(
     number = {class_name: i for i, class_name in enumerate(classes)}
     labels = np.array([number[label] for label in names], np.int64)
     return LabelledSet(name, images, labels, classes, columns=columns or {})
+
+
+def renumbered(
+    labels: NDArray[np.int64], names: Sequence[str], wanted: Sequence[str]
+) -> NDArray[np.int64]:
+    """Translate class numbers from one list of names to another.
+
+    Args:
+        labels: (n,), numbers into ``names``.
+        names, wanted: the two lists.
+
+    Returns:
+        (n,), numbers into ``wanted``; -1 for a class that it lacks.
+    """
+    position = {name: number for number, name in enumerate(wanted)}
+    table = np.array([position.get(name, -1) for name in names], np.int64)
+    return table[labels]

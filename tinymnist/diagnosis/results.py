@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,11 @@ class Pictures:
     name: str
     sources: Sequence[Any] | NDArray[Any]
     labels: NDArray[np.int64] | None = None
+
+    def name_of(self, number: int) -> str:
+        """What to call a picture: its file, or its number in the set, from 0."""
+        source = self.sources[number]
+        return str(source) if isinstance(source, str | PathLike) else f"picture {number}"
 
 
 @dataclass(frozen=True)

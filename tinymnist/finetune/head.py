@@ -10,9 +10,6 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tinymnist.errors import InputError
 from tinymnist.nn.layers import Dense
 from tinymnist.nn.sequential import Sequential
@@ -90,20 +87,3 @@ def _take_over(
         if name in known:
             for key, array in new.weights.items():  # kernel (in, out), and bias (out,) if any
                 array[..., number] = old.weights[key][..., known.index(name)]
-
-
-def renumbered(
-    labels: NDArray[np.int64], names: Sequence[str], wanted: Sequence[str]
-) -> NDArray[np.int64]:
-    """Translate class numbers from one list of names to another.
-
-    Args:
-        labels: (n,), numbers into ``names``.
-        names, wanted: the two lists.
-
-    Returns:
-        (n,), numbers into ``wanted``; -1 for a class that it lacks.
-    """
-    position = {name: number for number, name in enumerate(wanted)}
-    table = np.array([position.get(name, -1) for name in names], np.int64)
-    return table[labels]

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinymnist.adapter import model_input, picture_side
+from tinymnist.data.sets import renumbered
 from tinymnist.finetune.averaging import average_with
-from tinymnist.finetune.head import Start, renumbered, start_from
+from tinymnist.finetune.head import Start, start_from
 from tinymnist.finetune.settings import Checkpoints, FineTuning
 from tinymnist.nn.optimizers import AdamW
 from tinymnist.nn.schedules import CosineDecay

@@ -9,14 +9,16 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from tinymnist.data.sets import renumbered
 from tinymnist.data.splits import stratified_folds, stratified_split
 from tinymnist.errors import InputError
-from tinymnist.finetune.head import class_names_of, renumbered
+from tinymnist.finetune.head import class_names_of
 from tinymnist.finetune.settings import MANY, Checkpoints, FineTuning
 from tinymnist.finetune.stages import finetune
 from tinymnist.nn.metrics import confusion_matrix
 from tinymnist.nn.sequential import Sequential
-from tinymnist.reader import PreparedSet, Reader
+from tinymnist.prepared import PreparedSet
+from tinymnist.reader import Reader
 
 FOLDS = 5
 HELD_OUT, TO_STOP_BY = 0.1, 0.1

@@ -1,0 +1,210 @@
+"""The commands as functions: what ``tinymnist COMMAND`` does, for programs.
+
+Each opens what it is given by name, as the command line does, and returns what was found. They are
+reached as ``tinymnist.convert(...)``. ``train`` and ``finetune`` are in ``learning``, ``evaluate``
+in ``evaluation``, ``explain`` in ``explanation``.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinymnist.compare import ATOL, RTOL
+from tinymnist.data import LabelledSet, load_set
+from tinymnist.errors import InputError
+from tinymnist.nn.arrays import Array
+from tinymnist.nn.sequential import Sequential
+from tinymnist.prepared import LabelledPictures, prepare_set, spread
+from tinymnist.reader import DEFAULT_MODEL, Page, Prediction, Reader
+
+if TYPE_CHECKING:
+    from tinymnist.compare import Comparison
+    from tinymnist.diagnosis.results import Diagnosis
+    from tinymnist.interop.conversion import Conversion
+
+Model = str | PathLike[str] | Sequential
+"""The name of a shipped model, a model file of any framework, or a model."""
+Pictures = str | PathLike[str] | LabelledSet | LabelledPictures
+"""What :func:`tinymnist.load_set` takes or returns, or such a set after a recipe."""
+Examples = str | PathLike[str] | NDArray[Any] | None
+"""What two models are run on; see :func:`compare`."""
+
+
+def predict(source: Any, model: Model = DEFAULT_MODEL, recipe: str | None = None) -> Prediction:
+    """Read the digit on one picture. A :class:`tinymnist.Reader` reads many with one model.
+
+    Args:
+        source: a path, the bytes of a file, an open file, a Pillow image or an array.
+        model: see :data:`Model`.
+        recipe: ``"mnist"``, ``"resize"`` or ``"none"``; None takes the model's own.
+
+    Raises:
+        InputError: when the source is not a picture, or no digit is found on it.
+    """
+    return Reader(model, recipe).predict(source)
+
+
+def read(source: Any, model: Model = DEFAULT_MODEL) -> Page:
+    """Read all digits on a picture, row by row.
+
+    Args:
+        source, model: as for :func:`predict`.
+
+    Raises:
+        InputError: when the source is not a picture, or no digit is found on it.
+    """
+    return Reader(model).read(source)
+
+
+def diagnose(
+    pictures: str | PathLike[str],
+    model: Model = DEFAULT_MODEL,
+    *,
+    labels: bool | None = None,
+    limit: int | None = None,
+) -> Diagnosis:
+    """Find out why a model fails on pictures, and what each mismatch with MNIST costs.
+
+    Args:
+        pictures: a labelled set as for :func:`tinymnist.load_set`, or any folder of pictures.
+        model: see :data:`Model`.
+        labels: whether to use labels; None uses them if there are any that the model knows.
+        limit: how many pictures to draw at random, the same each time; None for all.
+
+    Raises:
+        InputError: when there are no such pictures, or none can be read.
+    """
+    from tinymnist.diagnosis.diagnose import diagnose as measure
+    from tinymnist.diagnosis.pictures import open_pictures
+
+    reader = Reader(model, "mnist")
+    return measure(open_pictures(str(pictures), reader, labels, limit), reader)
+
+
+def convert(
+    source: str | PathLike[str],
+    *,
+    architecture: str | PathLike[str] | None = None,
+    plan: int | None = None,
+    pictures: Pictures | None = None,
+    scaling: str | None = None,
+) -> Conversion:
+    """Turn another framework's model into one of tinymnist; ``save`` of its model writes the file.
+
+    Args:
+        source: a model file of any framework.
+        architecture: for a file that holds weights alone: a file that describes the layers, or
+            the name of a shipped architecture.
+        plan: which of several architectures that fit the weights, from 1.
+        pictures: labelled digits that choose between architectures and scalings; None takes
+            MNIST's test pictures, if they are on this machine, for the scaling.
+        scaling: a name of :data:`tinymnist.adapter.SCALINGS`, to take it untried.
+
+    Raises:
+        InputError: when the file cannot be used, several architectures fit and nothing decides,
+            or the pictures cannot be used.
+    """
+    from tinymnist.data.sets import DIGITS
+    from tinymnist.interop.bare.scaling import Labelled
+    from tinymnist.interop.conversion import convert as convert_file
+
+    chosen = None
+    if pictures is not None:
+        found = prepare_set(pictures)
+        if found.source.class_names != DIGITS:
+            classes = list(found.source.class_names)[:12]
+            raise InputError(f"{found.source.name} shows {classes}; expected digits")
+        chosen = Labelled(found.source.name, found.images, found.labels)
+    return convert_file(
+        source, architecture=architecture, plan=plan, pictures=chosen, scaling=scaling
+    )
+
+
+def compare(
+    a: Any,
+    b: Any,
+    inputs: Examples = None,
+    *,
+    limit: int = 64,
+    run_a: str | None = None,
+    run_b: str | None = None,
+    atol: float = ATOL,
+    rtol: float = RTOL,
+    gradients: bool = False,
+) -> Comparison:
+    """Find the first layer at which two models differ, and why.
+
+    Args:
+        a, b: each the name of a shipped model, a model file of any framework, an .npz of captured
+            outputs, or a model of tinymnist.
+        inputs: what both are run on: a labelled set, an .npz with an array ``input``, or an array
+            (n, ...), whole numbers of which are divided by 255; None takes six sample pictures.
+        limit: how many examples at most.
+        run_a, run_b: ``"keras"``, ``"torch"`` or ``"onnxruntime"`` to run that side in its own
+            framework; None for tinymnist.
+        atol, rtol: a layer passes if its largest error is at most ``atol + rtol * largest``, where
+            ``largest`` is the largest magnitude in its output on side ``b``.
+        gradients: whether to compare the gradient at every layer too.
+
+    Raises:
+        InputError: when a side or the examples cannot be used, or nothing on one side fits
+            anything on the other.
+    """
+    from tinymnist.compare import compare as compare_sides
+    from tinymnist.compare.gradients import with_gradients
+    from tinymnist.compare.opening import Opened, examples, open_side
+    from tinymnist.interop import open_model
+
+    first, second = (
+        Opened(side.name, model=side)
+        if isinstance(side, Sequential)
+        else open_side(str(side), run, open_model)
+        for side, run in ((a, run_a), (b, run_b))
+    )
+    x = examples(first, second, load_examples(inputs, limit)[0])
+    found = compare_sides(first.side(x), second.side(x), atol=atol, rtol=rtol)
+    return with_gradients(found, first, second, x) if gradients else found
+
+
+def load_examples(inputs: Examples, limit: int) -> tuple[Array | None, dict[str, str]]:
+    """What two models are run on, and what was wrong with pictures that could not be read.
+
+    Args:
+        inputs, limit: as for :func:`compare`. Of a set, pictures are taken evenly from all of it
+            and brought to MNIST's form; arrays are taken from their start, as they are.
+
+    Returns:
+        (n, ...) floats, None if no inputs are given; and a line on each unreadable picture by
+        its name.
+
+    Raises:
+        InputError: when there are no examples.
+    """
+    from tinymnist.compare.captured import INPUT_NAMES, read_arrays
+
+    if inputs is None:
+        return None, {}
+    if not isinstance(inputs, np.ndarray) and not str(inputs).endswith(".npz"):
+        labelled = load_set(inputs)
+        found = prepare_set(labelled, only=spread(len(labelled.labels), limit))
+        return found.images, found.failures
+    if isinstance(inputs, np.ndarray):
+        array = inputs
+    else:
+        arrays = read_arrays(inputs)
+        name = next((name for name in INPUT_NAMES if name in arrays), None)
+        if name is None:
+            raise InputError(f"{inputs} holds {sorted(arrays)}; expected an array 'input'")
+        array = arrays[name]
+    if not len(array):
+        raise InputError(f"{inputs} holds no examples")
+    array = array[:limit]
+    if array.dtype.kind in "iu":
+        array = array / np.float32(255)
+    if array.ndim == 3:
+        array = array[..., None]  # (n, h, w) -> (n, h, w, 1)
+    return array.astype(np.float64 if array.dtype == np.float64 else np.float32), {}
