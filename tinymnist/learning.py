@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tinymnist.data import LabelledSet, load_set
 from tinymnist.errors import InputError
-from tinymnist.files import is_hidden
+from tinymnist.files import class_folders
 from tinymnist.finetune import Checkpoints, FineTuning, Trial, attempt
 from tinymnist.interop import load_model
 from tinymnist.nn.architectures import ARCHITECTURES
@@ -101,7 +101,7 @@ def check_folders(labelled: LabelledSet, folder: Path) -> None:
     """
     if not folder.is_dir() or (folder / "labels.csv").is_file():
         return
-    classes = {f.name for f in folder.iterdir() if f.is_dir() and not is_hidden(f.name)}
+    classes = {subfolder.name for subfolder in class_folders(folder)}
     empty = sorted(classes - {labelled.class_names[i] for i in set(labelled.labels.tolist())})
     if empty:
         names = ", ".join(repr(name) for name in empty)

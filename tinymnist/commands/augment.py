@@ -138,12 +138,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _is_picture(source: str) -> bool:
     """Whether this is a file or a folder of pictures without labels, or ``-``."""
-    from tinymnist.files import is_hidden, is_picture
+    from tinymnist.files import class_folders, is_picture
 
     path = Path(source)
     if os.path.isdir(source):
-        classes = any(entry.is_dir() and not is_hidden(entry.name) for entry in path.iterdir())
-        return not classes and not (path / "labels.csv").is_file()
+        return not class_folders(path) and not (path / "labels.csv").is_file()
     return source == "-" or is_picture(path)
 
 
