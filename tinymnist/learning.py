@@ -20,7 +20,7 @@ from tinymnist.nn.architectures import ARCHITECTURES
 from tinymnist.nn.losses import one_hot
 from tinymnist.nn.sequential import Sequential
 from tinymnist.nn.training.callbacks import Callback
-from tinymnist.nn.training.loop import History
+from tinymnist.nn.training.history import History
 from tinymnist.prepared import LabelledPictures, in_mnist_form, prepare_set
 from tinymnist.reader import DEFAULT_MODEL, Reader
 from tinymnist.train import RECIPES, TrainingRecipe
