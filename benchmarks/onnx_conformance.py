@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from tinymnist.interop.onnx.run_layers import OPERATIONS
+from benchmarks.onnx_operations import OPERATIONS
 
 
 class Case(NamedTuple):

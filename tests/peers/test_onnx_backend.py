@@ -13,7 +13,7 @@ from collections import Counter
 import pytest
 
 from benchmarks.onnx_conformance import cases
-from tinymnist.interop.onnx.run_layers import OPERATIONS
+from benchmarks.onnx_operations import OPERATIONS
 
 pytestmark = pytest.mark.peer
 pytest.importorskip("onnx")

@@ -7,6 +7,7 @@ import string
 import struct
 import zipfile
 from enum import Enum
+from mmap import ACCESS_READ, mmap
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -122,8 +123,8 @@ def _sniff_protobuf(path: Path, size: int) -> Format | None:
     """ONNX, TensorFlow's graphs and Caffe's nets are told apart by the numbers of their fields."""
     found: dict[tuple[int, int], int] = {}
     try:
-        with open(path, "rb") as file:
-            for number, kind, length in fields(file, size):
+        with open(path, "rb") as file, mmap(file.fileno(), size, access=ACCESS_READ) as data:
+            for number, kind, _, length in fields(data, 0, size):
                 found[number, kind] = max(found.get((number, kind), 0), length)
     except (Damaged, OSError):
         pass  # cut off: what came before may still tell

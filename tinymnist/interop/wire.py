@@ -1,57 +1,85 @@
-"""Protobuf's wire format, as far as it takes to walk over the fields of one message.
+"""Protobuf's wire format, as far as needed to walk over the fields of messages.
 
 https://protobuf.dev/programming-guides/encoding/
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import BinaryIO
+import mmap
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
+
+Buffer: TypeAlias = bytes | mmap.mmap
 
 _FIXED = {1: 8, 5: 4}
-"""Bytes of the wire types that have always the same length."""
-_MOST_FIELDS = 1 << 20
+"""Bytes of the wire types that have a fixed length."""
+_MAX_FIELDS = 1 << 20
 
 
 class Damaged(ValueError):
-    """The bytes are no protobuf message."""
+    """The bytes are not a protobuf message."""
 
 
-def fields(file: BinaryIO, size: int) -> Iterator[tuple[int, int, int]]:
-    """Walk over the fields of the message in ``file``, which is ``size`` bytes long.
+def fields(data: Buffer, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """Walk over the fields of the message in ``data[at:end]``.
 
     Yields:
-        Number, wire type and length in bytes of each field; its value is skipped.
+        Number, wire type, position and length in bytes of each field's value; the length is 0 for
+        a number of variable size.
 
     Raises:
-        Damaged: when the bytes are no such message.
+        Damaged: if the bytes are not such a message.
     """
-    for _ in range(_MOST_FIELDS):
-        if file.tell() >= size:
+    for _ in range(_MAX_FIELDS):
+        if at >= end:
             return
-        key = _varint(file)
+        key, at = _varint(data, at, end)
         number, kind = key >> 3, key & 7
         if number == 0 or kind not in (0, 1, 2, 5):
             raise Damaged(f"field {number} of wire type {kind}")
-        if kind == 0:
-            _varint(file)
-            yield number, kind, 0
-            continue
-        length = _FIXED.get(kind) or _varint(file)
-        if file.tell() + length > size:
-            raise Damaged("a field is longer than the file")
-        yield number, kind, length
-        file.seek(length, 1)
-    raise Damaged("too many fields")
+        value, start = (_FIXED[kind], at) if kind in _FIXED else _varint(data, at, end)
+        length = 0 if kind == 0 else value
+        if start + length > end:
+            raise Damaged("a field is longer than its message")
+        yield number, kind, start, length
+        at = start + length
+    raise Damaged(f"more than {_MAX_FIELDS:,} fields")
 
 
-def _varint(file: BinaryIO) -> int:
+def count_fields(
+    data: bytes, nested: Mapping[str, Mapping[int, str]], outermost: str, limit: int
+) -> int:
+    """Count the fields of a message and of the messages in it, without making objects of them.
+
+    Args:
+        data: the bytes of the message.
+        nested: for each kind of message, which of its fields are messages, and of which kind.
+        outermost: the kind of the message itself.
+        limit: how many fields to accept.
+
+    Raises:
+        Damaged: if the bytes are not such a message, or hold more fields.
+    """
+    waiting, count = [(outermost, 0, len(data))], 0
+    while waiting:
+        message, at, end = waiting.pop()
+        for number, kind, start, length in fields(data, at, end):
+            if (count := count + 1) > limit:
+                raise Damaged(f"more than {limit:,} fields")
+            if kind == 2 and number in nested[message]:
+                waiting.append((nested[message][number], start, start + length))
+    return count
+
+
+def _varint(data: Buffer, at: int, end: int) -> tuple[int, int]:
+    """A number of variable size, and the position behind it."""
     value = 0
     for shift in range(0, 70, 7):
-        byte = file.read(1)
-        if not byte:
+        if at >= end:
             raise Damaged("cut off")
-        value |= (byte[0] & 0x7F) << shift
-        if byte[0] < 0x80:
-            return value
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
     raise Damaged("a number of more than ten bytes")

@@ -13,8 +13,6 @@ import pytest
 
 from tinymnist.errors import InputError
 from tinymnist.interop.onnx import read
-from tinymnist.interop.onnx.loading import inside
-from tinymnist.interop.onnx.skimming import check_size_of_messages
 
 WEIGHTS = np.random.default_rng(0).normal(size=(64, 10)).astype(np.float32)
 
@@ -64,7 +62,7 @@ def test_the_node_and_what_it_would_need(graph, refused, op, settings, needed):
     [
         ("Clip", (-0.5, 0.5), "bounds of -0.5 and 0.5"),
         ("Pow", (0.5,), "the power"),
-        ("Slice", ([0], [4], [2]), "a layer that cuts pictures"),
+        ("Slice", ([0], [4], [2]), "a layer that crops pictures"),
         ("Div", (0.0,), "or by 0"),
     ],
 )
@@ -86,12 +84,11 @@ def test_an_operation_of_somebody_else(graph, refused):
 
 def test_a_mapping_that_were_wrong_would_be_noticed(graph, refused, monkeypatch):
     """Relu mapped to tanh: the shapes fit, the graph itself disagrees."""
-    from tinymnist.interop.onnx import map_arithmetic, mapping
+    from tinymnist.interop.onnx import reading
     from tinymnist.nn.layers import Activation
 
-    wrong = lambda mapper, node: mapper.elementwise(node, Activation("tanh"))  # noqa: E731
-    monkeypatch.setitem(mapping.MAPPINGS, "Relu", wrong)
-    assert map_arithmetic.activation is not wrong
+    wrong = lambda mapper, node, view: mapper.append(Activation("tanh"), view)  # noqa: E731
+    monkeypatch.setitem(reading.MAPPINGS, "Relu", wrong)
     message = refused(graph.model(dense(graph, graph.node("Relu", "x"))))
     assert "something else than its graph" in message
 
@@ -100,7 +97,7 @@ def test_a_mapping_that_were_wrong_would_be_noticed(graph, refused, monkeypatch)
 
 
 def test_cut_off_at_every_percent(graph, tmp_path):
-    """Cut anywhere, it is refused, or whole but for what is no part of the network."""
+    """Cut anywhere, it is refused."""
     model = graph.model(dense(graph, graph.node("Relu", "x")))
     data = model.SerializeToString()
     path = tmp_path / "m.onnx"
@@ -133,7 +130,7 @@ def test_changed_bytes_end_in_a_model_or_in_a_refusal(graph, tmp_path, seed):
     "text", [b"", b"Real ONNX model would go here...", b"<html>not found</html>", b"\0" * 99]
 )
 def test_what_is_no_protobuf(refused, text):
-    assert "no ONNX" in refused(text)
+    assert "ONNX" in refused(text)
 
 
 def test_a_file_that_is_not_there(tmp_path):
@@ -150,6 +147,14 @@ def test_a_circle(graph, refused):
     assert "wait for each other in a circle" in refused(model)
 
 
+def keep_outside(model, onnx, location):
+    """Let the weights be in another file."""
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=location)
+
+
 @pytest.mark.parametrize(
     "location", ["../secret.bin", "/etc/hostname", "link.bin", "a/../../secret.bin", "", "."]
 )
@@ -159,30 +164,27 @@ def test_data_outside_the_folder(graph, onnx, tmp_path, location):
     (tmp_path / "secret.bin").write_bytes(WEIGHTS.tobytes())
     (folder / "link.bin").symlink_to(tmp_path / "secret.bin")
     model = graph.model(dense(graph, "x"))
-    tensor = model.graph.initializer[0]
-    tensor.ClearField("raw_data")
-    tensor.data_location = onnx.TensorProto.EXTERNAL
-    tensor.external_data.add(key="location", value=location)
+    keep_outside(model, onnx, location)
     (folder / "m.onnx").write_bytes(model.SerializeToString())
     with pytest.raises(InputError, match="outside its own folder"):
         read(folder / "m.onnx")
 
 
-def test_data_inside_the_folder(tmp_path):
+def test_data_in_a_folder_below(graph, onnx, tmp_path):
+    model = graph.model(dense(graph, "x"))
     (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / "w.bin").write_bytes(b"1")
-    assert inside(tmp_path / "m.onnx", "sub/w.bin").name == "w.bin"
+    (tmp_path / "sub" / "w.bin").write_bytes(WEIGHTS.tobytes())
+    keep_outside(model, onnx, "sub/w.bin")
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    assert np.array_equal(read(tmp_path / "m.onnx").layers[-1].kernel, WEIGHTS)
 
 
 @pytest.mark.parametrize(("key", "value"), [("offset", "2000"), ("length", "9999999999999")])
 def test_external_data_that_are_not_there(graph, onnx, tmp_path, key, value):
     model = graph.model(dense(graph, "x"))
-    tensor = model.graph.initializer[0]
-    (tmp_path / "w.bin").write_bytes(tensor.raw_data)
-    tensor.ClearField("raw_data")
-    tensor.data_location = onnx.TensorProto.EXTERNAL
-    tensor.external_data.add(key="location", value="w.bin")
-    tensor.external_data.add(key=key, value=value)
+    (tmp_path / "w.bin").write_bytes(WEIGHTS.tobytes())
+    keep_outside(model, onnx, "w.bin")
+    model.graph.initializer[0].external_data.add(key=key, value=value)
     (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
     with pytest.raises(InputError, match=r"wants .* bytes"):
         read(tmp_path / "m.onnx")
@@ -193,7 +195,7 @@ def test_shapes_that_the_bytes_do_not_fill(graph, refused, dims):
     model = graph.model(dense(graph, "x"))
     model.graph.initializer[0].dims[:] = dims
     message = refused(model)
-    assert "beyond measure" in message or "states" in message
+    assert "too large" in message or "states" in message
 
 
 BOMBS = {
@@ -218,7 +220,7 @@ BOMBS = {
 def test_constants_that_would_fill_the_memory(graph, refused, bomb):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     message = refused(graph.model(dense(graph, graph.node("Add", "x", BOMBS[bomb](graph)))))
-    assert "beyond all measure" in message
+    assert "too large (limit" in message
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 512 << 10  # KiB
 
@@ -228,17 +230,17 @@ def test_doubling_again_and_again(graph, refused):
     x = np.ones((1, 64), np.float32)
     for _ in range(40):
         x = graph.node("Concat", x, x, axis=1)
-    assert "beyond all measure" in refused(graph.model(dense(graph, graph.node("Add", "x", x))))
+    assert "too large (limit" in refused(graph.model(dense(graph, graph.node("Add", "x", x))))
 
 
 def test_layers_that_would_fill_the_memory(graph, refused):
     x = graph.node("Pad", "x", np.array([0, 0, 1 << 20, 1 << 20, 0, 0, 0, 0]))
-    assert "beyond all measure" in refused(graph.model(dense(graph, x)))
+    assert "too large (limit" in refused(graph.model(dense(graph, x)))
 
 
 def test_an_absurd_input(graph, refused):
     model = graph.model(dense(graph, "x"), shape=("n", 1, 1 << 20, 1 << 20))
-    assert "beyond all measure" in refused(model)
+    assert "too large (limit" in refused(model)
 
 
 def test_functions_that_unfold_without_end(graph, onnx, refused):
@@ -269,15 +271,14 @@ def test_functions_are_put_in_where_they_are_called(graph, onnx, tmp_path):
     assert names == ["ReLU", "Activation", "Flatten", "Dense"]
 
 
-def test_millions_of_empty_messages():
+def test_millions_of_empty_messages(refused):
     """Two bytes each, of which a parser would make an object each."""
     nodes = b"\x0a\x00" * 600_000
     length, size = b"", len(nodes)
     while size:
         length += bytes([size & 0x7F | (0x80 if size > 0x7F else 0)])
         size >>= 7
-    with pytest.raises(InputError, match="more than 500,000 fields"):
-        check_size_of_messages(b"\x3a" + length + nodes, "m.onnx")
+    assert "500,000 fields" in refused(b"\x3a" + length + nodes)
 
 
 def test_without_the_library_one_line_says_what_to_install(graph, tmp_path):

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from tinymnist.interop.onnx.mapping import in_order
 from tinymnist.interop.onnx.nodes import Unmappable
 from tinymnist.interop.onnx.views import Atom, Uncut, View, fresh
 
@@ -21,17 +22,10 @@ def picture():
     return view, memory, memory.transpose(0, 3, 1, 2)
 
 
-def tensor_of(view, memory):
-    """The tensor that a view says memory is."""
-    pieces = memory.reshape(len(memory), *(atom.size for atom in view.order))
-    axes = [view.order.index(atom) + 1 for axis in view.axes for atom in axis]
-    return pieces.transpose([0, *axes]).reshape(view.shape)
-
-
 def test_a_view_is_what_it_says():
     view, memory, tensor = picture()
     assert view.shape == tensor.shape
-    assert np.array_equal(tensor_of(view, memory), tensor)
+    assert np.array_equal(view.tensor_of(memory), tensor)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -51,7 +45,8 @@ def test_random_moves(seed):
                 continue
             tensor = tensor.reshape(shape)
         assert view.shape == tensor.shape
-        assert np.array_equal(tensor_of(view, memory), tensor)
+        assert np.array_equal(view.tensor_of(memory), tensor)
+        assert np.array_equal(view.memory_of(tensor).reshape(memory.shape), memory)
 
 
 def random_split(number, rng):
@@ -63,11 +58,11 @@ def random_split(number, rng):
     return (*sides, 1) if rng.random() < 0.3 else tuple(sides)
 
 
-def test_rows_take_a_kernel_into_the_order_of_memory():
+def test_a_kernel_is_taken_into_the_order_of_memory() -> None:
     view, memory, tensor = picture()
     flat = view.reshaped((BATCH, 72))
     kernel = np.random.default_rng(0).integers(0, 9, (72, 2))
-    rows = flat.rows(flat.axes[0])
+    rows = in_order(np.arange(72), flat.axes[0], flat.order)
     assert np.array_equal(
         memory.reshape(BATCH, 72) @ kernel[rows], tensor.reshape(BATCH, 72) @ kernel
     )

@@ -1,4 +1,4 @@
-"""Layers as they come out of the mapping, and the moves that memory needs between them."""
+"""The layers that the mapping makes, and the moves of memory that they need between them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from tinymnist.interop.onnx.views import Axis, View, shape_of
 from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.graph import INPUT
 from tinymnist.nn.layers import Flatten, Layer, Permute, Reshape
-from tinymnist.nn.layers.base import default_name
+from tinymnist.nn.layers.base import default_name, free_name
 from tinymnist.nn.sequential import Sequential
 
-_MOST_NUMBERS = 1 << 24
-"""In one layer's output for one picture; beyond, a file is broken or hostile."""
+_MAX_OUTPUT_NUMBERS = 1 << 24
+"""Upper limit of one layer's output for one picture; larger files are rejected."""
 
 
 class Builder:
-    """A list of layers that grows, with its wiring and the shape of every output.
+    """A growing list of layers, with their wiring and the shape of every output.
 
     Attributes:
-        layers, wiring, shapes: as of :class:`~tinymnist.nn.graph.Graph`.
-        tensors: the ONNX tensor that each layer's output stands for.
+        layers, wiring, shapes: as in :class:`~tinymnist.nn.graph.Graph`.
+        tensors: the ONNX tensor that each layer's output corresponds to.
     """
 
     def __init__(self, input_shape: Shape, dtype: str) -> None:
@@ -44,15 +44,15 @@ class Builder:
 
         Args:
             layer: without arrays.
-            sources: the names of what it takes.
-            hint: what to call it, if it can be.
+            sources: the names of the layers that it takes its inputs from.
+            hint: a name to derive its own from.
             arrays: its weights.
 
         Returns:
             Its name.
 
         Raises:
-            Unmappable: when it does not fit what it takes.
+            Unmappable: if it does not fit its inputs.
         """
         given = {k: np.ascontiguousarray(a, self.dtype) for k, a in (arrays or {}).items()}
         inputs = [self.shapes[source] for source in sources]
@@ -63,28 +63,22 @@ class Builder:
             raise Unmappable(str(error)) from None
         if (found := {k: a.shape for k, a in given.items()}) != wanted:
             raise Unmappable(f"its weights are {found}, where {wanted} would fit")
-        if math.prod(shape) > _MOST_NUMBERS:
-            raise Unmappable(f"an output of {shape} is beyond all measure")
+        if math.prod(shape) > _MAX_OUTPUT_NUMBERS:
+            limit = f"limit {_MAX_OUTPUT_NUMBERS:,} numbers"
+            raise Unmappable(f"output of shape {shape} too large ({limit})")
         for key, array in given.items():
             setattr(layer, key, array)
-        layer.name = self._name(hint or default_name(layer))
+        stem = re.sub(r"[^A-Za-z0-9_.]+", "_", hint or default_name(layer)).strip("_.") or "layer"
+        layer.name = free_name(stem, self.shapes)
         self.layers.append(layer)
         self.wiring[layer.name], self.shapes[layer.name] = tuple(sources), shape
         return layer.name
 
-    def _name(self, hint: str) -> str:
-        stem = re.sub(r"[^A-Za-z0-9_.]+", "_", hint).strip("_.") or "layer"
-        name, number = stem, 0
-        while name in self.shapes:
-            number += 1
-            name = f"{stem}_{number}"
-        return name
-
     def laid_out(self, view: View, groups: Sequence[Axis]) -> str:
-        """A layer's output in which the groups are the axes, in this order.
+        """A layer whose output has these groups of atoms as its axes, in this order.
 
-        Where memory lies in that order already, a change of shape is all that it takes; else the
-        axes are moved by a Permute layer.
+        If memory lies in that order already, only its shape changes; else a Permute layer moves
+        the axes.
         """
         order = tuple(atom for group in groups for atom in group)
         source = view.source
@@ -97,7 +91,7 @@ class Builder:
         return self._move(source, layer, shape)
 
     def _move(self, source: str, layer: Layer, key: Any) -> str:
-        """Add a layer that moves numbers, unless it would change nothing or is there already."""
+        """Add a layer that moves numbers, unless it would change nothing or exists already."""
         place = (source, type(layer).__name__, key)
         if layer.output_shape(self.shapes[source]) == self.shapes[source] and not (
             isinstance(layer, Permute) and list(layer.dims) != sorted(layer.dims)
@@ -108,11 +102,11 @@ class Builder:
         return self._moves[place]
 
     def layer(self, name: str) -> Layer | None:
-        """The layer of that name; None for the model's input."""
+        """The layer with that name; None for the model's input."""
         return next((layer for layer in reversed(self.layers) if layer.name == name), None)
 
     def model(self, name: str, last: str) -> Sequential:
-        """The model that ends with the layer ``last``; what leads nowhere is left out."""
+        """The model that ends with the layer ``last``, without layers that it does not need."""
         wanted, queue = {last}, [last]
         while queue:
             fresh = set(self.wiring.get(queue.pop(), ())) - wanted

@@ -1,284 +1,183 @@
 """Layers that a file writes out in primitive nodes, found again.
 
-Each pattern looks at the node that would be its last, and follows the inputs upwards. What a match
-leaves without a use falls away; what is used elsewhere, too, simply stays.
+A pattern is an expression: ``("Div", "x", ("Add", ("Abs", "x"), 1.0))`` stands for
+``x / (|x| + 1)``. In it, a tuple is an operation and its inputs, a word is any tensor (the same one
+wherever the word stands), a number is a constant with that value, and a list holds alternatives.
+Nodes that a match leaves without a use are dropped; those that are used elsewhere too stay.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any, TypeAlias
 
-import numpy as np
-
+from tinymnist.interop.onnx.attributes import GENERAL_RELU
 from tinymnist.interop.onnx.nodes import Network, Node
-from tinymnist.nn.arrays import Array
 
 LAYER_NORM = "tinymnist.LayerNormalization"
-"""Normalizes over the axes in ``settings["axes"]``, which ONNX's own can only say of the last."""
+"""Normalizes over the axes in the attribute "axes"; ONNX's own can only name the last ones."""
 
-BENT_RELU = "tinymnist.Relu"
-"""A ReLU with the settings "most", "slope" and "edge"."""
+Pattern: TypeAlias = "str | float | tuple[Pattern, ...] | list[Pattern]"
+Found: TypeAlias = dict[str, Any]
+"""The tensor for each word of a pattern; under "axes", the axes of all its reductions."""
 
-
-def fuse(network: Network) -> Network:
-    """The same network, with every pattern that was found replaced by one node."""
-    graph = Patterns(network)
-    for index, node in enumerate(network.nodes):
-        for pattern in PATTERNS:
-            if (found := pattern(graph, node)) is not None:
-                graph.replace(index, found)
-                break
-    fused = replace(network, nodes=graph.nodes, constants=graph.constants)
-    return fused.needed_for(*network.outputs)
+_COMMUTATIVE = ("Add", "Mul")
 
 
-class Patterns:
-    """A network, and how to look around in it."""
+class Matcher:
+    """A network, and how to find patterns in it."""
 
     def __init__(self, network: Network) -> None:
-        self.nodes = list(network.nodes)
         self.constants = network.constants
-        self._producers = network.producers
+        self.producers = network.producers
 
-    def replace(self, index: int, node: Node) -> None:
-        """Put another node in the place of one."""
-        self.nodes[index] = node
-        self._producers |= dict.fromkeys(node.outputs, node)
+    def matches(self, pattern: Pattern, name: str, found: Found) -> Iterator[Found]:
+        """Every way in which the tensor ``name`` is the pattern, beginning with ``found``."""
+        if isinstance(pattern, list):
+            for alternative in pattern:
+                yield from self.matches(alternative, name, found)
+        elif isinstance(pattern, str):
+            if found.get(pattern, name) == name:
+                yield {**found, pattern: name}
+        elif isinstance(pattern, float):
+            number = self.number(name)
+            if number is not None and math.isclose(number, pattern, rel_tol=1e-4):
+                yield found
+        else:
+            yield from self._operation(pattern, name, found)
 
-    def maker(self, name: str, *ops: str) -> Node | None:
-        """The node that makes a tensor, if it is one of these operations."""
-        node = self._producers.get(name)
+    def _operation(self, pattern: tuple[Pattern, ...], name: str, found: Found) -> Iterator[Found]:
+        op, *arguments = pattern
+        node = self.producer(name)
+        if node is None or node.op != op or len(node.inputs) < len(arguments):
+            return
+        if node.op.startswith("Reduce"):
+            axes = self._axes(node)
+            if axes is None or found.get("axes", axes) != axes or not node.get("keepdims", 1):
+                return
+            found = {**found, "axes": axes}
+        for inputs in (node.inputs, node.inputs[::-1])[: 2 if op in _COMMUTATIVE else 1]:
+            partial = [found]
+            for argument, taken in zip(arguments, inputs, strict=False):
+                partial = [more for each in partial for more in self.matches(argument, taken, each)]
+            yield from partial
+
+    def producer(self, name: str) -> Node | None:
+        """The node that computes a tensor; Identity nodes are passed over."""
+        node = self.producers.get(name)
         while node is not None and node.op == "Identity":
-            node = self._producers.get(node.inputs[0])
-        return node if node is not None and node.op in ops else None
-
-    def mean(self, name: str) -> Node | None:
-        """The ReduceMean behind a tensor, also where only its shape was changed since."""
-        moved = self.maker(name, "Reshape")
-        return self.maker(name if moved is None else moved.inputs[0], "ReduceMean")
+            node = self.producers.get(node.inputs[0])
+        return node
 
     def number(self, name: str) -> float | None:
         """The value of a constant that is one number."""
         array = self.constants.get(name)
         return float(array.reshape(-1)[0]) if array is not None and array.size == 1 else None
 
-    def with_number(self, node: Node, value: float) -> str | None:
-        """The other input of a node that takes this very number, in either place."""
-        for mine, other in ((0, 1), (1, 0)) if len(node.inputs) == 2 else ():
-            number = self.number(node.inputs[mine])
-            if number is not None and math.isclose(number, value, rel_tol=1e-4):
-                return node.inputs[other]
+    def _axes(self, node: Node) -> tuple[int, ...] | None:
+        """The axes of a reduction, from its attribute or its second input."""
+        given = node.get("axes")
+        if given is None and len(node.inputs) > 1:
+            given = self.constants.get(node.inputs[1])
+        return None if given is None else tuple(int(axis) for axis in given)
+
+
+def _half(pattern: Pattern) -> list[Pattern]:
+    return [("Mul", pattern, 0.5), ("Div", pattern, 2.0)]
+
+
+_POWER: Pattern = ("Exp", [("Sub", "x", ("ReduceMax", "x")), "x"])
+_BELL: Pattern = ("Add", ("Erf", [("Div", "x", 2**0.5), ("Mul", "x", 0.5**0.5)]), 1.0)
+_MEAN: Pattern = [("ReduceMean", "x"), ("Reshape", ("ReduceMean", "x"))]
+_CENTRED: Pattern = ("Sub", "x", _MEAN)
+_SQUARE: Pattern = [("Pow", _CENTRED, 2.0), ("Mul", _CENTRED, _CENTRED)]
+_DEVIATION: Pattern = ("Sqrt", ("Add", ("ReduceMean", _SQUARE), "epsilon"))
+_SLOPE: Pattern = ("Mul", ("Reciprocal", _DEVIATION), "gamma")
+
+LOG_SOFTMAX: Pattern = ("Log", ("Softmax", "x"))
+SOFTMAX: Pattern = ("Div", _POWER, ("ReduceSum", _POWER))
+SOFTSIGN: Pattern = ("Div", "x", ("Add", ("Abs", "x"), 1.0))
+RELU: Pattern = (
+    "Where", ("Less", "x", "threshold"), ("Mul", ("Sub", "x", "edge"), "slope"),
+    [("Min", "x", "max_value"), "x"],
+)  # fmt: skip
+"""Keras's general ReLU."""
+GELU: Pattern = [
+    *_half(("Mul", "x", _BELL)),
+    ("Mul", _half("x"), _BELL),
+    ("Mul", "x", _half(_BELL)),
+]
+NORM: Pattern = [("Div", _CENTRED, _DEVIATION), ("Mul", _CENTRED, ("Reciprocal", _DEVIATION))]
+KERAS_NORM: Pattern = (
+    "Add", ("Mul", "x", _SLOPE),
+    [("Sub", "beta", ("Mul", _MEAN, _SLOPE)), ("Add", "beta", ("Mul", ("Neg", _MEAN), _SLOPE))],
+)  # fmt: skip
+"""Layer normalization as Keras exports it: ``x * s + (beta - mean * s)``."""
+
+Made: TypeAlias = tuple[str, tuple[str, ...], dict[str, Any], int] | None
+"""Operation, inputs, attributes and opset of a node; None if a match does not fit after all."""
+
+
+def _log_softmax(graph: Matcher, node: Node, found: Found) -> Made:
+    inner = graph.producer(node.inputs[0])
+    return None if inner is None else ("LogSoftmax", inner.inputs, inner.attributes, inner.opset)
+
+
+def _softmax(graph: Matcher, node: Node, found: Found) -> Made:
+    axes = found["axes"]
+    return ("Softmax", (found["x"],), {"axis": axes[0]}, 13) if len(axes) == 1 else None
+
+
+def _relu(graph: Matcher, node: Node, found: Found) -> Made:
+    words = ("threshold", "slope", "max_value")
+    numbers = {word: graph.number(found[word]) for word in words if word in found}
+    if None in numbers.values() or numbers["threshold"] != graph.number(found["edge"]):
         return None
-
-    def axes(self, node: Node) -> Array | None:
-        """The axes of a reduction as an array."""
-        if "axes" in node.settings:
-            return np.array(node.settings["axes"])
-        return self.constants.get(node.inputs[1]) if len(node.inputs) > 1 else None
+    return GENERAL_RELU, (found["x"],), numbers, 17
 
 
-def log_softmax(graph: Patterns, node: Node) -> Node | None:
-    """``Log(Softmax(x))``."""
-    inner = graph.maker(node.inputs[0], "Softmax") if node.op == "Log" else None
-    if inner is None:
+def _norm(graph: Matcher, node: Node, found: Found) -> Made:
+    epsilon = graph.number(found["epsilon"])
+    affine = tuple(found[word] for word in ("gamma", "beta") if word in found)
+    if epsilon is None or any(name not in graph.constants for name in affine):
         return None
-    return replace(inner, op="LogSoftmax", outputs=node.outputs, name=node.name)
+    return LAYER_NORM, (found["x"], *affine), {"axes": found["axes"], "epsilon": epsilon}, 17
 
 
-def softmax(graph: Patterns, node: Node) -> Node | None:
-    """``e / ReduceSum(e)`` with ``e = Exp(x)`` or ``Exp(x - ReduceMax(x))``."""
-    if node.op != "Div" or (total := graph.maker(node.inputs[1], "ReduceSum")) is None:
-        return None
-    power, axes = graph.maker(node.inputs[0], "Exp"), graph.axes(total)
-    if power is None or axes is None or axes.size != 1 or total.inputs[0] != node.inputs[0]:
-        return None
-    if not total.settings.get("keepdims", 1):
-        return None
-    x = power.inputs[0]
-    if (shifted := graph.maker(x, "Sub")) is not None:
-        most = graph.maker(shifted.inputs[1], "ReduceMax")
-        if most is not None and most.inputs[0] == shifted.inputs[0]:
-            x = shifted.inputs[0]
-    return Node("Softmax", (x,), node.outputs, {"axis": int(axes.reshape(-1)[0])}, 13, node.name)
+def _plain(op: str, opset: int) -> Callable[[Matcher, Node, Found], Made]:
+    return lambda graph, node, found: (op, (found["x"],), {}, opset)
 
 
-def softsign(graph: Patterns, node: Node) -> Node | None:
-    """``x / (1 + Abs(x))``."""
-    plus = graph.maker(node.inputs[1], "Add") if node.op == "Div" else None
-    size = None if plus is None else graph.with_number(plus, 1.0)
-    absolute = None if size is None else graph.maker(size, "Abs")
-    if absolute is None or absolute.inputs[0] != node.inputs[0]:
-        return None
-    return Node("Softsign", (node.inputs[0],), node.outputs, {}, 17, node.name)
-
-
-def bent_relu(graph: Patterns, node: Node) -> Node | None:
-    """``Where(x < edge, (x - edge) * slope, Min(x, most))``: Keras's general ReLU."""
-    below = graph.maker(node.inputs[0], "Less") if node.op == "Where" else None
-    line = None if below is None else graph.maker(node.inputs[1], "Mul")
-    if below is None or line is None:
-        return None
-    x, edge, slope = below.inputs[0], graph.number(below.inputs[1]), graph.number(line.inputs[1])
-    minus, top = graph.maker(line.inputs[0], "Sub"), graph.maker(node.inputs[2], "Min")
-    most = None if top is None or top.inputs[0] != x else graph.number(top.inputs[1])
-    if minus is None or edge is None or slope is None or minus.inputs[0] != x:
-        return None
-    if graph.number(minus.inputs[1]) != edge or (most is None and node.inputs[2] != x):
-        return None
-    settings = {"most": most, "slope": slope, "edge": edge}
-    return Node(BENT_RELU, (x,), node.outputs, settings, 17, node.name)
-
-
-def gelu(graph: Patterns, node: Node) -> Node | None:
-    """``x * 0.5 * (1 + Erf(x / sqrt(2)))``, multiplied in any order."""
-    if node.op != "Mul":
-        return None
-    factors, scale = _factors(graph, node.outputs[0])
-    if len(factors) != 2 or not math.isclose(scale, 0.5, rel_tol=1e-4):
-        return None
-    for x, bell in (factors, factors[::-1]):
-        plus = graph.maker(bell, "Add")
-        inner = None if plus is None else graph.with_number(plus, 1.0)
-        error = None if inner is None else graph.maker(inner, "Erf")
-        if error is not None and _is_scaled(graph, error.inputs[0], x, math.sqrt(0.5)):
-            return Node("Gelu", (x,), node.outputs, {}, 20, node.name)
-    return None
-
-
-def _factors(graph: Patterns, name: str, depth: int = 0) -> tuple[list[str], float]:
-    """The tensors whose product a tensor is, and the number that they are multiplied by."""
-    node = graph.maker(name, "Mul", "Div") if depth < 4 else None
-    if (number := graph.number(name)) is not None:
-        return [], number
-    if node is None:
-        return [name], 1.0
-    left, right = (_factors(graph, n, depth + 1) for n in node.inputs)
-    if node.op == "Mul":
-        return left[0] + right[0], left[1] * right[1]
-    return ([name], 1.0) if right[0] or not right[1] else (left[0], left[1] / right[1])
-
-
-def _is_scaled(graph: Patterns, name: str, x: str, factor: float) -> bool:
-    """Whether a tensor is ``x * factor``."""
-    own, outer = _factors(graph, name)
-    base, inner = _factors(graph, x)
-    return own == base and math.isclose(outer, factor * inner, rel_tol=1e-4)
-
-
-def layer_norm(graph: Patterns, node: Node) -> Node | None:
-    """``(x - mean) / Sqrt(variance + epsilon)``, over the axes of the two means."""
-    if node.op == "Div":
-        centred, root = node.inputs
-    elif node.op == "Mul":
-        upside = [graph.maker(name, "Reciprocal") for name in node.inputs]
-        if upside[1] is None and upside[0] is None:
-            return None
-        centred, below = (
-            (node.inputs[0], upside[1]) if upside[1] is not None else (node.inputs[1], upside[0])
-        )
-        root = below.inputs[0] if below is not None else ""
-    else:
-        return None
-    found, centre = _deviation(graph, root), _centred(graph, centred)
-    if found is None or centre is None or found[:2] != centre:
-        return None
-    return _norm_node(found, (), node)
-
-
-def keras_layer_norm(graph: Patterns, node: Node) -> Node | None:
-    """``x * s + (beta - mean * s)`` with ``s = gamma / Sqrt(variance + epsilon)``: Keras's."""
-    for scaled, shift in (node.inputs, node.inputs[::-1]) if node.op == "Add" else ():
-        product = graph.maker(scaled, "Mul")
-        for x, s in () if product is None else (product.inputs, product.inputs[::-1]):
-            gamma, found = _inverse_deviation(graph, s)
-            beta, mean = _moved_mean(graph, shift, s)
-            if found is not None and mean is not None and found[0] == x == mean.inputs[0]:
-                return _norm_node(found, (gamma, beta), node)
-    return None
-
-
-def _moved_mean(graph: Patterns, name: str, s: str) -> tuple[str, Node | None]:
-    """``beta - mean * s`` or ``-mean * s + beta``: the name of beta, and the node of the mean."""
-    node = graph.maker(name, "Sub", "Add")
-    for beta, moved in () if node is None else (node.inputs, node.inputs[::-1]):
-        product = graph.maker(moved, "Mul")
-        if beta not in graph.constants or product is None or s not in product.inputs:
-            continue
-        factor = next((n for n in product.inputs if n != s), s)
-        if node is not None and node.op == "Add":
-            minus = graph.maker(factor, "Neg")
-            factor = "" if minus is None else minus.inputs[0]
-        return beta, graph.mean(factor)
-    return "", None
-
-
-_Found = tuple[str, tuple[int, ...], float]
-"""The tensor that is normalized, over which axes, and epsilon."""
-
-
-def _norm_node(found: _Found, affine: tuple[str, ...], node: Node) -> Node:
-    x, axes, epsilon = found
-    settings = {"axes": axes, "epsilon": epsilon}
-    return Node(LAYER_NORM, (x, *affine), node.outputs, settings, 17, node.name)
-
-
-def _inverse_deviation(graph: Patterns, name: str) -> tuple[str, _Found | None]:
-    """``gamma / Sqrt(variance + epsilon)``: the name of gamma, and what is under the root."""
-    product = graph.maker(name, "Mul")
-    for upside, gamma in () if product is None else (product.inputs, product.inputs[::-1]):
-        below = graph.maker(upside, "Reciprocal")
-        if below is not None and gamma in graph.constants:
-            return gamma, _deviation(graph, below.inputs[0])
-    return "", None
-
-
-def _deviation(graph: Patterns, name: str) -> _Found | None:
-    """``Sqrt(ReduceMean((x - mean)^2) + epsilon)``."""
-    root = graph.maker(name, "Sqrt")
-    plus = None if root is None else graph.maker(root.inputs[0], "Add")
-    if plus is None:
-        return None
-    for inner, number in (plus.inputs, plus.inputs[::-1]):
-        epsilon, mean = graph.number(number), graph.maker(inner, "ReduceMean")
-        if epsilon is None or mean is None or not mean.settings.get("keepdims", 1):
-            continue
-        square = graph.maker(mean.inputs[0], "Pow", "Mul")
-        if square is None or not (
-            graph.number(square.inputs[1]) == 2
-            if square.op == "Pow"
-            else square.inputs[0] == square.inputs[1]
-        ):
-            continue
-        centre, axes = _centred(graph, square.inputs[0]), _axes(graph, mean)
-        if centre is not None and centre[1] == axes:
-            return *centre, epsilon
-    return None
-
-
-def _centred(graph: Patterns, name: str) -> tuple[str, tuple[int, ...]] | None:
-    """``x - ReduceMean(x)``: x, and the axes."""
-    minus = graph.maker(name, "Sub")
-    mean = None if minus is None else graph.mean(minus.inputs[1])
-    if minus is None or mean is None or mean.inputs[0] != minus.inputs[0]:
-        return None
-    axes = _axes(graph, mean)
-    return None if axes is None or not mean.settings.get("keepdims", 1) else (minus.inputs[0], axes)
-
-
-def _axes(graph: Patterns, node: Node) -> tuple[int, ...] | None:
-    axes = graph.axes(node)
-    return None if axes is None else tuple(int(axis) for axis in axes.reshape(-1))
-
-
-PATTERNS: tuple[Callable[[Patterns, Node], Node | None], ...] = (
-    log_softmax,
-    softmax,
-    softsign,
-    bent_relu,
-    gelu,
-    layer_norm,
-    keras_layer_norm,
+FUSIONS: tuple[tuple[Pattern, Callable[[Matcher, Node, Found], Made]], ...] = (
+    (LOG_SOFTMAX, _log_softmax),
+    (SOFTMAX, _softmax),
+    (SOFTSIGN, _plain("Softsign", 17)),
+    (RELU, _relu),
+    (GELU, _plain("Gelu", 20)),
+    (NORM, _norm),
+    (KERAS_NORM, _norm),
 )
-"""All patterns, each tried at every node."""
+"""Every pattern with what makes a node of a match; each is tried at every node."""
+
+
+def fuse(network: Network) -> Network:
+    """The same network, with every pattern that was found replaced by one node."""
+    graph, nodes = Matcher(network), []
+    for node in network.nodes:
+        if (fused := _fused(graph, node)) is not None:
+            graph.producers |= dict.fromkeys(node.outputs, fused)
+        nodes.append(fused or node)
+    return replace(network, nodes=nodes).needed_for(*network.outputs)
+
+
+def _fused(graph: Matcher, node: Node) -> Node | None:
+    """The node that a pattern ending with this node is replaced by."""
+    for name in node.outputs[:1] if node.op != "Identity" else ():
+        for pattern, make in FUSIONS:
+            for found in graph.matches(pattern, name, {}):
+                if (made := make(graph, node, found)) is not None:
+                    op, inputs, attributes, opset = made
+                    return Node(op, inputs, node.outputs, attributes, opset, node.name)
+    return None

@@ -1,7 +1,8 @@
-"""What of a graph is the network: which output, which input, and what one example of it is.
+"""Which output of a graph holds the scores, which input the pictures, and what one example is.
 
 Graphs end in more than scores (classes, accuracies, dictionaries), begin with more than pictures
-(labels, flags), and leave sizes open. Each guess here is tried, and stands only if all layers fit.
+(labels, flags), and leave sizes open. Each guess made here is tried, and kept only if all layers
+fit.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ _DECISIONS = {
     "ArgMax", "TopK", "Hardmax", "ai.onnx.ml.ZipMap", "ai.onnx.ml.ArrayFeatureExtractor",
     "ai.onnx.ml.LabelEncoder",
 }  # fmt: skip
-"""Operations that turn scores into classes; what comes after them is no part of the network."""
-_MANY = 97
+"""Operations that turn scores into classes; what follows them is not part of the network."""
+_OPEN_BATCH = 97
 """Stands for a batch of open size: a prime, so that no other axis is taken for it."""
 _SIDE = 28
-_MOST_PIXELS = 1 << 20
-_MOST_EXAMPLES = 1 << 17
+_MAX_PIXELS = 1 << 20
+_MAX_EXAMPLES = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class Ending:
 
     Attributes:
         tensor: the scores.
-        output: the output of the graph that is made of them.
-        left_out: the nodes in between, which are left out.
+        output: the output of the graph that depends on them.
+        left_out: the nodes between the two.
     """
 
     tensor: str
@@ -45,14 +46,14 @@ class Ending:
 
 
 def endings(network: Network) -> list[Ending]:
-    """The tensors that may be the network's scores, the likeliest first."""
+    """The tensors that may be the network's scores, the most likely first."""
     found = [_cut(network, output) for output in network.outputs]
     found.sort(key=lambda ending: len(ending.left_out) > 0)
     return list({ending.tensor: ending for ending in reversed(found)}.values())[::-1]
 
 
 def _cut(network: Network, output: str) -> Ending:
-    """The output itself, or what the first decision on the way to it takes."""
+    """The output itself, or the input of the first decision on the way to it."""
     part = network.needed_for(output)
     depends = _depending(part)
     for node in part.nodes:
@@ -78,7 +79,7 @@ def picture_port(network: Network) -> Port:
     """The one input that is fed with pictures.
 
     Raises:
-        Unmappable: when there is none, or more than one.
+        Unmappable: if there is none, or more than one.
     """
     ports = [port for port in network.inputs if port.kind != "bool"]
     if len(ports) != 1:
@@ -109,8 +110,8 @@ class Beginning:
 
 
 def beginnings(port: Port, network: Network) -> Iterator[Beginning]:
-    """Every way to understand an input, the likeliest first."""
-    turned = any(n.op == "Transpose" and port.name in n.inputs for n in network.nodes)
+    """Every way to understand an input, the most likely first."""
+    transposed = any(n.op == "Transpose" and port.name in n.inputs for n in network.nodes)
     shapes: list[tuple[int | None, ...]]
     if port.shape is None:
         shapes = [(None, 1, _SIDE, _SIDE), (None, _SIDE * _SIDE), (None, _SIDE, _SIDE, 1)]
@@ -121,22 +122,23 @@ def beginnings(port: Port, network: Network) -> Iterator[Beginning]:
     for open_shape in shapes:
         shape = _completed(open_shape)
         pixels, examples = math.prod(side or 1 for side in shape[1:]), (shape or (1,))[0] or 1
-        if pixels > _MOST_PIXELS or examples > _MOST_EXAMPLES:
-            raise Unmappable(f"an input of shape {list(shape)} is beyond all measure")
+        if pixels > _MAX_PIXELS or examples > _MAX_EXAMPLES:
+            limits = f"limit {_MAX_EXAMPLES:,} examples of {_MAX_PIXELS:,} numbers"
+            raise Unmappable(f"input of shape {list(shape)} too large ({limits})")
         if not shape:
-            raise Unmappable("a single number is no picture")
+            raise Unmappable("its input is a single number, not a picture")
         if len(shape) > 1:
-            yield _with_batch(shape[1:], shape[0] or _MANY, turned)
+            yield _beginning(shape[1:], shape[0] or _OPEN_BATCH, transposed)
             if shape[0] is None:
-                yield _with_batch(shape[1:], 1, turned)
+                yield _beginning(shape[1:], 1, transposed)
         # One picture without a batch axis, or one whose rows are called a batch.
         first = shape[0] if shape[0] is not None else shape[-1]
         if first is not None and len(shape) <= 3:
-            yield _without_batch((first, *(side or 1 for side in shape[1:])), turned)
+            yield _beginning((first, *shape[1:]), None, transposed)
 
 
 def _completed(shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-    """Sides that a file leaves open, as pictures of digits have them."""
+    """The shape, with open sides as pictures of digits have them."""
     if len(shape) == 4:
         n, a, b, c = shape
         last = c in (1, 3) and a not in (1, 3)
@@ -146,26 +148,18 @@ def _completed(shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
     return (*shape[:1], *(side or _SIDE * _SIDE for side in shape[1:]))
 
 
-def _with_batch(sides: tuple[int | None, ...], batch: int, turned: bool) -> Beginning:
-    own = tuple(side or 1 for side in sides)
-    shape, order, axes = _picture(own, turned)
-    return Beginning(shape, View(INPUT, order, axes, batch))
+def _beginning(
+    open_sides: tuple[int | None, ...], batch: int | None, transposed: bool
+) -> Beginning:
+    """The input shape, the atoms in memory, and the axes of the tensor.
 
-
-def _without_batch(own: tuple[int, ...], turned: bool) -> Beginning:
-    shape, order, axes = _picture(own, turned)
-    return Beginning(shape, View(INPUT, order, axes, None))
-
-
-def _picture(sides: tuple[int, ...], turned: bool) -> tuple[Shape, Axis, tuple[Axis, ...]]:
-    """The input shape, the atoms in memory, and the axes of the tensor, for one example.
-
-    A row of a square number of features, 784 for instance, is a square picture. Where sizes do not
-    tell the channels, a graph that turns its input at once gets it with channels last.
+    A row of a square number of features, such as 784, is a square picture. If the sizes do not
+    show which axis holds the channels, a graph that transposes its input takes channels last.
     """
+    sides = tuple(side or 1 for side in open_sides)
     axes: list[Axis] = [(Atom(side),) if side != 1 else () for side in sides]
     long = [i for i, side in enumerate(sides) if side != 1]
-    last = sides[-1] in (1, 3) or (turned and sides[0] not in (1, 3))
+    last = sides[-1] in (1, 3) or (transposed and sides[0] not in (1, 3))
     if len(sides) == 3 and len(long) == 3 and not last:
         moved = [*axes[-2:], axes[-3]]  # channels in front
         shape: Shape = (sides[-2], sides[-1], sides[-3])
@@ -182,4 +176,4 @@ def _picture(sides: tuple[int, ...], turned: bool) -> tuple[Shape, Axis, tuple[A
     else:
         moved, shape = [axes[i] for i in long], tuple(sides[i] for i in long) or (1,)
     order = tuple(atom for axis in moved for atom in axis)
-    return shape, order, tuple(axes)
+    return Beginning(shape, View(INPUT, order, tuple(axes), batch))

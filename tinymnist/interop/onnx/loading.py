@@ -1,6 +1,6 @@
 """From a file to a :class:`~tinymnist.interop.onnx.nodes.Network`, trusting nothing it states.
 
-Sizes are compared with the bytes that are really there before anything is allocated, external data
+Stated sizes are compared with the bytes that are there before anything is allocated, external data
 must lie in the model's own folder, and only the container is parsed: nothing is computed yet.
 """
 
@@ -16,19 +16,33 @@ from typing import Any
 import numpy as np
 
 from tinymnist.errors import InputError
-from tinymnist.interop.onnx.library import library
 from tinymnist.interop.onnx.nodes import Network, Node, Port, sort
-from tinymnist.interop.onnx.skimming import check_size_of_messages
+from tinymnist.interop.wire import Damaged, count_fields
 from tinymnist.nn.arrays import Array
 
-MOST_BYTES = 1 << 30
-_DEEPEST = 8  # branches within branches
-_MOST_NODES = 100_000
+MAX_BYTES = 1 << 30
+MAX_FIELDS = 500_000
+"""A message of two bytes becomes an object of a hundred, so fields are counted before parsing."""
+_MAX_BRANCH_DEPTH = 8
+_MAX_NODES = 100_000
+_NESTED: dict[str, dict[int, str]] = {
+    "model": {7: "graph", 14: "leaf", 20: "graph", 25: "function"},
+    "function": {7: "node"},
+    "graph": {1: "node", 5: "leaf", 11: "value", 12: "value", 13: "value"},
+    "node": {5: "attribute"},
+    "attribute": {5: "leaf", 6: "graph", 10: "leaf", 11: "graph"},
+    "value": {2: "type"},
+    "type": {1: "tensor type"},
+    "tensor type": {2: "shape"},
+    "shape": {},
+    "leaf": {},
+}
+"""The fields that are messages with fields to count, by the kind of the message around them."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """What a file tells beside its graph."""
+    """What a file states besides its graph."""
 
     path: Path
     producer: str
@@ -37,44 +51,68 @@ class Source:
     metadata: dict[str, str]
 
 
+def library() -> Any:
+    """The package ``onnx``, imported when it is first needed.
+
+    Raises:
+        InputError: if it is not installed.
+    """
+    try:
+        import onnx
+        import onnx.checker
+        import onnx.helper
+        import onnx.numpy_helper
+    except ImportError:
+        raise InputError("ONNX files need the package onnx; `pip install onnx`") from None
+    return onnx
+
+
 def load(path: str | PathLike[str]) -> tuple[Network, Source]:
     """Parse an ONNX file.
 
     Raises:
-        InputError: when the file is missing, damaged, hostile or of a kind that is not known.
+        InputError: if the file is missing, damaged, hostile or of an unknown kind.
     """
     place = Path(path)
     data = _read(place)
-    check_size_of_messages(data, str(place))
-    onnx = library()
-    model = onnx.ModelProto()
+    try:
+        count_fields(data, _NESTED, "model", MAX_FIELDS)
+    except Damaged as error:
+        raise InputError(
+            f"{place} is not an ONNX model, or is damaged: {error}; get the file again"
+        ) from None
+    model = library().ModelProto()
     try:
         model.ParseFromString(data)
-    except Exception as error:  # protobuf's DecodeError, which its versions hide in other places
+    except Exception as error:  # protobuf's DecodeError, whose module differs between versions
         raise InputError(
-            f"{place} is no ONNX model, or is damaged: {_one_line(error)}; get the file again"
+            f"{place} is not an ONNX model, or is damaged: {_one_line(error)}; get the file again"
         ) from None
     if not model.HasField("graph") or not model.graph.node:
         raise InputError(f"{place} holds no ONNX graph; expected a trained model")
-    return network_of(model, place), source_of(model, place)
-
-
-def source_of(model: Any, path: Path) -> Source:
-    """Who wrote the model, and by which rules."""
-    return Source(
-        path,
+    source = Source(
+        place,
         f"{model.producer_name} {model.producer_version}".strip() or "unknown",
-        opsets_of(model, path)[""],
+        _opsets(model, place)[""],
         model.ir_version,
         {entry.key: entry.value for entry in model.metadata_props},
     )
+    return network_of(model, place), source
 
 
 def network_of(model: Any, path: Path) -> Network:
-    """The graph of a parsed model, local functions unfolded."""
-    opsets = opsets_of(model, path)
+    """The graph of a parsed model, local functions inlined.
+
+    Args:
+        model: a ``ModelProto``.
+        path: where it came from, for errors and for external data.
+
+    Raises:
+        InputError: as :func:`load`.
+    """
+    opsets = _opsets(model, path)
     if model.functions:
-        model = _unfolded(model, path)
+        model = _inlined(model, path)
     try:
         return _Loader(path, opsets).network(model.graph, frozenset(), 0)
     except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
@@ -83,27 +121,25 @@ def network_of(model: Any, path: Path) -> Network:
         raise InputError(f"{path} is damaged: {_one_line(error)}") from None
 
 
-def opsets_of(model: Any, path: Path) -> dict[str, int]:
+def _opsets(model: Any, path: Path) -> dict[str, int]:
     """The version of the rules for each domain of operations; ONNX's own is ""."""
     versions = {"" if o.domain == "ai.onnx" else o.domain: o.version for o in model.opset_import}
     if "" not in versions and model.ir_version >= 3:
-        raise InputError(
-            f"{path} does not tell its opset; the file is cut off or of no use, get it again"
-        )
+        raise InputError(f"{path} does not state its opset, so it may be cut off; get it again")
     return {"": 1} | versions
 
 
 def _read(path: Path) -> bytes:
     try:
-        if (size := path.stat().st_size) > MOST_BYTES:
-            raise InputError(f"{path} has {size:,} bytes; expected at most {MOST_BYTES:,}")
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise InputError(f"{path} has {size:,} bytes; expected at most {MAX_BYTES:,}")
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
 
 
-def _unfolded(model: Any, path: Path) -> Any:
-    """Local functions put in where they are called, unless that would make a bomb."""
+def _inlined(model: Any, path: Path) -> Any:
+    """Local functions put in where they are called, unless the result would be too large."""
     bodies = {(f.domain, f.name): f for f in model.functions}
     sizes: dict[tuple[str, str], int] = {}
 
@@ -111,13 +147,15 @@ def _unfolded(model: Any, path: Path) -> Any:
         if key in callers or len(callers) > 64:
             raise InputError(f"{path} has functions that call each other in a circle")
         if key not in sizes:
-            inner = [(n.domain, n.op_type) for n in bodies[key].node]
-            sizes[key] = sum(size(k, (*callers, key)) if k in bodies else 1 for k in inner)
+            sizes[key] = total(bodies[key].node, (*callers, key))
         return sizes[key]
 
-    called = [(n.domain, n.op_type) for n in model.graph.node]
-    if sum(size(k, ()) if k in bodies else 1 for k in called) > _MOST_NODES:
-        raise InputError(f"{path} unfolds to more than {_MOST_NODES:,} nodes")
+    def total(nodes: Any, callers: tuple[tuple[str, str], ...]) -> int:
+        called = [(n.domain, n.op_type) for n in nodes]
+        return sum(size(key, callers) if key in bodies else 1 for key in called)
+
+    if total(model.graph.node, ()) > _MAX_NODES:
+        raise InputError(f"{path} unfolds to more than {_MAX_NODES:,} nodes")
     try:
         from onnx.inliner import inline_local_functions
     except ImportError:
@@ -135,9 +173,10 @@ class _Loader:
         self.path, self.opsets, self.onnx = path, opsets, library()
 
     def network(self, graph: Any, outside: frozenset[str], depth: int) -> Network:
-        """A graph, or the branch of a node within one, which sees the tensors ``outside``."""
-        if depth > _DEEPEST or len(graph.node) > _MOST_NODES:
-            raise InputError(f"{self.path} has a graph beyond all measure; expected a small one")
+        """A graph, or a branch of a node, which sees the tensors ``outside``."""
+        if depth > _MAX_BRANCH_DEPTH or len(graph.node) > _MAX_NODES:
+            limits = f"limit {_MAX_NODES:,} nodes, {_MAX_BRANCH_DEPTH} levels of branches"
+            raise InputError(f"{self.path}: graph too large ({limits})")
         if graph.sparse_initializer:
             raise InputError(f"{self.path} holds sparse weights, which tinymnist does not read")
         constants = {t.name: self.array(t) for t in graph.initializer}
@@ -147,37 +186,36 @@ class _Loader:
         nodes = [self.node(n, frozenset(known | computed), depth) for n in graph.node]
         outputs = [o.name for o in graph.output]
         if not outputs or (lost := [n for n in outputs if n not in known | computed]):
-            what = repr(lost[0]) if outputs else "anything"
-            raise InputError(f"{self.path} does not compute {what} that it promises")
+            what = f"its output {lost[0]!r}" if outputs else "any output"
+            raise InputError(f"{self.path} does not compute {what}")
         return Network(sort(nodes, known, str(self.path)), constants, ports, outputs)
 
     def node(self, proto: Any, outside: frozenset[str], depth: int) -> Node:
         domain = "" if proto.domain == "ai.onnx" else proto.domain
-        settings = {a.name: self.setting(a, outside, depth) for a in proto.attribute}
         return Node(
             f"{domain}.{proto.op_type}" if domain else proto.op_type,
             tuple(proto.input),
             tuple(proto.output),
-            settings,
+            {a.name: self.attribute(a, outside, depth) for a in proto.attribute},
             self.opsets.get(domain, 1),
             proto.name,
         )
 
-    def setting(self, attribute: Any, outside: frozenset[str], depth: int) -> Any:
+    def attribute(self, proto: Any, outside: frozenset[str], depth: int) -> Any:
         kinds = self.onnx.AttributeProto
-        if attribute.type == kinds.TENSOR:
-            return self.array(attribute.t)
-        if attribute.type == kinds.GRAPH:
-            return self.network(attribute.g, outside, depth + 1)
-        if attribute.type in (kinds.FLOAT, kinds.INT, kinds.FLOATS, kinds.INTS):
-            value = self.onnx.helper.get_attribute_value(attribute)
+        if proto.type == kinds.TENSOR:
+            return self.array(proto.t)
+        if proto.type == kinds.GRAPH:
+            return self.network(proto.g, outside, depth + 1)
+        if proto.type in (kinds.FLOAT, kinds.INT, kinds.FLOATS, kinds.INTS):
+            value = self.onnx.helper.get_attribute_value(proto)
             return value if isinstance(value, int | float) else tuple(value)
-        if attribute.type == kinds.STRING:
-            return attribute.s.decode("utf-8", "replace")
-        if attribute.type == kinds.STRINGS:
-            return tuple(s.decode("utf-8", "replace") for s in attribute.strings)
-        if attribute.type == 0 and attribute.ints:  # ONNX before 1.0 wrote no types
-            return tuple(attribute.ints)
+        if proto.type == kinds.STRING:
+            return proto.s.decode("utf-8", "replace")
+        if proto.type == kinds.STRINGS:
+            return tuple(s.decode("utf-8", "replace") for s in proto.strings)
+        if proto.type == 0 and proto.ints:  # ONNX before 1.0 wrote no types
+            return tuple(proto.ints)
         return None  # kinds that no operation here reads
 
     def port(self, value: Any) -> Port:
@@ -195,18 +233,20 @@ class _Loader:
             return "unknown"
 
     def array(self, tensor: Any) -> Array:
-        """The numbers of a tensor, after its stated size was compared with what is there."""
+        """The numbers of a tensor, after its stated size was compared with the bytes there."""
         name = tensor.name or "a constant"
         count = math.prod(tensor.dims)
-        if any(side < 0 for side in tensor.dims) or count > MOST_BYTES // 4:
-            raise InputError(f"{self.path}: {name} is of shape {list(tensor.dims)}, beyond measure")
+        if any(side < 0 for side in tensor.dims) or count > MAX_BYTES // 4:
+            raise InputError(
+                f"{self.path}: {name} has the shape {list(tensor.dims)}, negative or too large "
+                f"(limit {MAX_BYTES // 4:,} numbers)"
+            )
         if tensor.data_location == self.onnx.TensorProto.EXTERNAL:
             return self._external(tensor, count)
         there = len(tensor.raw_data) or max(
-            len(getattr(tensor, field))
-            for field in ("float_data", "int32_data", "int64_data", "double_data",
-                          "uint64_data", "string_data")
-        )  # fmt: skip
+            len(getattr(tensor, f"{kind}_data"))
+            for kind in ("float", "int32", "int64", "double", "uint64", "string")
+        )
         if count > 16 * max(there, 1):  # the smallest type has four bits
             raise InputError(
                 f"{self.path}: {name} states {count:,} numbers, and there are bytes for {there:,}"
@@ -215,15 +255,15 @@ class _Loader:
         return array
 
     def _external(self, tensor: Any, count: int) -> Array:
-        """Numbers that lie in another file, which must lie in the folder of the model."""
-        told = {entry.key: entry.value for entry in tensor.external_data}
+        """Numbers in another file, which must lie in the folder of the model."""
+        stated = {entry.key: entry.value for entry in tensor.external_data}
         dtype = np.dtype(self.dtype(tensor.data_type))
-        place = inside(self.path, told.get("location", ""))
+        place = _inside(self.path, stated.get("location", ""))
         try:
-            offset = int(told.get("offset") or 0)
+            offset = int(stated.get("offset") or 0)
             with open(place, "rb") as file:
                 size = os.fstat(file.fileno()).st_size
-                length = int(told.get("length") or count * dtype.itemsize)
+                length = int(stated.get("length") or count * dtype.itemsize)
                 if offset < 0 or length != count * dtype.itemsize or offset + length > size:
                     raise InputError(
                         f"{self.path}: {tensor.name} wants {length:,} bytes from {offset:,} of "
@@ -239,11 +279,11 @@ class _Loader:
         return np.frombuffer(data, dtype.newbyteorder("<")).reshape(tensor.dims).astype(dtype)
 
 
-def inside(model: Path, location: str) -> Path:
+def _inside(model: Path, location: str) -> Path:
     """The file of external data, if it is a plain file in or below the model's folder.
 
     Raises:
-        InputError: when it points elsewhere, by ``..``, an absolute path or a link.
+        InputError: if it points elsewhere, by ``..``, an absolute path or a link.
     """
     folder = model.resolve().parent
     wanted = folder / location.replace("\\", "/")

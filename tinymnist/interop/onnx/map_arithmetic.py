@@ -8,22 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from tinymnist.interop.onnx.fusing import BENT_RELU
-from tinymnist.interop.onnx.mapping import Mapper, in_order, is_one, maps
+from tinymnist.interop.onnx.attributes import ACTIVATIONS, clip_bounds, old_slope, shortest
+from tinymnist.interop.onnx.mapping import MapFunction, Mapper, in_order, is_one
 from tinymnist.interop.onnx.nodes import Node, Unmappable
-from tinymnist.interop.onnx.run_layers import clip_bounds, is_plain_selu, old_slope
 from tinymnist.interop.onnx.views import Axis, View, fresh, size_of
-from tinymnist.nn.arrays import Array
+from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.layers import (
-    ELU,
-    GELU,
     Activation,
     Add,
     Concatenate,
     Conv2D,
     Dense,
     DepthwiseConv2D,
-    Layer,
     LayerNormalization,
     LeakyReLU,
     Multiply,
@@ -32,83 +28,35 @@ from tinymnist.nn.layers import (
     Rescaling,
 )
 
-_WORDS = {
-    "Sigmoid": "sigmoid", "Tanh": "tanh", "Softplus": "softplus", "Softsign": "softsign",
-    "HardSwish": "hard_silu", "Mish": "mish", "Exp": "exponential",
-}  # fmt: skip
+
+def activation(mapper: Mapper, node: Node, view: View) -> View:
+    """The layer that ``attributes`` names."""
+    return mapper.append(ACTIVATIONS[node.op](node), view)
 
 
-@maps("Relu", *_WORDS)
-def activation(mapper: Mapper, node: Node) -> View:
-    """Those without settings."""
-    return mapper.elementwise(node, ReLU() if node.op == "Relu" else Activation(_WORDS[node.op]))
-
-
-@maps(BENT_RELU)
-def bent_relu(mapper: Mapper, node: Node) -> View:
-    """Keras's general ReLU."""
-    most, slope, edge = (node.settings[key] for key in ("most", "slope", "edge"))
-    top = None if most is None else _short(most)
-    return mapper.elementwise(node, ReLU(top, _short(slope), _short(edge)))
-
-
-@maps("LeakyRelu")
-def leaky_relu(mapper: Mapper, node: Node) -> View:
-    """The slope below 0 is stated."""
-    return mapper.elementwise(node, LeakyReLU(_short(node.settings.get("alpha", 0.01))))
-
-
-@maps("Elu")
-def elu(mapper: Mapper, node: Node) -> View:
-    """``alpha`` is stated."""
-    return mapper.elementwise(node, ELU(_short(node.settings.get("alpha", 1.0))))
-
-
-@maps("Selu")
-def selu(mapper: Mapper, node: Node) -> View:
-    """Keras's word means one pair of constants."""
-    if not is_plain_selu(node):
-        raise Unmappable("it would need other constants than those of Klambauer et al.")
-    return mapper.elementwise(node, Activation("selu"))
-
-
-@maps("Gelu", "com.microsoft.Gelu")
-def gelu(mapper: Mapper, node: Node) -> View:
-    """Also that of onnxruntime."""
-    return mapper.elementwise(node, GELU(node.settings.get("approximate", "none") == "tanh"))
-
-
-@maps("HardSigmoid")
-def hard_sigmoid(mapper: Mapper, node: Node) -> View:
-    """Keras's word where it is the same; else a line, cut at 0 and 1."""
-    slope = _short(node.settings.get("alpha", 0.2))
-    middle = _short(node.settings.get("beta", 0.5))
+def hard_sigmoid(mapper: Mapper, node: Node, view: View) -> View:
+    """Keras's activation if it is the same; else a line, clipped to 0..1."""
+    slope, middle = shortest(node.get("alpha", 0.2)), shortest(node.get("beta", 0.5))
     if abs(slope - 1 / 6) < 1e-6 and middle == 0.5:
-        return mapper.elementwise(node, Activation("hard_sigmoid"))
-    view = affine(mapper, node.inputs[0], slope, middle)
-    return view.moved(mapper.builder.add(ReLU(max_value=1.0), view.source))
+        return mapper.append(Activation("hard_sigmoid"), view)
+    return mapper.append(ReLU(max_value=1.0), affine(mapper, node.inputs[0], slope, middle))
 
 
-@maps("Clip")
-def clip(mapper: Mapper, node: Node) -> View:
+def clip(mapper: Mapper, node: Node, view: View) -> View:
     """Between 0 and a number, or between -1 and 1."""
-    arrays = [None, mapper.optional(node, 1), mapper.optional(node, 2)]
-    low, high = clip_bounds(node, arrays)
+    low, high = clip_bounds(node, mapper.arrays(node))
     if low == 0:
-        layer: Layer = ReLU(None if math.isinf(high) or high > 1e30 else high)
-    elif (low, high) == (-1, 1):
-        layer = Activation("hard_tanh")
-    else:
+        return mapper.append(ReLU(None if math.isinf(high) or high > 1e30 else high), view)
+    if (low, high) != (-1, 1):
         raise Unmappable(f"it would need bounds of {low} and {high}")
-    return mapper.elementwise(node, layer)
+    return mapper.append(Activation("hard_tanh"), view)
 
 
-@maps("PRelu")
-def prelu(mapper: Mapper, node: Node) -> View:
+def prelu(mapper: Mapper, node: Node, view: View) -> View:
     """One slope in all, or one for each channel."""
-    view, slope = mapper.view(node.inputs[0]), mapper.constant(node.inputs[1])
+    slope = mapper.constant(node.inputs[1])
     if slope.size == 1:
-        return mapper.elementwise(node, LeakyReLU(_short(slope.reshape(-1)[0])))
+        return mapper.append(LeakyReLU(shortest(slope.reshape(-1)[0])), view)
     atoms, values = spread(view, old_slope(node, slope, view.rank))
     seen = mapper.with_last(view, atoms)
     rank = len(mapper.builder.shapes[seen.source])
@@ -117,35 +65,34 @@ def prelu(mapper: Mapper, node: Node) -> View:
     return seen.moved(mapper.add(node, layer, seen.source, weights=node.inputs[1], alpha=alpha))
 
 
-@maps("Neg")
-def negative(mapper: Mapper, node: Node) -> View:
+def negative(mapper: Mapper, node: Node, view: View) -> View:
     """``-x``."""
     return affine(mapper, node.inputs[0], -1.0, 0.0)
 
 
-@maps("Pow")
-def power(mapper: Mapper, node: Node) -> View:
-    """A small whole power, which is a product."""
+def power(mapper: Mapper, node: Node, view: View) -> View:
+    """A small whole power, as a product."""
     exponent = mapper.constant(node.inputs[1])
     if exponent.size != 1 or float(exponent.reshape(-1)[0]) not in (1, 2, 3, 4):
         raise Unmappable(f"it would need the power {exponent.tolist()}")
-    view, times = mapper.view(node.inputs[0]), int(exponent.reshape(-1)[0])
+    times = int(exponent.reshape(-1)[0])
     if times == 1:
         return view
     return view.moved(mapper.builder.add(Multiply(), *[view.source] * times))
 
 
-@maps("Add", "Sub", "Mul", "Div", "Sum")
-def arithmetic(mapper: Mapper, node: Node) -> View:
+def arithmetic(mapper: Mapper, node: Node, view: View) -> View:
     """With a fixed number or row of numbers: a rescaling. Of two activations: a merging layer."""
     live = [name for name in node.inputs if name in mapper.tensors]
     if len(live) == len(node.inputs):
         return merge(mapper, node)
     if len(node.inputs) != 2:
         raise Unmappable("it would need a sum of fixed numbers and activations")
-    fixed = mapper.constant(next(name for name in node.inputs if name not in mapper.tensors))
-    fixed = _old_axis(node, mapper.view(live[0]), fixed)
     first = node.inputs[0] == live[0]
+    fixed = mapper.constant(node.inputs[first])
+    if node.opset < 7 and node.get("axis") is not None:  # the array begins at a named axis
+        behind = view.rank - node.get("axis") % view.rank - fixed.ndim
+        fixed = fixed.reshape(*fixed.shape, *(1,) * max(behind, 0))
     if node.op == "Div" and (not first or not np.all(fixed)):
         raise Unmappable("it would need to divide by an activation, or by 0")
     value = fixed.astype(np.float64)
@@ -158,16 +105,8 @@ def arithmetic(mapper: Mapper, node: Node) -> View:
     return affine(mapper, live[0], *scale[node.op]())
 
 
-def _old_axis(node: Node, view: View, fixed: Array) -> Array:
-    """Before opset 7, the fixed array could begin at a named axis."""
-    if node.opset >= 7 or node.settings.get("axis") is None:
-        return fixed
-    behind = view.rank - node.settings["axis"] % view.rank - fixed.ndim
-    return fixed.reshape(*fixed.shape, *(1,) * max(behind, 0))
-
-
 def affine(mapper: Mapper, name: str, scale: Any, offset: Any) -> View:
-    """``x * scale + offset``, put into the layer before where that is the same."""
+    """``x * scale + offset``, absorbed by the layer before if that computes the same."""
     view = mapper.view(name)
     rows = np.broadcast_arrays(np.asarray(scale, float), np.asarray(offset, float))
     (atoms, scales), (_, offsets) = (spread(view, row) for row in rows)
@@ -183,14 +122,14 @@ def affine(mapper: Mapper, name: str, scale: Any, offset: Any) -> View:
     if alone and seen.source == view.source and _absorbed(mapper, seen, scales, offsets):
         return seen
     layer = Rescaling(_plain(scales), _plain(offsets))
-    return seen.moved(mapper.builder.add(layer, seen.source))
+    return mapper.append(layer, seen)
 
 
 def spread(view: View, fixed: Array) -> tuple[Axis, Array]:
-    """Along which atoms a fixed array varies, and its numbers along them.
+    """The atoms along which a fixed array varies, and its numbers along them.
 
     Raises:
-        Unmappable: when it varies along the batch, or would make the tensor larger.
+        Unmappable: if it varies along the batch, or would make the tensor larger.
     """
     if fixed.size == 1:
         return (), fixed.reshape(-1)
@@ -202,14 +141,14 @@ def spread(view: View, fixed: Array) -> tuple[Axis, Array]:
     ):
         raise Unmappable(f"a tensor of {view.shape} would grow by one of {fixed.shape}")
     if view.lead and shape[0] != 1:
-        raise Unmappable("it would need other numbers for each example of a batch")
+        raise Unmappable("it would need different numbers for each example of a batch")
     own = shape[view.lead :]
     atoms = tuple(a for side, axis in zip(own, view.axes, strict=True) if side > 1 for a in axis)
     return atoms, fixed.reshape(-1)
 
 
 def _absorbed(mapper: Mapper, view: View, scales: Array, offsets: Array) -> bool:
-    """Whether the layer before could take the arithmetic over: as a bias, or as its own scale."""
+    """Let the layer before do it, as a bias or in its own scale; False if it cannot."""
     layer = mapper.builder.layer(view.source)
     channels = mapper.builder.shapes[view.source][-1]
     if layer is None or scales.size not in (1, channels):
@@ -237,48 +176,30 @@ def _plain(values: Array) -> Any:
     return listed[0] if len(listed) == 1 else listed
 
 
-def _short(value: Any) -> float:
-    """A setting that was rounded to float32, as the number that was meant."""
-    return float(np.format_float_positional(np.float32(value), unique=True))
-
-
 def merge(mapper: Mapper, node: Node) -> View:
     """Two or more activations, number by number."""
     views = [mapper.view(name) for name in node.inputs]
     if len(views) == 1:
         return views[0]
+    if node.op == "Div":
+        raise Unmappable("it would need to divide by an activation")
     if node.op == "Sub":
         views[1] = affine(mapper, node.inputs[1], -1.0, 0.0)
-    elif node.op == "Div":
-        raise Unmappable("it would need to divide by an activation")
-    if len({view.shape for view in views}) != 1:
-        if node.op == "Mul":
-            return _weighed(mapper, views)
-        raise Unmappable(f"it would need to repeat one of {[view.shape for view in views]}")
-    views = alike(mapper, views)
-    layer = Multiply() if node.op == "Mul" else Add()
-    return views[0].moved(mapper.builder.add(layer, *(view.source for view in views)))
-
-
-def _weighed(mapper: Mapper, views: list[View]) -> View:
-    """A product in which one tensor has sides of 1 where the other has more: weighed channels."""
+    shapes = [view.shape for view in views]
     largest = max(views, key=lambda view: size_of(view.order))
-    for view in views:
-        if len(view.shape) != len(largest.shape) or any(
-            side not in (1, most) for side, most in zip(view.shape, largest.shape, strict=True)
-        ):
-            raise Unmappable(f"it would need to repeat one of {[view.shape for view in views]}")
-    laid = [_by_axes(mapper, view) for view in views]
+    alike = len(set(shapes)) == 1
+    # Of a product, one may have sides of 1 where the other has more: weighted channels.
+    if not alike and (node.op != "Mul" or not all(_broadcasts(s, largest.shape) for s in shapes)):
+        raise Unmappable(f"it would need to repeat one of {shapes}")
+    in_memory = {(view.pattern(), mapper.builder.shapes[view.source]) for view in views}
+    laid = views if len(in_memory) == 1 else [_by_axes(mapper, view) for view in views]
+    layer = Multiply() if node.op == "Mul" else Add()
     whole = laid[views.index(largest)]
-    return whole.moved(mapper.builder.add(Multiply(), *(view.source for view in laid)))
+    return whole.moved(mapper.builder.add(layer, *(view.source for view in laid)))
 
 
-def alike(mapper: Mapper, views: list[View]) -> list[View]:
-    """The same tensors over memories that lie in the same way."""
-    shapes = {mapper.builder.shapes[view.source] for view in views}
-    if len({view.pattern() for view in views}) == 1 and len(shapes) == 1:
-        return views
-    return [_by_axes(mapper, view) for view in views]
+def _broadcasts(shape: Shape, to: Shape) -> bool:
+    return len(shape) == len(to) and all(s in (1, t) for s, t in zip(shape, to, strict=True))
 
 
 def _by_axes(mapper: Mapper, view: View) -> View:
@@ -289,25 +210,35 @@ def _by_axes(mapper: Mapper, view: View) -> View:
     return View(mapper.builder.laid_out(view, groups), order, view.axes, view.batch)
 
 
-@maps("Concat")
-def concatenate(mapper: Mapper, node: Node) -> View:
+def concatenate(mapper: Mapper, node: Node, view: View) -> View:
     """The axis that grows becomes the channels."""
     views = [mapper.view(name) for name in node.inputs]
     if len(views) == 1:
-        return views[0]
-    axis = views[0].own_axis(node.settings.get("axis", 1))
-    seen = []
-    for view in views:
-        if len(view.axes) != len(views[0].axes) or view.batch != views[0].batch:
-            raise Unmappable("its inputs have different axes")
-        rest = [each for i, each in enumerate(view.axes) if i != axis]
-        seen.append(mapper.builder.laid_out(view, [*rest, view.axes[axis]]))
+        return view
+    if len({(len(each.axes), each.batch) for each in views}) > 1:
+        raise Unmappable("its inputs have different axes")
+    axis = view.own_axis(node.get("axis", 1))
+    rests = [[*each.axes[:axis], *each.axes[axis + 1 :]] for each in views]
+    seen = [
+        mapper.builder.laid_out(each, [*rest, each.axes[axis]])
+        for each, rest in zip(views, rests, strict=True)
+    ]
     name = mapper.builder.add(Concatenate(), *seen)
-    kept, first = mapper.builder.shapes[name], views[0]
-    rest = [each for i, each in enumerate(first.axes) if i != axis]
-    joined = fresh(kept[-1:])[0]
-    order = (*(atom for each in rest for atom in each), *joined)
-    axes = (*first.axes[:axis], joined, *first.axes[axis + 1 :])
-    if size_of(joined) != sum(size_of(view.axes[axis]) for view in views):
+    joined = fresh(mapper.builder.shapes[name][-1:])[0]
+    if size_of(joined) != sum(size_of(each.axes[axis]) for each in views):
         raise Unmappable("its inputs do not fit each other")
-    return View(name, order, axes, first.batch)
+    order = (*(atom for each in rests[0] for atom in each), *joined)
+    return View(name, order, (*view.axes[:axis], joined, *view.axes[axis + 1 :]), view.batch)
+
+
+ARITHMETIC: dict[str, MapFunction] = {
+    **dict.fromkeys(ACTIVATIONS, activation),
+    **dict.fromkeys(("Add", "Div", "Mul", "Sub", "Sum"), arithmetic),
+    "Clip": clip,
+    "Concat": concatenate,
+    "HardSigmoid": hard_sigmoid,
+    "Neg": negative,
+    "PRelu": prelu,
+    "Pow": power,
+}
+"""Their mappings, by ONNX's name."""

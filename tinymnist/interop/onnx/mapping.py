@@ -1,58 +1,61 @@
-"""From nodes to layers: the walk through a network, and what every mapping of an operation uses.
+"""From nodes to layers: the walk through a network, and what the mappings of operations use.
 
-The walk goes through the nodes in order and keeps, for every tensor, either its numbers, where
-they are known, or a :class:`~tinymnist.interop.onnx.views.View` of the layer that computes it.
-Operations on known numbers are computed; the shape of a view is known, so the arithmetic that
-some files do on shapes is, too. All others are looked up in :data:`MAPPINGS`.
+The walk goes through the nodes in order and keeps, for every tensor, either its numbers, if they
+are known, or a :class:`~tinymnist.interop.onnx.views.View` of the layer that computes it.
+Operations on known numbers are computed. The shape of a view is known, so the arithmetic that
+some files do on shapes is too. All other operations are looked up in a table of mappings.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from tinymnist.interop.onnx.building import Builder
 from tinymnist.interop.onnx.nodes import Contradiction, Network, Node, Unmappable
-from tinymnist.interop.onnx.run_arrays import shape_of as shape_operation
 from tinymnist.interop.onnx.running import run_node
 from tinymnist.interop.onnx.views import Atom, Axis, View, fresh, size_of
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.layers import Layer
 
-Mapping = Callable[["Mapper", Node], View]
-MAPPINGS: dict[str, Mapping] = {}
-"""For each of ONNX's operations, what makes layers of it. The ``map_`` modules fill it."""
+MapFunction: TypeAlias = Callable[["Mapper", Node, View], View]
+"""``f(mapper, node, view)`` appends the layers of a node.
 
-
+``view`` is the first of its inputs that depends on the picture; all others are expected to be fixed
+unless the function looks at them itself. The result is the node's first output.
+"""
 _ABSORBED = {"Add", "Sub", "Mul", "Div"}
-"""What the layer before may take over: its output is then that of this node."""
-
-
-def maps(*ops: str) -> Callable[[Mapping], Mapping]:
-    """Register a mapping for operations of these names."""
-
-    def register(function: Mapping) -> Mapping:
-        MAPPINGS.update(dict.fromkeys(ops, function))
-        return function
-
-    return register
+"""Operations that the layer before may take over: its output is then that of this node."""
 
 
 class Mapper:
-    """The walk, its tensors so far, and the layers that came out of it."""
+    """The walk: its tensors so far, and the layers that it made.
 
-    def __init__(self, network: Network, builder: Builder, tensors: dict[str, View]) -> None:
-        self.network, self.builder = network, builder
+    Attributes:
+        builder: the layers.
+        tensors: the tensors that depend on the picture.
+        constants: the tensors that do not.
+        uses: how often each tensor is taken.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        builder: Builder,
+        tensors: Mapping[str, View],
+        mappings: Mapping[str, MapFunction],
+    ) -> None:
+        self.builder, self._mappings = builder, mappings
         self.tensors: dict[str, View] = dict(tensors)
         self.constants: dict[str, Array] = dict(network.constants)
         self.uses = network.uses()
 
     def walk(self, nodes: list[Node]) -> None:
-        """Map nodes, each after what it takes.
+        """Map nodes, each after its inputs.
 
         Raises:
             Unmappable: at the first that has no counterpart; the message names it.
@@ -63,32 +66,33 @@ class Mapper:
             except Unmappable as reason:
                 raise Unmappable(f"node {node} cannot be mapped: {reason}") from None
             except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
-                # Settings or shapes that contradict each other; NumPy says how.
-                told = " ".join(str(error).split())
-                raise Contradiction(f"node {node} is damaged: {told}") from None
+                # Attributes or shapes that contradict each other; NumPy says how.
+                message = " ".join(str(error).split())
+                raise Contradiction(f"node {node} is damaged: {message}") from None
 
     def _step(self, node: Node) -> None:
         first = node.inputs[0] if node.inputs else ""
         if node.op in ("Shape", "Size") and first in self.tensors:
-            shape = shape_operation(node, np.empty(self.tensors[first].shape, bool))
-            self.constants[node.outputs[0]] = (
-                shape if node.op == "Shape" else np.array(shape.prod(), np.int64)
-            )
+            shape = np.empty(self.tensors[first].shape, bool)
+            self.constants |= run_node(node, {first: shape})
         elif node.op == "If" and first in self.constants:
             self._branch(node, bool(self.constants[first].reshape(-1)[0]))
         elif all(name in self.constants for name in node.inputs if name):
             self.constants |= run_node(node, self.constants)
-        elif node.op in MAPPINGS:
-            view = MAPPINGS[node.op](self, node)
+        elif node.op not in self._mappings:
+            raise Unmappable(f"tinymnist has no counterpart of {node.op}")
+        elif further := [name for name in node.outputs[1:] if self.uses.get(name)]:
+            raise Unmappable(f"it would need its output {further[0]!r}")
+        else:
+            live = next(name for name in node.inputs if name in self.tensors)
+            view = self._mappings[node.op](self, node, self.tensors[live])
             self.tensors[node.outputs[0]] = view
             if view.source not in self.builder.tensors or node.op in _ABSORBED:
                 self.builder.tensors[view.source] = node.outputs[0]
-        else:
-            raise Unmappable(f"tinymnist has no counterpart of {node.op}")
 
     def _branch(self, node: Node, condition: bool) -> None:
-        """A choice that the shapes have decided: the branch taken becomes part of the walk."""
-        branch = node.settings.get("then_branch" if condition else "else_branch")
+        """A choice that the shapes decide: the branch taken becomes part of the walk."""
+        branch = node.get("then_branch" if condition else "else_branch")
         if not isinstance(branch, Network):
             raise Unmappable("it has no such branch")
         self.constants |= branch.constants
@@ -97,7 +101,7 @@ class Mapper:
             where: Any = self.tensors if inner in self.tensors else self.constants
             where[outer] = where[inner]
 
-    # What mappings ask for ----------------------------------------------------------------------
+    # For mappings --------------------------------------------------------------------------------
 
     def view(self, name: str) -> View:
         """A tensor that depends on the picture."""
@@ -117,38 +121,27 @@ class Mapper:
         return self.constant(name) if name else None
 
     def arrays(self, node: Node) -> list[Array | None]:
-        """The fixed inputs of a node by place; None for the others."""
-        return [self.constants.get(name) for name in node.inputs]
-
-    def numbers(self, node: Node, name: str, index: int) -> list[int] | None:
-        """A setting of whole numbers, an attribute or an input by the version; None without it."""
-        value = node.settings.get(name)
-        if value is None:
-            given = self.optional(node, index)
-            value = None if given is None else given.tolist()
-        if value is None:
-            return None
-        return [int(value)] if isinstance(value, int | float) else [int(v) for v in value]
+        """The inputs of a node by place: None for the first, which is a view; all others fixed."""
+        return [None, *(self.optional(node, i) for i in range(1, len(node.inputs)))]
 
     def add(self, node: Node, layer: Layer, *sources: str, weights: str = "", **arrays: Any) -> str:
-        """Append a layer for a node, called after the file's own names."""
+        """Append a layer for a node, named after the file's own names."""
         return self.builder.add(layer, *sources, hint=name_for(node, weights), arrays=arrays)
 
     def alone(self, name: str) -> bool:
-        """Whether a tensor and all views of its layer are taken once, and by no layer yet."""
+        """Whether a tensor and all views of its layer are used once, and by no layer yet."""
         source = self.view(name).source
         if any(source in sources for sources in self.builder.wiring.values()):
             return False
         views = [other for other, view in self.tensors.items() if view.source == source]
         return all(self.uses.get(other, 0) == 1 for other in views)
 
-    def elementwise(self, node: Node, layer: Layer) -> View:
-        """A layer that looks at no axis at all."""
-        view = self.view(node.inputs[0])
+    def append(self, layer: Layer, view: View) -> View:
+        """Append a layer without weights that keeps the axes of its input."""
         return view.moved(self.builder.add(layer, view.source))
 
     def with_last(self, view: View, atoms: Axis) -> View:
-        """The view over memory in which ``atoms`` are the last axis, in their order of now."""
+        """The view over memory in which ``atoms`` are the last axis, in their present order."""
         last = tuple(atom for atom in view.order if atom in atoms)
         rest = tuple(atom for atom in view.order if atom not in atoms)
         shape = self.builder.shapes[view.source]
@@ -201,7 +194,7 @@ _ENDINGS = re.compile(
 
 
 def name_for(node: Node, weights: str = "") -> str:
-    """A name for a layer: that of its weights or its node, without what only says the kind."""
+    """A name for a layer: that of its weights or its node, without endings that name its kind."""
     for name in (weights, node.name):
         stem = _ENDINGS.sub("", name).replace("::", "_").split("/")[-1].strip("_.")
         if re.search(r"[A-Za-z]{2}", stem) and not re.match(r"(onnx|val|Parameter|node)_?", stem):
@@ -217,5 +210,5 @@ def is_one(value: Array | float) -> bool:
 def finite(values: Array) -> Array:
     """Weights, which must be numbers."""
     if not np.isfinite(values).all():
-        raise Unmappable("its weights hold infinities, or what is no number")
+        raise Unmappable("its weights hold infinities or NaN")
     return values

@@ -19,7 +19,7 @@ class Unmappable(Exception):
 
 
 class Contradiction(Unmappable):
-    """Settings and shapes that do not fit each other; the message is NumPy's."""
+    """Attributes and shapes that do not fit each other; the message is NumPy's."""
 
 
 @dataclass(frozen=True)
@@ -27,19 +27,23 @@ class Node:
     """One operation.
 
     Attributes:
-        op: ONNX's name of it, with its domain where that is another one, "com.microsoft.Gelu".
-        inputs, outputs: names of tensors; an empty name is an input that was left out.
-        settings: ONNX's attributes.
-        opset: the version of the rules that the settings follow.
-        name: as the file has it, often empty.
+        op: ONNX's name, with the domain if it is not ONNX's own: "com.microsoft.Gelu".
+        inputs, outputs: names of tensors; an input that is left out has an empty name.
+        attributes: numbers, tuples, strings, arrays, or a :class:`Network` for a branch.
+        opset: the version of the rules for this node.
+        name: as in the file, often empty.
     """
 
     op: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    settings: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
     opset: int = 17
     name: str = ""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """An attribute, or the default."""
+        return self.attributes.get(name, default)
 
     def __str__(self) -> str:
         return f"{self.name or self.outputs[0]!r} ({self.op})"
@@ -47,7 +51,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Port:
-    """An input of a network: its sizes, None where the file leaves one open, and its type."""
+    """An input of a network: its shape, None for each side left open, and its dtype."""
 
     name: str
     shape: tuple[int | None, ...] | None
@@ -56,7 +60,7 @@ class Port:
 
 @dataclass
 class Network:
-    """A graph: nodes in an order in which each comes after what it takes.
+    """A graph: nodes in an order in which each comes after its inputs.
 
     Attributes:
         nodes: the operations.
@@ -100,9 +104,9 @@ class Network:
 
 
 def taken_by(node: Node) -> list[str]:
-    """The tensors that a node takes; those that its branches take from outside are among them."""
+    """The tensors that a node takes, those that its branches take from outside included."""
     names = [name for name in node.inputs if name]
-    for branch in node.settings.values():
+    for branch in node.attributes.values():
         if isinstance(branch, Network):
             inside = {*branch.producers, *branch.constants, *(p.name for p in branch.inputs)}
             taken = [name for inner in branch.nodes for name in taken_by(inner)]
@@ -111,16 +115,18 @@ def taken_by(node: Node) -> list[str]:
 
 
 def sort(nodes: Iterable[Node], known: Iterable[str], where: str) -> list[Node]:
-    """Bring nodes into an order in which each comes after what it takes; some files reverse them.
+    """Bring nodes into an order in which each comes after its inputs; some files reverse them.
+
+    An order in which that holds already is kept.
 
     Args:
         nodes: in any order.
-        known: tensors that no node has to make.
-        where: what to call the file in errors.
+        known: tensors that no node has to compute.
+        where: the file, for errors.
 
     Raises:
-        InputError: when nodes wait for each other in a circle, take what nobody makes, or when
-            two make the same tensor.
+        InputError: if nodes wait for each other in a circle, an input is never computed, or two
+            nodes compute the same tensor.
     """
     listed = list(nodes)
     made_by: dict[str, int] = {}
@@ -129,31 +135,29 @@ def sort(nodes: Iterable[Node], known: Iterable[str], where: str) -> list[Node]:
             if made_by.setdefault(name, index) != index:
                 raise InputError(f"{where} computes the tensor {name!r} twice")
     there = set(known)
-    waiting = [{n for n in taken_by(node) if n not in there} for node in listed]
-    for node, names in zip(listed, waiting, strict=True):
-        if missing := sorted(names - made_by.keys()):
+    sources: list[list[int]] = []
+    for node in listed:
+        names = sorted(set(taken_by(node)) - there)
+        if missing := [name for name in names if name not in made_by]:
             raise InputError(f"{where}: node {node} takes {missing[0]!r}, which nothing computes")
-    return [listed[index] for index in _order(waiting, made_by, where)]
+        sources.append(sorted({made_by[name] for name in names}, reverse=True))
+    return [listed[index] for index in _order(sources, where)]
 
 
-def _order(waiting: list[set[str]], made_by: dict[str, int], where: str) -> list[int]:
-    """Kahn's algorithm; among the nodes that could come next, the first in the file does."""
-    import heapq
-
-    left = [{made_by[name] for name in names} for names in waiting]
-    followers: dict[int, list[int]] = {}
-    for index, sources in enumerate(left):
-        for source in sources:
-            followers.setdefault(source, []).append(index)
-    ready = [index for index, sources in enumerate(left) if not sources]
-    order: list[int] = []
-    heapq.heapify(ready)
-    while ready:
-        order.append(done := heapq.heappop(ready))
-        for index in followers.get(done, ()):
-            left[index].discard(done)
-            if not left[index]:
-                heapq.heappush(ready, index)
-    if len(order) < len(waiting):
-        raise InputError(f"{where} has nodes that wait for each other in a circle; expected a tree")
-    return order
+def _order(sources: list[list[int]], where: str) -> list[int]:
+    """Depth first: before each node, those that it takes its inputs from."""
+    order: dict[int, None] = {}
+    opened: set[int] = set()
+    for start in range(len(sources)):
+        stack = [start]
+        while stack:
+            index = stack[-1]
+            waiting = [] if index in order else [s for s in sources[index] if s not in order]
+            if not waiting:
+                order[stack.pop()] = None
+            elif index in opened:
+                raise InputError(f"{where} has nodes that wait for each other in a circle")
+            else:
+                opened.add(index)
+                stack += waiting
+    return list(order)

@@ -1,4 +1,4 @@
-"""Running a network node by node, as ONNX means it: no layers, no planning."""
+"""Running a network node by node by ONNX's own rules, and folding what depends on constants."""
 
 from __future__ import annotations
 
@@ -12,41 +12,59 @@ from tinymnist.interop.onnx.run_arrays import Operation
 from tinymnist.interop.onnx.run_layers import OPERATIONS
 from tinymnist.nn.arrays import Array
 
-
-def operation_of(node: Node) -> Operation:
-    """The function of a node.
-
-    Raises:
-        Unmappable: when tinymnist has none.
-    """
-    if node.op not in OPERATIONS and node.op != "If":
-        raise Unmappable(f"tinymnist has no operation {node.op}")
-    return OPERATIONS.get(node.op, _no_operation)
+_MAX_FOLDED_NUMBERS = 1 << 26
+_NOT_FOLDED = {"Dropout", "If"}
 
 
-def _no_operation(node: Node, *arrays: Array) -> Array:
-    """Stands where the graph itself says what to do."""
-    raise Unmappable(f"{node.op} is no function of arrays")
+def run(
+    network: Network, fed: Mapping[str, Array], operations: Mapping[str, Operation] = OPERATIONS
+) -> dict[str, Array]:
+    """Compute a network's outputs, by name.
 
-
-def run_node(node: Node, values: Mapping[str, Array]) -> dict[str, Array]:
-    """Compute what one node gives.
+    Args:
+        network: its nodes in order.
+        fed: an array for each of its inputs.
+        operations: what computes each operation.
 
     Raises:
-        Unmappable: when the operation, or a setting of it, is not there.
+        Unmappable: if an operation or a setting of it is missing; the message names the node.
     """
+    values: dict[str, Array] = {**network.constants, **fed}
+    left = network.uses()
+    for node in network.nodes:
+        try:
+            values |= run_node(node, values, operations)
+        except Unmappable as reason:
+            raise type(reason)(f"node {node}: {reason}") from None
+        for name in {name for name in node.inputs if name}:
+            left[name] -= node.inputs.count(name)
+            if not left[name]:
+                del values[name]  # intermediate tensors need not be held until the end
+    return {name: values[name] for name in network.outputs}
+
+
+def run_node(
+    node: Node, values: Mapping[str, Array], operations: Mapping[str, Operation] = OPERATIONS
+) -> dict[str, Array]:
+    """Compute the outputs of one node, by name; see :func:`run`."""
     if node.op == "If":
-        return _branch(node, values)
+        chosen = "then_branch" if values[node.inputs[0]].reshape(-1)[0] else "else_branch"
+        branch = node.get(chosen)
+        if not isinstance(branch, Network):
+            raise Unmappable(f"it has no {chosen}")
+        found = run(branch, values, operations)
+        return dict(zip(node.outputs, (found[name] for name in branch.outputs), strict=True))
+    if node.op not in operations:
+        raise Unmappable(f"tinymnist has no operation {node.op}")
     arrays: list[Any] = [values[name] if name else None for name in node.inputs]
     while arrays and arrays[-1] is None:
         arrays.pop()
-    function = operation_of(node)
     try:
         with np.errstate(all="ignore"):
-            found = function(node, *arrays)
+            result = operations[node.op](node, *arrays)
     except (ValueError, TypeError, KeyError, IndexError, ArithmeticError, AttributeError) as error:
         raise Contradiction(" ".join(str(error).split())) from None
-    results = found if isinstance(found, tuple) else (found,)
+    results = result if isinstance(result, tuple) else (result,)
     wanted = [name for name in node.outputs if name]
     if len(results) < len(wanted):
         raise Unmappable(f"it has {len(wanted)} outputs, of which {len(results)} are computed")
@@ -55,36 +73,25 @@ def run_node(node: Node, values: Mapping[str, Array]) -> dict[str, Array]:
     }
 
 
-def _branch(node: Node, values: Mapping[str, Array]) -> dict[str, Array]:
-    """The results of one of two graphs, which see all that was computed before them."""
-    chosen = "then_branch" if values[node.inputs[0]].reshape(-1)[0] else "else_branch"
-    branch = node.settings.get(chosen)
-    if not isinstance(branch, Network):
-        raise Unmappable(f"it has no {chosen}")
-    found = run(branch, values)
-    return dict(zip(node.outputs, (found[name] for name in branch.outputs), strict=True))
+def fold(network: Network) -> Network:
+    """The same network, with every node that depends only on constants replaced by its result.
 
-
-def run(network: Network, fed: Mapping[str, Array], keep: bool = False) -> dict[str, Array]:
-    """Compute a network's results.
-
-    Args:
-        network: its nodes in order.
-        fed: an array for each of its inputs.
-        keep: whether to give every tensor on the way, too.
-
-    Raises:
-        Unmappable: when an operation is not there; the message names the node.
+    What cannot be computed stays; the mapping refuses it if it is needed.
     """
-    values: dict[str, Array] = {**network.constants, **fed}
-    left = network.uses()
+    constants, left, made = dict(network.constants), [], 0
     for node in network.nodes:
-        try:
-            values |= run_node(node, values)
-        except Unmappable as reason:
-            raise type(reason)(f"node {node}: {reason}") from None
-        for name in {name for name in node.inputs if name} if not keep else ():
-            left[name] -= node.inputs.count(name)
-            if not left[name]:
-                del values[name]
-    return values if keep else {name: values[name] for name in network.outputs}
+        known = all(name in constants for name in node.inputs if name)
+        if known and node.op in OPERATIONS and node.op not in _NOT_FOLDED:
+            try:
+                found = run_node(node, constants)
+            except Unmappable:
+                pass
+            else:
+                made += sum(array.size for array in found.values())
+                if made > _MAX_FOLDED_NUMBERS:
+                    limit = f"limit {_MAX_FOLDED_NUMBERS:,} numbers"
+                    raise Unmappable(f"its computed constants are too large ({limit})")
+                constants |= found
+                continue
+        left.append(node)
+    return Network(left, constants, network.inputs, network.outputs).needed_for(*network.outputs)

@@ -1,12 +1,12 @@
 """How the axes of an ONNX tensor lie in the memory of the layer that stands for it.
 
-ONNX graphs spend nodes on moving axes: pictures are turned from (h, w, c) to (c, h, w), flattened,
-squeezed, split in two. None of this needs to be done when one keeps account of it. A layer's output
-is a row of *atoms*, the pieces that no reshape has cut yet, in the order in which they lie in
-memory; the tensor's axes are lists of the same atoms. For the output of a convolution, memory is
+ONNX graphs spend nodes on moving axes: pictures are transposed from (h, w, c) to (c, h, w),
+flattened, squeezed, split in two. None of this has to be computed if it is tracked. A layer's
+output is a row of *atoms*, the pieces that no reshape has cut yet, in the order in which they lie
+in memory; the tensor's axes are lists of the same atoms. For the output of a convolution, memory is
 ``h w c`` and the tensor's axes are ``n [c] [h] [w]``. Flattening it gives ``n [c h w]`` over the
 same memory, and a Dense layer that follows only has to take its kernel's rows in the order
-``h w c``. Sides of length 1 have no atom at all, so nobody has to say where they lie.
+``h w c``. Sides of length 1 have no atom, so their place does not matter.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _COUNTER = itertools.count()
 
 @dataclass(frozen=True)
 class Atom:
-    """A piece of an axis; two atoms of one size are still two."""
+    """A piece of an axis. The number makes atoms of equal size distinct."""
 
     size: int
     number: int = field(default_factory=_COUNTER.__next__)
@@ -36,7 +36,7 @@ Axis = tuple[Atom, ...]
 
 
 def size_of(atoms: Iterable[Atom]) -> int:
-    """How many places atoms make together."""
+    """The product of the sizes of atoms."""
     return math.prod(atom.size for atom in atoms)
 
 
@@ -53,7 +53,7 @@ class View:
         source: the name of the layer.
         order: the atoms in the order of memory, of one example.
         axes: the atoms of each axis of the tensor, the batch axis left out.
-        batch: the size of the batch axis, which is the first; None when the tensor has none.
+        batch: the size of the batch axis, which is the first; None if the tensor has none.
     """
 
     source: str
@@ -63,12 +63,12 @@ class View:
 
     @property
     def lead(self) -> int:
-        """How many axes stand before those of one example: 1, or 0 without a batch axis."""
+        """1 with a batch axis, 0 without."""
         return 0 if self.batch is None else 1
 
     @property
     def rank(self) -> int:
-        """How many axes the tensor has."""
+        """The number of axes, batch axis included."""
         return len(self.axes) + self.lead
 
     @property
@@ -81,7 +81,7 @@ class View:
         """The number of an axis among those of one example.
 
         Raises:
-            Unmappable: for the batch axis, and for one that is not there.
+            Unmappable: for the batch axis, and for one that does not exist.
         """
         if not -self.rank <= axis < self.rank:
             raise Unmappable(f"it has no axis {axis} in {self.rank} dimensions")
@@ -94,8 +94,8 @@ class View:
         """The same memory under another shape.
 
         Raises:
-            Unmappable: when the examples would mix; ``Uncut`` when atoms would have to be cut
-                where they cannot.
+            Unmappable: if examples would mix.
+            Uncut: if an atom would have to be cut where the sizes do not allow it.
         """
         batch, own = self._without_batch(tuple(shape))
         flat = [atom for axis in self.axes for atom in axis]
@@ -127,7 +127,7 @@ class View:
         return replace(self, axes=tuple(self.axes[p - self.lead] for p in perm[self.lead :]))
 
     def moved(self, source: str) -> View:
-        """The same arrangement over the output of another layer."""
+        """The same axes over the output of another layer."""
         return replace(self, source=source)
 
     def pattern(self) -> tuple[tuple[int, int, int], ...]:
@@ -138,21 +138,26 @@ class View:
         place = {atom: (a, i) for a, axis in enumerate(self.axes) for i, atom in enumerate(axis)}
         return tuple((*place[atom], atom.size) for atom in self.order)
 
-    def rows(self, atoms: Axis) -> Array:
-        """Where each number of memory comes from, counted in the order of ``atoms``.
+    def tensor_of(self, memory: Array) -> Array:
+        """A layer's output (n, ...) as the tensor (n, ...), axes in the tensor's order."""
+        wanted = [self.order.index(atom) + 1 for axis in self.axes for atom in axis]
+        pieces = memory.reshape(len(memory), *(atom.size for atom in self.order))
+        sides = [size_of(axis) for axis in self.axes]
+        return np.ascontiguousarray(pieces.transpose([0, *wanted]).reshape(len(memory), *sides))
 
-        Memory must hold these atoms and no others.
-        """
-        counted = np.arange(size_of(atoms)).reshape([atom.size for atom in atoms])
-        return counted.transpose([atoms.index(atom) for atom in self.order]).reshape(-1)
+    def memory_of(self, tensor: Array) -> Array:
+        """A tensor as the output of the layer, (n, ...) with one axis for each atom."""
+        own = [atom for axis in self.axes for atom in axis]
+        pieces = tensor.reshape(-1, *(atom.size for atom in own))
+        return pieces.transpose([0, *(own.index(atom) + 1 for atom in self.order)])
 
 
 class Uncut(Unmappable):
-    """A reshape that would cut an atom where it has no joint."""
+    """A reshape that would cut an atom into pieces that do not divide it."""
 
 
 def _take(flat: list[Atom], wanted: int, cuts: dict[Atom, Axis]) -> Atom:
-    """Take the next atom, or cut off the front of it that is wanted."""
+    """Take the next atom, or cut off its front if that is all that is wanted."""
     atom = flat.pop(0)
     if wanted % atom.size == 0:
         return atom

@@ -1,4 +1,4 @@
-"""ONNX files out: ``write(model, path)`` makes a graph that every runtime of opset 17 runs."""
+"""Writing ONNX files: ``write(model, path)`` makes a graph for every runtime of opset 17."""
 
 from __future__ import annotations
 
@@ -11,35 +11,38 @@ from tinymnist import __version__
 from tinymnist.files import whole_file
 from tinymnist.interop.onnx.emit_layers import EMISSIONS
 from tinymnist.interop.onnx.emitting import Emitter
-from tinymnist.interop.onnx.library import library
-from tinymnist.interop.onnx.remembering import CARRIED, KEY
+from tinymnist.interop.onnx.loading import library
 from tinymnist.nn.graph import INPUT
 from tinymnist.nn.sequential import Sequential
 
 OPSET = 17
 IR_VERSION = 8
-"""The container of opset 17; onnxruntime has read it since 1.12."""
+"""The container version of opset 17; onnxruntime has read it since 1.12."""
+METADATA_KEY = "tinymnist"
+"""The entry of ONNX's own metadata for what a model states about itself, as JSON."""
+CARRIED: dict[str, type] = {"class_names": list, "preprocessing": dict, "metrics": dict}
+"""The entries of a model's metadata that the file takes along, and their types."""
 
 
 def write(model: Sequential, path: str | PathLike[str], *, channels_first: bool = False) -> None:
     """Write a model as an ONNX file, completely or not at all.
 
-    Every tensor that is a layer's output is called after the layer; the batch may be of any size.
-    Inside, pictures have channels in front. What the model tells of itself (classes,
-    preprocessing, metrics) goes into the metadata, and comes back when tinymnist reads the file.
+    Every layer's output is a tensor with the layer's name; the batch may be of any size. Inside,
+    pictures have channels in front. Classes, preprocessing and metrics of the model go into the
+    metadata, and come back when tinymnist reads the file.
 
     Args:
         model: any model.
         path: where to write.
-        channels_first: let the input be (n, c, h, w), as PyTorch has it; without, it is
-            (n, h, w, c), as tinymnist and Keras have it.
+        channels_first: whether the input is (n, c, h, w), as in PyTorch, instead of (n, h, w, c),
+            as in tinymnist and Keras.
 
     Raises:
-        InputError: when the package ``onnx`` is missing, or the file cannot be written.
-        ValueError: when ``channels_first`` is asked of a model that takes no pictures.
+        InputError: if the package ``onnx`` is missing, or the file cannot be written.
+        ValueError: if ``channels_first`` is asked of a model that does not take pictures.
     """
     onnx = library()
-    proto = graph_of(model, channels_first)
+    proto = _graph_of(model, channels_first)
     onnx.checker.check_model(proto, full_check=True)
     with whole_file(path) as temporary, open(temporary, "wb") as file:
         file.write(proto.SerializeToString(deterministic=True))
@@ -47,8 +50,8 @@ def write(model: Sequential, path: str | PathLike[str], *, channels_first: bool 
         os.fsync(file.fileno())
 
 
-def graph_of(model: Sequential, channels_first: bool = False) -> Any:
-    """The ONNX model, not written yet; see :func:`write`."""
+def _graph_of(model: Sequential, channels_first: bool) -> Any:
+    """The ONNX model as a protobuf message."""
     if channels_first and len(model.input_shape) != 3:
         raise ValueError(
             "channels_first is for models that take pictures (h, w, c). "
@@ -58,7 +61,7 @@ def graph_of(model: Sequential, channels_first: bool = False) -> Any:
     e = Emitter(dict(model.shapes), model.dtype)
     e.set(INPUT, INPUT, first=channels_first)
     for layer in model.layers:
-        EMISSIONS[type(layer).__name__](e, layer, model.sources[layer.name])
+        EMISSIONS[type(layer)](e, layer, model.sources[layer.name])
     last = model.layers[-1].name if model.layers else INPUT
     output = e.last(last) if model.layers else e.node("Identity", [INPUT], "output")
     kind = helper.np_dtype_to_tensor_dtype(model.dtype)
@@ -77,7 +80,7 @@ def graph_of(model: Sequential, channels_first: bool = False) -> Any:
         producer_name="tinymnist",
         producer_version=__version__,
     )
-    told = {key: model.metadata[key] for key in CARRIED if key in model.metadata}
-    if told:
-        helper.set_model_props(proto, {KEY: json.dumps(told)})
+    carried = {key: model.metadata[key] for key in CARRIED if key in model.metadata}
+    if carried:
+        helper.set_model_props(proto, {METADATA_KEY: json.dumps(carried)})
     return proto
