@@ -91,10 +91,7 @@ def test_a_notebook_shows_the_summary() -> None:
     model = network()
     model.summary(lines.append)
     html = model._repr_html_()
-    assert html is not None
-    cells = [cell.text or "" for cell in ElementTree.fromstring(html).iter() if cell.tag == "td"]
-    assert len(cells) == 5 * len(model)
-    assert all(cell in lines[0] for cell in cells)
+    assert html is not None and ElementTree.fromstring(html).text == lines[0]
 
 
 def test_a_history_says_how_it_ended() -> None:
@@ -107,11 +104,11 @@ def test_a_history_says_how_it_ended() -> None:
 def test_a_notebook_shows_a_history_as_curves_and_a_table() -> None:
     history = fitted()
     tree = ElementTree.fromstring(history._repr_html_())
-    assert len(list(tree.iter("svg"))) == 2 and len(list(tree.iter("polyline"))) == 4
+    assert len(list(tree.iter("svg"))) == 1 and len(list(tree.iter("polyline"))) == 2
     for line in tree.iter("polyline"):
         assert len(line.attrib["points"].split()) == 2
     cells = [cell.text for cell in tree.iter("td")]
-    assert len(cells) == 2 * 6
+    assert len(cells) == 2 * 5  # beside the number of the epoch
     assert f"{history.history['val_loss'][1]:.4g}" in cells
 
 

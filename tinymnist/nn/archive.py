@@ -35,25 +35,17 @@ def write_archive(
     Raises:
         InputError: if the file cannot be written.
     """
+    entries = {MANIFEST: json.dumps(manifest, indent=1).encode()}
+    for name, array in arrays.items():
+        buffer = io.BytesIO()
+        np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
+        entries[f"{name}.npy"] = buffer.getvalue()
     with whole_file(path) as temporary, open(temporary, "wb") as file:
-        _write_entries(file, manifest, arrays)
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, data in entries.items():
+                archive.writestr(zipfile.ZipInfo(name, _TIME), data, zipfile.ZIP_DEFLATED)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _write_entries(file: Any, manifest: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        _write_entry(archive, MANIFEST, json.dumps(manifest, indent=1).encode())
-        for name, array in arrays.items():
-            buffer = io.BytesIO()
-            np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
-            _write_entry(archive, f"{name}.npy", buffer.getvalue())
-
-
-def _write_entry(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
-    entry = zipfile.ZipInfo(name, _TIME)
-    entry.compress_type = zipfile.ZIP_DEFLATED
-    archive.writestr(entry, data)
 
 
 def read_archive(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Array]]:

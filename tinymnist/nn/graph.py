@@ -162,7 +162,7 @@ class Graph:
 
     @property
     def information(self) -> dict[str, Any]:
-        """The old name of :attr:`metadata`, for one version."""
+        """The old name of :attr:`metadata`, kept for one version."""
         return self.metadata
 
     @information.setter
@@ -329,20 +329,9 @@ class Graph:
         workers: int | None = None,
         logits: bool = False,
     ) -> Array:
-        """Run the model on examples, piece by piece, on all cores, keeping no caches.
+        """Run the model on examples in pieces of ``batch_size``, on all cores, keeping no caches.
 
-        Args:
-            x: (n, *input_shape), in any of the forms that :meth:`cast` takes.
-            batch_size: how many examples one thread carries through the layers at a time; None
-                is 32.
-            workers: threads; None takes every core.
-            logits: leave out a softmax at the very end.
-
-        Returns:
-            (n, *output_shape) in the model's dtype.
-
-        Raises:
-            ValueError: if the examples have another shape than the model was built for.
+        The arguments are those of :meth:`Sequential.predict`.
         """
         batch_size = 32 if batch_size is None else batch_size
         if batch_size < 1:

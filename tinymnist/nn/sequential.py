@@ -280,9 +280,11 @@ class Sequential(Graph):
 
     def _repr_html_(self) -> str | None:
         """The summary, in a notebook."""
-        from tinymnist.nn.summary import summarize_in_html
+        from html import escape
 
-        return summarize_in_html(self) if self.layers else None
+        from tinymnist.nn.summary import summarize
+
+        return f"<pre>{escape(summarize(self))}</pre>" if self.layers else None
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write a weights file, an .npz; see :func:`tinymnist.nn.weights.save`.

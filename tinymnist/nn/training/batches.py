@@ -1,4 +1,4 @@
-"""Examples, the batches cut from them, and sources that make batches themselves.
+"""Examples in arrays, and sources that make batches of examples.
 
 In place of arrays, ``fit``, ``evaluate`` and ``predict`` take three kinds of source, whose batches
 are ``(x, y)`` or ``(x, y, sample_weight)``:
@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -59,28 +60,6 @@ class Examples:
         return Examples(self.x[rows], self.targets[rows], self.weights[rows])
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Examples for one step of the optimizer, to be cut into pieces.
-
-    Attributes:
-        examples: the batch is some of these.
-        rows: (n,), which of them.
-        is_prepared: whether ``x`` is already augmented and has passed the frozen part.
-    """
-
-    examples: Examples
-    rows: Array
-    is_prepared: bool = False
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def piece(self, part: slice) -> Examples:
-        """A part of the batch, copied."""
-        return self.examples.take(self.rows[part])
-
-
 class Source:
     """A source of any kind, read in steps; the next batches are made while the network learns.
 
@@ -98,13 +77,9 @@ class Source:
         convert: Callable[[Any], Any] = lambda batch: batch,
         first_epoch: int = 0,
     ) -> None:
-        """Plan the reading.
+        """Plan ``steps`` batches per epoch (None: a round), each passed through ``convert``.
 
-        Args:
-            origin: the source.
-            steps: batches per epoch; None takes a round.
-            convert: applied to every batch, in the thread that makes it.
-            first_epoch: the epoch that begins with the source's next batch.
+        The source's next batch is the first of ``first_epoch``.
 
         Raises:
             ValueError: if the steps are unknown, or less than 1.
@@ -119,7 +94,7 @@ class Source:
             raise ValueError(f"an epoch needs at least one batch. Received: steps={self.steps}")
         self.first: int = getattr(origin, "next_number", 0) - first_epoch * self.steps
         self._convert = convert
-        self._stream: Iterator[Any] | None = None
+        self._stream = self._endless()
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Any]:
         """The batches of an epoch from ``start`` on, made and converted in another thread."""
@@ -148,29 +123,29 @@ class Source:
         """Batches by their number from the beginning of the training."""
         if isinstance(self.origin, Numbered):
             return map(self.origin.batch, range(first, last))
-        if hasattr(self.origin, "__len__") and hasattr(self.origin, "__getitem__"):
-            return self._read_sequence(first, last)
-        return (self._next() for _ in range(first, last))
+        return islice(self._stream, last - first)
 
-    def _read_sequence(self, first: int, last: int) -> Iterator[Any]:
-        length = len(self.origin)
-        for number in range(first, last):
-            yield self.origin[number % length]
-            if number % length == length - 1 and hasattr(self.origin, "on_epoch_end"):
+    def _endless(self) -> Iterator[Any]:
+        """One round after the other."""
+        while True:
+            batch = _END
+            for batch in self._round():
+                yield batch
+            if batch is _END:
+                raise ValueError(
+                    "a generator must give epochs * steps_per_epoch batches, or start again. "
+                    f"Received: {self.origin!r}, which has no more"
+                )
+
+    def _round(self) -> Iterator[Any]:
+        if not (hasattr(self.origin, "__len__") and hasattr(self.origin, "__getitem__")):
+            yield from self.origin
+            return
+        for number in range(len(self.origin)):
+            batch = self.origin[number]
+            if number == len(self.origin) - 1 and hasattr(self.origin, "on_epoch_end"):
                 self.origin.on_epoch_end()
-
-    def _next(self) -> Any:
-        """The next batch of the stream, which is started again at its end if that is possible."""
-        for _ in range(2):
-            if self._stream is None:
-                self._stream = iter(self.origin)
-            if (batch := next(self._stream, _END)) is not _END:
-                return batch
-            self._stream = None
-        raise ValueError(
-            "a generator must give epochs * steps_per_epoch batches, or start again. "
-            f"Received: {self.origin!r}, which has no more"
-        )
+            yield batch
 
 
 def is_source(x: Any) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from inspect import signature
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -65,6 +65,8 @@ def in_order(callbacks: Callback | Iterable[Callback] | None) -> list[Callback]:
 class MonitorCallback(Callback):
     """The base of callbacks that watch one figure of the history for improvements."""
 
+    remembered: ClassVar[tuple[str, ...]] = ("best", "waited")
+
     def __init__(
         self, monitor: str = "val_loss", mode: str = "auto", min_delta: float = 0.0
     ) -> None:
@@ -100,14 +102,6 @@ class MonitorCallback(Callback):
             return False
         self.best = value
         return True
-
-    def get_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        """The best figure and the epochs waited since."""
-        return {"best": self.best, "waited": self.waited}, {}
-
-    def set_state(self, notes: dict[str, Any], arrays: dict[str, Array]) -> None:
-        """Restore both."""
-        self.best, self.waited = notes["best"], notes["waited"]
 
 
 class EarlyStopping(MonitorCallback):
@@ -170,6 +164,8 @@ class EarlyStopping(MonitorCallback):
 class ReduceLROnPlateau(MonitorCallback):
     """Lower the learning rate when a figure has not improved for some epochs."""
 
+    remembered = (*MonitorCallback.remembered, "resting")
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -222,15 +218,6 @@ class ReduceLROnPlateau(MonitorCallback):
                 self.resting, self.waited = self.cooldown, 0
                 _report(self.verbose, training, f"learning rate lowered to {rate:.2g}")
 
-    def get_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        """The best figure, the epochs waited and what is left of the cooldown."""
-        return super().get_state()[0] | {"resting": self.resting}, {}
-
-    def set_state(self, notes: dict[str, Any], arrays: dict[str, Array]) -> None:
-        """Restore them."""
-        super().set_state(notes, arrays)
-        self.resting = notes["resting"]
-
 
 class ModelCheckpoint(MonitorCallback):
     """Save the model after every epoch, or whenever a figure is the best so far."""
@@ -273,6 +260,8 @@ class ModelCheckpoint(MonitorCallback):
 class LearningRateScheduler(Callback):
     """Set the learning rate of each epoch: ``schedule(epoch, learning_rate) -> learning_rate``."""
 
+    remembered = ("epoch",)
+
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
         """Take a function of the epoch (from 0) and of the rate so far, or of the epoch alone."""
         self.schedule, self.verbose = schedule, verbose
@@ -299,14 +288,6 @@ class LearningRateScheduler(Callback):
             raise ValueError(f"a schedule gives a number. Received: {rate!r} for epoch {epoch}")
         self.epoch, training.optimizer.learning_rate = epoch, rate
         _report(self.verbose, training, f"learning rate {rate:.2g}")
-
-    def get_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        """The last epoch whose rate has been set."""
-        return {"epoch": self.epoch}, {}
-
-    def set_state(self, notes: dict[str, Any], arrays: dict[str, Array]) -> None:
-        """Restore it."""
-        self.epoch = notes["epoch"]
 
 
 class CSVLogger(Callback):

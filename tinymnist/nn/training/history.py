@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 
 _WIDTH, _HEIGHT, _MARGIN = 320, 110, 8
-"""Pixels of a curve."""
-_COLOURS = ("#4c72b0", "#dd8452")
+"""The size of the curves in pixels."""
+_RISE = _HEIGHT - 2 * _MARGIN
+_COLOURS = {"loss": "#4c72b0", "val_loss": "#dd8452"}
 
 
 class History:
@@ -36,42 +37,33 @@ class History:
         return f"<History of {len(self.epoch)} epochs{ending}; last: {last or 'none'}>"
 
     def _repr_html_(self) -> str:
-        """Curves of loss and accuracy, training beside validation, over a table of all figures."""
-        curves = [
-            _curves({n: self.history[n] for n in (name, f"val_{name}") if n in self.history})
-            for name in ("loss", "accuracy")
-            if len(self.history.get(name, ())) > 1
-        ]
+        """Curves of the losses above a table of all figures."""
+        from tinymnist.reporting import html
+
         columns = {"epoch": [str(number + 1) for number in self.epoch]} | {
             name: [f"{value:.4g}" for value in column] for name, column in self.history.items()
         }
-        head = "".join(f"<th>{name}</th>" for name in columns)
         rows = zip(*columns.values(), strict=False)  # callbacks may add columns later
-        body = "".join(f"<tr>{''.join(f'<td>{c}</td>' for c in row)}</tr>" for row in rows)
-        return f"<div>{''.join(curves)}<table><tr>{head}</tr>{body}</table></div>"
+        table = html.table(list(columns), map(html.row, rows))
+        losses = {n: self.history[n] for n in _COLOURS if len(self.history.get(n, ())) > 1}
+        return f"<div>{_curves(losses) if losses else ''}{table}</div>"
 
 
-def _curves(columns: dict[str, Sequence[float]]) -> str:
-    """An inline SVG with one line per column, all on one scale."""
-    finite = [v for column in columns.values() for v in column if abs(v) < float("inf")] or [0.0]
-    low, high = min(finite), max(finite)
-    lines = []
-    for (name, column), colour in zip(columns.items(), _COLOURS, strict=False):
+def _curves(columns: dict[str, list[float]]) -> str:
+    """An inline SVG with one line per column, all on one scale that starts at 0."""
+    top = max((v for column in columns.values() for v in column if 0 <= v < math.inf), default=0)
+    lines = names = ""
+    for name, column in columns.items():
         step = (_WIDTH - 2 * _MARGIN) / (len(column) - 1)
         points = " ".join(
-            f"{_MARGIN + i * step:.1f},"
-            f"{_MARGIN + (high - v) / (high - low or 1) * (_HEIGHT - 2 * _MARGIN):.1f}"
+            f"{_MARGIN + i * step:.1f},{_HEIGHT - _MARGIN - v / (top or 1) * _RISE:.1f}"
             for i, v in enumerate(column)
-            if low <= v <= high
+            if 0 <= v <= top
         )
-        lines.append(
-            f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{points}">'
-            f"<title>{name}</title></polyline>"
-        )
-    names = ", ".join(
-        f'<span style="color:{c}">{n}</span>' for n, c in zip(columns, _COLOURS, strict=False)
-    )
+        style = f'fill="none" stroke="{_COLOURS[name]}" stroke-width="2"'
+        lines += f'<polyline {style} points="{points}"/>'
+        names += f' <span style="color:{_COLOURS[name]}">{name}</span>'
     return (
-        f'<figure style="display:inline-block"><svg width="{_WIDTH}" height="{_HEIGHT}">'
-        f"{''.join(lines)}</svg><figcaption>{names}: {low:.4g} to {high:.4g}</figcaption></figure>"
+        f'<svg width="{_WIDTH}" height="{_HEIGHT}" role="img">{lines}</svg>'
+        f"<p>0 to {top:.4g}:{names}</p>"
     )

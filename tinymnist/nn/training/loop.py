@@ -19,7 +19,7 @@ from tinymnist.nn.arrays import Array
 from tinymnist.nn.graph import Graph
 from tinymnist.nn.losses import cross_entropy, cross_entropy_backward
 from tinymnist.nn.parallel import Workers, pieces
-from tinymnist.nn.training.batches import Batch, Examples
+from tinymnist.nn.training.batches import Examples
 from tinymnist.nn.training.evaluation import measure
 from tinymnist.nn.training.frozen import Stages
 from tinymnist.nn.training.state import Training
@@ -77,37 +77,43 @@ class Loop:
         training = self.training
         with closing(self._batches()) as batches:
             for batch in batches:
-                self._step(batch)
+                self._step(*batch)
                 training.position.batch += 1
                 training.notify("on_batch_end")
                 if training.interrupted:
                     break
 
-    def _batches(self) -> Generator[Batch, None, None]:
-        """What is left of the epoch."""
+    def _batches(self) -> Generator[tuple[Examples, Array], None, None]:
+        """What is left of the epoch: examples, and the rows of them that make the batch."""
         training, examples = self.training, self.stages.examples
         epoch, start = training.position.epoch, training.position.batch
-        if examples is None:
-            for made in training.data.source.epoch(epoch, start) if training.data.source else ():
-                yield Batch(made, np.arange(len(made)))
-            return
-        order = np.arange(len(examples))
-        if training.shuffle:
-            order = self._rng(epoch).permutation(order)
-        for rows in pieces(len(order), training.batch_size)[start:]:
-            yield Batch(examples, order[rows])
+        if training.data.source is not None:
+            for made in training.data.source.epoch(epoch, start):
+                yield made, np.arange(len(made))
+        if examples is not None:
+            order = np.arange(len(examples))
+            if training.shuffle:
+                order = self._rng(epoch).permutation(order)
+            for part in pieces(len(order), training.batch_size)[start:]:
+                yield examples, order[part]
 
-    def _step(self, batch: Batch) -> None:
+    def _step(self, examples: Examples, rows: Array) -> None:
         """Gradients of all pieces, summed in their order, then one step of the optimizer."""
-        training, position = self.training, self.training.position
-        size = training.micro_batch_size or default_micro_batch_size(training.model, len(batch))
-        if self.has_dense_gradients and len(batch) <= MICRO_BATCH_SIZES[1]:
-            batch, size = self._prepared_batch(batch, size), len(batch)
-        parts = list(enumerate(pieces(len(batch), size)))
-        results = self.workers.map(lambda part: self._learn_from(batch, *part), parts)
+        training, position, n = self.training, self.training.position, len(rows)
+        size = training.micro_batch_size or default_micro_batch_size(training.model, n)
+        if self.has_dense_gradients and n <= MICRO_BATCH_SIZES[1]:
+            batch = self._prepared_in_pieces(examples.take(rows), size)
+            results = [self._learn_from(batch, self._rng_of_piece(0), n)]
+        else:
+
+            def learn(part: tuple[int, slice]) -> PieceResult:
+                rng = self._rng_of_piece(part[0])
+                return self._learn_from(self._prepared(examples.take(rows[part[1]]), rng), rng, n)
+
+            results = self.workers.map(learn, list(enumerate(pieces(n, size))))
         position.loss += sum(result.loss for result in results)
         position.hits += sum(result.hits for result in results)
-        position.examples += len(batch)
+        position.examples += n
         gradients = {
             name: sum_in_order([result.gradients[name] for result in results])
             for name in results[0].gradients
@@ -118,44 +124,40 @@ class Loop:
             layer, key = name.rsplit("/", 1)
             setattr(training.model.get_layer(layer), key, value)
 
-    def _prepared_batch(self, batch: Batch, size: int) -> Batch:
-        """The batch as the network takes it, prepared in pieces in the threads."""
+    def _prepared_in_pieces(self, batch: Examples, size: int) -> Examples:
+        """A whole batch, prepared in the threads; its pieces count from 1, as the network is 0."""
         if self.training.augment is None and self.stages.front is None:
             return batch
+        prepared = self.workers.map(
+            lambda part: self._prepared(batch.take(part[1]), self._rng_of_piece(part[0])).x,
+            list(enumerate(pieces(len(batch), size), start=1)),
+        )
+        return Examples(np.concatenate(prepared), batch.targets, batch.weights)
 
-        def prepare(part: tuple[int, slice]) -> Array:
-            number = part[0] + 1  # the network itself draws as piece 0
-            return self._prepared(batch.piece(part[1]).x, self._rng_of_piece(number))
-
-        x = np.concatenate(self.workers.map(prepare, list(enumerate(pieces(len(batch), size)))))
-        given = batch.piece(slice(None))
-        examples = Examples(x, given.targets, given.weights)
-        return Batch(examples, np.arange(len(x)), is_prepared=True)
-
-    def _prepared(self, x: Array, rng: np.random.Generator | None) -> Array:
+    def _prepared(self, piece: Examples, rng: np.random.Generator | None) -> Examples:
         """Augmented, and passed through the frozen part, if either must happen in every step."""
-        augment, front = self.training.augment, self.stages.front
+        x, augment, front = piece.x, self.training.augment, self.stages.front
         if augment is not None and rng is not None:
             x = self.training.model.cast(augment(x, rng))
-        return x if front is None else front.run(x)
+        return Examples(x if front is None else front.run(x), piece.targets, piece.weights)
 
-    def _learn_from(self, batch: Batch, number: int, part: slice) -> PieceResult:
+    def _learn_from(
+        self, piece: Examples, rng: np.random.Generator | None, batch_size: int
+    ) -> PieceResult:
         """Forward and backward for one piece; changes nothing, so it may run in any thread."""
-        rng, network = self._rng_of_piece(number), self.stages.network
-        given = batch.piece(part)
-        x = given.x if batch.is_prepared else self._prepared(given.x, rng)
+        network, x, targets, weights = self.stages.network, piece.x, piece.targets, piece.weights
         logits, caches = network.forward(x, training=True, rng=rng, logits=True)
-        losses, cache = cross_entropy(logits, self.training.loss.smooth(given.targets))
-        dlogits = cross_entropy_backward(given.weights / len(batch), cache)
+        losses, cache = cross_entropy(logits, self.training.loss.smooth(targets))
+        dlogits = cross_entropy_backward(weights / batch_size, cache)
         _, gradients = network.backward(dlogits, caches, logits=True)
         statistics = {
             f"{layer.name}/{key}": value
             for layer, layer_cache in zip(network.layers, caches, strict=True)
             for key, value in layer.new_statistics(layer_cache).items()
         }
-        hits = int((logits.argmax(axis=1) == given.targets.argmax(axis=1)).sum())
-        loss = float((losses * given.weights).sum())
-        return PieceResult(loss, hits, len(x) / len(batch), gradients, statistics)
+        hits = int((logits.argmax(axis=1) == targets.argmax(axis=1)).sum())
+        loss = float((losses * weights).sum())
+        return PieceResult(loss, hits, len(x) / batch_size, gradients, statistics)
 
     def _end_epoch(self) -> None:
         training, position = self.training, self.training.position

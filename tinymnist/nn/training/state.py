@@ -25,6 +25,8 @@ class Callback:
 
     order: ClassVar[int] = 0
     """Callbacks of a higher order are called later."""
+    remembered: ClassVar[tuple[str, ...]] = ()
+    """The attributes, plain numbers, that a checkpoint keeps."""
 
     def on_train_begin(self, training: Training) -> None:
         """Before the first batch, also after resuming."""
@@ -40,10 +42,12 @@ class Callback:
 
     def get_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """What a checkpoint must keep of this callback: notes for JSON, and arrays."""
-        return {}, {}
+        return {name: getattr(self, name) for name in self.remembered}, {}
 
     def set_state(self, notes: dict[str, Any], arrays: dict[str, Array]) -> None:
         """Restore what :meth:`get_state` returned."""
+        for name in self.remembered:
+            setattr(self, name, notes[name])
 
 
 class Data(NamedTuple):
