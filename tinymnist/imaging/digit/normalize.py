@@ -50,10 +50,6 @@ def _as_it_is(image: Array) -> Array:
     return image
 
 
-def _inverted(grey: Array) -> Array:
-    return 1 - grey
-
-
 def _squeezed(ink: Array) -> Array:
     """Stretch the whole picture to the frame, whatever its shape."""
     return np.clip(resize(ink, (SIDE, SIDE)), 0, 1)
@@ -67,15 +63,11 @@ def _in_the_middle(digit: Array) -> Array:
     return image
 
 
-def _unsplit(split: OtsuSplit) -> Array:
-    return split.picture
-
-
 STAGES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "polarity": (dark_on_light, _as_it_is),
-    "background": (ink_map, _inverted),
+    "background": (ink_map, lambda grey: 1 - grey),
     "noise": (denoise, split_at_otsu),
-    "threshold": (threshold, _unsplit),
+    "threshold": (threshold, lambda split: split.picture),
     "rules": (erase_rules, _as_it_is),
     "components": (keep_digit, _as_it_is),
     "slant": (deskew, _as_it_is),

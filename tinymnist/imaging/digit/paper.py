@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinymnist.imaging.digit.filters import bordered, maximum, minimum, shrink
-from tinymnist.imaging.picture.otsu import OtsuSplit, median, sample, split_at_otsu
+from tinymnist.imaging.picture.otsu import NORMAL_MEDIAN, OtsuSplit, median, sample, split_at_otsu
 from tinymnist.imaging.picture.pixels import Array
 
 COARSE_SIDE = 64
@@ -21,7 +21,7 @@ _MIN_PAPER = 0.25
 """Paper in the shadow has at least this share of the brightest paper's light."""
 _MIN_CONTRAST = 0.04
 """Ink differs from paper by at least this much of the range 0..1."""
-_MIN_CONTRAST_TO_SPREAD = 4
+_MIN_CONTRAST_TO_NOISE = 4
 """Ink differs from paper by at least this many standard deviations of the paper."""
 _MAX_PAPER_NOISE = 0.015
 """Standard deviation of noise that hardly moves the estimate of the paper's brightness."""
@@ -37,8 +37,6 @@ _MAX_DIFFERENCE_ALIKE = 0.3
 """Neighbouring pixels that differ by less (of 0..1) count as alike."""
 _MAX_SHARE_OF_SPECKS = 0.015
 """A larger share of isolated pixels in a picture is noise."""
-_NORMAL_MEDIAN = 0.6745
-"""The median of the absolute value of a standard normal number."""
 
 
 def ink_is_dark(grey: Array) -> bool:
@@ -149,7 +147,7 @@ def noise_level(grey: Array) -> float:
     """
     rows = grey[2:] - 2 * grey[1:-1] + grey[:-2]
     both = rows[:, 2:] - 2 * rows[:, 1:-1] + rows[:, :-2]
-    return median(np.abs(sample(both))) / (6 * _NORMAL_MEDIAN)
+    return median(np.abs(sample(both))) / (6 * NORMAL_MEDIAN)
 
 
 def denoise(ink: Array) -> OtsuSplit:
@@ -183,9 +181,8 @@ def stands_out(split: OtsuSplit) -> bool:
     """
     if split.is_uniform:
         return False
-    around, (paper, full) = sample(split.below), split.medians
-    spread = median(np.abs(around - np.float32(paper))) / _NORMAL_MEDIAN
-    return full - paper >= max(_MIN_CONTRAST, _MIN_CONTRAST_TO_SPREAD * spread)
+    paper, full = split.medians
+    return full - paper >= max(_MIN_CONTRAST, _MIN_CONTRAST_TO_NOISE * split.noise)
 
 
 def _without_grain(grey: Array) -> Array:

@@ -13,6 +13,7 @@ one looks like a digit, as an o does. Going from one state to the other costs so
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -82,16 +83,18 @@ class Row:
         Args:
             confidences: for each candidate, how sure its reader is of it, 0..1.
         """
-        best = np.full((len(self.skips) + 1, 2), np.inf)  # cost to reach each place and state
-        best[0] = 0.0, np.inf
+        best = [[math.inf, math.inf] for _ in range(len(self.skips) + 1)]  # by place and state
+        best[0][DIGITS] = 0.0
         steps: dict[tuple[int, int], tuple[_Move, int]] = {}
         for move in self._moves(confidences):
-            costs = self._entry_costs(best, move)
-            state = int(np.argmin(costs))
-            if costs[state] + move.cost < best[move.last, move.state]:
-                best[move.last, move.state] = costs[state] + move.cost
+            costs = best[move.first].copy()  # of coming to the move from either state
+            costs[1 - move.state] += float(self.switches[move.first])
+            state = DIGITS if costs[DIGITS] <= costs[OTHER] else OTHER
+            if costs[state] + move.cost < best[move.last][move.state]:
+                best[move.last][move.state] = costs[state] + move.cost
                 steps[move.last, move.state] = move, state
-        chosen, place, state = [], len(self.skips), int(np.argmin(best[-1]))
+        chosen: list[int] = []
+        place, state = len(self.skips), DIGITS if best[-1][DIGITS] <= best[-1][OTHER] else OTHER
         while place > 0:
             move, state = steps[place, state]
             place = move.first
@@ -113,10 +116,3 @@ class Row:
                 cutting = float(cuts[candidate.first] + cuts[candidate.last]) / 2
                 cost = candidate.cost + cutting + uncertainty_cost(float(confidences[number]))
                 yield _Move(DIGITS, place, candidate.last, cost, number)
-
-    def _entry_costs(self, best: Array, move: _Move) -> Array:
-        """The cost of reaching the beginning of a move in its state, from each state: (2,)."""
-        switching = np.full(2, self.switches[move.first], np.float32)
-        switching[move.state] = 0.0
-        costs: Array = best[move.first] + switching
-        return costs

@@ -100,7 +100,8 @@ def find_pieces(parts: Components, marks: list[Whole], typical: float) -> Pieces
         labels[top:bottom, left:right][piece.mask] = number
     skips, passes, limits, odd = np.array([piece[-4:] for piece in found], np.float32).T
     boxes = np.stack([piece.box for piece in found])
-    return Pieces(labels, boxes, _costs_between(found), skips, passes, limits, odd)
+    same = [after.cut if after.mark == piece.mark else 0.0 for piece, after in pairwise(found)]
+    return Pieces(labels, boxes, np.array([0.0, *same], np.float32), skips, passes, limits, odd)
 
 
 def _cut_mark(parts: Components, mark: Whole, typical: float) -> Iterator[_Piece]:
@@ -133,34 +134,13 @@ def _split(mask: Mask, typical: float, whole: bool) -> list[Mask]:
     apart = max(1, round(_MIN_CUT_DISTANCE * typical))
     most = min(_MAX_CUTS, _MIN_CUTS + int(_CUTS_PER_HEIGHT * width / typical))
     side = np.zeros(mask.shape, np.intp)
-    cuts = find_cuts(mask, max(1, round(_MIN_CUT_MARGIN * typical)), apart, most)
-    for cut in cuts:
-        side += np.arange(width) >= cut.columns[:, None]
-    return [mask & (side == number) for number in range(len(cuts) + 1)]
+    seams = find_cuts(mask, max(1, round(_MIN_CUT_MARGIN * typical)), apart, most)
+    for seam in seams:
+        side += np.arange(width) >= seam[:, None]
+    return [mask & (side == number) for number in range(len(seams) + 1)]
 
 
-def _costs_between(pieces: list[_Piece]) -> Array:
-    """The cost of cutting each piece from the one before; 0 if they are of two marks."""
-    cuts = [0.0]
-    for before, piece in pairwise(pieces):
-        cuts.append(piece.cut if piece.mark == before.mark else 0.0)
-    return np.array(cuts, np.float32)
-
-
-@dataclass(frozen=True)
-class Cut:
-    """A seam through a mask.
-
-    Attributes:
-        columns: (h,), the first column to the right of the seam, row by row.
-        ink: how many pixels of ink it crosses.
-    """
-
-    columns: Index
-    ink: float
-
-
-def find_cuts(mask: Mask, margin: int, apart: int, most: int) -> list[Cut]:
+def find_cuts(mask: Mask, margin: int, apart: int, most: int) -> list[Index]:
     """Find the seams that cross the least ink, from left to right.
 
     Args:
@@ -168,21 +148,22 @@ def find_cuts(mask: Mask, margin: int, apart: int, most: int) -> list[Cut]:
         margin: pixels at the left and right that the middle of a seam avoids.
         apart: the least distance between the middles of two seams, in pixels.
         most: the largest number of seams.
+
+    Returns:
+        For each seam the first column to its right, row by row: (h,).
     """
     height, width = mask.shape
     down, from_top = _paths(mask[: height // 2 + 1])
     up, from_bottom = _paths(mask[height // 2 :][::-1])
     total = down + up - mask[height // 2]  # that row counts in both halves
     total[:margin] = total[max(width - margin, 0) :] = np.inf
-    cuts: list[Cut] = []
-    while len(cuts) < most and np.isfinite(total).any():
+    seams: list[Index] = []
+    while len(seams) < most and np.isfinite(total).any():
         middle = _flat_minimum(total)
-        upper = _trace(from_top, middle)[::-1]
-        lower = _trace(from_bottom, middle)
-        columns = np.concatenate([upper, lower[1:]])
-        cuts.append(Cut(columns, float(mask[np.arange(height), columns].sum())))
+        upper, lower = _trace(from_top, middle)[::-1], _trace(from_bottom, middle)
+        seams.append(np.concatenate([upper, lower[1:]]))
         total[max(middle - apart + 1, 0) : middle + apart] = np.inf
-    return sorted(cuts, key=lambda cut: int(cut.columns[height // 2]))
+    return sorted(seams, key=lambda seam: int(seam[height // 2]))
 
 
 def _paths(mask: Mask) -> tuple[Array, Index]:

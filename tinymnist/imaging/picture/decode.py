@@ -57,7 +57,7 @@ def decode(source: Source, *, longest_side: int = LONGEST_SIDE) -> Array:
         transparent shows the background that leaves the ink visible.
 
     Raises:
-        InputError: when there is no such picture, or it is broken, empty or too large.
+        InputError: if there is no such picture, or it is broken, empty or too large.
     """
     return decode_with_size(source, longest_side=longest_side)[0]
 
@@ -116,11 +116,11 @@ def open_binary(source: Any) -> BinaryIO:
 def _decode_picture(source: Any, longest_side: int) -> tuple[Array, tuple[int, int]]:
     name = describe(source)
     if isinstance(source, Image.Image):
-        return _read(source, name, longest_side), _upright_size(source, source.size)
+        return _read(source, source.size, name, longest_side)
     with open_binary(source) as stream, _identify(stream, name) as picture:
-        size = picture.size
+        stored = picture.size
         picture.draft(picture.mode, (longest_side, longest_side))  # JPEG decodes at 1/2, 1/4, 1/8
-        return _read(picture, name, longest_side), _upright_size(picture, size)
+        return _read(picture, stored, name, longest_side)
 
 
 def _open_path(path: str) -> BinaryIO:
@@ -151,7 +151,10 @@ def _identify(stream: BinaryIO, name: str) -> Image.Image:
         ) from None
 
 
-def _read(picture: Image.Image, name: str, longest_side: int) -> Array:
+def _read(
+    picture: Image.Image, stored: tuple[int, int], name: str, longest_side: int
+) -> tuple[Array, tuple[int, int]]:
+    """Grey and upright size of a picture that is stored as (width, height)."""
     if min(picture.size) < 1:
         raise InputError(f"{name}: has no pixels; its size is {picture.width}x{picture.height}")
     try:
@@ -165,13 +168,10 @@ def _read(picture: Image.Image, name: str, longest_side: int) -> Array:
         raise _too_large(name) from None
     except Exception as error:  # as in _identify
         raise InputError(f"{name}: is broken or cut off: {_one_line(error)}") from None
-    turn = _UPRIGHT.get(_orientation(picture))
-    return grey if turn is None else np.ascontiguousarray(turn(grey))
-
-
-def _upright_size(picture: Image.Image, stored: tuple[int, int]) -> tuple[int, int]:
-    """(height, width) as displayed of a picture that is stored as (width, height)."""
-    return stored if _orientation(picture) in _TRANSPOSED else (stored[1], stored[0])
+    orientation = _orientation(picture)
+    size = stored if orientation in _TRANSPOSED else (stored[1], stored[0])
+    turn = _UPRIGHT.get(orientation)
+    return (grey if turn is None else np.ascontiguousarray(turn(grey))), size
 
 
 def _reduced(picture: Image.Image, longest_side: int) -> Image.Image:

@@ -27,26 +27,20 @@ def upright_picture(source: Any) -> Image.Image:
     if isinstance(source, np.ndarray):
         return _as_rgb(decode_with_size(source)[0])
     if isinstance(source, Image.Image):
-        return _shown(source) or _decoded(source)
+        return _shown(source, *decode_with_size(source))
     with open_binary(source) as stream, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        decoded = _decoded(stream)  # reports clearly what is wrong with a broken file
+        grey, size = decode_with_size(stream)  # reports clearly what is wrong with a broken file
         stream.seek(0)
         with Image.open(stream) as picture:
-            return _shown(picture) or decoded
+            return _shown(picture, grey, size)
 
 
-def _decoded(source: Any) -> Image.Image:
-    """Grey, in the picture's own size."""
-    grey, (height, width) = decode_with_size(source)
-    return _as_rgb(grey).resize((width, height))
-
-
-def _shown(picture: Image.Image) -> Image.Image | None:
-    """Upright and in RGB; None for modes that Pillow does not convert as they are displayed."""
-    if picture.mode not in _PLAIN_MODES or "transparency" in picture.info:
-        return None
-    return ImageOps.exif_transpose(picture).convert("RGB")
+def _shown(picture: Image.Image, grey: Array, size: tuple[int, int]) -> Image.Image:
+    """Upright and in RGB; the decoded grey in modes that Pillow does not convert as displayed."""
+    if picture.mode in _PLAIN_MODES and "transparency" not in picture.info:
+        return ImageOps.exif_transpose(picture).convert("RGB")
+    return _as_rgb(grey).resize((size[1], size[0]))
 
 
 def _as_rgb(grey: Array) -> Image.Image:

@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from tinymnist.imaging.picture.pixels import Array
 
+NORMAL_MEDIAN = 0.6745
+"""The median of the absolute value of a standard normal number."""
 _LEVEL_CENTRES = (np.arange(256) + 0.5) / 256
 _SAMPLE_SIZE = 8192
 """Values from which the median of a large picture is estimated."""
@@ -44,6 +46,12 @@ class OtsuSplit:
     def medians(self) -> tuple[float, float]:
         """The medians of ``below`` and ``above``; not defined for a uniform picture."""
         return median(sample(self.below)), median(sample(self.above))
+
+    @cached_property
+    def noise(self) -> float:
+        """The standard deviation of ``below``, estimated from the median of its deviations."""
+        deviations = np.abs(sample(self.below) - np.float32(self.medians[0]))
+        return median(deviations) / NORMAL_MEDIAN
 
 
 def split_at_otsu(picture: Array) -> OtsuSplit:

@@ -13,27 +13,27 @@ from tinymnist.errors import InputError
 Array: TypeAlias = npt.NDArray[np.float32]
 
 _REC_601 = np.array([0.299, 0.587, 0.114], np.float32)
-"""The share of red, green and blue in what the eye sees as brightness (ITU-R BT.601)."""
-_OVERSHOOT = 0.25
-"""By how much floats in 0..1 may leave it, as they do after a bicubic resize."""
-_DRAWN_PAPER = 0.1
-"""Above this spread of brightness, the opaque part of a picture holds both ink and paper."""
+"""The share of red, green and blue in perceived brightness (ITU-R BT.601)."""
+_MAX_OVERSHOOT = 0.25
+"""How far floats may lie outside 0..1 and still count as such, as after a bicubic resize."""
+_MAX_INK_DEVIATION = 0.1
+"""Standard deviation of brightness above which opaque pixels are both ink and paper."""
 
 
 def grey_of_array(
     array: npt.NDArray[Any], of_colours: Callable[[npt.NDArray[Any]], Array] | None = None
 ) -> Array:
-    """Grey, as displayed, of an array that may be an image.
+    """Convert an array that may be an image to grey, as displayed.
 
     Args:
         array: (h, w), (h, w, 1..4), (1, h, w) or (1, h, w, 1..4); booleans, integers or floats.
-        of_colours: makes grey (h, w) of opaque colours (h, w, 3); None takes their brightness.
+        of_colours: converts opaque colours (h, w, 3) to grey (h, w); None takes their brightness.
 
     Returns:
         (h, w) float32 in 0..1, a new array.
 
     Raises:
-        InputError: when shape, dtype or values are no image's.
+        InputError: if its shape, dtype or values are not those of an image.
     """
     image = _channels_last(array)
     if array.dtype.kind not in "buif":
@@ -48,8 +48,8 @@ def grey_of_array(
 
 
 def luminance(image: npt.NDArray[Any]) -> Array:
-    """Brightness of bytes or of values in 0..1: (h, w) or (h, w, 3) -> (h, w) in 0..1."""
-    if image.ndim == 2 and image.dtype == np.uint8:  # one pass, where others need three
+    """Convert bytes or values in 0..1 to brightness: (h, w) or (h, w, 3) -> (h, w) in 0..1."""
+    if image.ndim == 2 and image.dtype == np.uint8:  # one pass instead of three
         return np.asarray(np.divide(image, np.float32(255), dtype=np.float32))
     grey = image @ _REC_601 if image.ndim == 3 else image
     scale = np.float32(255 if image.dtype == np.uint8 else 1)
@@ -60,8 +60,8 @@ def luminance(image: npt.NDArray[Any]) -> Array:
 def flatten_alpha(grey: Array, alpha: Array) -> Array:
     """Put a picture with transparency on the background that leaves its ink visible.
 
-    Where ink and paper are both drawn, the paper (the median) goes on behind the transparent
-    parts. Where only ink is drawn, it is put on white if it is dark and on black if it is light.
+    If ink and paper are both drawn, the paper (their median) continues behind the transparent
+    parts. If only ink is drawn, it is put on white if it is dark and on black if it is light.
 
     Args:
         grey: (h, w) brightness in 0..1.
@@ -81,7 +81,7 @@ def _backdrop(grey: Array, alpha: Array) -> float:
         drawn = grey[alpha > 0]
     if drawn.size == 0:
         return 1.0
-    if drawn.std() > _DRAWN_PAPER:
+    if drawn.std() > _MAX_INK_DEVIATION:
         return float(np.median(drawn))
     return 0.0 if drawn.mean() > 0.5 else 1.0
 
@@ -104,7 +104,7 @@ def _channels_last(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def _unit_range(image: npt.NDArray[Any]) -> Array:
     """Numbers to 0..1 by the range they come in: 0..1, 0..255, 0..65535, or their own."""
     low, high = float(image.min()), float(image.max())
-    if image.dtype.kind == "f" and low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT:
+    if image.dtype.kind == "f" and low >= -_MAX_OVERSHOOT and high <= 1 + _MAX_OVERSHOOT:
         return np.asarray(np.clip(image, 0, 1), np.float32)
     ceilings = (1.0, 255.0, 65535.0) if image.dtype.kind in "ui" else (1.0, 255.0)
     for ceiling in ceilings:
