@@ -23,7 +23,7 @@ from tinymnist.nn.training.callbacks import Callback
 from tinymnist.nn.training.history import History
 from tinymnist.prepared import LabelledPictures, in_mnist_form, prepare_set
 from tinymnist.reader import DEFAULT_MODEL, Reader
-from tinymnist.train import RECIPES, TrainingRecipe
+from tinymnist.train import TRAINING_RECIPES, TrainingRecipe
 from tinymnist.train import train as train_by
 
 Pictures = str | PathLike[str] | LabelledSet | LabelledPictures
@@ -214,7 +214,7 @@ def training_recipe(labelled: LabelledSet, architecture: str, **settings: Any) -
     if not labelled.is_mnist:
         settings["scenes"] = 0
     changes = {name: value for name, value in settings.items() if value is not None}
-    return dataclasses.replace(RECIPES[architecture], **changes)
+    return dataclasses.replace(TRAINING_RECIPES[architecture], **changes)
 
 
 def load_start(

@@ -22,7 +22,7 @@ from tinymnist.nn.training.state import Augment
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """Everything that a training depends on beside the pictures.
+    """Everything that a training depends on, except the pictures.
 
     Attributes:
         architecture: a name of :data:`~tinymnist.nn.architectures.ARCHITECTURES`.
@@ -30,15 +30,15 @@ class TrainingRecipe:
         learning_rate: the peak of a one-cycle schedule for AdamW.
         weight_decay: of kernels only.
         label_smoothing: of the cross-entropy.
-        augment: whether every picture is distorted anew in every epoch.
-        damage: which share of the pictures is damaged, too, where they are distorted.
-        scenes: how often each digit is painted into a picture and brought back by the recipe; with
-            any, there are also other ways of writing, and pictures without a digit. For the ten
-            digits in MNIST's form only.
+        augment: whether every picture is distorted differently in every epoch.
+        damage: with ``augment``, the share of the pictures that is also damaged.
+        scenes: how often each digit is painted into a picture and normalized back by the picture
+            recipe. If not 0, other ways of writing digits and pictures without a digit are added.
+            Only for the ten digits in MNIST's form.
         micro_batch_size: as in ``fit``.
-        average: where a training goes on from weights, whether it ends in the mean of these and of
-            what it came to: most of what was gained, and most of what was known (Wortsman et al.,
-            "Robust fine-tuning of zero-shot models", 2022).
+        average: whether a training that continues from weights ends in the mean of those and of
+            its own: most of the gain, and little forgotten (Wortsman et al., "Robust fine-tuning
+            of zero-shot models", 2022, https://arxiv.org/abs/2109.01903).
         seed: initial kernels, order, dropout and augmentation follow from it.
     """
 
@@ -56,7 +56,7 @@ class TrainingRecipe:
     seed: int = 0
 
 
-RECIPES: dict[str, TrainingRecipe] = {
+TRAINING_RECIPES: dict[str, TrainingRecipe] = {
     recipe.architecture: recipe
     for recipe in (
         TrainingRecipe(
@@ -86,13 +86,13 @@ def train(
     """Train a new network by a recipe.
 
     Args:
-        recipe: what to do.
+        recipe: the settings.
         images: (n, 28, 28, 1), 0..1, white ink on black.
-        labels: (n,) numbers of classes.
+        labels: (n,) class numbers.
         class_names: what the classes are called.
         validation_data, callbacks, resume, verbose: as in ``fit``.
-        start: the network to go on with, which learns in place; None begins with fresh kernels.
-        tick: called with the number of pictures that were painted since the last call.
+        start: the network to continue with, which learns in place; None starts with new kernels.
+        tick: called with the number of pictures painted since the last call.
 
     Returns:
         The model, its ``metadata`` filled in except for metrics, and the history.
@@ -100,7 +100,11 @@ def train(
     classes = len(class_names)
     targets = one_hot(labels, classes)
     if recipe.scenes:
-        images, targets = _extended(images, labels, recipe, tick)
+        from tinymnist.imaging.synthetic.training_set import training_set  # needs scipy
+
+        images, targets = training_set(
+            images, labels, seed=recipe.seed, times=recipe.scenes, tick=tick
+        )
     if validation_data is not None:
         validation_data = validation_data[0], one_hot(validation_data[1], classes)
     model = start or ARCHITECTURES[recipe.architecture](classes=classes, rng=recipe.seed)
@@ -127,17 +131,13 @@ def train(
     )
     if start and recipe.average:
         average_with(model, before, 0.5)
+    origin = f"{start.metadata.get('source')}; then " if start else "trained by tinymnist: "
     model.metadata = {
         "class_names": list(class_names),
         "preprocessing": {"recipe": "mnist"},
-        "source": f"{_source(start)}{recipe}",
+        "source": f"{origin}{recipe}",
     }
     return model, history
-
-
-def _source(start: Sequential | None) -> str:
-    """What stands before the recipe where it is told what a network comes from."""
-    return f"{start.metadata.get('source')}; then " if start else "trained by tinymnist: "
 
 
 def _augmentation(share: float) -> Augment:
@@ -146,14 +146,3 @@ def _augmentation(share: float) -> Augment:
 
     distort, damage = RandomDistortion(elastic=1.3), RandomDamage(share)
     return lambda images, rng: damage(distort(images, rng), rng)
-
-
-def _extended(
-    images: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    recipe: TrainingRecipe,
-    tick: Callable[[int], None],
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    from tinymnist.imaging.synthetic.training_set import training_set
-
-    return training_set(images, labels, seed=recipe.seed, times=recipe.scenes, tick=tick)
