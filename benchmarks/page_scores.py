@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.page_writing import Box
 from benchmarks.page_writing import Page as Written
 from tinymnist.nn.metrics import calibration_error
-from tinymnist.reader import Page as Read
+from tinymnist.prediction import Page as Read
 
 _SAME_PLACE = 0.5
 """Two boxes lie on the same digit if they share so much of what they cover together."""

@@ -12,7 +12,7 @@ from tinymnist.cli import main
 from tinymnist.commands import explain as command
 from tinymnist.commands.predict import SAMPLES
 from tinymnist.errors import InputError
-from tinymnist.explain import explain
+from tinymnist.explanation import explain
 from tinymnist.imaging.digit.normalize import STAGES
 from tinymnist.reader import Reader
 

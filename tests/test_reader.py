@@ -7,8 +7,9 @@ import pytest
 
 from tinymnist.imaging.digit.normalize import normalize
 from tinymnist.imaging.synthetic.paint import ink
+from tinymnist.prediction import Prediction
 from tinymnist.prepared import prepare_all
-from tinymnist.reader import Prediction, Reader
+from tinymnist.reader import Reader
 
 PAPER = np.float32(0.1)
 

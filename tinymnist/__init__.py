@@ -7,74 +7,77 @@ The shortest way in::
     reader = tinymnist.Reader()
     print(reader.predict("photo.jpg").digit)
 
-Everything below is imported on first use, so that a program pays only for what it needs.
+Everything below is imported on first use, so that a program pays only for what it needs. Layers,
+losses, optimizers and callbacks are where Keras users look for them: ``tinymnist.layers`` ...
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tinymnist.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from tinymnist import callbacks as callbacks
+    from tinymnist import layers as layers
+    from tinymnist import losses as losses
+    from tinymnist import optimizers as optimizers
+    from tinymnist import utils as utils
+    from tinymnist.api import convert as convert
+    from tinymnist.api import diagnose as diagnose
+    from tinymnist.api import predict as predict
+    from tinymnist.api import read as read
     from tinymnist.augmentation.generator import ImageDataGenerator as ImageDataGenerator
     from tinymnist.compare import assert_model_matches as assert_model_matches
-    from tinymnist.compare import layer_outputs
+    from tinymnist.compare import layer_outputs as layer_outputs
     from tinymnist.data import load_mnist as load_mnist
     from tinymnist.data import load_set as load_set
     from tinymnist.errors import InputError as InputError
+    from tinymnist.evaluation import evaluate as evaluate
+    from tinymnist.explanation import explain as explain
     from tinymnist.imaging.digit.recipes import prepare_image as prepare_image
     from tinymnist.interop import export as export
     from tinymnist.interop import load_model as load_model
-    from tinymnist.nn.sequential import Input as Input
+    from tinymnist.nn.graph import Input as Input
     from tinymnist.nn.sequential import Sequential as Sequential
     from tinymnist.nn.weights import verify as verify
-    from tinymnist.reader import Prediction as Prediction
+    from tinymnist.prediction import Page as Page
+    from tinymnist.prediction import Prediction as Prediction
     from tinymnist.reader import Reader as Reader
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "ImageDataGenerator": "tinymnist.augmentation.generator",
-    "Input": "tinymnist.nn.sequential",
-    "InputError": "tinymnist.errors",
-    "Prediction": "tinymnist.reader",
-    "Reader": "tinymnist.reader",
-    "Sequential": "tinymnist.nn.sequential",
-    "layer_outputs": "tinymnist.compare",
-    "assert_model_matches": "tinymnist.compare",
-    "export": "tinymnist.interop",
-    "load_mnist": "tinymnist.data",
-    "load_model": "tinymnist.interop",
-    "load_set": "tinymnist.data",
-    "prepare_image": "tinymnist.imaging.digit.recipes",
-    "verify": "tinymnist.nn.weights",
+    "ImageDataGenerator": "augmentation.generator",
+    "Input": "nn.graph",
+    "InputError": "errors",
+    "Page": "prediction",
+    "Prediction": "prediction",
+    "Reader": "reader",
+    "Sequential": "nn.sequential",
+    "assert_model_matches": "compare",
+    "callbacks": "",
+    "convert": "api",
+    "diagnose": "api",
+    "evaluate": "evaluation",
+    "explain": "explanation",
+    "export": "interop",
+    "layer_outputs": "compare",
+    "layers": "",
+    "load_mnist": "data",
+    "load_model": "interop",
+    "load_set": "data",
+    "losses": "",
+    "optimizers": "",
+    "predict": "api",
+    "prepare_image": "imaging.digit.recipes",
+    "read": "api",
+    "utils": "",
+    "verify": "nn.weights",
 }
-"""Where each public name lives. Layers, losses and optimizers live in ``tinymnist.nn``."""
+"""The module of each public name; "" for a module."""
+_RENAMED = {"activations": "layer_outputs", "prepare": "prepare_image"}
+"""Names of version 0.1, kept for one version more."""
 
-__all__ = [
-    "ImageDataGenerator",
-    "Input",
-    "InputError",
-    "Prediction",
-    "Reader",
-    "Sequential",
-    "__version__",
-    "layer_outputs",
-    "assert_model_matches",
-    "export",
-    "load_mnist",
-    "load_model",
-    "load_set",
-    "prepare_image",
-    "verify",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"tinymnist has {sorted(_HOMES)}. Received: name={name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604
+__getattr__, __dir__ = lazy_names(__name__, _HOMES, _RENAMED)

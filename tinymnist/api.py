@@ -18,8 +18,9 @@ from tinymnist.data import LabelledSet, load_set
 from tinymnist.errors import InputError
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.sequential import Sequential
+from tinymnist.prediction import Page, Prediction
 from tinymnist.prepared import LabelledPictures, prepare_set, spread
-from tinymnist.reader import DEFAULT_MODEL, Page, Prediction, Reader
+from tinymnist.reader import DEFAULT_MODEL, Reader
 
 if TYPE_CHECKING:
     from tinymnist.compare import Comparison

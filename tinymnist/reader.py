@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from tinymnist.imaging.digit.recipes import prepare_readings
 from tinymnist.imaging.picture.decode import decode_with_size, describe
 from tinymnist.interop import load_model
 from tinymnist.nn.sequential import Sequential
+from tinymnist.prediction import Page, PageDigit, Prediction
 
 if TYPE_CHECKING:
     from tinymnist.imaging.page.lattice import Box, Row
@@ -26,88 +26,6 @@ PAGE_SIDE = 1600
 """Pixels on the longer side of a page in which digits are looked for; more are averaged."""
 _MOST_ODDS = 1e4
 """The most that one reading of a picture counts for: a network is never quite certain."""
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a network makes of one picture.
-
-    Attributes:
-        probabilities: (classes,) float32, summing to 1.
-        class_names: what the classes are called.
-    """
-
-    probabilities: NDArray[np.float32]
-    class_names: tuple[str, ...]
-
-    @property
-    def digit(self) -> int | str:
-        """The most probable class: a number where the classes are the digits, else its name."""
-        return self._name(self._ranked[0])
-
-    @property
-    def confidence(self) -> float:
-        """The probability of :attr:`digit`."""
-        return float(self.probabilities[self._ranked[0]])
-
-    @property
-    def runner_up(self) -> tuple[int | str, float]:
-        """The second most probable class and its probability."""
-        second = self._ranked[1]
-        return self._name(second), float(self.probabilities[second])
-
-    @property
-    def _ranked(self) -> list[int]:
-        return [int(i) for i in np.argsort(-self.probabilities, kind="stable")]
-
-    def _name(self, index: int) -> int | str:
-        name = self.class_names[index]
-        return int(name) if set(self.class_names) <= set("0123456789") else name
-
-
-@dataclass(frozen=True)
-class PageDigit:
-    """A digit on a page.
-
-    Attributes:
-        prediction: what it is taken for.
-        box: left, top, right, bottom in pixels of the picture as it is seen upright; right and
-            bottom are exclusive.
-    """
-
-    prediction: Prediction
-    box: tuple[int, int, int, int]
-
-    @property
-    def digit(self) -> int | str:
-        """The most probable class."""
-        return self.prediction.digit
-
-    @property
-    def confidence(self) -> float:
-        """Its probability."""
-        return self.prediction.confidence
-
-
-@dataclass(frozen=True)
-class Page:
-    """What is written on a page.
-
-    Attributes:
-        rows: from the top, each with its digits from the left; no row is empty.
-    """
-
-    rows: tuple[tuple[PageDigit, ...], ...]
-
-    @property
-    def digits(self) -> tuple[PageDigit, ...]:
-        """All digits in reading order."""
-        return tuple(digit for row in self.rows for digit in row)
-
-    @property
-    def text(self) -> str:
-        """The digits without spaces, the rows joined by newlines."""
-        return "\n".join("".join(str(digit.digit) for digit in row) for row in self.rows)
 
 
 class Reader:
@@ -149,9 +67,11 @@ class Reader:
         Raises:
             InputError: when it is no picture, or no digit is found on it.
         """
-        ways = self.probabilities(prepare_readings(source, self.recipe))
+        images = prepare_readings(source, self.recipe)
+        ways = self.probabilities(images)
         combined = _by_odds(ways, np.zeros(len(ways), np.intp), 1)
-        return Prediction(combined[0], self.class_names)
+        surest = ways.max(axis=1).argmax()
+        return Prediction(combined[0], self.class_names, images[surest, ..., 0])
 
     def read(self, source: Any) -> Page:
         """Read a page with any number of digits in any number of rows.
@@ -208,7 +128,8 @@ class Reader:
 
     def predict_prepared(self, images: NDArray[np.float32]) -> list[Prediction]:
         """Read pictures (n, 28, 28, 1) that are in MNIST's form already."""
-        return [Prediction(row, self.class_names) for row in self.probabilities(images)]
+        rows = zip(self.probabilities(images), images[..., 0], strict=True)
+        return [Prediction(row, self.class_names, picture) for row, picture in rows]
 
     def probabilities(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """The probabilities (n, classes) of pictures (n, 28, 28, 1) in MNIST's form."""

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Explain in words, and in pictures if asked."""
-    from tinymnist.explain import draw_explanation, explain
+    from tinymnist.explanation import draw_explanation, explain
     from tinymnist.reader import Reader
 
     skip = [*arguments.skip, *([] if arguments.upright else ["slant"])]

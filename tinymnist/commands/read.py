@@ -11,7 +11,7 @@ from tinymnist.commands.sources import for_each, sources_of
 from tinymnist.errors import InputError
 
 if TYPE_CHECKING:
-    from tinymnist.reader import Page
+    from tinymnist.prediction import Page
 
 EXAMPLES = """\
 examples:

@@ -1,11 +1,15 @@
 """MNIST and other labelled pictures: find, download, check, open."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tinymnist.data.idx import read_idx
 from tinymnist.data.mnist import find_mnist, load_mnist
 from tinymnist.data.sets import LabelledSet, load_set
 from tinymnist.files import pictures_in
+from tinymnist.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from tinymnist.data.download import download_mnist as download_mnist
 
 __all__ = [
     "LabelledSet",
@@ -17,10 +21,4 @@ __all__ = [
     "read_idx",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name == "download_mnist":  # on first use: it imports http, urllib and email
-        from tinymnist.data.download import download_mnist
-
-        return download_mnist
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, _ = lazy_names(__name__, {"download_mnist": "download"})  # it imports http, urllib

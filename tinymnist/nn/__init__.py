@@ -10,8 +10,9 @@ Each name is loaded on first use, so that reading a digit does not load the trai
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tinymnist.lazy import lazy_names
 
 if TYPE_CHECKING:
     from tinymnist.nn.graph import Graph as Graph
@@ -41,13 +42,4 @@ _NAMES = {
     "ModelCheckpoint ReduceLROnPlateau",
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(_HOMES)
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,11 @@ from tinymnist.imaging.digit.normalize import stages
 from tinymnist.imaging.digit.paper import noise_level
 from tinymnist.imaging.digit.strokes import stroke_width
 from tinymnist.imaging.picture.decode import decode, describe
-from tinymnist.reader import Prediction, Reader
+from tinymnist.nn.sequential import Sequential
+from tinymnist.prediction import Prediction
+from tinymnist.reader import DEFAULT_MODEL, Reader
 from tinymnist.reporting.figures import INK, QUIET, to_picture, write
+from tinymnist.reporting.html import image
 
 Image = NDArray[np.float32]
 _PANEL, _GAP, _TITLE, _NOTE = 180, 14, 26, 52
@@ -45,18 +49,31 @@ class Step:
 
 @dataclass(frozen=True)
 class Explanation:
-    """All stages in order, and what the network made of the last."""
+    """All stages in order, and what the network made of the last. A notebook shows the stages.
+
+    Attributes:
+        steps: the stages.
+        prediction: of the last one's picture.
+    """
 
     steps: tuple[Step, ...]
     prediction: Prediction
 
+    def _repr_html_(self) -> str:
+        """The figure of :func:`draw_explanation`."""
+        return image(draw_explanation(self), f"read as {self.prediction.digit}")
 
-def explain(source: Any, reader: Reader, skip: Collection[str] = ("slant",)) -> Explanation:
+
+def explain(
+    source: Any,
+    model: str | PathLike[str] | Sequential | Reader = DEFAULT_MODEL,
+    skip: Collection[str] = ("slant",),
+) -> Explanation:
     """Follow one picture through the recipe and the network.
 
     Args:
         source: as for :meth:`tinymnist.reader.Reader.predict`.
-        reader: the network.
+        model: the name of a shipped model, a file, a model, or a reader.
         skip: stages to leave out, as for :func:`tinymnist.imaging.digit.normalize.normalize`.
 
     Raises:
@@ -67,11 +84,12 @@ def explain(source: Any, reader: Reader, skip: Collection[str] = ("slant",)) -> 
     except NoDigitFound as error:
         raise InputError(f"{describe(source)}: {error}") from None
     steps, before = [], made["grey"]
-    for name, image in made.items():
-        steps.append(Step(name, image, _NOTES[name](before, image)))
-        before = image
+    for name, after in made.items():
+        steps.append(Step(name, after, _NOTES[name](before, after)))
+        before = after
     if len(steps) == 2:  # in MNIST's form already
         steps[1] = Step("centre", before, "in MNIST's form already: nothing to do")
+    reader = model if isinstance(model, Reader) else Reader(model)
     return Explanation(tuple(steps), reader.predict_prepared(before[None, ..., None])[0])
 
 

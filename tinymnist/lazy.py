@@ -1,0 +1,37 @@
+"""Public names of a package that are imported on first use, so that a program pays for no others."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+
+def lazy_names(
+    package: str, homes: Mapping[str, str], renamed: Mapping[str, str] | None = None
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """The ``__getattr__`` and ``__dir__`` of a package (PEP 562).
+
+    Args:
+        package: its ``__name__``.
+        homes: the module of each public name, relative to the package; "" for a submodule.
+        renamed: today's name by an old one, which warns.
+
+    Raises:
+        AttributeError: from ``__getattr__``, for any other name.
+    """
+    old = renamed or {}
+
+    def __getattr__(name: str) -> Any:
+        if name in old:
+            warnings.warn(
+                f"{package}.{name} is now {package}.{old[name]}", DeprecationWarning, stacklevel=2
+            )
+            name = old[name]
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        module = import_module(f"{package}.{homes[name] or name}")
+        return getattr(module, name) if homes[name] else module
+
+    return __getattr__, lambda: sorted(homes)
