@@ -1,13 +1,16 @@
-"""One or more examples of every layer, with the shapes that they take."""
+"""One or more cases of every layer, with the shapes of their inputs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import cast
 
 import numpy as np
 import pytest
 
+from tinymnist.nn.arrays import Array
 from tinymnist.nn.layers import (
     ACTIVATIONS,
     ELU,
@@ -47,25 +50,25 @@ class LayerCase:
     make: Callable[[], Layer]
     input_shapes: tuple[tuple[int, ...], ...]
 
-    def __str__(self):
+    def __str__(self) -> str:
         settings = self.make().config().items()
         shown = [f"{k}={v}" for k, v in settings if k not in ("class", "name", "trainable")]
         return f"{type(self.make()).__name__}({','.join(shown)})".replace(" ", "")
 
-    def built(self, dtype="float64") -> Layer:
+    def built(self, dtype: str = "float64") -> Layer:
         """The layer with arrays that are neither all 0 nor all 1."""
         layer, rng = self.make(), np.random.default_rng(0)
         layer.build(*self.input_shapes, rng=rng, dtype=np.dtype(dtype))
         layer.set_weights({k: rng.uniform(0.5, 1.5, a.shape) for k, a in layer.weights.items()})
         return layer
 
-    def inputs(self, n: int, dtype="float64") -> list[np.ndarray]:
+    def inputs(self, n: int, dtype: str = "float64") -> list[Array]:
         """A random batch for each input."""
         rng = np.random.default_rng(1)
         return [rng.normal(size=(n, *shape)).astype(dtype) for shape in self.input_shapes]
 
 
-def case(make, *input_shapes) -> LayerCase:
+def case(make: Callable[[], Layer], *input_shapes: tuple[int, ...]) -> LayerCase:
     return LayerCase(make, input_shapes)
 
 
@@ -73,7 +76,7 @@ PICTURE = (6, 7, 3)  # one even and one odd side
 VECTOR = (5,)
 
 LAYER_CASES = [
-    *(case(lambda name=name: Activation(name), VECTOR) for name in ACTIVATIONS),
+    *(case(partial(Activation, name), VECTOR) for name in ACTIVATIONS),
     case(lambda: Activation("relu"), PICTURE),
     case(Add, PICTURE, PICTURE),
     case(Add, VECTOR, VECTOR, VECTOR),
@@ -126,9 +129,9 @@ LAYER_CASES = [
 
 
 @pytest.fixture(params=LAYER_CASES, ids=str)
-def layer_case(request) -> LayerCase:
+def layer_case(request: pytest.FixtureRequest) -> LayerCase:
     """Every layer in turn."""
-    return request.param
+    return cast(LayerCase, request.param)
 
 
 @pytest.fixture

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 
-from tinymnist.nn.layers import LAYERS, Conv2D, Dense, Dropout, layer_from_config
+from tinymnist.nn import layers as L
+from tinymnist.nn.arrays import Array
+from tinymnist.nn.layers import LAYERS, Conv2D, Dense, Dropout, Layer, layer_from_config
 from tinymnist.nn.layers.base import default_name
 
+RNG = np.random.default_rng(0)
 
-def forward(layer, xs, training=False):
+
+def forward(layer: Layer, xs: list[Array], training: bool = False) -> tuple[Array, Any]:
     return layer.forward(*xs, training=training, rng=np.random.default_rng(5))
 
 
-def test_every_layer_has_a_case(covered_layers):
+def test_every_layer_has_a_case(covered_layers: set[str]) -> None:
     assert covered_layers == set(LAYERS)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("training", [False, True])
-def test_dtype_is_kept(layer_case, dtype, training):
+def test_dtype_is_kept(layer_case: Any, dtype: str, training: bool) -> None:
     layer = layer_case.built(dtype)
     y, cache = forward(layer, layer_case.inputs(3, dtype), training)
     assert y.dtype == np.dtype(dtype)
@@ -30,12 +36,12 @@ def test_dtype_is_kept(layer_case, dtype, training):
     assert {g.dtype for g in (*dxs, *gradients.values())} == {np.dtype(dtype)}
 
 
-def test_output_has_the_promised_shape(layer_case):
+def test_output_has_the_promised_shape(layer_case: Any) -> None:
     y, _ = forward(layer_case.built(), layer_case.inputs(3))
     assert y.shape == (3, *layer_case.built().output_shape(*layer_case.input_shapes))
 
 
-def test_gradients_have_the_shapes_of_what_they_belong_to(layer_case):
+def test_gradients_have_the_shapes_of_what_they_belong_to(layer_case: Any) -> None:
     layer, xs = layer_case.built(), layer_case.inputs(3)
     y, cache = forward(layer, xs, training=True)
     dxs, gradients = layer.backward(np.ones_like(y), cache)
@@ -45,7 +51,7 @@ def test_gradients_have_the_shapes_of_what_they_belong_to(layer_case):
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_nothing_that_is_handed_in_changes(layer_case, training):
+def test_nothing_that_is_handed_in_changes(layer_case: Any, training: bool) -> None:
     """Inputs, gradients and weights are made read-only, so a write would raise."""
     layer, xs = layer_case.built(), layer_case.inputs(3)
     for array in (*xs, *layer.weights.values()):
@@ -56,13 +62,13 @@ def test_nothing_that_is_handed_in_changes(layer_case, training):
     layer.backward(dy, cache)
 
 
-def test_strided_input_gives_the_same(layer_case):
+def test_strided_input_gives_the_same(layer_case: Any) -> None:
     layer, xs = layer_case.built(), layer_case.inputs(4)
     strided = [np.repeat(x, 2, axis=0)[::2] for x in xs]
     assert np.array_equal(forward(layer, strided)[0], forward(layer, xs)[0])
 
 
-def test_an_empty_batch_gives_an_empty_batch(layer_case):
+def test_an_empty_batch_gives_an_empty_batch(layer_case: Any) -> None:
     layer, xs = layer_case.built(), layer_case.inputs(0)
     y, cache = forward(layer, xs)
     assert y.shape == (0, *layer.output_shape(*layer_case.input_shapes))
@@ -71,14 +77,14 @@ def test_an_empty_batch_gives_an_empty_batch(layer_case):
     assert all(not g.any() for g in gradients.values())
 
 
-def test_a_batch_gives_what_its_parts_give(layer_case):
+def test_a_batch_gives_what_its_parts_give(layer_case: Any) -> None:
     layer, xs = layer_case.built(), layer_case.inputs(5)
     whole = forward(layer, xs)[0]
     parts = [forward(layer, [x[cut] for x in xs])[0] for cut in (slice(0, 2), slice(2, 5))]
     assert np.allclose(whole, np.concatenate(parts), rtol=1e-13, atol=1e-13)
 
 
-def test_the_layer_holds_no_activations(layer_case):
+def test_the_layer_holds_no_activations(layer_case: Any) -> None:
     """Attributes are the same objects after a forward and a backward pass as before."""
     layer, xs = layer_case.built(), layer_case.inputs(3)
     before = dict(vars(layer))
@@ -88,7 +94,7 @@ def test_the_layer_holds_no_activations(layer_case):
     assert all(vars(layer)[name] is value for name, value in before.items())
 
 
-def test_two_caches_do_not_disturb_each_other(layer_case):
+def test_two_caches_do_not_disturb_each_other(layer_case: Any) -> None:
     """Two batches forward, then both backward, in either order: what threads do."""
     layer, one = layer_case.built(), layer_case.inputs(3)
     other = [2 * x + 1 for x in one]
@@ -100,7 +106,7 @@ def test_two_caches_do_not_disturb_each_other(layer_case):
         assert np.array_equal(a, b)
 
 
-def test_a_frozen_layer_has_no_gradients_and_still_passes_dx(layer_case):
+def test_a_frozen_layer_has_no_gradients_and_still_passes_dx(layer_case: Any) -> None:
     layer, xs = layer_case.built(), layer_case.inputs(3)
     layer.trainable = False
     y, cache = forward(layer, xs, training=True)
@@ -110,8 +116,8 @@ def test_a_frozen_layer_has_no_gradients_and_still_passes_dx(layer_case):
     assert layer.new_statistics(cache) == {}
 
 
-def test_dx_is_not_computed_where_nobody_wants_it(layer_case):
-    """A layer that only moves numbers may hand on a view all the same."""
+def test_dx_is_not_computed_unless_needed(layer_case: Any) -> None:
+    """A layer that only passes numbers on may still return a view."""
     layer, xs = layer_case.built(), layer_case.inputs(3)
     y, cache = forward(layer, xs)
     dy = np.ones_like(y)
@@ -120,13 +126,25 @@ def test_dx_is_not_computed_where_nobody_wants_it(layer_case):
     assert gradients.keys() == {k for k in layer.parameters if k in layer.weights}
 
 
-def test_pickles(layer_case):
+def test_pickles(layer_case: Any) -> None:
     layer, xs = layer_case.built(), layer_case.inputs(3)
     twin = pickle.loads(pickle.dumps(layer))
     assert np.array_equal(forward(twin, xs)[0], forward(layer, xs)[0])
 
 
-def test_config_goes_through_json(layer_case):
+def test_a_layer_shows_how_it_was_made(layer_case: Any) -> None:
+    layer = layer_case.built()
+    layer.name, layer.trainable = "it", False
+    assert eval(repr(layer), vars(L)).config() == layer.config()
+
+
+def test_only_settings_that_differ_are_shown() -> None:
+    layer = Conv2D(32, (3, 3), activation="relu", name="conv2d")
+    assert repr(layer) == 'Conv2D(32, (3, 3), activation="relu", name="conv2d")'
+    assert repr(Dense(10)) == "Dense(10)"
+
+
+def test_config_goes_through_json(layer_case: Any) -> None:
     layer, xs = layer_case.built(), layer_case.inputs(3)
     twin = layer_from_config(json.loads(json.dumps(layer.config())))
     twin.build(*layer_case.input_shapes, rng=np.random.default_rng(0), dtype=np.dtype("float64"))
@@ -134,7 +152,7 @@ def test_config_goes_through_json(layer_case):
     assert np.array_equal(forward(twin, xs)[0], forward(layer, xs)[0])
 
 
-def test_set_weights_insists_on_names_and_shapes(layer_case):
+def test_set_weights_insists_on_names_and_shapes(layer_case: Any) -> None:
     layer = layer_case.built()
     with pytest.raises(ValueError, match=r"has the weights .*Received: names="):
         layer.set_weights({**layer.weights, "other": np.zeros(1)})
@@ -147,17 +165,17 @@ def test_set_weights_insists_on_names_and_shapes(layer_case):
     ("layer", "name"),
     [
         (Conv2D(1, 1), "conv2d"),
-        (LAYERS["MaxPooling2D"](), "max_pooling2d"),
-        (LAYERS["GlobalAveragePooling2D"](), "global_average_pooling2d"),
-        (LAYERS["DepthwiseConv2D"](1), "depthwise_conv2d"),
-        (LAYERS["BatchNormalization"](), "batch_normalization"),
+        (L.MaxPooling2D(), "max_pooling2d"),
+        (L.GlobalAveragePooling2D(), "global_average_pooling2d"),
+        (L.DepthwiseConv2D(1), "depthwise_conv2d"),
+        (L.BatchNormalization(), "batch_normalization"),
     ],
 )
-def test_default_names_are_those_of_keras(layer, name):
+def test_default_names_are_those_of_keras(layer: Layer, name: str) -> None:
     assert default_name(layer) == name
 
 
-def bad_shapes():
+def bad_shapes() -> Iterator[tuple[Layer, list[tuple[int, ...]], str]]:
     vector, picture = (5,), (6, 7, 3)
     takes_pictures = {
         "AveragePooling2D": (), "Conv2D": (4, 3), "DepthwiseConv2D": (3,), "MaxPooling2D": (),
@@ -165,12 +183,12 @@ def bad_shapes():
     }  # fmt: skip
     for kind, settings in takes_pictures.items():
         yield (
-            LAYERS[kind](*settings, name="it"),
+            getattr(L, kind)(*settings, name="it"),
             [vector],
             ("it takes pictures (h, w, c). Received: input_shape=(5,)"),
         )
     yield (
-        LAYERS["Dense"](4, name="it"),
+        L.Dense(4, name="it"),
         [picture],
         (
             "it takes vectors; put Flatten() or a global pooling before it. "
@@ -193,14 +211,16 @@ def bad_shapes():
 
 
 @pytest.mark.parametrize(("layer", "shapes", "message"), list(bad_shapes()))
-def test_a_bad_shape_is_refused_in_one_sentence(layer, shapes, message):
+def test_a_bad_shape_is_refused_in_one_sentence(
+    layer: Layer, shapes: list[tuple[int, ...]], message: str
+) -> None:
     with pytest.raises(ValueError) as refusal:
         layer.output_shape(*shapes)
     assert str(refusal.value) == message
 
 
 @pytest.mark.parametrize("kind", ["Add", "Concatenate"])
-def test_branches_that_do_not_fit_are_refused(kind):
+def test_branches_that_do_not_fit_are_refused(kind: str) -> None:
     with pytest.raises(ValueError, match="Received: "):
         LAYERS[kind](name="it").output_shape((6, 7, 3), (6, 8, 3))
 
@@ -212,10 +232,12 @@ def test_branches_that_do_not_fit_are_refused(kind):
         (lambda: Dropout(1.0), r"Received: .*1\.0"),
         (lambda: layer_from_config({"class": "Danse"}), r"one of \[.*'Dense'.*class='Danse'"),
         (lambda: layer_from_config({"class": "Dense", "unit": 4}), "Dense cannot be made"),
-        (lambda: Conv2D(4, 3, kernel_initializer="x").initial_value("kernel", (1, 1, 1, 1), None),
+        (lambda: Conv2D(4, 3, kernel_initializer="x").initial_value("kernel", (1, 1, 1, 1), RNG),
          r"kernel_initializer must be one of .*Received: 'x'"),
     ],
 )  # fmt: skip
-def test_bad_settings_are_refused_with_the_known_ones(make, message):
+def test_bad_settings_are_refused_with_the_known_ones(
+    make: Callable[[], object], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         make()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from tinymnist.nn import functional as F
+from tinymnist.nn.arrays import Array
 from tinymnist.nn.layers import (
     Add,
     BatchNormalization,
@@ -28,15 +29,19 @@ TOLERANCE = 1e-7
 DIRECTIONS = 3
 
 
-def check_gradients(run, arrays):
-    """Fail unless the gradients say how much the output moves when an array moves.
+Arrays = dict[str, Array]
+Pull = Callable[[Array], Arrays]
+
+
+def check_gradients(run: Callable[[], tuple[Array, Pull]], arrays: Arrays) -> None:
+    """Fail unless the gradients predict how much the output moves when an array moves.
 
     Everything is float64. A random ``dy`` turns the output into one number, <dy, y>. Along a random
-    direction v, central differences tell how fast that number grows; the gradient g must say the
-    same: <g, v>.
+    direction v, central differences measure how fast that number grows; for the gradient g it must
+    be <g, v>.
 
     Args:
-        run: computes anew from the arrays: ``run() -> y, pull`` with ``pull(dy) -> {name: g}``.
+        run: computes from the arrays: ``run() -> y, pull`` with ``pull(dy) -> {name: g}``.
         arrays: what ``run`` reads, by name; moved in place and put back.
     """
     rng = np.random.default_rng(2)
@@ -71,17 +76,17 @@ class Operation(NamedTuple):
 
     name: str
     shapes: list[tuple[int, ...]]
-    forward: Callable
-    backward: Callable
+    forward: Callable[..., tuple[Array, Any]]
+    backward: Callable[[Array, Any], Any]
 
 
-def operation(name, *shapes, **settings):
+def operation(name: str, *shapes: tuple[int, ...], **settings: Any) -> Operation:
     """A pair of functions from ``functional`` on arrays of these shapes."""
     forward, backward = getattr(F, name), getattr(F, f"{name}_backward")
     return Operation(name, list(shapes), lambda *a: forward(*a, **settings), backward)
 
 
-def convolution(x, kernel, **settings):
+def convolution(x: tuple[int, ...], kernel: tuple[int, ...], **settings: Any) -> Operation:
     return operation("conv2d", x, kernel, kernel[-1:], **settings)
 
 
@@ -89,31 +94,14 @@ PICTURES = (2, 5, 6, 4)
 MEAN, VARIANCE = np.array([0.1, -0.2, 0.3, 0.0]), np.array([0.5, 1.0, 2.0, 1.5])
 TARGETS = np.array([[0.0, 1.0, 0.0], [0.3, 0.3, 0.4]])
 
+ACTIVATIONS = (
+    *("relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh", "softmax", "log_softmax", "selu"),
+    *("exponential", "hard_sigmoid", "hard_silu", "hard_tanh", "mish", "relu6", "relu_pieces"),
+    *("silu", "softplus", "softsign"),
+)
+
 OPERATIONS = [
-    *(
-        operation(name, (3, 4))
-        for name in [
-            "relu",
-            "leaky_relu",
-            "elu",
-            "gelu",
-            "sigmoid",
-            "tanh",
-            "softmax",
-            "log_softmax",
-            "exponential",
-            "hard_sigmoid",
-            "hard_silu",
-            "hard_tanh",
-            "mish",
-            "relu6",
-            "relu_pieces",
-            "selu",
-            "silu",
-            "softplus",
-            "softsign",
-        ]
-    ),
+    *(operation(name, (3, 4)) for name in ACTIVATIONS),
     operation("gelu", (3, 4), approximate=True),
     operation("dense", (3, 4), (4, 2), (2,)),
     operation("dense", (3, 4), (4, 2)),
@@ -160,13 +148,15 @@ OPERATIONS = [
 ]
 
 
-def runner(forward, backward, arrays):
+def runner(
+    forward: Callable[..., tuple[Array, Any]], backward: Callable[[Array, Any], Any], arrays: Arrays
+) -> Callable[[], tuple[Array, Pull]]:
     """The ``run`` of the checker for a pair of functions."""
 
-    def run():
+    def run() -> tuple[Array, Pull]:
         y, cache = forward(*arrays.values())
 
-        def pull(dy):
+        def pull(dy: Array) -> Arrays:
             gradients = backward(dy, cache)
             listed = gradients if isinstance(gradients, tuple) else (gradients,)
             return dict(zip(arrays, (g for g in listed if g is not None), strict=True))
@@ -176,18 +166,18 @@ def runner(forward, backward, arrays):
     return run
 
 
-def random_arrays(shapes):
+def random_arrays(shapes: Sequence[tuple[int, ...]]) -> Arrays:
     rng = np.random.default_rng(1)
     return {f"array {i}": rng.normal(size=shape) for i, shape in enumerate(shapes)}
 
 
 @pytest.mark.parametrize("case", OPERATIONS, ids=lambda case: case.name)
-def test_operation(case):
+def test_operation(case: Operation) -> None:
     arrays = random_arrays(case.shapes)
     check_gradients(runner(case.forward, case.backward, arrays), arrays)
 
 
-def test_every_operation_is_covered():
+def test_every_operation_is_covered() -> None:
     named = {name.removesuffix("_backward") for name in F.__all__ if name.endswith("_backward")}
     assert named <= {case.name for case in OPERATIONS}
 
@@ -195,14 +185,15 @@ def test_every_operation_is_covered():
 # The layers, each with a layer in front ---------------------------------------------------------
 
 
-def model_runner(model, x):
+def model_runner(model: Sequential, x: Array) -> tuple[Callable[[], tuple[Array, Pull]], Arrays]:
     """The ``run`` of the checker for all of a model's parameters and its input."""
 
-    def run():
+    def run() -> tuple[Array, Pull]:
         y, caches = model.forward(x, training=True, rng=np.random.default_rng(3))
 
-        def pull(dy):
+        def pull(dy: Array) -> Arrays:
             dx, gradients = model.backward(dy, caches, need_dx=True)
+            assert dx is not None
             return {"x": dx, **gradients}
 
         return y, pull
@@ -210,7 +201,7 @@ def model_runner(model, x):
     return run, {"x": x, **model.trainable_weights}
 
 
-def test_layer(layer_case):
+def test_layer(layer_case: Any) -> None:
     """In training mode, behind a convolution or a Dense layer of its own for each input."""
     first, *_ = layer_case.input_shapes
     picture = len(first) == 3
@@ -232,8 +223,8 @@ def test_layer(layer_case):
     check_gradients(run, arrays)
 
 
-def graph_model(**settings):
-    """Branches that part, are summed, concatenated and used twice."""
+def graph_model(**settings: Any) -> Sequential:
+    """Branches that are summed, concatenated and used twice."""
     return Sequential(
         [
             Input((6, 5, 2)),
@@ -253,13 +244,13 @@ def graph_model(**settings):
     )
 
 
-def test_graph_with_add_and_concatenate():
+def test_graph_with_add_and_concatenate() -> None:
     x = np.random.default_rng(4).normal(size=(3, 6, 5, 2))
     run, arrays = model_runner(graph_model(dtype="float64"), x)
     check_gradients(run, arrays)
 
 
-def test_graph_with_a_frozen_layer():
+def test_graph_with_a_frozen_layer() -> None:
     """The frozen layer has no gradients, and the others keep theirs."""
     model = graph_model(dtype="float64")
     model.get_layer("left").trainable = False
@@ -270,11 +261,11 @@ def test_graph_with_a_frozen_layer():
     check_gradients(run, arrays)
 
 
-def test_logits_are_differentiated_without_the_last_softmax():
+def test_logits_are_differentiated_without_the_last_softmax() -> None:
     model = graph_model(dtype="float64")
     x = np.random.default_rng(4).normal(size=(3, 6, 5, 2))
 
-    def run():
+    def run() -> tuple[Array, Pull]:
         y, caches = model.forward(x, training=True, rng=np.random.default_rng(3), logits=True)
         return y, lambda dy: model.backward(dy, caches, logits=True)[1]
 
@@ -286,11 +277,11 @@ def test_logits_are_differentiated_without_the_last_softmax():
 CONVOLUTION = convolution(PICTURES, (3, 2, 4, 3), padding="same")
 
 
-def check_with(spoil):
+def check_with(spoil: Callable[[list[Array]], None]) -> None:
     """The check of a convolution whose gradients went through ``spoil(gradients)``."""
     arrays = random_arrays(CONVOLUTION.shapes)
 
-    def backward(dy, cache):
+    def backward(dy: Array, cache: Any) -> tuple[Array, ...]:
         gradients = [g.copy() for g in CONVOLUTION.backward(dy, cache)]
         spoil(gradients)
         return tuple(gradients)
@@ -298,23 +289,23 @@ def check_with(spoil):
     check_gradients(runner(CONVOLUTION.forward, backward, arrays), arrays)
 
 
-def scale(gradient, factor):
+def scale(gradient: Array, factor: float) -> None:
     gradient *= factor
 
 
-def test_the_checker_accepts_what_is_right():
+def test_the_checker_accepts_what_is_right() -> None:
     check_with(lambda gradients: None)
 
 
 @pytest.mark.parametrize("which", range(3), ids=["dx", "dkernel", "dbias"])
-def test_the_checker_catches_an_error_of_a_twentieth_of_a_percent(which):
+def test_the_checker_catches_an_error_of_a_twentieth_of_a_percent(which: int) -> None:
     with pytest.raises(AssertionError, match=f"array {which}: measured"):
         check_with(lambda gradients: scale(gradients[which], 1.0005))
 
 
 @pytest.mark.parametrize("which", range(3), ids=["dx", "dkernel", "dbias"])
-def test_the_checker_catches_that_error_in_one_number(which):
-    def spoil(gradients):
+def test_the_checker_catches_that_error_in_one_number(which: int) -> None:
+    def spoil(gradients: list[Array]) -> None:
         flat = gradients[which].reshape(-1)
         flat[np.abs(flat).argmax()] *= 1.0005
 
@@ -322,12 +313,12 @@ def test_the_checker_catches_that_error_in_one_number(which):
         check_with(spoil)
 
 
-def test_the_checker_catches_a_gradient_that_was_forgotten():
+def test_the_checker_catches_a_gradient_that_was_forgotten() -> None:
     with pytest.raises(AssertionError, match="array 2: measured"):
         check_with(lambda gradients: scale(gradients[2], 0))
 
 
-def test_the_checker_insists_on_float64():
+def test_the_checker_insists_on_float64() -> None:
     arrays = {name: a.astype(np.float32) for name, a in random_arrays([(3, 4)]).items()}
     with pytest.raises(AssertionError, match="array 0"):
         check_gradients(runner(F.relu, F.relu_backward, arrays), arrays)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +24,9 @@ SETTINGS = [
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 @pytest.mark.parametrize("size", [(4, 4), (4, 5), (5, 4), (5, 5)])
-def test_one_hot_pictures_times_powers_of_two(size, settings):
+def test_one_hot_pictures_times_powers_of_two(
+    size: tuple[int, int], settings: dict[str, Any]
+) -> None:
     """With one pixel lit and tap t worth 2**t, each output tells which tap met the pixel."""
     kh, kw, channels = 3, 2, 2
     kernel = 2.0 ** np.arange(kh * kw * channels).reshape(kh, kw, channels, 1)
@@ -44,7 +49,7 @@ def test_one_hot_pictures_times_powers_of_two(size, settings):
 
 @pytest.mark.parametrize("channels", [1, 3, 8, 9])
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
-def test_col2im_is_the_adjoint_of_im2col(settings, channels):
+def test_col2im_is_the_adjoint_of_im2col(settings: dict[str, Any], channels: int) -> None:
     """<im2col(x), cols> = <x, col2im(cols)>, in whole numbers, so exactly."""
     rng = np.random.default_rng(0)
     x = rng.integers(-9, 9, (2, 6, 7, channels)).astype(float)
@@ -55,7 +60,7 @@ def test_col2im_is_the_adjoint_of_im2col(settings, channels):
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
-def test_col2im_counts_how_many_windows_see_a_pixel(settings):
+def test_col2im_counts_how_many_windows_see_a_pixel(settings: dict[str, Any]) -> None:
     x = np.zeros((1, 5, 6, 1))
     windows = windows_of(x, (3, 2), **settings)
     ones = np.ones_like(F.im2col(x, windows))
@@ -66,7 +71,13 @@ def test_col2im_counts_how_many_windows_see_a_pixel(settings):
         x[0, row, column, 0] = 0
 
 
-def test_the_view_copies_nothing_and_cannot_be_written_to():
+@pytest.mark.parametrize("module", ["functional.convolution", "losses"])
+def test_the_examples_in_the_docstrings(module: str) -> None:
+    found = doctest.testmod(importlib.import_module(f"tinymnist.nn.{module}"))
+    assert found.attempted and not found.failed
+
+
+def test_the_view_copies_nothing_and_cannot_be_written_to() -> None:
     x = np.arange(40.0).reshape(1, 5, 8, 1)
     view = sliding_windows(x, windows_of(x, 3))
     assert np.shares_memory(view, x)
@@ -85,12 +96,12 @@ def test_the_view_copies_nothing_and_cannot_be_written_to():
         ({"groups": 2}, r"groups \* kernel.shape\[2\] channels"),
     ],
 )
-def test_bad_settings_are_refused(settings, message):
+def test_bad_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         F.conv2d(np.zeros((1, 5, 5, 3)), np.zeros((3, 3, 3, 2)), **settings)
 
 
-def test_bad_arrays_are_refused():
+def test_bad_arrays_are_refused() -> None:
     with pytest.raises(ValueError, match=r"pictures must come as \(n, h, w, c\)"):
         F.conv2d(np.zeros((5, 5, 3)), np.zeros((3, 3, 3, 2)))
     with pytest.raises(ValueError, match=r"a kernel must be \(kh, kw, in, out\)"):

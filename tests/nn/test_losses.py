@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -29,12 +30,12 @@ LABELS = np.array([0, 1, 2, 2])
 PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.5, 0.4, 0.1], [0.1, 0.2, 0.7], [0.6, 0.1, 0.3]])
 
 
-def test_the_loss_is_the_surprise():
+def test_the_loss_is_the_surprise() -> None:
     losses, _ = cross_entropy(np.log(PROBABILITIES), one_hot(LABELS, 3, np.float64))
     assert np.allclose(losses, -np.log([0.7, 0.4, 0.7, 0.3]))
 
 
-def test_label_smoothing_spreads_a_share_over_all_classes():
+def test_label_smoothing_spreads_a_share_over_all_classes() -> None:
     smooth = SparseCategoricalCrossentropy(label_smoothing=0.3)
     targets = smooth.smooth(smooth.targets([1], 3, np.float64))
     assert np.allclose(targets, [[0.1, 0.8, 0.1]])
@@ -42,13 +43,13 @@ def test_label_smoothing_spreads_a_share_over_all_classes():
     assert np.array_equal(plain.smooth(plain.targets([1], 3, np.float64)), [[0, 1, 0]])
 
 
-def test_the_two_losses_differ_in_the_form_of_labels():
+def test_the_two_losses_differ_in_the_form_of_labels() -> None:
     rows = one_hot(LABELS, 3)
     assert np.array_equal(CategoricalCrossentropy().targets(rows, 3, np.float32), rows)
     assert np.array_equal(SparseCategoricalCrossentropy().targets(LABELS, 3, np.float32), rows)
 
 
-def test_class_and_sample_weights_multiply():
+def test_class_and_sample_weights_multiply() -> None:
     weights = example_weights(LABELS, {2: 0.5}, [1, 2, 3, 4])
     assert np.array_equal(weights, [1, 2, 1.5, 2])
     assert np.array_equal(example_weights(LABELS), [1, 1, 1, 1])
@@ -65,24 +66,24 @@ def test_class_and_sample_weights_multiply():
         (lambda: get_loss("mse"), r"loss must be one of \['categorical_crossentropy'"),
     ],
 )
-def test_labels_that_cannot_be_are_refused(refused, message):
+def test_labels_that_cannot_be_are_refused(refused: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         refused()
 
 
-def test_accuracy_and_top_k():
+def test_accuracy_and_top_k() -> None:
     assert accuracy(LABELS, PROBABILITIES) == 0.5
     assert top_k_accuracy(LABELS, PROBABILITIES, 2) == 1.0
     assert math.isnan(accuracy(np.zeros(0, int), np.zeros((0, 3))))
 
 
-def test_of_equals_the_lower_class_is_first():
+def test_of_equals_the_lower_class_is_first() -> None:
     tie = np.full((1, 3), 1 / 3)
-    assert [top_k_accuracy([c], tie, 1) for c in range(3)] == [1, 0, 0]
-    assert [top_k_accuracy([c], tie, 2) for c in range(3)] == [1, 1, 0]
+    assert [top_k_accuracy(np.array([c]), tie, 1) for c in range(3)] == [1, 0, 0]
+    assert [top_k_accuracy(np.array([c]), tie, 2) for c in range(3)] == [1, 1, 0]
 
 
-def test_confusion_precision_and_recall():
+def test_confusion_precision_and_recall() -> None:
     confusion = confusion_matrix(LABELS, PROBABILITIES.argmax(1), 4)
     assert confusion.tolist() == [[1, 0, 0, 0], [1, 0, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0]]
     precision, recall = precision_recall(confusion)
@@ -90,17 +91,17 @@ def test_confusion_precision_and_recall():
     assert np.array_equal(recall, [1, 0, 0.5, np.nan], equal_nan=True)
 
 
-def test_expected_calibration_error():
+def test_expected_calibration_error() -> None:
     """Two at 0.7 (both right), one at 0.5 and one at 0.6 (both wrong), each in a bin of ten."""
     error = expected_calibration_error(LABELS, PROBABILITIES, bins=10)
     assert error == pytest.approx(2 / 4 * 0.3 + 1 / 4 * 0.5 + 1 / 4 * 0.6)
 
 
-def test_certainty_that_is_always_right_is_calibrated():
+def test_certainty_that_is_always_right_is_calibrated() -> None:
     assert expected_calibration_error(LABELS, one_hot(LABELS, 3)) == 0
 
 
-def test_balanced_weights_make_classes_count_alike():
+def test_balanced_weights_make_classes_count_alike() -> None:
     labels = np.array([0, 0, 0, 2])
     assert balanced_class_weights(labels) == pytest.approx({0: 4 / 6, 2: 2.0})
     found = example_weights(labels, "balanced")
@@ -110,6 +111,6 @@ def test_balanced_weights_make_classes_count_alike():
         example_weights(labels, "fair")
 
 
-def test_to_categorical_is_keras_name_for_one_hot():
+def test_to_categorical_is_keras_name_for_one_hot() -> None:
     assert np.array_equal(to_categorical([1, 0]), [[0, 1], [1, 0]])
     assert to_categorical(np.array([1, 0]), 3).shape == (2, 3)

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import ast
 import itertools
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tinymnist.nn import functional as F
 from tinymnist.nn import naive
+from tinymnist.nn.arrays import Array
 from tinymnist.nn.losses import cross_entropy
 
-CLOSE = {"rtol": 1e-12, "atol": 1e-12}
+CLOSE: dict[str, Any] = {"rtol": 1e-12, "atol": 1e-12}
 
 
-def normal(*shape):
+def normal(*shape: int) -> Array:
     return np.random.default_rng(sum(shape)).normal(size=shape)
 
 
-def windows():
+def windows() -> Iterator[tuple[Any, ...]]:
     """Sizes, windows, strides and paddings, odd and even, that fit."""
     for h, w, k, s in itertools.product((4, 5), (5, 6), (1, 2, 3), (1, 2)):
         kernel = (k, (k + h) % 3 + 1)
@@ -29,34 +32,50 @@ def windows():
                 yield (h, w), kernel, (s, 3 - s), padding
 
 
+def assert_close(fast: Iterable[Array | None], slow: Iterable[Array]) -> None:
+    for a, b in zip(fast, slow, strict=True):
+        assert a is not None and a.shape == b.shape
+        assert np.allclose(a, b, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize(("size", "kernel", "strides", "padding"), list(windows()))
-def test_conv2d(size, kernel, strides, padding):
+def test_conv2d(
+    size: tuple[int, int], kernel: tuple[int, int], strides: tuple[int, int], padding: Any
+) -> None:
     x, k, b = normal(2, *size, 2), normal(*kernel, 2, 3), normal(3)
-    fast, _ = F.conv2d(x, k, b, strides=strides, padding=padding)
-    slow = naive.conv2d(x, k, b, strides, padding)
-    assert fast.shape == slow.shape
-    assert np.allclose(fast, slow, **CLOSE)
+    fast, cache = F.conv2d(x, k, b, strides=strides, padding=padding)
+    assert_close([fast], [naive.conv2d(x, k, b, strides, padding)])
+    dy = normal(*fast.shape)
+    assert_close(F.conv2d_backward(dy, cache), naive.conv2d_backward(dy, x, k, strides, padding))
 
 
 @pytest.mark.parametrize("dilation", [(1, 2), (2, 1), (3, 2)])
 @pytest.mark.parametrize("groups", [1, 2, 4])
 @pytest.mark.parametrize("padding", ["same", "valid"])
-def test_conv2d_with_dilation_and_groups(dilation, groups, padding):
-    x, k = normal(2, 7, 8, 4), normal(3, 2, 4 // groups, 8)
-    fast, _ = F.conv2d(x, k, padding=padding, dilation=dilation, groups=groups)
-    slow = naive.conv2d(x, k, None, (1, 1), padding, dilation, groups)
-    assert fast.shape == slow.shape
-    assert np.allclose(fast, slow, **CLOSE)
+def test_conv2d_with_dilation_and_groups(
+    dilation: tuple[int, int], groups: int, padding: Any
+) -> None:
+    x, k = normal(1, 7, 8, 4), normal(3, 2, 4 // groups, 8)
+    fast, cache = F.conv2d(x, k, padding=padding, dilation=dilation, groups=groups)
+    assert_close([fast], [naive.conv2d(x, k, None, (1, 1), padding, dilation, groups)])
+    dy = normal(*fast.shape)
+    slow = naive.conv2d_backward(dy, x, k, (1, 1), padding, dilation, groups)
+    assert_close(F.conv2d_backward(dy, cache)[:2], slow[:2])
 
 
-def test_conv2d_of_many_channels():
+def test_conv2d_of_many_channels() -> None:
     """im2col copies in another order where there are many channels."""
     x, k = normal(1, 5, 4, 11), normal(3, 3, 11, 2)
-    assert np.allclose(F.conv2d(x, k, padding="same")[0], naive.conv2d(x, k, pads="same"), **CLOSE)
+    fast, cache = F.conv2d(x, k, padding="same")
+    assert_close([fast], [naive.conv2d(x, k, pads="same")])
+    dy = normal(*fast.shape)
+    assert_close(F.conv2d_backward(dy, cache)[:2], naive.conv2d_backward(dy, x, k, pads="same")[:2])
 
 
 @pytest.mark.parametrize(("size", "window", "strides", "padding"), list(windows()))
-def test_pooling(size, window, strides, padding):
+def test_pooling(
+    size: tuple[int, int], window: tuple[int, int], strides: tuple[int, int], padding: Any
+) -> None:
     x = normal(2, *size, 3)
     largest, _ = F.max_pool2d(x, window, strides=strides, padding=padding)
     assert np.array_equal(largest, naive.max_pool2d(x, window, strides, padding))
@@ -69,7 +88,7 @@ def test_pooling(size, window, strides, padding):
 
 
 @pytest.mark.parametrize("strides", [(1, 1), (2, 2), (1, 3)])
-def test_the_first_of_equal_maxima_takes_the_gradient(strides):
+def test_the_first_of_equal_maxima_takes_the_gradient(strides: tuple[int, int]) -> None:
     x = np.random.default_rng(0).integers(0, 3, (2, 7, 8, 3)).astype(float)  # many ties
     y, cache = F.max_pool2d(x, (2, 3), strides=strides)
     dy = normal(*y.shape)
@@ -77,7 +96,7 @@ def test_the_first_of_equal_maxima_takes_the_gradient(strides):
     assert np.allclose(F.max_pool2d_backward(dy, cache), slow, **CLOSE)
 
 
-def test_global_pooling_is_pooling_with_one_window():
+def test_global_pooling_is_pooling_with_one_window() -> None:
     x = normal(2, 5, 6, 3)
     most, _ = F.global_max_pool2d(x)
     mean, _ = F.global_average_pool2d(x)
@@ -85,12 +104,12 @@ def test_global_pooling_is_pooling_with_one_window():
     assert np.allclose(mean, naive.average_pool2d(x, (5, 6), (1, 1))[:, 0, 0], **CLOSE)
 
 
-def test_dense():
+def test_dense() -> None:
     x, k, b = normal(3, 5), normal(5, 4), normal(4)
     assert np.allclose(F.dense(x, k, b)[0], naive.dense(x, k, b), **CLOSE)
 
 
-def test_softmax_and_cross_entropy():
+def test_softmax_and_cross_entropy() -> None:
     logits, targets = normal(4, 6) * 5, np.eye(6)[[0, 5, 2, 2]] * 0.9 + 0.1 / 6
     for row, p, log_p in zip(logits, F.softmax(logits)[0], F.log_softmax(logits)[0], strict=True):
         assert np.allclose(p, naive.softmax(row), **CLOSE)
@@ -101,23 +120,26 @@ def test_softmax_and_cross_entropy():
 
 
 @pytest.mark.parametrize("shape", [(4, 3, 5, 2), (7, 2)])
-def test_batch_normalization(shape):
+def test_batch_normalization(shape: tuple[int, ...]) -> None:
     x, gamma, beta = normal(*shape) * 3 + 1, normal(2), normal(2)
     y, cache = F.batch_normalization(x, gamma, beta, 1e-3)
     slow = naive.batch_normalization(x, gamma, beta, 1e-3)
-    assert np.allclose(y, slow, **CLOSE)
+    assert_close([y], [slow])
     fixed, _ = F.batch_normalization_inference(x, gamma, beta, cache.mean, cache.variance, 1e-3)
-    assert np.allclose(fixed, slow, **CLOSE)
+    assert_close([fixed], [slow])
+    dy = normal(*shape) + x
+    slow_gradients = naive.batch_normalization_backward(dy, x, gamma, 1e-3)
+    assert_close(F.batch_normalization_backward(dy, cache), slow_gradients)
 
 
 @pytest.mark.parametrize("shape", [(4, 3, 5, 3), (7, 3)])
-def test_layer_normalization(shape):
+def test_layer_normalization(shape: tuple[int, ...]) -> None:
     x, gamma, beta = normal(*shape) * 3 + 1, normal(3), normal(3)
     y, _ = F.layer_normalization(x, gamma, beta, 1e-3)
     assert np.allclose(y, naive.layer_normalization(x, gamma, beta, 1e-3), **CLOSE)
 
 
-def test_multiply_and_permute():
+def test_multiply_and_permute() -> None:
     x, y, z = normal(2, 3, 4), normal(2, 3, 4) + 1, normal(2, 3, 4) - 1
     product, permuted = F.multiply(x, y, z)[0], F.permute(x, (2, 1))[0]
     for n, i, j in np.ndindex(x.shape):
@@ -154,12 +176,12 @@ def test_multiply_and_permute():
         *("mish", "exponential", "selu", "prelu"),
     ],
 )
-def test_activations(fast, slow):
+def test_activations(fast: Any, slow: Any) -> None:
     x = np.array([[-30.0, -3, -1e-3, -0.0, 0.0, 1e-3, 0.5, 3, 30]])
     assert np.allclose(fast(x)[0], [[slow(float(v)) for v in x[0]]], **CLOSE)
 
 
-def test_the_twins_share_nothing_with_the_house():
+def test_the_loops_share_nothing_with_the_package() -> None:
     """naive.py imports numpy and the standard library, and nothing in tinymnist imports it."""
     source = Path(naive.__file__)
     imported = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -199,7 +200,7 @@ def compare(model, stack, x, dtype, training=False, tolerances=TOLERANCE):
 @pytest.mark.parametrize(
     ("shape", "ours", "theirs"), [pytest.param(*rest, id=word) for word, *rest in LAYER_PAIRS]
 )
-def test_layer(shape, ours, theirs, dtype):
+def test_layer(shape: tuple[int, ...], ours: list[L.Layer], theirs: list[Any], dtype: str) -> None:
     rng = np.random.default_rng(1)
     copies = [L.layer_from_config(layer.config()) for layer in ours]
     model = Sequential(copies, input_shape=shape, dtype=dtype)
@@ -211,14 +212,14 @@ def test_layer(shape, ours, theirs, dtype):
 
 
 @pytest.mark.parametrize("approximate", [False, True])
-def test_gelu(approximate):
+def test_gelu(approximate: bool) -> None:
     model = Sequential([L.GELU(approximate)], input_shape=(9,), dtype="float64")
     theirs = K.Lambda(lambda x: keras.activations.gelu(x, approximate=approximate))
     x = np.random.default_rng(0).standard_normal((4, 9)) * 3
     compare(model, [theirs], x, "float64", tolerances=ROUGH)
 
 
-def test_the_first_of_tied_maxima_takes_the_gradient():
+def test_the_first_of_tied_maxima_takes_the_gradient() -> None:
     x = np.random.default_rng(0).integers(0, 2, (3, 9, 10, 2))
     for size, strides, padding in itertools.product((2, 3), (1, 2, 3), ("same", "valid")):
         model = Sequential([L.MaxPooling2D(size, strides, padding)], input_shape=(9, 10, 2))
@@ -226,7 +227,7 @@ def test_the_first_of_tied_maxima_takes_the_gradient():
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
-def test_add_and_concatenate(dtype):
+def test_add_and_concatenate(dtype: str) -> None:
     x = np.random.default_rng(0).standard_normal((2, 5, 4, 3))
     inputs = keras.Input((5, 4, 3), dtype=dtype)
     for ours, theirs in ((L.Add, K.Add), (L.Concatenate, K.Concatenate)):
@@ -247,7 +248,7 @@ def test_add_and_concatenate(dtype):
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("shape", [(5, 4, 3), (6,)], ids=["pictures", "vectors"])
-def test_batch_normalization_in_training(shape, dtype):
+def test_batch_normalization_in_training(shape: tuple[int, ...], dtype: str) -> None:
     rng = np.random.default_rng(2)
     settings = {"momentum": 0.9, "epsilon": 1e-3}
     model = Sequential([L.BatchNormalization(**settings)], input_shape=shape, dtype=dtype)
@@ -261,7 +262,7 @@ def test_batch_normalization_in_training(shape, dtype):
     assert relative_error(statistics["moving_variance"], moving_variance) <= TOLERANCE[dtype]
 
 
-def test_a_frozen_batch_normalization_infers():
+def test_a_frozen_batch_normalization_infers() -> None:
     model = Sequential([L.BatchNormalization()], input_shape=(4, 4, 2), dtype="float64")
     randomize(model, np.random.default_rng(0))
     model.freeze()
@@ -301,7 +302,7 @@ def twin_of(model, dtype="float32"):
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_predict_with_the_same_weights(name):
+def test_predict_with_the_same_weights(name: str) -> None:
     """Of the architectures that ship, with batch statistics that are not 0 and 1."""
     model, rng = ARCHITECTURES[name](rng=4), np.random.default_rng(4)
     weights = model.weights
@@ -316,7 +317,7 @@ def test_predict_with_the_same_weights(name):
     assert relative_error(model.astype("float64").predict(x), expected) <= 1e-5
 
 
-def test_default_names():
+def test_default_names() -> None:
     """As Keras names them, numbering included."""
     names = [
         "Conv2D",
@@ -365,7 +366,7 @@ def test_default_names():
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.3])
 @pytest.mark.parametrize("sparse", [False, True])
-def test_cross_entropy(smoothing, sparse):
+def test_cross_entropy(smoothing: float, sparse: bool) -> None:
     """Loss of each example and its gradient. Keras's sparse loss knows no smoothing."""
     rng = np.random.default_rng(0)
     logits, labels = rng.standard_normal((9, 6)) * 4, rng.integers(0, 6, 9)
@@ -396,7 +397,7 @@ WEIGHTINGS = {
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("weighting", WEIGHTINGS)
-def test_a_step_of_fit(weighting, smoothing):
+def test_a_step_of_fit(weighting: str, smoothing: float) -> None:
     """The loss that is reported and the weights afterwards, in the way Keras reduces them."""
     rng = np.random.default_rng(6)
     x, labels = rng.random((23, 28, 28, 1), np.float32), rng.integers(0, 10, 23)
@@ -444,7 +445,7 @@ OPTIMIZERS = {
 
 @pytest.mark.parametrize("scale", [1.0, 1e-7], ids=["ordinary", "tiny"])
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_optimizer(name, scale):
+def test_optimizer(name: str, scale: float) -> None:
     """Ten golden steps in float64; the settings that both leave alone are the same ones."""
     kind, settings = OPTIMIZERS[name]
     ours = getattr(optimizers, kind)(RATE, **settings)
@@ -461,7 +462,7 @@ def test_optimizer(name, scale):
         assert relative_error(parameter, variable.numpy()) <= 1e-10
 
 
-def test_parameters_spared_from_weight_decay():
+def test_parameters_spared_from_weight_decay() -> None:
     settings = ADAM | {"weight_decay": DECAY}
     ours = AdamW(RATE, **settings, exclude_from_weight_decay=("bias",))
     theirs = keras.optimizers.AdamW(RATE, **settings)
@@ -497,7 +498,7 @@ SCHEDULES = {
 
 
 @pytest.mark.parametrize("name", ["SGD", "RMSprop", "Adam", "AdamW"])
-def test_default_settings(name):
+def test_default_settings(name: str) -> None:
     ours = getattr(optimizers, name)()
     theirs = getattr(keras.optimizers, name)().get_config()
     assert ours.learning_rate == pytest.approx(theirs["learning_rate"], rel=1e-7)
@@ -507,7 +508,7 @@ def test_default_settings(name):
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_schedule(name):
+def test_schedule(name: str) -> None:
     """Keras computes its schedules in float32."""
     ours, theirs = SCHEDULES[name]
     found = np.array([ours(step) for step in range(30)])
@@ -515,7 +516,7 @@ def test_schedule(name):
     assert relative_error(found, expected) <= 1e-6
 
 
-def test_a_schedule_drives_the_optimizer():
+def test_a_schedule_drives_the_optimizer() -> None:
     """Step by step the same rate: the first step is taken at the schedule's beginning."""
     ours, theirs = SGD(CosineDecay(0.5, 8)), keras.optimizers.SGD(S.CosineDecay(0.5, 8))
     parameters, variable = {"a": np.zeros(1)}, keras.Variable(np.zeros(1), dtype="float64")

@@ -496,7 +496,7 @@ def errors(configuration, dtype):
     return {name: relative_error(found[name], expected[name]) for name in expected}
 
 
-def test_there_are_enough_configurations_of_odd_and_even_sizes():
+def test_there_are_enough_configurations_of_odd_and_even_sizes() -> None:
     drawn = [parameter.values[0] for parameter in CONFIGURATIONS]
     assert len(drawn) >= 500
     sliding = [c for c in drawn if c.operation in ("conv2d", "max_pool2d", "average_pool2d")]
@@ -510,7 +510,7 @@ def test_there_are_enough_configurations_of_odd_and_even_sizes():
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
-def test_operation(configuration):
+def test_operation(configuration: Configuration) -> None:
     for dtype, tolerance in TOLERANCE.items():
         found = errors(configuration, dtype)
         assert max(found.values()) <= tolerance, f"{configuration} in {dtype}: {found}"
@@ -518,7 +518,7 @@ def test_operation(configuration):
 
 @pytest.mark.parametrize("momentum", [0.9, 0.99])
 @pytest.mark.parametrize("shape", [(5, 3, 4, 6), (7, 3)])
-def test_moving_statistics(shape, momentum):
+def test_moving_statistics(shape: tuple[int, ...], momentum: float) -> None:
     """PyTorch keeps the unbiased variance (over n - 1), tinymnist, like Keras, the biased one."""
     rng = np.random.default_rng(0)
     layer = BatchNormalization(momentum, trainable=True)
@@ -577,7 +577,7 @@ def take_steps(ours, theirs, clip=lambda tensors: None, scale=1.0):
 
 @pytest.mark.parametrize("scale", [1.0, 1e-7], ids=["ordinary", "tiny"])
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_optimizer(name, scale):
+def test_optimizer(name: str, scale: float) -> None:
     """Tiny gradients tell the two Adams apart."""
     ours, theirs = OPTIMIZERS[name]
     found, expected = take_steps(ours(), theirs, scale=scale)
@@ -585,13 +585,13 @@ def test_optimizer(name, scale):
         assert relative_error(found[parameter], expected[parameter]) <= 1e-10
 
 
-def test_keras_adam_is_another_one_where_gradients_are_tiny():
+def test_keras_adam_is_another_one_where_gradients_are_tiny() -> None:
     _, theirs = OPTIMIZERS["adam"]
     found, expected = take_steps(Adam(0.01, epsilon=1e-8), theirs, scale=1e-7)
     assert relative_error(found["a/bias"], expected["a/bias"]) > 1e-3
 
 
-def test_clipping():
+def test_clipping() -> None:
     """PyTorch divides by the norm plus 1e-6, so the norms agree to six digits only."""
     by_value, by_norm = torch.nn.utils.clip_grad_value_, torch.nn.utils.clip_grad_norm_
     _, theirs = OPTIMIZERS["sgd"]
@@ -601,7 +601,7 @@ def test_clipping():
     assert relative_error(found["a/kernel"], expected["a/kernel"]) <= 1e-6
 
 
-def test_schedules():
+def test_schedules() -> None:
     schedules = torch.optim.lr_scheduler
     pairs = [
         (ExponentialDecay(0.5, 4, 0.3, staircase=True), lambda o: schedules.StepLR(o, 4, 0.3)),
@@ -642,7 +642,7 @@ def batch():
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
-def test_keras_cnn_loss_and_gradients(dtype):
+def test_keras_cnn_loss_and_gradients(dtype: str) -> None:
     model, (x, labels) = without_dropout(dtype), batch()
     weights = {
         name: torch.tensor(widen(array), requires_grad=True)
@@ -660,7 +660,7 @@ def test_keras_cnn_loss_and_gradients(dtype):
         assert relative_error(gradient, weights[name].grad.numpy()) <= TOLERANCE[dtype], name
 
 
-def test_keras_cnn_after_a_step_of_fit():
+def test_keras_cnn_after_a_step_of_fit() -> None:
     """``fit`` cuts the batch of 37 into pieces; the step must be that of the whole batch."""
     model, (x, labels) = without_dropout("float64"), batch()
     weights = {

@@ -1,6 +1,6 @@
-"""Where training starts from: random kernels of the right size.
+"""Where training starts: random kernels of a suitable size, by Keras's names.
 
-All are named as in Keras. A kernel is (..., in, out); what lies before is the window.
+A kernel is (..., in, out), where the dots are the window. Each function returns float64.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tinymnist.nn.arrays import Array, Shape
 
 
 def _fans(shape: Shape) -> tuple[int, int]:
-    """How many numbers flow into and out of one unit: (fan_in, fan_out)."""
+    """How many numbers enter and leave one unit: (fan_in, fan_out)."""
     window = math.prod(shape[:-2])
     return window * shape[-2], window * shape[-1]
 
@@ -26,23 +26,23 @@ def glorot_uniform(shape: Shape, rng: np.random.Generator) -> Array:
 
 
 def glorot_normal(shape: Shape, rng: np.random.Generator) -> Array:
-    """Normal with variance 2 / (fan_in + fan_out)."""
+    """Normal with variance 2 / (fan_in + fan_out) (Glorot and Bengio, 2010)."""
     return rng.normal(0, math.sqrt(2 / sum(_fans(shape))), shape)
 
 
 def he_uniform(shape: Shape, rng: np.random.Generator) -> Array:
-    """Uniform with variance 2 / fan_in, made for relu (He et al., 2015)."""
+    """Uniform with variance 2 / fan_in, for relu (He et al., 2015)."""
     limit = math.sqrt(6 / _fans(shape)[0])
     return rng.uniform(-limit, limit, shape)
 
 
 def he_normal(shape: Shape, rng: np.random.Generator) -> Array:
-    """Normal with variance 2 / fan_in, made for relu (He et al., 2015)."""
+    """Normal with variance 2 / fan_in, for relu (He et al., 2015)."""
     return rng.normal(0, math.sqrt(2 / _fans(shape)[0]), shape)
 
 
 def zeros(shape: Shape, rng: np.random.Generator) -> Array:
-    """All zero: where a layer should start by doing nothing."""
+    """All zero, for a layer that should have no effect at first."""
     return np.zeros(shape)
 
 

@@ -1,7 +1,7 @@
 """Cross-entropy on logits, with softmax fused in.
 
-Fused means that neither e^1000 nor log 0 is ever computed, and that the gradient is the plain
-difference ``softmax(logits) - target``.
+Fused, neither e^1000 nor log 0 is ever computed, and the gradient is the plain difference
+``softmax(logits) - target``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.functional import log_softmax
@@ -24,10 +25,10 @@ class CrossEntropyCache(NamedTuple):
 
 
 def cross_entropy(logits: Array, targets: Array) -> tuple[Array, CrossEntropyCache]:
-    """The surprise of each example: ``-sum over k of target_k * log softmax(logits)_k``.
+    """The cross-entropy of each example: ``-sum over k of target_k * log softmax(logits)_k``.
 
     Args:
-        logits: (n, classes). Log-probabilities are logits too: their softmax is themselves.
+        logits: (n, classes). Log-probabilities are logits too, since the softmax of log p is p.
         targets: (n, classes), each row a distribution.
 
     Returns:
@@ -40,47 +41,58 @@ def cross_entropy(logits: Array, targets: Array) -> tuple[Array, CrossEntropyCac
 def cross_entropy_backward(dlosses: Array, cache: CrossEntropyCache) -> Array:
     """Gradient of :func:`cross_entropy` with respect to the logits.
 
-    With ``p = softmax(z)``, ``d log p_k / dz_j = 1[j=k] - p_j``, so
-    ``dz = p * sum(target) - target``; the targets of a row sum to 1.
+    For one example with logits z, targets t and ``p = softmax(z)``:
+
+    1. ``log p_k = z_k - log S`` with ``S = sum over i of e^z_i``.
+    2. ``d log S / dz_j = e^z_j / S = p_j``, so ``d log p_k / dz_j = 1[j=k] - p_j``.
+    3. ``loss = -sum over k of t_k log p_k`` gives
+       ``dloss/dz_j = -sum over k of t_k (1[j=k] - p_j) = p_j sum(t) - t_j``.
+    4. A distribution sums to 1, which leaves ``p - t``.
+
+    >>> p = np.array([[0.1, 0.2, 0.7]])
+    >>> _, cache = cross_entropy(np.log(p), np.array([[0.0, 1.0, 0.0]]))
+    >>> cross_entropy_backward(np.ones(1), cache).round(6)
+    array([[ 0.1, -0.8,  0.7]])
 
     Args:
-        dlosses: (n,), the weight of each example in the total.
-        cache: from the forward pass.
+        dlosses: (n,), the gradient of the total with respect to each loss: its weight.
+        cache: from :func:`cross_entropy`.
+
+    Returns:
+        dlogits (n, classes).
     """
     log_p, targets = cache
     total = targets.sum(axis=-1, keepdims=True)  # (n, 1)
-    dlogits: Array = (np.exp(log_p) * total - targets) * dlosses[:, None]
-    return dlogits
+    return (np.exp(log_p) * total - targets) * dlosses[:, None]
 
 
-def one_hot(labels: Array, classes: int, dtype: Any = np.float32) -> Array:
-    """Class numbers (n,) or (n, 1) as rows with a single 1: (n, classes).
+def one_hot(labels: ArrayLike, classes: int, dtype: Any = np.float32) -> Array:
+    """Turn class numbers (n,) or (n, 1) into rows with a single 1: (n, classes).
 
     Raises:
-        ValueError: for labels that are not whole numbers in 0..classes-1.
+        ValueError: for labels other than whole numbers in 0..classes-1.
     """
     given = np.asarray(labels)
-    labels = given[:, 0] if given.ndim == 2 and given.shape[1] == 1 else given
-    if labels.dtype.kind == "f" and (np.isfinite(labels) & (labels == np.rint(labels))).all():
-        labels = labels.astype(np.int64)
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+    numbers = given[:, 0] if given.ndim == 2 and given.shape[1] == 1 else given
+    if numbers.dtype.kind == "f" and (np.isfinite(numbers) & (numbers == np.rint(numbers))).all():
+        numbers = numbers.astype(np.int64)
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
         raise ValueError(
             "labels must be whole numbers of shape (n,). "
             f"Received: shape={given.shape}, dtype={given.dtype}"
         )
-    if labels.size and (labels.min() < 0 or labels.max() >= classes):
+    if numbers.size and (numbers.min() < 0 or numbers.max() >= classes):
         raise ValueError(
-            f"labels must lie in 0..{classes - 1}. Received: {labels.min()}..{labels.max()}"
+            f"labels must lie in 0..{classes - 1}. Received: {numbers.min()}..{numbers.max()}"
         )
-    rows = np.zeros((len(labels), classes), dtype)
-    rows[np.arange(len(labels)), labels] = 1
+    rows = np.zeros((len(numbers), classes), dtype)
+    rows[np.arange(len(numbers)), numbers] = 1
     return rows
 
 
-def to_categorical(labels: Array, num_classes: int | None = None) -> Array:
-    """Keras's name for :func:`one_hot`; without a number, as many classes as the labels need."""
-    labels = np.asarray(labels)
-    needed = int(labels.max(initial=-1)) + 1
+def to_categorical(labels: ArrayLike, num_classes: int | None = None) -> Array:
+    """Keras's name for :func:`one_hot`; by default, the largest label is the last class."""
+    needed = int(np.max(labels, initial=-1)) + 1
     return one_hot(labels, needed if num_classes is None else num_classes)
 
 
@@ -88,20 +100,24 @@ def to_categorical(labels: Array, num_classes: int | None = None) -> Array:
 class CategoricalCrossentropy:
     """Cross-entropy against rows of probabilities, for instance one-hot.
 
-    It always works on logits: a softmax at the model's end is left out and fused in, and any other
-    output counts as logits.
+    It always works on logits: a softmax at the end of the model is left out and fused in, and any
+    other output counts as logits.
 
     Attributes:
         from_logits: whether the model must end without softmax.
-        label_smoothing: this share of every target is spread evenly over all classes
-            (Szegedy et al., 2015), so the network is not pushed towards certainty.
+        label_smoothing: the share of every target, 0..1, that is spread evenly over all classes,
+            against overconfidence (Szegedy et al., 2015, https://arxiv.org/abs/1512.00567).
     """
 
     from_logits: bool = False
     label_smoothing: float = 0.0
 
-    def targets(self, y: Array, classes: int, dtype: Any) -> Array:
-        """What the network is compared with: (n, classes) in ``dtype``, unsmoothed."""
+    def targets(self, y: ArrayLike, classes: int, dtype: Any) -> Array:
+        """Bring targets to (n, classes) in ``dtype``, without smoothing.
+
+        Raises:
+            ValueError: if ``y`` does not have that form.
+        """
         y = np.asarray(y)
         if y.ndim != 2 or y.shape[1] != classes:
             raise ValueError(
@@ -115,15 +131,14 @@ class CategoricalCrossentropy:
         if not self.label_smoothing:
             return targets
         share = self.label_smoothing
-        smoothed: Array = targets * (1 - share) + share / targets.shape[1]
-        return smoothed
+        return targets * (1 - share) + share / targets.shape[1]
 
 
 @dataclass(frozen=True)
 class SparseCategoricalCrossentropy(CategoricalCrossentropy):
-    """Cross-entropy against class numbers (n,)."""
+    """Cross-entropy against class numbers (n,); the attributes are the same."""
 
-    def targets(self, y: Array, classes: int, dtype: Any) -> Array:
+    def targets(self, y: ArrayLike, classes: int, dtype: Any) -> Array:
         """One-hot rows."""
         return one_hot(y, classes, dtype)
 
@@ -135,7 +150,11 @@ LOSSES = {
 
 
 def get_loss(loss: str | CategoricalCrossentropy) -> CategoricalCrossentropy:
-    """Find a loss by Keras's name, or take one as it is."""
+    """Find a loss by Keras's name, or return one unchanged.
+
+    Raises:
+        ValueError: for any other name or type.
+    """
     if isinstance(loss, CategoricalCrossentropy):
         return loss
     if not isinstance(loss, str) or loss not in LOSSES:
@@ -144,10 +163,10 @@ def get_loss(loss: str | CategoricalCrossentropy) -> CategoricalCrossentropy:
 
 
 def balanced_class_weights(labels: Array) -> dict[int, float]:
-    """Weights that make every class count alike, however many examples it has.
+    """Weights that give every class the same influence, however many examples it has.
 
-    ``n / (classes * examples of the class)``, over the classes that occur: scikit-learn's
-    "balanced". The weights of all examples add up to their number.
+    ``n / (classes * examples of the class)``, counting only classes that occur: scikit-learn's
+    "balanced". Over all examples the weights sum to n.
     """
     found, counts = np.unique(labels, return_counts=True)
     return {
@@ -159,14 +178,23 @@ def balanced_class_weights(labels: Array) -> dict[int, float]:
 def example_weights(
     labels: Array,
     class_weight: Mapping[int, float] | str | None = None,
-    sample_weight: Array | None = None,
+    sample_weight: ArrayLike | None = None,
     dtype: Any = np.float32,
 ) -> Array:
-    """How much each example counts: its sample weight times the weight of its class, (n,).
+    """The weight of each example (n,): its sample weight times the weight of its class.
 
     As in Keras, a batch's loss is the weighted sum divided by the number of examples (PyTorch
-    divides by the sum of the weights). ``class_weight="balanced"`` weighs classes by
-    :func:`balanced_class_weights`.
+    divides by the sum of the weights).
+
+    Args:
+        labels: (n,) class numbers.
+        class_weight: weights by class, 1 for missing ones; or "balanced", see
+            :func:`balanced_class_weights`.
+        sample_weight: (n,).
+        dtype: of the result.
+
+    Raises:
+        ValueError: for a ``class_weight`` or ``sample_weight`` of another form.
     """
     if isinstance(class_weight, str) and class_weight == "balanced":
         class_weight = balanced_class_weights(labels)

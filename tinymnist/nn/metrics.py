@@ -1,4 +1,4 @@
-"""How good predictions are. Plain functions of labels and probabilities."""
+"""How good predictions are: plain functions of labels and probabilities."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from tinymnist.nn.arrays import Array
 
 
 def accuracy(labels: Array, probabilities: Array) -> float:
-    """The share of examples whose most probable class is the right one.
+    """The share of examples whose most probable class is correct, 0..1.
 
     Args:
         labels: (n,) class numbers.
-        probabilities: (n, classes); logits serve as well.
+        probabilities: (n, classes), or logits.
     """
     return top_k_accuracy(labels, probabilities, 1)
 
 
 def top_k_accuracy(labels: Array, probabilities: Array, k: int = 5) -> float:
-    """The share of examples whose right class is among the ``k`` most probable ones.
+    """The share of examples whose correct class is among the ``k`` most probable ones.
 
-    Of equally probable classes the one with the lower number comes first, as with argmax. No
-    examples give NaN.
+    Of equally probable classes, the one with the lower number ranks first, as with argmax. Without
+    examples the result is NaN.
     """
     if not len(labels):
         return float("nan")
@@ -30,16 +30,17 @@ def top_k_accuracy(labels: Array, probabilities: Array, k: int = 5) -> float:
 
 
 def confusion_matrix(labels: Array, predictions: Array, classes: int) -> Array:
-    """How often class ``i`` was taken for class ``j``: an integer array (classes, classes)."""
+    """How often class ``i`` was predicted as class ``j``: an integer array (classes, classes)."""
     pairs = np.asarray(labels) * classes + np.asarray(predictions)
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
 def precision_recall(confusion: Array) -> tuple[Array, Array]:
-    """Precision and recall of each class from a confusion matrix; NaN where there is nothing.
+    """Precision and recall of each class, from a confusion matrix.
 
-    Precision: of what was called ``j``, how much was ``j``. Recall: of what was ``i``, how much was
-    found.
+    Returns:
+        Precision: of the predictions ``j``, the share that is correct. Recall: of the examples of
+        class ``i``, the share that is found. Both (classes,); NaN without any.
     """
     hits = np.diag(confusion).astype(float)
     with np.errstate(invalid="ignore"):
@@ -47,20 +48,21 @@ def precision_recall(confusion: Array) -> tuple[Array, Array]:
 
 
 def expected_calibration_error(labels: Array, probabilities: Array, bins: int = 15) -> float:
-    """How far confidence and accuracy part, on average: of predictions (n, classes)."""
+    """:func:`calibration_error` of predictions (n, classes) against labels (n,)."""
     right = probabilities.argmax(axis=1) == np.asarray(labels)
     return calibration_error(probabilities.max(axis=1), right, bins)
 
 
 def calibration_error(confidence: Array, right: Array, bins: int = 15) -> float:
-    """How far confidence and accuracy part, on average (Guo et al., 2017).
+    """The average distance between confidence and accuracy, 0..1.
 
-    The examples are sorted into ``bins`` equal ranges of confidence; each range adds the distance
-    between its mean confidence and its accuracy, weighted by its share of the examples.
+    The examples are sorted into ``bins`` equal ranges of confidence. Each range adds the distance
+    between its mean confidence and its accuracy, weighted by its share of the examples (Guo et al.,
+    2017, https://arxiv.org/abs/1706.04599).
 
     Args:
         confidence: (n,) in 0..1.
-        right: (n,), whether what was said with it is true.
+        right: (n,), whether each prediction is correct.
         bins: how many ranges.
     """
     ranges = np.minimum((confidence * bins).astype(int), bins - 1)

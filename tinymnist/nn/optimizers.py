@@ -1,7 +1,8 @@
 """How parameters move along their gradients: SGD, RMSprop, Adam, AdamW.
 
-Names and formulas are Keras's. Where PyTorch differs in a way that shows in the numbers, there is
-a setting for it, and tests hold both against golden steps.
+Names, formulas and defaults are Keras's. If PyTorch differs in a way that shows in the numbers,
+there is a setting for it. Between steps an optimizer keeps ``iterations`` (steps done, from 0) and
+``state`` (moving averages in the dtype of their parameter); a checkpoint saves both.
 """
 
 from __future__ import annotations
@@ -13,28 +14,29 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tinymnist.nn.arrays import Array
+from tinymnist.nn.arrays import Array, settings_repr
 from tinymnist.nn.schedules import Schedule
 
 
-@dataclass
+@dataclass(repr=False)
 class Optimizer:
     """What all optimizers share: the step count, the schedule, clipping, and weight decay.
 
     Attributes:
         learning_rate: a number, or a schedule that is called with the number of steps done.
-        weight_decay: decoupled from the gradient (Loshchilov and Hutter, 2017): before the step,
-            every parameter shrinks by ``learning_rate * weight_decay`` of itself.
-        exclude_from_weight_decay: last names that are spared, for instance ``("bias", "gamma")``.
-        decay_to_start: shrink towards where each parameter was before its first step, instead of
-            towards 0, so that what was learnt before is kept unless the new examples speak
-            against it: the "starting point as the reference" (L2-SP) of Li, Grandvalet and
-            Davoine, 2018, https://arxiv.org/abs/1802.01483, decoupled like the decay above.
-        multipliers: the rate of some layers, as a share of ``learning_rate``, by the layer's name
-            or by ``"layer/array"``; 1 for what is not named.
-        clipvalue: every number of every gradient is kept within +-clipvalue.
-        clipnorm: each gradient array is scaled down to at most this Euclidean norm.
-        global_clipnorm: all gradients together are scaled down to at most this norm.
+        weight_decay: decoupled from the gradient (Loshchilov and Hutter, 2017,
+            https://arxiv.org/abs/1711.05101): before the step, every parameter shrinks by the
+            share ``learning_rate * weight_decay``.
+        exclude_from_weight_decay: names of arrays to exclude, for instance ``("bias", "gamma")``.
+        decay_to_start: shrink towards the value before the first step instead of towards 0, which
+            preserves what a fine-tuned model has learned: the "starting point as the reference"
+            (L2-SP) of Li, Grandvalet and Davoine, 2018, https://arxiv.org/abs/1802.01483.
+        multipliers: factors of ``learning_rate`` by the name of a layer, or by ``"layer/array"``;
+            1 for all others.
+        clipvalue: clip every number of every gradient to +-clipvalue.
+        clipnorm: scale each gradient array down to at most this Euclidean norm.
+        global_clipnorm: scale all gradients together down to at most this norm (Pascanu, Mikolov
+            and Bengio, 2012, https://arxiv.org/abs/1211.5063).
     """
 
     slots: ClassVar[tuple[str, ...]] = ()
@@ -50,15 +52,15 @@ class Optimizer:
     global_clipnorm: float | None = field(default=None, kw_only=True)
     iterations: int = field(default=0, init=False)
     state: dict[str, Array] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """``"conv2d/kernel:momentum"`` -> array; where a parameter started is ``:start``."""
+    """``"conv2d/kernel:momentum"`` -> array; ``:start`` is the value before the first step."""
     owner: Any = field(default=None, init=False, repr=False, compare=False)
-    """The model that was compiled with it; the state is about that one's arrays."""
-    _scratch: Array = field(
-        default_factory=lambda: np.empty(0), init=False, repr=False, compare=False
-    )
+    """The model that was compiled with it, whose arrays the state belongs to."""
+
+    def __repr__(self) -> str:
+        return settings_repr(self, always=("learning_rate",))
 
     def current_learning_rate(self) -> float:
-        """The rate of the next step."""
+        """The learning rate of the next step."""
         if callable(self.learning_rate):
             return self.learning_rate(self.iterations)
         return self.learning_rate
@@ -68,7 +70,7 @@ class Optimizer:
 
         Args:
             parameters: name to array.
-            gradients: name to array of the same shape; parameters without a gradient stay still.
+            gradients: name to array of the same shape; parameters without one do not change.
         """
         learning_rate = self.current_learning_rate()
         self.iterations += 1
@@ -79,21 +81,21 @@ class Optimizer:
             parameter += self._change(gradient, rate, self._slots_of(name, parameter))
 
     def _multiplier(self, name: str) -> float:
-        """The array's own, or else its layer's."""
+        """The factor for the array, or else for its layer."""
         return self.multipliers.get(name, self.multipliers.get(name.rpartition("/")[0], 1.0))
 
     def _decay(self, name: str, parameter: Array, share: float) -> None:
-        """Move the parameter by ``share`` of its way to 0, or to where it started."""
+        """Move the parameter by ``share`` of the way to 0, or to its value at the start."""
         if not self.decay_to_start:
             parameter *= 1 - share
             return
         key = f"{name}:start"
         if key not in self.state:
             self.state[key] = parameter.copy()
-        parameter += (self.state[key] - parameter) * share
+        _move(parameter, self.state[key], share)
 
     def _change(self, gradient: Array, learning_rate: float, slots: list[Array]) -> Array:
-        """What is added to the parameter; the slots are updated in place."""
+        """What to add to the parameter; the slots are updated in place."""
         raise NotImplementedError
 
     def _slots_of(self, name: str, parameter: Array) -> list[Array]:
@@ -102,16 +104,6 @@ class Optimizer:
             if key not in self.state:
                 self.state[key] = np.zeros_like(parameter)
         return [self.state[key] for key in keys]
-
-    def _scratch_like(self, array: Array) -> Array:
-        """Room for a step, as large as the array; its numbers last until the next call.
-
-        It is kept, since new memory for every step of a large kernel would cost more than the
-        arithmetic: the system hands it out page by page.
-        """
-        if self._scratch.size < array.size or self._scratch.dtype != array.dtype:
-            self._scratch = np.empty(array.size, array.dtype)
-        return self._scratch[: array.size].reshape(array.shape)
 
     def _clipped(self, gradients: dict[str, Array]) -> dict[str, Array]:
         if self.clipvalue is not None:
@@ -131,16 +123,24 @@ def _norm(arrays: Any) -> float:
 
 
 def _shrink(norm: float, limit: float) -> float:
-    """The factor that brings ``norm`` down to ``limit``, 1 where it is below already."""
+    """The factor that brings ``norm`` down to ``limit``; 1 if it is below already."""
     return limit / norm if norm > limit else 1.0
 
 
-@dataclass
+def _move(array: Array, target: Array, share: float) -> None:
+    """``array += share * (target - array)``, with one temporary array instead of two."""
+    step = target - array
+    step *= share
+    array += step
+
+
+@dataclass(repr=False)
 class SGD(Optimizer):
-    """Stochastic gradient descent, with momentum if asked for.
+    """Stochastic gradient descent, with optional momentum.
 
     ``v = momentum * v - learning_rate * g``, and the parameter moves by ``v``; with ``nesterov``
-    by ``momentum * v - learning_rate * g`` with the new v (Sutskever et al., 2013).
+    by ``momentum * v - learning_rate * g`` with the new v (Sutskever et al., 2013,
+    https://proceedings.mlr.press/v28/sutskever13.html).
     """
 
     slots: ClassVar[tuple[str, ...]] = ("momentum",)
@@ -159,13 +159,13 @@ class SGD(Optimizer):
         return self.momentum * velocity + step if self.nesterov else velocity
 
 
-@dataclass
+@dataclass(repr=False)
 class RMSprop(Optimizer):
     """Steps of one size for small and large gradients (Hinton, 2012, lecture 6e of Coursera).
 
-    ``v`` is the moving average of the gradient's square, and the parameter moves by
-    ``-learning_rate * g / sqrt(v + epsilon)``, or with momentum along a moving sum of that. Keras
-    puts epsilon under the root, PyTorch beside it.
+    ``v += (1 - rho) * (g^2 - v)``, and the parameter moves by
+    ``-learning_rate * g / sqrt(v + epsilon)``; with momentum, by a decaying sum of those steps.
+    Keras puts epsilon under the root, PyTorch beside it.
     """
 
     slots: ClassVar[tuple[str, ...]] = ("velocity", "momentum")
@@ -176,7 +176,7 @@ class RMSprop(Optimizer):
 
     def _change(self, gradient: Array, learning_rate: float, slots: list[Array]) -> Array:
         v, velocity = slots
-        v += (gradient * gradient - v) * (1 - self.rho)
+        _move(v, gradient * gradient, 1 - self.rho)
         step = gradient / np.sqrt(v + self.epsilon) * -learning_rate
         if not self.momentum:
             return step
@@ -185,17 +185,23 @@ class RMSprop(Optimizer):
         return velocity
 
 
-@dataclass
+@dataclass(repr=False)
 class Adam(Optimizer):
     """Adaptive moment estimation (Kingma and Ba, 2014, https://arxiv.org/abs/1412.6980).
 
-    ``m`` and ``v`` are moving averages of the gradient and of its square. Two variants are in use,
-    and they differ where gradients are small:
+    ``m += (1 - beta_1) * (g - m)`` and ``v += (1 - beta_2) * (g^2 - v)`` are moving averages of
+    the gradient and of its square. They begin at 0, so after t steps they hold only the shares
+    ``1 - beta_1^t`` and ``1 - beta_2^t`` of the averages; divided by these, they are unbiased.
+    Then ``lr * m / sqrt(v)`` is a step of about ``lr``, whatever the scale of the gradient.
 
-    - ``epsilon_hat=True``, Keras's and TensorFlow's, with the default ``epsilon=1e-7``:
-      ``lr * sqrt(1 - beta_2^t) / (1 - beta_1^t) * m / (sqrt(v) + epsilon)``.
-    - ``epsilon_hat=False``, PyTorch's and the paper's algorithm 1 (there with ``epsilon=1e-8``):
-      ``lr * m / (1 - beta_1^t) / (sqrt(v / (1 - beta_2^t)) + epsilon)``.
+    Epsilon keeps the root from 0. Two variants are in use, which differ for small gradients:
+
+    - ``epsilon_hat=False`` adds it to the corrected root, as algorithm 1 of the paper and PyTorch
+      (``epsilon=1e-8``): ``lr * m / (1 - beta_1^t) / (sqrt(v / (1 - beta_2^t)) + epsilon)``.
+    - ``epsilon_hat=True`` adds it to the plain root, as the end of the paper's section 2, Keras and
+      TensorFlow: ``lr * sqrt(1 - beta_2^t) / (1 - beta_1^t) * m / (sqrt(v) + epsilon)``.
+
+    The first equals the second with the smaller ``epsilon * sqrt(1 - beta_2^t)``.
     """
 
     slots: ClassVar[tuple[str, ...]] = ("momentum", "velocity")
@@ -206,27 +212,20 @@ class Adam(Optimizer):
     epsilon_hat: bool = True
 
     def _change(self, gradient: Array, learning_rate: float, slots: list[Array]) -> Array:
-        # Twelve passes through memory; new arrays in between would cost as much again.
         m, v = slots
-        step = np.subtract(gradient, m, out=self._scratch_like(m))
-        step *= 1 - self.beta_1
-        m += step
-        np.multiply(gradient, gradient, out=step)
-        step -= v
-        step *= 1 - self.beta_2
-        v += step
+        _move(m, gradient, 1 - self.beta_1)
+        _move(v, gradient * gradient, 1 - self.beta_2)
         root = math.sqrt(1 - self.beta_2**self.iterations)
-        # Both variants are lr * root / (1 - beta_1^t) * m / (sqrt(v) + e); PyTorch's e is smaller.
-        np.sqrt(v, out=step)
+        step = np.sqrt(v)
         step += self.epsilon if self.epsilon_hat else self.epsilon * root
         np.divide(m, step, out=step)
         step *= -learning_rate * root / (1 - self.beta_1**self.iterations)
         return step
 
 
-@dataclass
+@dataclass(repr=False)
 class AdamW(Adam):
-    """Adam with decoupled weight decay; Keras's default strength."""
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2017); the default is Keras's."""
 
     weight_decay: float = field(default=0.004, kw_only=True)
 
@@ -240,10 +239,10 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 
 
 def get_optimizer(optimizer: str | Optimizer) -> Optimizer:
-    """Find an optimizer by Keras's name, or take one as it is.
+    """Find an optimizer by Keras's name ("adam"), or return one unchanged.
 
     Raises:
-        ValueError: for anything else.
+        ValueError: for any other name or type.
     """
     if isinstance(optimizer, Optimizer):
         return optimizer

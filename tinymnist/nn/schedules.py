@@ -1,4 +1,7 @@
-"""Learning-rate schedules: the step number goes in, the learning rate comes out."""
+"""Learning-rate schedules: functions from the number of steps done to the next learning rate.
+
+Those with Keras's names compute what Keras does; rates are positive numbers, steps count from 0.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +20,20 @@ class Schedule(Protocol):
 
 @dataclass(frozen=True)
 class Constant:
-    """The same rate for ever."""
+    """The same rate at every step."""
 
     learning_rate: float
 
     def __call__(self, step: int) -> float:
-        """The rate."""
+        """The rate, whatever the step."""
         return self.learning_rate
 
 
 @dataclass(frozen=True)
 class ExponentialDecay:
-    """The rate becomes ``decay_rate`` times as large within ``decay_steps`` steps.
+    """Multiply the rate by ``decay_rate`` every ``decay_steps`` steps.
 
-    Evenly, or with ``staircase`` all at once after them.
+    The rate falls a little at every step; with ``staircase``, only every ``decay_steps`` steps.
     """
 
     initial_learning_rate: float
@@ -39,21 +42,24 @@ class ExponentialDecay:
     staircase: bool = False
 
     def __call__(self, step: int) -> float:
-        """``initial * decay_rate ** (step / decay_steps)``, as Keras's class of this name."""
+        """``initial_learning_rate * decay_rate ** (step / decay_steps)``."""
         done = step // self.decay_steps if self.staircase else step / self.decay_steps
         return float(self.initial_learning_rate * self.decay_rate**done)
 
 
 @dataclass(frozen=True)
 class CosineDecay:
-    """Half a cosine from ``initial_learning_rate`` to ``alpha`` times it (Loshchilov, 2016)."""
+    """Half a cosine from ``initial_learning_rate`` down to ``alpha`` times that.
+
+    Without restarts, from Loshchilov and Hutter, 2016, https://arxiv.org/abs/1608.03983.
+    """
 
     initial_learning_rate: float
     decay_steps: int
     alpha: float = 0.0
 
     def __call__(self, step: int) -> float:
-        """The same formula as Keras's class of this name."""
+        """The rate at ``step``; after ``decay_steps`` it stays at the last one."""
         done = min(step / self.decay_steps, 1.0)
         cosine = 0.5 * (1 + math.cos(math.pi * done))
         return self.initial_learning_rate * ((1 - self.alpha) * cosine + self.alpha)
@@ -61,12 +67,15 @@ class CosineDecay:
 
 @dataclass(frozen=True)
 class OneCycle:
-    """Up to ``max_learning_rate`` along a cosine, then down to nearly nothing (Smith, 2018).
+    """Up to ``max_learning_rate`` along a cosine, then down to almost 0.
+
+    From Smith and Topin, 2017, https://arxiv.org/abs/1708.07120, with the cosines of PyTorch's
+    OneCycleLR (whose ``final_div_factor`` counts from the first rate and not from the peak).
 
     Attributes:
         max_learning_rate: the peak.
         total_steps: the length of the whole training.
-        rise: the share of the steps that leads to the peak.
+        rise: the share of the steps that lead up to the peak.
         start_factor, end_factor: the first and the last rate, as shares of the peak.
     """
 
@@ -77,7 +86,7 @@ class OneCycle:
     end_factor: float = 1e-4
 
     def __call__(self, step: int) -> float:
-        """The rate at ``step``; beyond the end it stays at the last one."""
+        """The rate at ``step``; after the end it stays at the last one."""
         peak = self.rise * self.total_steps
         if step < peak:
             return self._between(self.start_factor, 1.0, step / peak)
@@ -91,7 +100,10 @@ class OneCycle:
 
 @dataclass(frozen=True)
 class WarmUp:
-    """Rise in a straight line over ``steps`` steps, then follow ``then`` from its beginning."""
+    """Rise linearly over ``steps`` steps, then follow the schedule ``then`` from its beginning.
+
+    From Goyal et al., 2017, https://arxiv.org/abs/1706.02677, section 2.2.
+    """
 
     steps: int
     then: Schedule

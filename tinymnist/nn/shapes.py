@@ -1,8 +1,7 @@
-"""Output sizes and padding of sliding windows. Integers only, no arrays.
+"""Output sizes and padding of sliding windows: integers only, no arrays.
 
-Everything that slides a window over a picture (convolution, pooling, im2col) asks here, so the
-rules of "same" and "valid" stand in one place. They are TensorFlow's:
-https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2
+The one place with the rules of "same" and "valid", for convolution and pooling. They are
+TensorFlow's: https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2
 """
 
 from __future__ import annotations
@@ -14,14 +13,14 @@ Pair: TypeAlias = tuple[int, int]
 Pads: TypeAlias = tuple[Pair, Pair]
 """((top, bottom), (left, right))"""
 Padding: TypeAlias = str | int | Sequence[int] | Sequence[Sequence[int]]
-"""What a caller may write for ``padding``."""
+"""What callers may pass for ``padding``."""
 
 
 def as_pair(value: int | Sequence[int], name: str, minimum: int = 1) -> Pair:
     """Read ``3`` as ``(3, 3)`` and ``(3, 5)`` as itself.
 
     Raises:
-        ValueError: for anything but one or two whole numbers of at least ``minimum``.
+        ValueError: unless it is one or two whole numbers of at least ``minimum``.
     """
     pair = (value, value) if isinstance(value, int) else tuple(value)
     if len(pair) != 2 or not all(isinstance(v, int) and v >= minimum for v in pair):
@@ -38,10 +37,10 @@ def window_span(kernel: int, dilation: int) -> int:
 
 
 def output_size(size: int, kernel: int, stride: int, dilation: int, pad: Pair) -> int:
-    """How often a window fits along one axis: ``floor((size + pad - span) / stride) + 1``.
+    """How many windows fit along one axis: ``floor((size + pad - span) / stride) + 1``.
 
     Raises:
-        ValueError: when the window does not fit at all.
+        ValueError: if the window does not fit at all.
     """
     room = size + pad[0] + pad[1] - window_span(kernel, dilation)
     if room < 0:
@@ -53,7 +52,7 @@ def output_size(size: int, kernel: int, stride: int, dilation: int, pad: Pair) -
 
 
 def same_padding(size: int, kernel: int, stride: int, dilation: int) -> Pair:
-    """The padding that makes the output ``ceil(size / stride)`` long; the odd pixel goes last."""
+    """The padding for an output of ``ceil(size / stride)``; an odd pixel goes last."""
     wanted = -(-size // stride)
     total = max((wanted - 1) * stride + window_span(kernel, dilation) - size, 0)
     return total // 2, total - total // 2
@@ -62,7 +61,7 @@ def same_padding(size: int, kernel: int, stride: int, dilation: int) -> Pair:
 def resolve_padding(
     padding: Padding, size: Pair, kernel: Pair, strides: Pair, dilation: Pair = (1, 1)
 ) -> Pads:
-    """Turn what a caller wrote for ``padding`` into pixels.
+    """Turn the setting ``padding`` into pixels.
 
     Args:
         padding: ``"valid"`` (none), ``"same"`` (output is input / stride, rounded up), one number
@@ -96,7 +95,7 @@ def resolve_padding(
 def window_output(
     size: Pair, kernel: Pair, strides: Pair, pads: Pads, dilation: Pair = (1, 1)
 ) -> Pair:
-    """(height, width) of what a window produces that slides over ``size``."""
+    """(height, width) of the output of a window that slides over ``size``."""
     height, width = (
         output_size(*axis) for axis in zip(size, kernel, strides, dilation, pads, strict=True)
     )

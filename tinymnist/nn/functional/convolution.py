@@ -120,10 +120,10 @@ def conv2d_backward(
            [20., 23.]])
     >>> dbias
     array([3.])
-    >>> dx.reshape(3, 3)  # in the middle 1 * 1000 + 2 * 1
-    array([[   1.,   10.,    0.],
-           [ 100., 1002.,   20.],
-           [   0.,  200., 2000.]])
+    >>> dx.reshape(3, 3).astype(int)  # in the middle 1 * 1000 + 2 * 1
+    array([[   1,   10,    0],
+           [ 100, 1002,   20],
+           [   0,  200, 2000]])
 
     Args:
         dy: (n, oh, ow, out).

@@ -69,7 +69,7 @@ LAYERS: dict[str, type[Layer]] = {
 
 
 def layer_from_config(config: dict[str, Any]) -> Layer:
-    """Make a layer, without arrays yet, from what :meth:`Layer.config` gave.
+    """Make a layer, without arrays yet, from the result of :meth:`Layer.config`.
 
     Raises:
         ValueError: for an unknown class or setting.
@@ -85,36 +85,12 @@ def layer_from_config(config: dict[str, Any]) -> Layer:
 
 
 __all__ = [
-    "ACTIVATIONS",
-    "ELU",
-    "GELU",
-    "LAYERS",
-    "Activation",
-    "Add",
-    "AveragePooling2D",
-    "AvgPool2D",
-    "BatchNormalization",
-    "Concatenate",
-    "Conv2D",
-    "Dense",
-    "DepthwiseConv2D",
-    "Dropout",
-    "Flatten",
-    "GlobalAveragePooling2D",
-    "GlobalMaxPooling2D",
-    "Layer",
-    "LayerNormalization",
-    "LeakyReLU",
-    "MaxPool2D",
-    "MaxPooling2D",
-    "Multiply",
-    "Normalization",
-    "PReLU",
-    "Permute",
-    "ReLU",
-    "Rescaling",
-    "Reshape",
-    "Softmax",
-    "ZeroPadding2D",
-    "layer_from_config",
-]
+    "Layer", "LAYERS", "layer_from_config",
+    "Conv2D", "Dense", "DepthwiseConv2D",
+    "ACTIVATIONS", "ELU", "GELU", "Activation", "LeakyReLU", "PReLU", "ReLU", "Softmax",
+    "BatchNormalization", "LayerNormalization", "Normalization", "Rescaling",
+    "AveragePooling2D", "AvgPool2D", "MaxPooling2D", "MaxPool2D",
+    "GlobalAveragePooling2D", "GlobalMaxPooling2D",
+    "Dropout", "Flatten", "Permute", "Reshape", "ZeroPadding2D",
+    "Add", "Concatenate", "Multiply",
+]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
@@ -12,10 +12,7 @@ import numpy as np
 
 from tinymnist.nn import functional as F
 from tinymnist.nn.arrays import Array, Shape
-from tinymnist.nn.layers.base import Layer
-
-Forward = Callable[[Array], tuple[Array, Any]]
-Backward = Callable[[Array, Any], Array]
+from tinymnist.nn.layers.base import Gradients, Layer, Operation, Stateless
 
 
 def _linear(x: Array) -> tuple[Array, None]:
@@ -26,7 +23,7 @@ def _linear_backward(dy: Array, cache: None) -> Array:
     return dy
 
 
-ACTIVATIONS: dict[str, tuple[Forward, Backward]] = {
+ACTIVATIONS: dict[str, Operation] = {
     "linear": (_linear, _linear_backward),
     "relu": (F.relu, F.relu_backward),
     # Keras's "leaky_relu" as a word has the slope 0.2, its layer LeakyReLU has 0.3.
@@ -48,59 +45,51 @@ ACTIVATIONS: dict[str, tuple[Forward, Backward]] = {
     "softplus": (F.softplus, F.softplus_backward),
     "softsign": (F.softsign, F.softsign_backward),
 }
+"""Each activation and its gradient by Keras's name."""
 
 
 def check_activation(name: str | None) -> str:
-    """Keras's ``None`` is "linear"; an unknown name is refused."""
+    """Check the name of an activation; Keras's ``None`` is "linear".
+
+    Raises:
+        ValueError: for an unknown name.
+    """
     chosen = "linear" if name is None else name
     if chosen not in ACTIVATIONS:
         raise ValueError(f"activation must be one of {list(ACTIVATIONS)}. Received: {name!r}")
     return chosen
 
 
-class _Elementwise(Layer):
-    """A layer that is one function and its derivative."""
+@dataclass(eq=False, repr=False)
+class Activation(Stateless):
+    """Any activation by its name, for instance ``Activation("relu")``.
 
-    def _pair(self) -> tuple[Forward, Backward]:
-        raise NotImplementedError
-
-    def forward(
-        self, *xs: Array, training: bool = False, rng: np.random.Generator | None = None
-    ) -> tuple[Array, Any]:
-        return self._pair()[0](xs[0])
-
-    def backward(
-        self, dy: Array, cache: Any, *, need_dx: bool = True
-    ) -> tuple[tuple[Array | None, ...], dict[str, Array]]:
-        return ((self._pair()[1](dy, cache) if need_dx else None),), {}
-
-
-@dataclass(eq=False)
-class Activation(_Elementwise):
-    """Any activation by its name, for instance ``Activation("relu")``."""
+    Raises:
+        ValueError: for an unknown name.
+    """
 
     activation: str
 
     def __post_init__(self) -> None:
         self.activation = check_activation(self.activation)
 
-    def _pair(self) -> tuple[Forward, Backward]:
+    def operation(self) -> Operation:
         return ACTIVATIONS[self.activation]
 
 
-@dataclass(eq=False)
-class ReLU(_Elementwise):
-    """``max(x, 0)``; with settings, Keras's general form of it.
+@dataclass(eq=False, repr=False)
+class ReLU(Stateless):
+    """``max(x, 0)``; with settings, Keras's general form.
 
-    ``negative_slope * (x - threshold)`` below ``threshold``, ``x`` from there on, and never more
-    than ``max_value``.
+    That is ``negative_slope * (x - threshold)`` below ``threshold``, and ``min(x, max_value)`` from
+    there on.
     """
 
     max_value: float | None = None
     negative_slope: float = 0.0
     threshold: float = 0.0
 
-    def _pair(self) -> tuple[Forward, Backward]:
+    def operation(self) -> Operation:
         if self.max_value is None and self.negative_slope == 0 and self.threshold == 0:
             return ACTIVATIONS["relu"]
         pieces = partial(
@@ -112,50 +101,50 @@ class ReLU(_Elementwise):
         return pieces, F.relu_pieces_backward
 
 
-@dataclass(eq=False)
-class LeakyReLU(_Elementwise):
+@dataclass(eq=False, repr=False)
+class LeakyReLU(Stateless):
     """``x`` above 0, ``negative_slope * x`` below."""
 
     negative_slope: float = 0.3
 
-    def _pair(self) -> tuple[Forward, Backward]:
+    def operation(self) -> Operation:
         return partial(F.leaky_relu, negative_slope=self.negative_slope), F.leaky_relu_backward
 
 
-@dataclass(eq=False)
-class ELU(_Elementwise):
+@dataclass(eq=False, repr=False)
+class ELU(Stateless):
     """``x`` above 0, ``alpha (e^x - 1)`` below."""
 
     alpha: float = 1.0
 
-    def _pair(self) -> tuple[Forward, Backward]:
+    def operation(self) -> Operation:
         return partial(F.elu, alpha=self.alpha), F.elu_backward
 
 
-@dataclass(eq=False)
-class GELU(_Elementwise):
+@dataclass(eq=False, repr=False)
+class GELU(Stateless):
     """``x * Phi(x)``, exactly or by the tanh formula."""
 
     approximate: bool = False
 
-    def _pair(self) -> tuple[Forward, Backward]:
+    def operation(self) -> Operation:
         return partial(F.gelu, approximate=self.approximate), F.gelu_backward
 
 
-@dataclass(eq=False)
-class Softmax(_Elementwise):
+@dataclass(eq=False, repr=False)
+class Softmax(Stateless):
     """Probabilities over the last axis."""
 
-    def _pair(self) -> tuple[Forward, Backward]:
+    def operation(self) -> Operation:
         return ACTIVATIONS["softmax"]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class PReLU(Layer):
-    """``x`` above 0, ``alpha * x`` below; ``alpha`` is learnt.
+    """``x`` above 0, ``alpha * x`` below, where ``alpha`` is learned (He et al., 2015).
 
-    There is one slope for each number of an example; along ``shared_axes``, counted from 1, there
-    is but one: ``PReLU([1, 2])`` has one slope for each channel.
+    There is one slope for each value of an example. Values along ``shared_axes``, counted from 1,
+    share theirs: ``PReLU([1, 2])`` has one slope per channel.
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("alpha",)
@@ -175,8 +164,6 @@ class PReLU(Layer):
     ) -> tuple[Array, Any]:
         return F.prelu(xs[0], self.alpha)
 
-    def backward(
-        self, dy: Array, cache: Any, *, need_dx: bool = True
-    ) -> tuple[tuple[Array | None, ...], dict[str, Array]]:
+    def backward(self, dy: Array, cache: Any, *, need_dx: bool = True) -> Gradients:
         dx, dalpha = F.prelu_backward(dy, cache)
         return (dx if need_dx else None,), ({"alpha": dalpha} if self.trainable else {})

@@ -1,4 +1,4 @@
-"""What every layer is: settings and arrays, and calls into the mathematics. Never activations.
+"""What every layer is: settings and arrays around functions of ``functional``, never activations.
 
 What the backward pass needs travels in the cache that ``forward`` returns, so one layer can serve
 many threads at once.
@@ -8,31 +8,37 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from tinymnist.nn.arrays import Array, Shape
+from tinymnist.nn.arrays import Array, Shape, settings_repr
+
+Operation: TypeAlias = tuple[Callable[..., tuple[Array, Any]], Callable[[Array, Any], Any]]
+"""A pair of ``functional``: ``f(x) -> y, cache`` and ``f_backward(dy, cache) -> dx``."""
+
+Gradients: TypeAlias = tuple[tuple[Array | None, ...], dict[str, Array]]
+"""What :meth:`Layer.backward` returns: one gradient per input, and the parameters' by name."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Layer:
     """The base of all layers. A subclass states its settings as dataclass fields.
 
     Attributes:
-        name: unique within a model, which gives one where it is empty.
+        name: unique within a model, which chooses one if it is empty.
         trainable: False freezes the layer: no bit of it changes in ``fit``.
-        input_shape: in a model's first layer, what ``Input`` would say: Keras's older way.
+        input_shape: in a model's first layer, an alternative to ``Input`` (Keras's older way).
     """
 
     parameters: ClassVar[tuple[str, ...]] = ()
     """Names of the arrays that learn by gradient."""
     statistics: ClassVar[tuple[str, ...]] = ()
-    """Names of the arrays that are gathered while training, such as moving averages."""
+    """Names of the arrays that are collected during training, such as moving averages."""
     mixes_batch: ClassVar[bool] = False
-    """Whether, while training, one example's output depends on the others in its batch."""
+    """Whether, in training, an example's output depends on the other examples of its batch."""
 
     name: str = field(default="", kw_only=True)
     trainable: bool = field(default=True, kw_only=True)
@@ -43,11 +49,11 @@ class Layer:
         return {}
 
     def initial_value(self, name: str, shape: Shape, rng: np.random.Generator) -> Array:
-        """What an array holds before training."""
+        """The values of an array before training, float64."""
         raise NotImplementedError
 
     def build(self, *input_shapes: Shape, rng: np.random.Generator, dtype: np.dtype[Any]) -> None:
-        """Make the arrays for inputs of these shapes."""
+        """Create the arrays for inputs of these shapes (without the batch axis)."""
         for name, shape in self.weight_shapes(*input_shapes).items():
             setattr(self, name, self.initial_value(name, shape, rng).astype(dtype))
 
@@ -55,44 +61,41 @@ class Layer:
         """The shape of one output, without the batch axis.
 
         Raises:
-            ValueError: when the layer cannot take such inputs.
+            ValueError: if the layer cannot take such inputs.
         """
         return input_shapes[0]
 
     def forward(
         self, *xs: Array, training: bool = False, rng: np.random.Generator | None = None
     ) -> tuple[Array, Any]:
-        """Compute the output and what ``backward`` will need.
+        """Compute the output (n, ...) and what ``backward`` will need.
 
         Args:
-            xs: one array (n, ...) for each input; all layers but the merging ones take one.
-            training: whether dropout drops and batch normalization looks at the batch.
-            rng: where layers that draw take their randomness from; needed only in training.
+            xs: one array (n, ...) per input; only merging layers take more than one.
+            training: whether dropout drops and batch normalization uses the batch.
+            rng: the source of randomness, for layers that draw in training.
         """
         raise NotImplementedError
 
-    def backward(
-        self, dy: Array, cache: Any, *, need_dx: bool = True
-    ) -> tuple[tuple[Array | None, ...], dict[str, Array]]:
+    def backward(self, dy: Array, cache: Any, *, need_dx: bool = True) -> Gradients:
         """Turn the gradient of the output into those of the inputs and of the parameters.
 
         Args:
             dy: (n, ...), as the output.
             cache: from ``forward``.
-            need_dx: False where nothing below learns; a layer that would have to compute the
-                gradients of the inputs then gives None for them.
+            need_dx: False if nothing below learns; the gradients of the inputs may then be None.
 
         Returns:
-            One gradient for each input, and a dict of parameter gradients, empty when frozen.
+            One gradient per input, and a dict of parameter gradients, empty if frozen.
         """
         raise NotImplementedError
 
     def new_statistics(self, cache: Any) -> dict[str, Array]:
-        """The layer's statistics after having seen one training batch; the layer is not changed."""
+        """The statistics after one more training batch; the layer itself does not change."""
         return {}
 
     def multiply_adds(self, *input_shapes: Shape) -> int:
-        """Multiplications with a parameter, for one example: the customary measure of work."""
+        """Multiplications with a parameter for one example, the usual measure of work."""
         return 0
 
     @property
@@ -102,13 +105,13 @@ class Layer:
         return {n: value for n in names if (value := getattr(self, n, None)) is not None}
 
     def set_weights(self, weights: Mapping[str, Array] | Sequence[Array]) -> None:
-        """Take arrays over, copied and cast to the layer's dtype.
+        """Set all arrays to copies in the layer's dtype.
 
         Args:
-            weights: by name, or as a list like that of :meth:`get_weights`.
+            weights: by name, or as a list in the order of :meth:`get_weights`.
 
         Raises:
-            ValueError: when a name, the number or a shape differs from what the layer has.
+            ValueError: if a name, the number or a shape differs from the layer's own.
         """
         own = self.weights
         weights = by_name(weights, own, f"{self.name} has the weights {list(own)}")
@@ -127,19 +130,22 @@ class Layer:
     def config(self) -> dict[str, Any]:
         """The settings, ready for JSON: ``{"class": "Dense", "units": 10, ...}``."""
         settings = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
-        del settings["input_shape"]  # the model's to tell
+        del settings["input_shape"]  # the model states it
         return {"class": type(self).__name__, **settings}
 
     def __call__(self, *inputs: Any) -> Any:
-        """Not how models are made here.
+        """Explain to users of Keras's functional style how models are made here.
 
         Raises:
             TypeError: always.
         """
         raise TypeError(
             "layers are put into a list: Sequential([Input((28, 28, 1)), Flatten(), ...]), with "
-            f"wiring={{...}} where they branch. Received: {type(self).__name__}(...)(...)"
+            f"wiring={{...}} for branches. Received: {type(self).__name__}(...)(...)"
         )
+
+    def __repr__(self) -> str:
+        return settings_repr(self)
 
     def get_weights(self) -> list[Array]:
         """Copies of the arrays: parameters, then statistics, as in Keras."""
@@ -147,17 +153,17 @@ class Layer:
 
     @property
     def draws(self) -> bool:
-        """Whether the output is random while training, whatever :attr:`trainable` says."""
+        """Whether the output is random in training, frozen or not."""
         return False
 
     @property
     def is_built(self) -> bool:
-        """Whether the arrays are there (always, for a layer without any)."""
+        """Whether the arrays exist; always true for a layer without any."""
         return all(hasattr(self, name) for name in (*self.parameters, *self.statistics))
 
     @property
     def count_parameters(self) -> int:
-        """How many numbers the layer holds."""
+        """How many numbers the layer's arrays hold."""
         return sum(array.size for array in self.weights.values())
 
     @property
@@ -166,23 +172,39 @@ class Layer:
         return self.trainable and bool(self.parameters)
 
 
+class Stateless(Layer):
+    """A layer without arrays: one operation and its gradient."""
+
+    def operation(self) -> Operation:
+        """The two functions, with the layer's settings filled in."""
+        raise NotImplementedError
+
+    def forward(
+        self, *xs: Array, training: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Array, Any]:
+        return self.operation()[0](*xs)
+
+    def backward(self, dy: Array, cache: Any, *, need_dx: bool = True) -> Gradients:
+        return ((self.operation()[1](dy, cache) if need_dx else None),), {}
+
+
 def by_name(
-    weights: Mapping[str, Array] | Sequence[Array], own: Mapping[str, Array], told: str
+    weights: Mapping[str, Array] | Sequence[Array], own: Mapping[str, Array], rule: str
 ) -> Mapping[str, Array]:
-    """Arrays by name; a list is in the order of the owner's own.
+    """Arrays by name; a list is in the order of ``own``.
 
     Raises:
-        ValueError: when a list has another length; ``told`` says what the owner has.
+        ValueError: if a list has another length; the message begins with ``rule``.
     """
     if isinstance(weights, Mapping):
         return weights
     if len(weights) != len(own):
-        raise ValueError(f"{told}. Received: {len(weights)} arrays")
+        raise ValueError(f"{rule}. Received: {len(weights)} arrays")
     return dict(zip(own, map(np.asarray, weights), strict=True))
 
 
 def default_name(layer: Layer) -> str:
-    """Keras's name for a class: ``Conv2D`` -> ``conv2d``, ``MaxPooling2D`` -> ``max_pooling2d``."""
+    """Keras's default name: ``Conv2D`` -> ``conv2d``, ``MaxPooling2D`` -> ``max_pooling2d``."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(layer).__name__).lower()
 
 
@@ -196,7 +218,11 @@ def free_name(stem: str, taken: Container[str]) -> str:
 
 
 def picture_shape(shape: Shape, layer: Layer) -> tuple[int, int, int]:
-    """Insist on (h, w, c)."""
+    """Check that a shape is (h, w, c).
+
+    Raises:
+        ValueError: if it is not; the message names the layer.
+    """
     if len(shape) != 3:
         raise ValueError(
             f"{layer.name or type(layer).__name__} takes pictures (h, w, c). "

@@ -1,4 +1,4 @@
-"""The layers that learn a kernel: Dense, Conv2D, DepthwiseConv2D."""
+"""The layers with a kernel: Dense, Conv2D, DepthwiseConv2D."""
 
 from __future__ import annotations
 
@@ -13,16 +13,22 @@ from tinymnist.nn import functional as F
 from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.initializers import initialize
 from tinymnist.nn.layers.activation import ACTIVATIONS, check_activation
-from tinymnist.nn.layers.base import Layer, picture_shape
+from tinymnist.nn.layers.base import Gradients, Layer, picture_shape
 from tinymnist.nn.shapes import Padding, Pair, as_pair, resolve_padding, window_output
 
 LearnedGradients = tuple[Array | None, Array | None, Array | None]
 """Gradients of the input, the kernel and the bias."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class _Learned(Layer):
-    """A product with a kernel, a bias, then an activation."""
+    """A product with a kernel, then a bias and an activation.
+
+    Attributes:
+        activation: a name of :data:`ACTIVATIONS`, or None for "linear".
+        use_bias: whether a bias (filters or units,) is added.
+        kernel_initializer: a name of :data:`tinymnist.nn.initializers.INITIALIZERS`.
+    """
 
     parameters: ClassVar[tuple[str, ...]] = ("kernel", "bias")
 
@@ -37,15 +43,15 @@ class _Learned(Layer):
         self.bias = None
 
     def kernel_shape(self, input_shape: Shape) -> Shape:
-        """The shape of the kernel for such an input; its last axis are the outputs."""
+        """The shape of the kernel for such an input; its last axis is the outputs."""
         raise NotImplementedError
 
     def product(self, x: Array) -> tuple[Array, Any]:
-        """The part before the activation."""
+        """Everything before the activation, and its cache."""
         raise NotImplementedError
 
     def product_backward(self, dy: Array, cache: Any, need_dx: bool) -> LearnedGradients:
-        """Its gradients."""
+        """The gradients of :meth:`product`."""
         raise NotImplementedError
 
     def weight_shapes(self, *input_shapes: Shape) -> dict[str, Shape]:
@@ -62,9 +68,7 @@ class _Learned(Layer):
         y, activation_cache = ACTIVATIONS[self.activation][0](z)
         return y, (cache, activation_cache)
 
-    def backward(
-        self, dy: Array, cache: Any, *, need_dx: bool = True
-    ) -> tuple[tuple[Array | None, ...], dict[str, Array]]:
+    def backward(self, dy: Array, cache: Any, *, need_dx: bool = True) -> Gradients:
         product_cache, activation_cache = cache
         dz = ACTIVATIONS[self.activation][1](dy, activation_cache)
         dx, dkernel, dbias = self.product_backward(dz, product_cache, need_dx)
@@ -72,7 +76,7 @@ class _Learned(Layer):
         return (dx,), {name: g for name, g in gradients.items() if g is not None}
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Dense(_Learned):
     """``activation(x @ kernel + bias)``; the kernel is (features, units)."""
 
@@ -100,7 +104,7 @@ class Dense(_Learned):
 
 
 class _Convolution(_Learned):
-    """What the two convolutions share: how the window slides."""
+    """How the window of both convolutions slides; settings are one number, or (height, width)."""
 
     kernel_size: int | Sequence[int]
     strides: int | Sequence[int]
@@ -112,7 +116,7 @@ class _Convolution(_Learned):
         raise NotImplementedError
 
     def groups_of(self, channels: int) -> int:
-        """Into how many groups the channels are cut."""
+        """How many groups the channels are cut into."""
         raise NotImplementedError
 
     def kernel_shape(self, input_shape: Shape) -> Shape:
@@ -148,9 +152,13 @@ class _Convolution(_Learned):
         return as_pair(self.kernel_size, "kernel_size")
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Conv2D(_Convolution):
-    """Convolution; the kernel is (kh, kw, in / groups, filters)."""
+    """Convolution; the kernel is (kh, kw, in / groups, filters).
+
+    See :func:`tinymnist.nn.functional.conv2d` and, for ``padding``,
+    :func:`tinymnist.nn.shapes.resolve_padding`.
+    """
 
     filters: int
     kernel_size: int | Sequence[int]
@@ -171,11 +179,11 @@ class Conv2D(_Convolution):
         return self.groups
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class DepthwiseConv2D(_Convolution):
-    """Convolution of each channel by itself.
+    """Convolution of each channel separately.
 
-    The kernel is (kh, kw, 1, in * depth_multiplier): Keras's (kh, kw, in, depth_multiplier), with
+    The kernel is (kh, kw, 1, in * depth_multiplier): Keras's (kh, kw, in, depth_multiplier) with
     the last two axes merged.
     """
 

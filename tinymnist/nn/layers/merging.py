@@ -1,19 +1,21 @@
-"""Layers with several inputs, which bring branches together."""
+"""Layers with several inputs, which merge branches."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from tinymnist.nn import functional as F
 from tinymnist.nn.arrays import Array, Shape
-from tinymnist.nn.layers.base import Layer
+from tinymnist.nn.layers.base import Gradients, Operation, Stateless
 
 
-class _Elementwise(Layer):
-    """Merges inputs of one shape, number by number."""
+class _Merging(Stateless):
+    """One operation on all inputs."""
+
+    def backward(self, dy: Array, cache: Any, *, need_dx: bool = True) -> Gradients:
+        dxs = self.operation()[1](dy, cache)
+        return (dxs if need_dx else (None,) * len(dxs)), {}
 
     def output_shape(self, *input_shapes: Shape) -> Shape:
         if len(input_shapes) < 2 or len(set(input_shapes)) != 1:
@@ -24,27 +26,23 @@ class _Elementwise(Layer):
         return input_shapes[0]
 
 
-@dataclass(eq=False)
-class Add(_Elementwise):
+@dataclass(eq=False, repr=False)
+class Add(_Merging):
     """The sum of two or more inputs of one shape: the residual connection."""
 
-    def forward(
-        self, *xs: Array, training: bool = False, rng: np.random.Generator | None = None
-    ) -> tuple[Array, Any]:
-        return F.add(*xs)
-
-    def backward(
-        self, dy: Array, cache: Any, *, need_dx: bool = True
-    ) -> tuple[tuple[Array | None, ...], dict[str, Array]]:
-        return F.add_backward(dy, cache), {}
+    def operation(self) -> Operation:
+        return F.add, F.add_backward
 
 
-@dataclass(eq=False)
-class Multiply(_Elementwise):
-    """The product of two or more inputs, for gates; of one with itself, its square.
+@dataclass(eq=False, repr=False)
+class Multiply(_Merging):
+    """The product of two or more inputs, as for gates.
 
-    Sides of length 1 are repeated: (1, 1, c) weighs the channels of (h, w, c).
+    Sides of length 1 are repeated: (1, 1, c) weights the channels of (h, w, c).
     """
+
+    def operation(self) -> Operation:
+        return F.multiply, F.multiply_backward
 
     def output_shape(self, *input_shapes: Shape) -> Shape:
         largest = tuple(max(sides) for sides in zip(*input_shapes, strict=False))
@@ -58,20 +56,13 @@ class Multiply(_Elementwise):
             )
         )
 
-    def forward(
-        self, *xs: Array, training: bool = False, rng: np.random.Generator | None = None
-    ) -> tuple[Array, Any]:
-        return F.multiply(*xs)
 
-    def backward(
-        self, dy: Array, cache: Any, *, need_dx: bool = True
-    ) -> tuple[tuple[Array | None, ...], dict[str, Array]]:
-        return (F.multiply_backward(dy, cache) if need_dx else (None,) * len(cache)), {}
-
-
-@dataclass(eq=False)
-class Concatenate(Layer):
+@dataclass(eq=False, repr=False)
+class Concatenate(_Merging):
     """The channels of all inputs side by side."""
+
+    def operation(self) -> Operation:
+        return F.concatenate, F.concatenate_backward
 
     def output_shape(self, *input_shapes: Shape) -> Shape:
         if len({shape[:-1] for shape in input_shapes}) != 1:
@@ -80,13 +71,3 @@ class Concatenate(Layer):
                 f"Received: input_shapes={list(input_shapes)}"
             )
         return *input_shapes[0][:-1], sum(shape[-1] for shape in input_shapes)
-
-    def forward(
-        self, *xs: Array, training: bool = False, rng: np.random.Generator | None = None
-    ) -> tuple[Array, Any]:
-        return F.concatenate(*xs)
-
-    def backward(
-        self, dy: Array, cache: Any, *, need_dx: bool = True
-    ) -> tuple[tuple[Array | None, ...], dict[str, Array]]:
-        return F.concatenate_backward(dy, cache), {}

@@ -1,44 +1,34 @@
-"""Layers that move numbers and change none, and Dropout, which changes them in training only."""
+"""Layers that move numbers without changing them, and Dropout, which changes them in training."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tinymnist.nn import functional as F
 from tinymnist.nn.arrays import Array, Shape
-from tinymnist.nn.layers.base import Layer, picture_shape
+from tinymnist.nn.layers.base import Gradients, Layer, Operation, Stateless, picture_shape
 from tinymnist.nn.shapes import Pads, resolve_padding
 
 
-class _Reshaping(Layer):
-    """The backward pass of all that only reshape."""
-
-    def backward(
-        self, dy: Array, cache: Any, *, need_dx: bool = True
-    ) -> tuple[tuple[Array | None, ...], dict[str, Array]]:
-        return (F.reshape_backward(dy, cache),), {}
-
-
-@dataclass(eq=False)
-class Flatten(_Reshaping):
+@dataclass(eq=False, repr=False)
+class Flatten(Stateless):
     """(h, w, c) -> (h*w*c,), row-major."""
 
     def output_shape(self, *input_shapes: Shape) -> Shape:
         return (math.prod(input_shapes[0]),)
 
-    def forward(
-        self, *xs: Array, training: bool = False, rng: np.random.Generator | None = None
-    ) -> tuple[Array, Any]:
-        return F.flatten(xs[0])
+    def operation(self) -> Operation:
+        return F.flatten, F.flatten_backward
 
 
-@dataclass(eq=False)
-class Reshape(_Reshaping):
+@dataclass(eq=False, repr=False)
+class Reshape(Stateless):
     """To ``target_shape``, row-major; one axis may be -1."""
 
     target_shape: Sequence[int]
@@ -54,17 +44,15 @@ class Reshape(_Reshaping):
             )
         return resolved
 
-    def forward(
-        self, *xs: Array, training: bool = False, rng: np.random.Generator | None = None
-    ) -> tuple[Array, Any]:
-        return F.reshape(xs[0], self.output_shape(xs[0].shape[1:]))
+    def operation(self) -> Operation:
+        return lambda x: F.reshape(x, self.output_shape(x.shape[1:])), F.reshape_backward
 
 
-@dataclass(eq=False)
-class Permute(Layer):
-    """The axes of every example in another order; ``dims`` counts them from 1, as Keras does.
+@dataclass(eq=False, repr=False)
+class Permute(Stateless):
+    """Reorder the axes of every example; ``dims`` counts them from 1, as in Keras.
 
-    ``Permute((3, 1, 2))`` makes (c, h, w) of (h, w, c).
+    ``Permute((3, 1, 2))`` turns (h, w, c) into (c, h, w).
     """
 
     dims: Sequence[int]
@@ -77,20 +65,13 @@ class Permute(Layer):
             )
         return tuple(input_shapes[0][axis - 1] for axis in self.dims)
 
-    def forward(
-        self, *xs: Array, training: bool = False, rng: np.random.Generator | None = None
-    ) -> tuple[Array, Any]:
-        return F.permute(xs[0], self.dims)
-
-    def backward(
-        self, dy: Array, cache: Any, *, need_dx: bool = True
-    ) -> tuple[tuple[Array | None, ...], dict[str, Array]]:
-        return (F.permute_backward(dy, cache),), {}
+    def operation(self) -> Operation:
+        return partial(F.permute, dims=self.dims), F.permute_backward
 
 
-@dataclass(eq=False)
-class ZeroPadding2D(Layer):
-    """A frame of zeros: one number, (vertical, horizontal) or ((top, bottom), (left, right))."""
+@dataclass(eq=False, repr=False)
+class ZeroPadding2D(Stateless):
+    """A border of zeros: one number, (vertical, horizontal) or ((top, bottom), (left, right))."""
 
     padding: int | Sequence[int] | Sequence[Sequence[int]] = 1
 
@@ -102,20 +83,17 @@ class ZeroPadding2D(Layer):
         (top, bottom), (left, right) = self._pads()
         return top + h + bottom, left + w + right, c
 
-    def forward(
-        self, *xs: Array, training: bool = False, rng: np.random.Generator | None = None
-    ) -> tuple[Array, Any]:
-        return F.zero_padding2d(xs[0], self._pads())
-
-    def backward(
-        self, dy: Array, cache: Any, *, need_dx: bool = True
-    ) -> tuple[tuple[Array | None, ...], dict[str, Array]]:
-        return (F.zero_padding2d_backward(dy, cache),), {}
+    def operation(self) -> Operation:
+        return partial(F.zero_padding2d, pads=self._pads()), F.zero_padding2d_backward
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Dropout(Layer):
-    """Zero each number with probability ``rate`` in training; do nothing afterwards."""
+    """Zero each number with probability ``rate`` in training; do nothing in inference.
+
+    Raises:
+        ValueError: for a rate outside [0, 1).
+    """
 
     rate: float
 
@@ -133,10 +111,8 @@ class Dropout(Layer):
         if not training or self.rate == 0:
             return xs[0], None
         if rng is None:
-            raise ValueError(f"{self.name or 'Dropout'} draws while training. Received: rng=None")
+            raise ValueError(f"{self.name or 'Dropout'} needs rng in training. Received: rng=None")
         return F.dropout(xs[0], self.rate, rng)
 
-    def backward(
-        self, dy: Array, cache: Any, *, need_dx: bool = True
-    ) -> tuple[tuple[Array | None, ...], dict[str, Array]]:
+    def backward(self, dy: Array, cache: Any, *, need_dx: bool = True) -> Gradients:
         return (dy if cache is None else F.dropout_backward(dy, cache),), {}
