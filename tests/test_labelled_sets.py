@@ -1,4 +1,4 @@
-"""Every command treats a labelled set alike: what cannot be read, what is empty, every form of it."""
+"""Every command treats a labelled set alike: unreadable pictures, empty folders, every format."""
 
 from __future__ import annotations
 
