@@ -131,4 +131,4 @@ ADVICE = {
     Format.HTML: "download the file itself, the raw one",
     Format.TEXT: "expected a model",
 }
-"""What to do about a format without a reader; ``{path}`` stands for the file's name."""
+"""What to do about a format without a reader; ``{path}`` is replaced by the file's name."""

@@ -1,4 +1,4 @@
-"""Where a model came from, in one line."""
+"""The origin of a model, in one line."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 
 def provenance(metadata: Mapping[str, Any]) -> str:
-    """Say what ``metadata["source"]`` tells.
+    """Put ``metadata["source"]`` into words.
 
     Args:
-        metadata: a model's; its source is a text, or what an ONNX file tells of itself.
+        metadata: a model's; its source is a text, or a dict for an ONNX file.
 
     Returns:
         ``"Keras 2.3.1 (.h5), lenet.h5"``, ``"ONNX of pytorch 2.9.1 (opset 20), mnist.onnx"``, or

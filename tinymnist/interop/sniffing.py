@@ -1,4 +1,4 @@
-"""What a file is, told by its content: names lie, first bytes and tables of contents seldom do."""
+"""The format of a file, recognized by its content; names are unreliable."""
 
 from __future__ import annotations
 
@@ -17,14 +17,12 @@ from tinymnist.interop.wire import Damaged, fields
 
 _HEAD = 1 << 16
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-_HDF5_OFFSETS = (0, 512, 1024, 2048)
-"""Where the format allows its magic to stand, behind a block of the user's."""
 _TORCH_MAGIC = bytes.fromhex("8a0a6cfc9c46f9206aa850192e")
-"""PyTorch's number 0x1950a86a20f9469cfc6c, pickled: what a file of before 1.6 begins with."""
+"""PyTorch's number 0x1950a86a20f9469cfc6c, pickled: the beginning of a file before 1.6."""
 
 
 class Format(Enum):
-    """Every kind of file that is recognized, and what to call it."""
+    """Every format that is recognized, and its name in messages."""
 
     TINYMNIST = "weights of tinymnist (.npz)"
     KERAS_ZIP = "a Keras model (.keras)"
@@ -52,7 +50,7 @@ class Format(Enum):
 
 
 def sniff(path: str | PathLike[str]) -> Format | None:
-    """Tell what a file (or folder) is, or None when it is nothing that is known.
+    """The format of a file or folder; None if it is unknown.
 
     Raises:
         InputError: when it cannot be read.
@@ -97,18 +95,20 @@ def _sniff_zip(path: Path) -> Format | None:
     return Format.ARRAYS if any(name.endswith(".npy") for name in names) else None
 
 
+_MAGIC = (
+    # HDF5 may begin after a block of the user's.
+    *((at, _HDF5_MAGIC, Format.HDF5) for at in (0, 512, 1024, 2048)),
+    (0, b"\xef\xbf\xbdHDF", Format.BROKEN_HDF5),
+    (2, _TORCH_MAGIC, Format.TORCH_LEGACY),
+    *((0, bytes([0x80, protocol]), Format.PICKLE) for protocol in (2, 3, 4, 5)),
+    (4, b"TFL3", Format.TFLITE),
+    (257, b"ustar", Format.TORCH_TAR),
+)
+"""Position, bytes, and the format; the first match counts."""
+
+
 def _by_magic(head: bytes) -> Format | None:
-    if any(head[at : at + 8] == _HDF5_MAGIC for at in _HDF5_OFFSETS):
-        return Format.HDF5
-    if head.startswith(b"\xef\xbf\xbdHDF"):
-        return Format.BROKEN_HDF5
-    if head[:1] == b"\x80" and head[2:15] == _TORCH_MAGIC:
-        return Format.TORCH_LEGACY
-    if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05":
-        return Format.PICKLE
-    if head[4:8] == b"TFL3":
-        return Format.TFLITE
-    return Format.TORCH_TAR if head[257:262] == b"ustar" else None
+    return next((kind for at, magic, kind in _MAGIC if head.startswith(magic, at)), None)
 
 
 def _by_structure(path: Path, head: bytes, size: int) -> Format | None:
@@ -120,14 +120,14 @@ def _by_structure(path: Path, head: bytes, size: int) -> Format | None:
 
 
 def _sniff_protobuf(path: Path, size: int) -> Format | None:
-    """ONNX, TensorFlow's graphs and Caffe's nets are told apart by the numbers of their fields."""
+    """ONNX, TensorFlow's graphs and Caffe's nets differ in the numbers of their fields."""
     found: dict[tuple[int, int], int] = {}
     try:
         with open(path, "rb") as file, mmap(file.fileno(), size, access=ACCESS_READ) as data:
             for number, kind, _, length in fields(data, 0, size):
                 found[number, kind] = max(found.get((number, kind), 0), length)
     except (Damaged, OSError):
-        pass  # cut off: what came before may still tell
+        pass  # cut off: the fields before may be enough
     if (1, 0) in found and (7, 2) in found:
         return Format.ONNX  # ir_version, graph
     if (1, 0) in found and (2, 2) in found and len(found) <= 2:

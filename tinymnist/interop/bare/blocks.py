@@ -1,8 +1,7 @@
 """Blocks: the arrays of a file, grouped into the layers that they belong to.
 
-A state_dict or a file of bare weights is a list of blocks. What lies between them (activations,
-pooling, padding) is for :mod:`tinymnist.interop.bare.match_shapes` to find, or for a description
-to specify.
+A state_dict or a file of bare weights is a list of blocks. The layers between them (activations,
+pooling) are found by :mod:`tinymnist.interop.bare.match_shapes`, or given by a description.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The order of the features behind a Flatten, if a framework keeps channels first.
+"""The order of the features after a Flatten, if a framework keeps channels first.
 
 PyTorch lists all pixels of the first channel, then of the second; tinymnist lists all channels of
 the first pixel. So a 2x2 picture with channels a, b flattens to ``a1 a2 a3 a4 b1 b2 b3 b4`` there

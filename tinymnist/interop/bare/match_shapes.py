@@ -200,7 +200,7 @@ def _norm_orders(groups: Sequence[Group]) -> tuple[str, ...]:
     if between is not None:
         return (NORM_ORDERS[min(between, 2)],)
     if not any(group.main.kind == "conv" for group in normed) or all(map(_is_rising, normed)):
-        return NORM_ORDERS[:2]  # a pool then takes the same maximum before the norm and behind it
+        return NORM_ORDERS[:2]  # a pool then takes the same maximum before and after the norm
     return NORM_ORDERS
 
 

@@ -17,8 +17,6 @@ from tinymnist.nn.layers import (
     Layer,
     MaxPooling2D,
     Normalization,
-    Reshape,
-    ZeroPadding2D,
 )
 from tinymnist.nn.layers.base import free_name
 from tinymnist.nn.sequential import Sequential
@@ -28,7 +26,6 @@ Arrays = list[tuple[str, Array]]
 _PLAIN: dict[str, tuple[str, ...]] = {
     "Activation": ("activation",),
     "Add": (),
-    "BatchNormalization": ("momentum", "epsilon"),
     "Concatenate": (),
     "Dense": ("units", "activation", "use_bias"),
     "Dropout": ("rate",),
@@ -46,7 +43,6 @@ _PLAIN: dict[str, tuple[str, ...]] = {
     "Softmax": (),
 }
 """Layers with the same name in Keras, and the settings that stay the same."""
-_ALWAYS = {"BatchNormalization": {"axis": -1}}
 _NEVER_NEGATIVE = ("relu", "relu6", "sigmoid", "softmax", "softplus", "exponential", "hard_sigmoid")
 
 
@@ -56,20 +52,20 @@ class KerasLayer:
 
     Attributes:
         kind: its class in Keras.
-        name: its name in Keras.
         settings: the settings of its class.
-        sources: the names of the layers whose outputs it takes; none for the first.
         input_shapes: the shape of one example of each input.
         arrays: names and arrays in Keras's order.
+        name: its name in Keras.
+        sources: the names of the layers whose outputs it takes; none for the first.
         trainable: whether it learns.
     """
 
     kind: str
-    name: str
     settings: dict[str, Any]
-    sources: list[str] = field(default_factory=list)
     input_shapes: list[Shape] = field(default_factory=list)
     arrays: Arrays = field(default_factory=list)
+    name: str = ""
+    sources: list[str] = field(default_factory=list)
     trainable: bool = True
 
 
@@ -80,7 +76,7 @@ def keras_layers(model: Sequential) -> list[KerasLayer]:
         InputError: when Keras lacks a counterpart of a layer.
     """
     names = _names(model)
-    layers = [KerasLayer("InputLayer", names[INPUT], {"shape": model.input_shape})]
+    layers = [KerasLayer("InputLayer", {"shape": model.input_shape}, name=names[INPUT])]
     for layer in model.layers:
         sources = model.sources[layer.name]
         shapes = [model.shapes[source] for source in sources]
@@ -112,13 +108,11 @@ def _parts(
         yield from _convolution(layer, shapes[0])
     elif isinstance(layer, (MaxPooling2D, AveragePooling2D)):
         yield from _pooling(layer, shapes[0], before[0])
-    elif kind in _PLAIN:
-        same = {name: _listed(getattr(layer, name)) for name in _PLAIN[kind]}
-        settings = {**_ALWAYS.get(kind, {}), **same}
-        yield KerasLayer(kind, "", settings, [], shapes, list(layer.weights.items()))
-    elif (special := _SPECIAL.get(type(layer))) is not None:
-        keras_kind, settings = special(layer, shapes[0])
-        yield KerasLayer(keras_kind, "", settings, [], shapes, list(layer.weights.items()))
+    elif kind in _PLAIN or kind in _SPECIAL:
+        settings = {name: _listed(getattr(layer, name)) for name in _PLAIN.get(kind, ())}
+        settings = _SPECIAL[kind](layer, shapes[0]) if kind in _SPECIAL else settings
+        keras_kind = "Activation" if kind == "GELU" else kind
+        yield KerasLayer(keras_kind, settings, shapes, list(layer.weights.items()))
     else:
         raise InputError(f"{layer.name} is a {kind}, which Keras lacks")
 
@@ -128,46 +122,40 @@ def _listed(value: Any) -> Any:
     return [_listed(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
-Special = Callable[[Any, Shape], tuple[str, dict[str, Any]]]
-
-
-def _gelu(layer: GELU, shape: Shape) -> tuple[str, dict[str, Any]]:
+def _gelu(layer: GELU, shape: Shape) -> dict[str, Any]:
     if layer.approximate:
         raise InputError(
             f"{layer.name} is GELU by the tanh formula; Keras's files can name only the exact one"
         )
-    return "Activation", {"activation": "gelu"}
+    return {"activation": "gelu"}
 
 
-def _normalization(layer: Normalization, shape: Shape) -> tuple[str, dict[str, Any]]:
-    by_channel = not isinstance(layer.mean, (int, float)) or not isinstance(
-        layer.variance, (int, float)
-    )
-    mean, variance = (_spread(v, shape, by_channel) for v in (layer.mean, layer.variance))
-    axis = -1 if by_channel else None
-    return "Normalization", {"axis": axis, "mean": mean, "variance": variance}
-
-
-def _spread(value: Any, shape: Shape, by_channel: bool) -> Any:
-    is_number = isinstance(value, (int, float))
-    return [value] * shape[-1] if by_channel and is_number else _listed(value)
-
-
-def _reshape(layer: Reshape, shape: Shape) -> tuple[str, dict[str, Any]]:
-    return "Reshape", {"target_shape": list(layer.output_shape(shape))}
-
-
-def _zero_padding(layer: ZeroPadding2D, shape: Shape) -> tuple[str, dict[str, Any]]:
-    return "ZeroPadding2D", {"padding": _listed(resolve_padding(layer.padding, *_ONE))}
+def _normalization(layer: Normalization, shape: Shape) -> dict[str, Any]:
+    """Mean and variance as numbers, or both as lists by channel."""
+    values = {"mean": layer.mean, "variance": layer.variance}
+    numbers = [isinstance(value, (int, float)) for value in values.values()]
+    if all(numbers):
+        return {"axis": None, **values}
+    lists = {
+        name: [value] * shape[-1] if is_number else _listed(value)
+        for (name, value), is_number in zip(values.items(), numbers, strict=True)
+    }
+    return {"axis": -1, **lists}
 
 
 _ONE = ((1, 1), (1, 1), (1, 1))
-_SPECIAL: dict[type[Layer], Special] = {
-    GELU: _gelu,
-    Normalization: _normalization,
-    Reshape: _reshape,
-    ZeroPadding2D: _zero_padding,
-}
+_SPECIAL: dict[str, Callable[[Any, Shape], dict[str, Any]]] = {
+    "BatchNormalization": lambda layer, _: {
+        "axis": -1, "momentum": layer.momentum, "epsilon": layer.epsilon
+    },
+    "GELU": _gelu,
+    "Normalization": _normalization,
+    "Reshape": lambda layer, shape: {"target_shape": list(layer.output_shape(shape))},
+    "ZeroPadding2D": lambda layer, _: {
+        "padding": _listed(resolve_padding(layer.padding, *_ONE))
+    },
+}  # fmt: skip
+"""Layers whose settings Keras writes differently."""
 
 
 def _zeros_around(pads: Pads, shape: Shape) -> tuple[list[KerasLayer], Shape]:
@@ -176,7 +164,7 @@ def _zeros_around(pads: Pads, shape: Shape) -> tuple[list[KerasLayer], Shape]:
         return [], shape
     (top, bottom), (left, right) = pads
     padded = (top + shape[0] + bottom, left + shape[1] + right, shape[2])
-    return [KerasLayer("ZeroPadding2D", "", {"padding": _listed(pads)}, [], [shape])], padded
+    return [KerasLayer("ZeroPadding2D", {"padding": _listed(pads)}, [shape])], padded
 
 
 def _convolution(layer: Conv2D | DepthwiseConv2D, shape: Shape) -> Iterator[KerasLayer]:
@@ -204,7 +192,7 @@ def _convolution(layer: Conv2D | DepthwiseConv2D, shape: Shape) -> Iterator[Kera
     else:
         settings |= {"filters": layer.filters, "groups": layer.groups}
     bias = [] if layer.bias is None else [("bias", layer.bias)]
-    yield KerasLayer(type(layer).__name__, "", settings, [], [shape], [("kernel", kernel), *bias])
+    yield KerasLayer(type(layer).__name__, settings, [shape], [("kernel", kernel), *bias])
 
 
 def _pooling(
@@ -225,7 +213,7 @@ def _pooling(
         yield from zeros
         padding = "valid"
     settings = {"pool_size": list(window), "strides": list(strides), "padding": padding}
-    yield KerasLayer(type(layer).__name__, "", settings, [], [shape])
+    yield KerasLayer(type(layer).__name__, settings, [shape])
 
 
 def _never_negative(layer: Layer | None) -> bool:

@@ -143,7 +143,7 @@ class Hdf5:
         return holder.attrs[name]
 
     def _check_heap(self, count: int) -> None:
-        """Texts lie in a common heap, where many references may point to a huge one."""
+        """Texts are in a common heap, and many references may point to a huge one."""
         largest, at = 0, self._data.find(b"GCOL")
         while at >= 0:
             largest = max(largest, int.from_bytes(self._data[at + 8 : at + 16], "little"))

@@ -30,7 +30,7 @@ def _add(
         tensor: the input, whose order of axes the output has too.
         make: makes the layer.
         arrays: its kernel and bias.
-        end: the shape to give the layer's output before the activation.
+        end: the shape of the output, if it differs from the layer's.
     """
     axes = tensor.axes or tensor.in_order
 
@@ -159,7 +159,7 @@ def _depthwise(
 ) -> tuple[Array, dict[str, Any]]:
     """Kernel and settings of the depthwise part; in Keras (kh, kw, in, multiplier)."""
     if builder.theano:
-        raise refused(builder, config, "was written under Theano, where Keras had no such layer")
+        raise refused(builder, config, "was written under Theano, which never had this layer")
     kernel = _kernel(builder, config, 4)
     kh, kw, channels, multiplier = kernel.shape
     if channels != builder.held(tensor)[-1]:

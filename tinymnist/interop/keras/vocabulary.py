@@ -113,7 +113,7 @@ def activation_layers(word: str, version: int, owner: str) -> list[Layer]:
 
 
 def theano_pads(size: Pair, kernel: Pair, strides: Pair, *, pools: bool) -> Pads:
-    """Padding "same" on Theano: a fixed amount in front, then enough behind.
+    """Padding "same" on Theano: a fixed amount in front, the rest at the end.
 
     A convolution has ``kernel // 2`` in front; a maximum ``kernel - 2`` for odd windows of 3 or
     more, else ``kernel - 1``. TensorFlow pads as little as it can, and the odd pixel last: for a

@@ -132,7 +132,7 @@ def _owner(name: str, owners: Iterable[str]) -> str | None:
 
 
 def give_counted(model: ModelConfig, file: Hdf5, root: str = "") -> None:
-    """Assign the arrays of Keras 3's layout: the second Dense layer's lie in ``dense_1``.
+    """Assign the arrays of Keras 3's layout: the second Dense layer's are in ``dense_1``.
 
     The layers of a class that have arrays are matched in order with the groups that do. The
     numbers are not used, because Keras 2.13 skipped some.

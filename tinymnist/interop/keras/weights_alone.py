@@ -70,8 +70,8 @@ def _norms_between(layers: list[StoredLayer], path: str) -> list[StoredLayer]:
             f"{path} holds weights of {len(norms)} normalizations among {len(mains)} layers, "
             f"but not their order; {_DESCRIBE}"
         )
-    behind = {owner.name: norm for owner, norm in zip(owners, norms, strict=True)}
-    return [part for main in mains for part in (main, behind.get(main.name)) if part is not None]
+    after = {owner.name: norm for owner, norm in zip(owners, norms, strict=True)}
+    return [part for main in mains for part in (main, after.get(main.name)) if part is not None]
 
 
 def keras_json(architecture: str | PathLike[str]) -> dict[str, Any] | None:
@@ -177,7 +177,7 @@ def _block(layer: StoredLayer, theano: bool, first: bool, path: str) -> Block:
 
 
 def _as_named(plans: Sequence[Plan], stored: Sequence[StoredLayer], path: str) -> list[Plan]:
-    """The plans that pool exactly where the file names a pooling layer."""
+    """The plans whose pools are those that the file names."""
     names = [layer.name for layer in stored]
     for name in names:
         if name.startswith(("leaky", "elu", "prelu", "p_re_lu", "thresholded", "zero", "zeropad")):

@@ -22,7 +22,6 @@ from tinymnist.interop.keras.exporting import KerasLayer, keras_layers
 from tinymnist.interop.keras.hdf5 import load_h5py
 from tinymnist.interop.keras.reading import CONFIG, METADATA, WEIGHTS
 from tinymnist.interop.keras.vocabulary import snake_case
-from tinymnist.nn.arrays import Shape
 from tinymnist.nn.sequential import Sequential
 
 VERSION = "3.15.0"
@@ -52,16 +51,14 @@ def model_json(model: Sequential, layers: list[KerasLayer]) -> dict[str, Any]:
     dtype = str(model.dtype)
     entries = [_layer_json(layer, dtype) for layer in layers]
     settings: dict[str, Any] = {"name": name, "trainable": True, "layers": entries}
-    if not model.wiring:
-        return {"module": "keras", "class_name": "Sequential", "config": settings,
-                "registered_name": "Sequential"}  # fmt: skip
-    for entry, layer in zip(entries, layers, strict=True):
-        entry["name"] = layer.name
-        entry["inbound_nodes"] = _nodes(layer, dtype)
-    settings["input_layers"] = [[layers[0].name, 0, 0]]
-    settings["output_layers"] = [[layers[-1].name, 0, 0]]
-    return {"module": "keras.src.models.functional", "class_name": "Functional", "config": settings,
-            "registered_name": "Functional"}  # fmt: skip
+    kind, module = "Sequential", "keras"
+    if model.wiring:
+        kind, module = "Functional", "keras.src.models.functional"
+        for entry, layer in zip(entries, layers, strict=True):
+            entry |= {"name": layer.name, "inbound_nodes": _nodes(layer, dtype)}
+        settings["input_layers"] = [[layers[0].name, 0, 0]]
+        settings["output_layers"] = [[layers[-1].name, 0, 0]]
+    return {"module": module, "class_name": kind, "config": settings, "registered_name": kind}
 
 
 def _layer_json(layer: KerasLayer, dtype: str) -> dict[str, Any]:
@@ -78,21 +75,18 @@ def _layer_json(layer: KerasLayer, dtype: str) -> dict[str, Any]:
 
 
 def _nodes(layer: KerasLayer, dtype: str) -> list[dict[str, Any]]:
+    """The one call of a layer, with its inputs."""
     tensors = [
-        _tensor(source, shape, dtype)
+        {
+            "class_name": "__keras_tensor__",
+            "config": {"shape": [None, *shape], "dtype": dtype, "keras_history": [source, 0, 0]},
+        }
         for source, shape in zip(layer.sources, layer.input_shapes, strict=False)
     ]
     if not tensors:
         return []
     merges = layer.kind in ("Add", "Multiply", "Concatenate")
     return [{"args": [tensors] if merges else tensors, "kwargs": {}}]
-
-
-def _tensor(source: str, shape: Shape, dtype: str) -> dict[str, Any]:
-    return {
-        "class_name": "__keras_tensor__",
-        "config": {"shape": [None, *shape], "dtype": dtype, "keras_history": [source, 0, 0]},
-    }
 
 
 def _archive(model: Sequential, layers: list[KerasLayer]) -> bytes:
@@ -110,7 +104,7 @@ def _archive(model: Sequential, layers: list[KerasLayer]) -> bytes:
 
 
 def _counted(file: Any, model: Sequential, layers: list[KerasLayer]) -> None:
-    """Keras 3's layout: the second Dense layer's arrays lie in ``layers/dense_1/vars``."""
+    """Keras 3's layout: the second Dense layer's arrays are in ``layers/dense_1/vars``."""
     counts: Counter[str] = Counter()
     for layer in layers:
         if layer.kind == "InputLayer" and not model.wiring:
@@ -123,10 +117,6 @@ def _counted(file: Any, model: Sequential, layers: list[KerasLayer]) -> None:
         for number, (_, array) in enumerate(layer.arrays):
             group[str(number)] = np.ascontiguousarray(array)
     file.create_group("vars")
-
-
-def _hdf5(model: Sequential, layers: list[KerasLayer]) -> bytes:
-    return _in_hdf5(lambda file: _listed(file, model, layers))
 
 
 def _listed(file: Any, model: Sequential, layers: list[KerasLayer]) -> None:
@@ -155,5 +145,5 @@ def _in_hdf5(fill: Callable[[Any], None]) -> bytes:
 
 _WRITERS: dict[str, Callable[[Sequential, list[KerasLayer]], bytes]] = {
     ".keras": _archive,
-    ".h5": _hdf5,
+    ".h5": lambda model, layers: _in_hdf5(lambda file: _listed(file, model, layers)),
 }
