@@ -19,7 +19,7 @@ from tinymnist.errors import InputError
 from tinymnist.files import read_bytes, whole_file
 from tinymnist.interop.bare.architecture import TENSORS, Description, checked
 from tinymnist.interop.bare.blocks import associated, natural
-from tinymnist.interop.bare.candidates import Candidates, from_blocks, from_description
+from tinymnist.interop.bare.candidates import Candidates, from_blocks
 from tinymnist.interop.pytorch.modules import blocks_of, tensors_of
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.sequential import Sequential
@@ -48,17 +48,16 @@ def read(path: str | PathLike[str], architecture: str | PathLike[str] | None = N
         InputError: when the file is damaged, or holds a layer that cannot be mapped.
     """
     tensors, metadata = read_tensors(path)
-    description = (
-        _description(metadata.get(DESCRIPTION, ""), path) if architecture is None else None
-    )
-    names = list(tensors) if description else sorted(tensors, key=natural)
-    blocks = blocks_of({name: tensors[name] for name in names}, path)
+    description = None if architecture else _description(metadata.get(DESCRIPTION, ""), path)
+    if description is not None:
+        blocks = blocks_of(tensors, path)
+    else:  # other libraries sort tensors by name
+        names = sorted(tensors, key=natural)
+        blocks = associated(blocks_of({name: tensors[name] for name in names}, path))
     made_by = metadata.get("format", "")
     source = f"safetensors{f' ({made_by[:20]})' if made_by else ''}, {Path(path).name}"
-    if description is not None:
-        return from_description(description, blocks, path, source, channels_first=True)
     return from_blocks(
-        associated(blocks), path, source, architecture=architecture, channels_first=True
+        blocks, path, source, architecture=architecture or description, channels_first=True
     )
 
 

@@ -110,15 +110,15 @@ def from_blocks(
     path: str | PathLike[str],
     source: str,
     *,
-    architecture: str | PathLike[str] | None = None,
+    architecture: Description | str | PathLike[str] | None = None,
     channels_first: bool = False,
 ) -> Candidates:
-    """What blocks of weights may be, by a description or else by their shapes.
+    """The models that blocks of weights may be, by a description or else by their shapes.
 
     Args:
         blocks: in the order of the file.
         path, source: for messages, and for the model's metadata.
-        architecture: a description, see :mod:`tinymnist.interop.bare.architecture`.
+        architecture: a description, or where :func:`read_description` finds one.
         channels_first: whether the weights were trained with channels first.
 
     Raises:
@@ -133,27 +133,11 @@ def from_blocks(
                 f"{path}: {error}; describe the layers with --architecture FILE.json"
             ) from None
         return Candidates(path, None, plans, blocks, source, channels_first)
-    described = read_description(architecture)
-    source = f"{source}; layers from {Path(architecture).name}"
-    return from_description(described, blocks, path, source, channels_first=channels_first)
-
-
-def from_description(
-    description: Description,
-    blocks: Sequence[Block],
-    path: str | PathLike[str],
-    source: str,
-    *,
-    channels_first: bool = False,
-) -> Candidates:
-    """The model of a description, with the weights of a file.
-
-    Raises:
-        InputError: when blocks and layers do not fit each other.
-    """
-    path = Path(path)
+    if not isinstance(architecture, Description):
+        source = f"{source}; layers from {Path(architecture).name}"
+        architecture = read_description(architecture)
     try:
-        model = assemble(description, blocks, channels_first=channels_first, name=path.stem)
+        model = assemble(architecture, blocks, channels_first=channels_first, name=path.stem)
     except _INVALID as error:
         raise InputError(f"{path} does not fit the layers described: {error}") from None
     model.metadata = {"preprocessing": {"recipe": "mnist"}, "source": source}

@@ -163,11 +163,8 @@ def _normalizing(builder: Builder, config: LayerConfig, inputs: list[Tensor]) ->
 
 @handles("Rescaling")
 def _rescaling(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
-    scale, offset = (
-        np.asarray(config.settings.get(k, d)) for k, d in (("scale", 1), ("offset", 0))
-    )
-    return put(builder, Rescaling(*_by_channel(builder, config, inputs[0], scale, offset)),
-               config.name, _channels_last(builder, inputs[0], scale, offset))  # fmt: skip
+    values = (config.settings.get("scale", 1), config.settings.get("offset", 0))
+    return _fixed(builder, config, inputs[0], Rescaling, *values)
 
 
 @handles("Normalization")
@@ -175,33 +172,27 @@ def _normalization(builder: Builder, config: LayerConfig, inputs: list[Tensor]) 
     mean, variance = config.settings.get("mean"), config.settings.get("variance")
     if mean is None and len(config.arrays) >= 2:
         mean, variance = config.arrays[:2]
-    mean, variance = np.asarray(mean, float), np.asarray(variance, float)
     if config.settings.get("invert"):
         raise refused(builder, config, "is inverted; expected one that normalizes")
-    return put(builder, Normalization(*_by_channel(builder, config, inputs[0], mean, variance)),
-               config.name, _channels_last(builder, inputs[0], mean, variance))  # fmt: skip
+    return _fixed(builder, config, inputs[0], Normalization, mean, variance)
 
 
-def _channels_last(builder: Builder, tensor: Tensor, *values: Array) -> Tensor:
-    """The tensor in Keras's order of axes if values differ between channels."""
-    return tensor if all(value.size == 1 for value in values) else builder.in_order(tensor)
-
-
-def _by_channel(
-    builder: Builder, config: LayerConfig, tensor: Tensor, *values: Array
-) -> list[float | list[float]]:
-    """Each value as one number, or as a list along the last axis."""
+def _fixed(
+    builder: Builder, config: LayerConfig, tensor: Tensor, kind: type[Layer], *values: Any
+) -> Tensor:
+    """Add a layer whose values are numbers, or lists along the last axis."""
     plain: list[float | list[float]] = []
-    for value in values:
+    for value in (np.asarray(value, float) for value in values):
         if value.size == 1:
             plain.append(float(value.reshape(())))
         elif value.size == value.shape[-1] == tensor.shape[-1]:
             plain.append([float(v) for v in value.ravel()])
+            tensor = builder.in_order(tensor)
         else:
             raise refused(
                 builder, config, f"holds values of shape {value.shape}; expected one per channel"
             )
-    return plain
+    return put(builder, kind(*plain), config.name, tensor)
 
 
 @handles("Dropout")
