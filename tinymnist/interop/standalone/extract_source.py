@@ -1,20 +1,21 @@
-"""Take functions out of ``functions``: their text word by word, and whatever they call."""
+"""The source of functions in ``functions``, with that of the functions that they call."""
 
 from __future__ import annotations
 
 import ast
+import inspect
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-_FILE = Path(__file__).with_name("functions.py")
+from tinymnist.interop.standalone import functions
 
 
 @cache
 def _definitions() -> dict[str, tuple[str, frozenset[str]]]:
-    """Text and used names of everything that ``functions`` defines, in its order."""
-    text = _FILE.read_text(encoding="utf-8")
+    """Source and used names of everything that ``functions`` defines, in its order."""
+    text = Path(functions.__file__).read_text(encoding="utf-8")
     found = {}
     for node in ast.parse(text).body:
         if isinstance(node, ast.FunctionDef):
@@ -24,19 +25,19 @@ def _definitions() -> dict[str, tuple[str, frozenset[str]]]:
             name = target.id
         else:
             continue
-        used = frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name)) - {name}
-        found[name] = (ast.get_source_segment(text, node) or "", used)
+        source = ast.get_source_segment(text, node) or ""
+        found[name] = (source, frozenset(used_names(source) - {name}))
     return found
 
 
-def needed(functions: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The text of functions and of all that they build upon, in reading order.
+def needed(names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The source of functions and of everything that they build upon, in reading order.
 
     Returns:
         The constants and the functions.
     """
     definitions, wanted = _definitions(), set[str]()
-    waiting = ["Array", *functions]
+    waiting = ["Array", *names]
     while waiting:
         name = waiting.pop()
         if name in definitions and name not in wanted:
@@ -50,10 +51,6 @@ def needed(functions: Iterable[str]) -> tuple[list[str], list[str]]:
 @cache
 def defaults(function: str) -> dict[str, Any]:
     """The default values of a function's arguments, by name."""
-    import inspect
-
-    from tinymnist.interop.standalone import functions
-
     parameters = inspect.signature(getattr(functions, function)).parameters
     return {name: p.default for name, p in parameters.items() if p.default is not p.empty}
 

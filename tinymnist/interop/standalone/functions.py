@@ -1,8 +1,8 @@
 """Every operation of the network in a few lines of NumPy: the forward passes, and nothing else.
 
-This file is a quarry: a standalone file receives, word by word, the functions that its model
-needs. So each function may use NumPy, ``math`` and its neighbours here, and knows nothing of
-tinymnist. They are written to be read; :mod:`tinymnist.nn.functional` has the quick ones.
+A standalone file receives a copy of the functions that its model needs. So each function may use
+NumPy, ``math`` and others in this file, and knows nothing of tinymnist. They are written to be
+read; :mod:`tinymnist.nn.functional` has the fast ones.
 
 In all shapes, n is the number of pictures, h x w their pixels and c their channels.
 """

@@ -1,27 +1,30 @@
-"""Arrays as text: exact, compressed, and short enough to lie in a Python file."""
+"""Arrays, values and prose as text in a Python file."""
 
 from __future__ import annotations
 
 import base64
+import math
 import textwrap
 import zlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-from tinymnist.nn.arrays import Array
+from tinymnist.nn.arrays import Array, Shape
 
+LINE_LENGTH = 100
 _WIDTH = 96
 
 
 def packed(arrays: Mapping[str, Array]) -> str:
-    """The numbers of all arrays as lines of base85.
+    """The numbers of all arrays as lines of base85, exact and compressed.
 
-    The bytes are sorted by their place in the number: the first byte of a float, sign and
-    exponent, varies little, and zlib makes some 8 % more of it when they lie side by side.
+    The bytes are sorted by their place in the number: the first bytes of floats, sign and exponent,
+    vary little, and zlib saves some 8 % more if they lie side by side.
 
     Args:
-        arrays: all of one dtype; their names and shapes have to be kept elsewhere.
+        arrays: all of one dtype; names and shapes are not packed.
     """
     if not arrays:
         return ""
@@ -32,16 +35,39 @@ def packed(arrays: Mapping[str, Array]) -> str:
     return "\n".join(text[i : i + _WIDTH] for i in range(0, len(text), _WIDTH))
 
 
-def wrapped(text: str, indent: str = "") -> str:
-    """Prose in lines of the width of a page, harmless inside a docstring.
-
-    A model's file may say anything of itself, so what could end the docstring, or begin an
-    escape, is replaced.
-    """
-    return textwrap.fill(harmless(text), _WIDTH, initial_indent=indent, subsequent_indent=indent)
+def wrapped(text: str) -> str:
+    """Prose in lines, made harmless."""
+    return textwrap.fill(harmless(text), _WIDTH)
 
 
 def harmless(text: str) -> str:
-    """One line of printable characters without double quotes and backslashes."""
+    """One line of printable characters without double quotes and backslashes.
+
+    A model's file may contain any text, so what could end a docstring or begin an escape is
+    replaced.
+    """
     plain = "".join(c if c.isprintable() else " " for c in text)
     return " ".join(plain.replace('"', "'").replace("\\", "/").split())
+
+
+def quoted(text: str) -> str:
+    """A string literal in double quotes, unless it contains some."""
+    plain = repr(text)
+    return f'"{plain[1:-1]}"' if plain[0] == "'" and '"' not in text else plain
+
+
+def literal(value: Any) -> str:
+    """A number, or numbers in lists or arrays, as Python literals."""
+    if isinstance(value, np.floating):
+        return str(value)  # the shortest text that gives the same float32
+    if isinstance(value, list | tuple | np.ndarray):
+        inside = ", ".join(map(literal, value))
+        return f"({inside},)" if len(value) == 1 else f"({inside})"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f'float("{value}")'
+    return repr(value)
+
+
+def sides(shape: Shape) -> str:
+    """``28, 28, 1``."""
+    return ", ".join(map(str, shape))

@@ -1,63 +1,128 @@
-"""A whole standalone file: what stands in ``page.txt``, filled in for one model."""
+"""A whole standalone file: the template ``page.txt``, filled in for one model."""
 
 from __future__ import annotations
 
 import math
 import sys
+from os import PathLike
 from pathlib import Path
 from string import Template
 from typing import Any
 
+import numpy as np
+
 from tinymnist import __version__
 from tinymnist.adapter import picture_side
+from tinymnist.files import whole_file
 from tinymnist.interop.provenance import provenance
-from tinymnist.interop.standalone import extract_source as quarry
-from tinymnist.interop.standalone.notes import LINE, Story, literal, quoted, sides
-from tinymnist.interop.standalone.sample import GREYS, SEVEN, sample_for, takes_bytes
-from tinymnist.interop.standalone.text import harmless, packed, wrapped
+from tinymnist.interop.standalone.extract_source import needed, used_names
+from tinymnist.interop.standalone.network_code import network_code
+from tinymnist.interop.standalone.text import (
+    LINE_LENGTH,
+    harmless,
+    literal,
+    packed,
+    quoted,
+    sides,
+    wrapped,
+)
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.sequential import Sequential
 
 _TEMPLATE = Path(__file__).with_name("page.txt")
 _SAMPLE, _ANSWER = "sample/input", "sample/output"
-_MOST_LISTED = 32
+_MAX_LISTED = 32
 """Numbers in an answer that are written out one by one; longer answers are packed."""
-_SMALLEST = 1e-30
-"""A probability from which on its digits mean something in float32."""
+_MIN_PROBABILITY = 1e-30
+"""The lowest probability whose digits are accurate in float32."""
+_RANGES = {
+    True: "White ink on black, as MNIST; 0..255.",
+    False: "White ink on black, as MNIST: 0..1, or whole numbers 0..255.",
+}
+"""What a model's ``predict`` takes, by whether it divides by 255 itself."""
+
+GREYS = ".:-=+*o#%@"
+"""From black to white, in steps of a ninth."""
+
+SEVEN = """
+............................
+............................
+............................
+............................
+............................
+............................
+............................
+..............-*%@..........
+.........:-+o%@%@%..........
+.......*#%@@%o=:##..........
+.......##*+-:..:%*..........
+...............-@=..........
+...............+@:..........
+...............*%:..........
+...............o#...........
+...............##...........
+...............#o...........
+...............#o...........
+...............#o...........
+...............##...........
+...............##...........
+...............o#...........
+...............o#...........
+...............o%...........
+...............*%:..........
+...............*@:..........
+...............+%:..........
+............................
+"""
 
 
-def page(model: Sequential, file: str) -> str:
+def write(model: Sequential, path: str | PathLike[str]) -> None:
+    """Write a model as a standalone Python file, completely or not at all.
+
+    Args:
+        model: any model. The file's ``predict`` computes the same, within rounding.
+        path: where to write, usually with the ending ``.py``.
+
+    Raises:
+        InputError: as :func:`render`, or if the file cannot be written.
+    """
+    text = render(model, Path(path).name)
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def render(model: Sequential, file: str) -> str:
     """The text of a standalone file.
 
     Args:
-        model: what it shall compute.
+        model: the model that it computes.
         file: its name, for the instructions in it.
 
     Raises:
-        InputError: when the model has a layer that cannot be held.
+        InputError: for a layer or an activation that a standalone file cannot hold.
     """
-    story = Story(model)
-    sample = sample_for(model)
-    scale, offset = scaling_of(model)
+    lines, used = network_code(model)
+    sample = _sample_for(model)
+    scale, offset = _scaling_of(model)
     answer = model.predict(sample * model.dtype.type(scale) + model.dtype.type(offset))[0]
     arrays = dict(model.weights)
     drawn = model.input_shape == (28, 28, 1) and bool(arrays)  # something has to be packed
-    listed = answer.size <= _MOST_LISTED
+    listed = answer.size <= _MAX_LISTED
     if not drawn:
         arrays[_SAMPLE] = sample
     if not listed:
         arrays[_ANSWER] = answer
-    constants, functions = quarry.needed(story.functions)
+    constants, functions = needed(used)
     fields = {
         "title": harmless(model.name) or "model",
         "file": harmless(file),
         "module": harmless(Path(file).stem),
         "about": _about(model),
         "class_names": _class_names(model),
-        "network": "\n".join(story.lines),
+        "network": "\n".join(lines),
         "constants": "\n".join(constants),
         "functions": "\n\n\n".join(functions),
-        "sample": (_drawing(model) if drawn else "") + (_list(answer) if listed else ""),
+        "sample": (_drawing(model) if drawn else "") + (_listing(answer) if listed else ""),
         "sample_input": "SAMPLE" if drawn else f'WEIGHTS["{_SAMPLE}"]',
         "sample_output": "EXPECTED" if listed else f'WEIGHTS["{_ANSWER}"]',
         "packed": packed(arrays),
@@ -65,14 +130,14 @@ def page(model: Sequential, file: str) -> str:
         **_shapes(model),
         **_measure(model, answer),
     }
-    text = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(fields, imports="import sys")
-    return text.replace("import sys", _imports(text), 1)
+    template = Template(_TEMPLATE.read_text(encoding="utf-8"))
+    imports = _imports(template.substitute(fields, imports=""))
+    return template.substitute(fields, imports=imports)
 
 
 def _shapes(model: Sequential) -> dict[str, Any]:
-    """Everything in the page that depends on the shapes of input and output."""
+    """The fields that depend on the shapes of input and output."""
     shape, outputs = model.input_shape, model.output_shape
-    raw = takes_bytes(model)
     side = picture_side(shape) if math.prod(shape) != 3 * (shape[0] if shape else 0) ** 2 else None
     bare = f"({side}, {side})" if side is not None else ""
     receive = f"    if x.shape[-2:] == {bare}:\n        x = x.reshape(-1, {sides(shape)})\n"
@@ -86,37 +151,50 @@ def _shapes(model: Sequential) -> dict[str, Any]:
         "journey": f"(n, {sides(shape)}) -> (n, {sides(outputs)})",
         "receive": receive if bare else "",
         "scale": _scale_code(model),
-        "range": "White ink on black, as MNIST; 0..255."
-        if raw
-        else "White ink on black, as MNIST: 0..1, or whole numbers 0..255.",
+        "range": _RANGES[_takes_bytes(model)],
         "outputs": _kind_of_output(model),
         "dtype": {4: "<f4", 8: "<f8"}[model.dtype.itemsize],
         "float_size": model.dtype.itemsize,
     }
 
 
-def scaling_of(model: Sequential) -> tuple[float, float]:
-    """Scale and offset that bring pictures in 0..1 to what the model was trained with."""
-    told = model.metadata.get("preprocessing", {}).get("scaling") or {}
-    return float(told.get("scale", 1.0)), float(told.get("offset", 0.0))
+def _sample_for(model: Sequential) -> Array:
+    """One input (1, *input_shape): the seven if it fits, else random numbers of a fixed seed."""
+    if model.input_shape != (28, 28, 1):
+        return np.random.default_rng(0).random((1, *model.input_shape)).astype(model.dtype)
+    seven = np.array([[GREYS.index(grey) / 9 for grey in line] for line in SEVEN.split()])
+    highest = 255 if _takes_bytes(model) else 1
+    return (seven[None, :, :, None] * highest).astype(model.dtype)
+
+
+def _takes_bytes(model: Sequential) -> bool:
+    """Whether the model itself brings 0..255 to 0..1: it begins with a small factor."""
+    scale = getattr(model.layers[0], "scale", 1.0) if model.layers else 1.0
+    return float(np.max(np.abs(scale))) < 0.02
+
+
+def _scaling_of(model: Sequential) -> tuple[float, float]:
+    """Scale and offset that bring pictures in 0..1 to the range of the training."""
+    scaling = model.metadata.get("preprocessing", {}).get("scaling") or {}
+    return float(scaling.get("scale", 1.0)), float(scaling.get("offset", 0.0))
 
 
 def _scale_code(model: Sequential) -> str:
-    """What ``predict`` does with the range of the pictures."""
-    code = "" if takes_bytes(model) else '    if x.dtype.kind in "iu":\n        x = x / 255\n'
-    scale, offset = scaling_of(model)
+    """The lines of ``predict`` for the range of the pictures."""
+    code = "" if _takes_bytes(model) else '    if x.dtype.kind in "iu":\n        x = x / 255\n'
+    scale, offset = _scaling_of(model)
     if (scale, offset) != (1.0, 0.0):
         code += f"    x = x * {scale!r} + {offset!r}  # as the network was trained\n"
     return code
 
 
 def _measure(model: Sequential, answer: Array) -> dict[str, str]:
-    """How the self-test measures a deviation, and what it lets pass.
+    """How the self-test measures a deviation, and its tolerance.
 
-    Probabilities hide what happened to the small ones among them, so each is compared by itself:
-    a relative error of a probability is an absolute one of the number that went into the softmax.
+    Among probabilities an error in a small one would not show, so each is compared by itself: a
+    relative error of a probability is an absolute one of the number that went into the softmax.
     """
-    if "probability" in _kind_of_output(model) and answer.min() > _SMALLEST:
+    if "probability" in _kind_of_output(model) and answer.min() > _MIN_PROBABILITY:
         return {"deviation": "np.abs(found / expected - 1).max()", "tolerance": "1e-4"}
     whole = "np.abs(found - expected).max() / np.abs(expected).max()"
     return {"deviation": whole, "tolerance": "1e-5"}
@@ -133,14 +211,14 @@ def _kind_of_output(model: Sequential) -> str:
 
 
 def _about(model: Sequential) -> str:
-    told = model.metadata
+    metadata = model.metadata
     lines = [f"Written by tinymnist {__version__}."]
-    if "source" in told:
-        lines.append(f"Source of the weights: {provenance(told)}.")
-    for name, figures in told.get("metrics", {}).items():
+    if "source" in metadata:
+        lines.append(f"Source of the weights: {provenance(metadata)}.")
+    for name, figures in metadata.get("metrics", {}).items():
         lines.append(f"Accuracy on {name}: {100 * figures['accuracy']:.2f} %.")
-    if told.get("preprocessing"):
-        recipe = ", ".join(f"{key} {value}" for key, value in told["preprocessing"].items())
+    if metadata.get("preprocessing"):
+        recipe = ", ".join(f"{key} {value}" for key, value in metadata["preprocessing"].items())
         lines.append(f"Pictures were prepared by: {recipe}.")
     return "\n".join(wrapped(line) for line in lines)
 
@@ -150,29 +228,31 @@ def _class_names(model: Sequential) -> str:
     names = [str(name) for name in model.metadata.get("class_names", ())]
     names = names if len(names) == count else [str(i) for i in range(count)]
     line = f"[{', '.join(map(quoted, names))}]"
-    if len(f"CLASS_NAMES = {line}") <= LINE:
+    if len(f"CLASS_NAMES = {line}") <= LINE_LENGTH:
         return line
     return "[\n" + "".join(f"    {quoted(name)},\n" for name in names) + "]"
 
 
 def _drawing(model: Sequential) -> str:
-    whole = "* (255 / 9)" if takes_bytes(model) else "/ 9"
+    """The sample as code."""
+    factor = "* (255 / 9)" if _takes_bytes(model) else "/ 9"
     return (
         f'PICTURE = """{SEVEN}"""\n'
         f'GREYS = "{GREYS}"  # from black to white\n'
         "SAMPLE = np.array([[GREYS.index(grey) for grey in row] for row in PICTURE.split()]) "
-        f"{whole}\n\n\n"
+        f"{factor}\n\n\n"
     )
 
 
-def _list(answer: Array) -> str:
+def _listing(answer: Array) -> str:
+    """The answer to the sample as code."""
     rows = "".join(f"    {literal(number)},\n" for number in answer)
     return f"EXPECTED = [\n{rows}]\n\n\n"
 
 
 def _imports(text: str) -> str:
     """The modules of the standard library that the text uses, as isort orders them."""
-    used = quarry.used_names(text)
+    used = used_names(text)
     modules = [name for name in sorted(used & sys.stdlib_module_names) if f"{name}." in text]
     lines = [f"import {name}" for name in modules]
     types = sorted(used & {"Iterator", "Sequence", "Callable"})
