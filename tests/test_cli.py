@@ -384,13 +384,33 @@ def test_data_tells_how_to_get_mnist(capsys, monkeypatch, tmp_path):
     assert "tinymnist data download" in out + err
 
 
-def test_prediction_does_not_pay_for_scipy(picture):
-    program = (
-        "import sys; from tinymnist.cli import main; code = main(['predict', sys.argv[1]]); "
-        "sys.exit(code or 'scipy' in sys.modules)"
+PROFILE = """
+import json, sys
+from tinymnist.cli import main
+package = sys.modules["tinymnist"].__path__[0]
+calls = {}
+def count(frame, event, _):
+    file = frame.f_code.co_filename
+    if event == "call" and file.startswith(package):
+        calls[file] = calls.get(file, 0) + 1
+sys.setprofile(count)
+code = main(["predict", sys.argv[1]])
+sys.setprofile(None)
+print(json.dumps([code, sum(calls.values()), len(calls), [*sys.modules]]))
+"""
+MOST_CALLS, MOST_FILES = 1370, 57
+UNNEEDED = {"scipy", "http", "urllib.request", "email", "tempfile", "html", "importlib.metadata"}
+
+
+def test_prediction_pays_for_what_it_needs(picture):
+    """Few calls of this package's functions in few of its files, and no module that only others need."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROFILE, str(picture)], capture_output=True, text=True, check=True
     )
-    done = subprocess.run([sys.executable, "-c", program, str(picture)], capture_output=True)
-    assert done.returncode == 0, done.stderr
+    code, calls, files, modules = json.loads(done.stdout.splitlines()[-1])
+    assert code == 0
+    assert calls <= MOST_CALLS and files <= MOST_FILES, (calls, files)
+    assert not UNNEEDED & set(modules)
 
 
 def test_a_closed_pipe_is_no_error(picture):

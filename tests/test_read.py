@@ -210,7 +210,7 @@ class TestCommand:
         before = picture.read_bytes()
         for out in (picture, picture.parent):
             code, printed, err = run(capsys, "read", picture, "--annotate", out)
-            assert (code, printed) == (2, "") and "is a picture to be read" in err
+            assert (code, printed) == (2, "") and "would overwrite" in err
         assert picture.read_bytes() == before
 
     def test_an_annotation_that_cannot_be_written(self, capsys, picture, tmp_path):

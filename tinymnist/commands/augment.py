@@ -116,8 +116,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Prepare, vary, draw."""
     import numpy as np
 
-    from tinymnist.reporting.figures import save_figure, variant_sheet
+    from tinymnist.reporting.figures import picture_format, save_figure, variant_sheet
 
+    picture_format(arguments.out)
     is_set = not _is_picture(arguments.source)
     names, images, failures = _of_set(arguments) if is_set else _of_pictures(arguments)
     code = report_failures(failures)

@@ -20,7 +20,7 @@ exit codes: 0 found or downloaded, 1 not found, 2 the download failed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument(
         "action", nargs="?", default="find", choices=("find", "download"), help="default: find"
     )

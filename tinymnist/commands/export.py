@@ -19,7 +19,7 @@ exit codes: 0 written, 2 refused, with the reason
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument("model", metavar="MODEL", help="a shipped model or a file of any framework")
     parser.add_argument(
         "destination",

@@ -28,7 +28,7 @@ exit codes: 0 all read, 1 some pictures could not be read, 2 nothing could be re
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument(
         "pictures",
         nargs="*",

@@ -6,7 +6,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinymnist.commands.output import add_json_argument, add_model_argument, print_json
+from tinymnist.commands.output import (
+    add_json_argument,
+    add_model_argument,
+    check_outputs,
+    print_json,
+)
 from tinymnist.commands.sources import for_each, sources_of
 from tinymnist.errors import InputError
 
@@ -15,19 +20,19 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 examples:
-  tinymnist read letter.jpg                            all digits, one row a line
+  tinymnist read letter.jpg                            all digits, one row per line
   tinymnist read scans/ --json > digits.jsonl          with confidences and boxes, for machines
   tinymnist read letter.jpg --annotate out.png         see what was read where
-  tinymnist read scans/ --annotate seen/               the same, a picture each
+  tinymnist read scans/ --annotate seen/               the same, one picture for each page
   cat letter.jpg | tinymnist read -                    a picture from standard input
 
-With --json, a box is left, top, right, bottom in pixels of the picture as it is seen upright.
+With --json, a box is left, top, right, bottom in pixels of the picture as displayed upright.
 exit codes: 0 all read, 1 some pictures could not be read, 2 nothing could be read
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument(
         "pictures",
         nargs="+",
@@ -38,8 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--annotate",
         metavar="OUT",
-        help="draw what was read on the picture, green where that is sure and red where it is not, "
-        "and write it to this file; of several pictures, into this folder",
+        help="draw what was read on the picture, green if certain and red if not, and write it to "
+        "this file, or for several pictures into this folder",
     )
     add_json_argument(parser)
 
@@ -51,13 +56,14 @@ def run(arguments: argparse.Namespace) -> int:
     reader = Reader(arguments.model)
     sources = sources_of(arguments.pictures)
     names = [name for name, _ in sources]
-    drawings = dict(zip(names, _drawings(arguments.annotate, names), strict=True))
+    drawings = _drawings(arguments.annotate, names)
+    check_outputs({"--annotate": list(drawings.values())}, [arguments.model, *names])
 
     def read(name: str, source: Any) -> None:
         page = reader.read(source)
         _show(name, page, arguments.json)
-        if (drawing := drawings[name]) is not None:
-            _annotate(source, page, drawing)
+        if name in drawings:
+            _annotate(source, page, drawings[name])
 
     return for_each(sources, read)
 
@@ -74,35 +80,28 @@ def _show(name: str, page: Page, as_json: bool) -> None:
     print(f"{name}  " + page.text.replace("\n", f"\n{margin}"), flush=True)
 
 
-def _drawings(out: str | None, names: list[str]) -> list[Path | None]:
-    """Where each annotated picture goes.
+def _drawings(out: str | None, names: list[str]) -> dict[str, Path]:
+    """The file of each annotated picture, by the picture's name; the folder is made if needed.
 
     Raises:
-        InputError: when a picture's own file would be overwritten, or the place cannot be used.
+        InputError: when the folder cannot be made, or a single file does not end like a picture.
     """
     if out is None:
-        return [None] * len(names)
+        return {}
+    from tinymnist.reporting.figures import picture_format
+
     place = Path(out)
     if len(names) == 1 and not place.is_dir():
-        if place.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
-            raise InputError(f"{out}: --annotate expects a file .png, .jpg or .webp, or a folder")
-        chosen = [place]
-    else:
-        try:
-            place.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"{out}: cannot be made a folder for the {len(names)} annotated pictures: "
-                f"{error.strerror}"
-            ) from None
-        chosen = _distinct(
-            [place / f"{Path(name).stem.strip('-') or 'read'}.png" for name in names]
-        )
-    taken = {Path(name).resolve() for name in names}
-    for file in chosen:
-        if file.resolve() in taken:
-            raise InputError(f"{file}: is a picture to be read; give --annotate another place")
-    return [*chosen]
+        picture_format(place)
+        return {names[0]: place}
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{out}: cannot make this folder for {len(names)} annotated pictures: {error.strerror}"
+        ) from None
+    files = [place / f"{Path(name).stem.strip('-') or 'read'}.png" for name in names]
+    return dict(zip(names, _distinct(files), strict=True))
 
 
 def _distinct(files: list[Path]) -> list[Path]:

@@ -18,7 +18,7 @@ exit codes: 0 shown, 2 no such model, or an unusable file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument(
         "model",
         nargs="?",

@@ -17,7 +17,7 @@ exit codes: 0 sound, 1 a layer computes something else, 2 a file is unusable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument(
         "models",
         nargs="*",

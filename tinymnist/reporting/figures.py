@@ -118,6 +118,23 @@ def fit_caption(text: str, size: int, width: float) -> str:
     return f"{head}...{tail}"
 
 
+def picture_format(path: str | os.PathLike[str]) -> str:
+    """Pillow's name of the format that a file name ends in.
+
+    Raises:
+        InputError: when the ending is unknown, or Pillow only reads its format.
+    """
+    known = Image.registered_extensions()
+    kind = known.get(Path(path).suffix.lower())
+    if kind is None or kind not in Image.SAVE:
+        ends = ", ".join(end for end in sorted(PICTURE_SUFFIXES) if known.get(end) in Image.SAVE)
+        raise InputError(
+            f"{path}: unknown kind of picture; expected a name that ends in .png, or another of "
+            f"{ends}"
+        )
+    return kind
+
+
 def save_figure(figure: Image.Image, path: str | os.PathLike[str]) -> None:
     """Write a figure completely or not at all, in the format that the name ends in.
 
@@ -125,15 +142,7 @@ def save_figure(figure: Image.Image, path: str | os.PathLike[str]) -> None:
         InputError: when the format is unknown or cannot hold the figure, or the file cannot be
             written.
     """
-    target = Path(path)
-    known = Image.registered_extensions()  # also of formats that Pillow only reads
-    kind = known.get(target.suffix.lower())
-    if kind not in Image.SAVE:
-        ends = ", ".join(end for end in sorted(PICTURE_SUFFIXES) if known.get(end) in Image.SAVE)
-        raise InputError(
-            f"{target}: unknown kind of picture; expected a name that ends in .png, or "
-            f"another of {ends}"
-        )
+    target, kind = Path(path), picture_format(path)
     with whole_file(target) as temporary:
         try:
             figure.save(temporary, format=kind)
