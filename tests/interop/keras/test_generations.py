@@ -277,7 +277,7 @@ def test_numbered_weights_alone_are_taken_as_theanos(made, read):
 def test_theanos_weights_alone_that_hide_the_order_of_channels_are_refused(made, read):
     stored = made.stored(made.weights_of(tutorial_net(made)),
                          order=["conv2d_1", "conv2d_2", "dense_1"])  # fmt: skip
-    with pytest.raises(InputError, match=r"Theano.*channels first"):
+    with pytest.raises(InputError, match=r"Theano.*channels"):
         read(made.h5(None, stored, root="", attributes={"keras_version": "2.0.6", **TH}))
 
 

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from tinymnist.errors import InputError
+from tinymnist.files import read_bytes
 from tinymnist.nn.architectures import ARCHITECTURES
 from tinymnist.nn.arrays import Shape
 from tinymnist.nn.layers import LAYERS
@@ -32,7 +33,7 @@ from tinymnist.nn.layers import LAYERS
 TENSORS = "tensors"
 """The key that names the block of a layer; layers without it take blocks in order."""
 _DESCRIPTION_KEYS = {"input_shape", "layers", "wiring"}
-_MOST_DESCRIPTION_BYTES = 1 << 20
+_MOST_JSON_BYTES = 1 << 24
 _MOST_LAYERS = 1000
 
 
@@ -67,19 +68,26 @@ def read_description(spec: str | PathLike[str]) -> Description:
     if (shipped := ARCHITECTURES.get(str(spec))) is not None:
         model = shipped()
         return Description(model.input_shape, [layer.config() for layer in model.layers])
-    path = Path(spec)
-    try:
-        if path.stat().st_size > _MOST_DESCRIPTION_BYTES:
-            raise InputError(f"{path} is too large for a description of layers")
-        content = json.loads(path.read_text("utf-8-sig"))
-    except OSError as error:
+    return checked(read_json(spec), Path(spec))
+
+
+def read_json(path: str | PathLike[str]) -> Any:
+    """The content of a JSON file that describes layers in any form.
+
+    Raises:
+        InputError: when there is no such file, or it is not JSON or too large.
+    """
+    if not Path(path).exists():
         raise InputError(
-            f"cannot read the architecture {path}: {error.strerror or error}; expected a JSON file "
-            f"or one of {sorted(ARCHITECTURES)}"
-        ) from None
+            f"cannot read the architecture {path}; expected a JSON file or one of "
+            f"{sorted(ARCHITECTURES)}"
+        )
+    try:
+        return json.loads(read_bytes(path, _MOST_JSON_BYTES).decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{path} is not a JSON file: {error}") from None
-    return checked(content, path)
 
 
 def checked(content: Any, path: Path) -> Description:

@@ -12,16 +12,17 @@ from os import PathLike
 from typing import Any
 
 from tinymnist.errors import InputError
-from tinymnist.interop.bare.blocks import Block
+from tinymnist.interop.bare.architecture import read_json
+from tinymnist.interop.bare.blocks import Block, Kind
 from tinymnist.interop.bare.candidates import Candidates, from_blocks
 from tinymnist.interop.bare.plans import Plan
-from tinymnist.interop.keras.config import MOST_JSON_LETTERS, parse
 from tinymnist.interop.keras.hdf5 import Hdf5
 from tinymnist.interop.keras.vocabulary import numbered
 from tinymnist.interop.keras.weights import StoredLayer, variables
 from tinymnist.nn.architectures import ARCHITECTURES
 
 _KERAS_EPSILON = 1e-3
+_POOL_NAMES = ("max_pool", "maxpool", "average_pool", "averagepool")
 _DESCRIBE = "describe it with --architecture FILE.json, from model.to_json()"
 
 
@@ -80,17 +81,9 @@ def keras_json(architecture: str | PathLike[str]) -> dict[str, Any] | None:
     Raises:
         InputError: when there is no such file.
     """
-    if str(architecture) in ARCHITECTURES:
+    config = {} if str(architecture) in ARCHITECTURES else read_json(architecture)
+    if not isinstance(config, dict):
         return None
-    try:
-        with open(architecture, encoding="utf-8-sig") as file:
-            text = file.read(MOST_JSON_LETTERS + 1)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"cannot read the architecture {architecture}: {error}; expected a JSON file or one of "
-            f"{sorted(ARCHITECTURES)}"
-        ) from None
-    config = parse(text, str(architecture))
     is_keras = "class_name" in config or config.get("name") in ("Sequential", "Model", "Graph")
     return config if is_keras else None
 
@@ -119,9 +112,7 @@ def from_weights(
     """
     first = _are_old_kernels(stored)
     if backend == "theano" and not first and any(_kind(layer) == "conv" for layer in stored):
-        raise InputError(
-            f"{path} was written on Theano, and may or may not keep channels first; {_DESCRIBE}"
-        )
+        raise InputError(f"{path}: on Theano, its channels may come first or last; {_DESCRIBE}")
     blocks = [_block(layer, backend == "theano", first, path) for layer in stored if layer.arrays]
     found = from_blocks(blocks, path, source, architecture=architecture, channels_first=first)
     if not named or found.model is not None:
@@ -148,23 +139,25 @@ def _are_old_kernels(stored: Sequence[StoredLayer]) -> bool:
     return False
 
 
-def _kind(layer: StoredLayer) -> str | None:
-    axes = [array.ndim for _, array in layer.arrays]
-    if axes in ([4], [4, 1]):
-        return "conv"
-    if axes in ([2], [2, 1]):
-        return "dense"
-    return "norm" if axes == [1, 1, 1, 1] else None
+_KINDS: dict[tuple[int, ...], Kind] = {
+    (4,): "conv",
+    (4, 1): "conv",
+    (2,): "dense",
+    (2, 1): "dense",
+    (1, 1, 1, 1): "norm",
+}
+"""The kind of a layer by the number of axes of each of its arrays."""
+
+
+def _kind(layer: StoredLayer) -> Kind | None:
+    return _KINDS.get(tuple(array.ndim for _, array in layer.arrays))
 
 
 def _block(layer: StoredLayer, theano: bool, first: bool, path: str) -> Block:
     kind, arrays = _kind(layer), [array for _, array in layer.arrays]
     if kind is None or "depthwise" in layer.name:
         shapes = [array.shape for array in arrays]
-        raise InputError(
-            f"{path} holds arrays of the shapes {shapes} for {layer.name!r}, which fit no layer; "
-            + _DESCRIBE
-        )
+        raise InputError(f"{path}: {layer.name!r} has arrays of unknown use, {shapes}; {_DESCRIBE}")
     if kind == "norm":
         names = ("gamma", "beta", "moving_mean", "moving_variance")
         return Block(layer.name, "norm", dict(zip(names, arrays, strict=True)), _KERAS_EPSILON)
@@ -173,7 +166,7 @@ def _block(layer: StoredLayer, theano: bool, first: bool, path: str) -> Block:
         kernel = kernel.transpose(2, 3, 1, 0) if first else kernel
         kernel = kernel[::-1, ::-1] if theano else kernel
     bias = {"bias": arrays[1]} if len(arrays) > 1 else {}
-    return Block(layer.name, "conv" if kind == "conv" else "dense", {"kernel": kernel, **bias})
+    return Block(layer.name, kind, {"kernel": kernel, **bias})
 
 
 def _as_named(plans: Sequence[Plan], stored: Sequence[StoredLayer], path: str) -> list[Plan]:
@@ -184,19 +177,17 @@ def _as_named(plans: Sequence[Plan], stored: Sequence[StoredLayer], path: str) -
             raise InputError(f"{path} names a layer {name!r} without its settings; {_DESCRIBE}")
     if len(names) == sum(bool(layer.arrays) for layer in stored):
         return list(plans)  # only layers with arrays are named
-    pools = _pools_behind_convolutions(stored)
+    pools = _pools_after_convolutions(stored)
     pooling = "average" if any(name.startswith("average") for name in names) else "max"
     kept = [p for p in plans if [step.pool.size > 1 for step in p.steps] == pools]
     return [replace(plan, pooling=pooling) for plan in kept]
 
 
-def _pools_behind_convolutions(stored: Sequence[StoredLayer]) -> list[bool]:
+def _pools_after_convolutions(stored: Sequence[StoredLayer]) -> list[bool]:
     pools: list[bool] = []
     for layer in stored:
         if _kind(layer) == "conv":
             pools.append(False)
-        elif pools and layer.name.startswith(
-            ("max_pool", "maxpool", "average_pool", "averagepool")
-        ):
+        elif pools and layer.name.startswith(_POOL_NAMES):
             pools[-1] = True
     return pools
