@@ -184,9 +184,9 @@ def _record(
 
 
 def _text(trial: Trial, arguments: argparse.Namespace, unread: int, seconds: float) -> str:
-    from tinymnist.finetune.report import how
+    from tinymnist.finetune.report import how_measured
 
-    lines = [f"{how(trial, unread)} {seconds:.1f} s"]
+    lines = [f"{how_measured(trial, unread)} {seconds:.1f} s"]
     if trial.accuracy is not None:
         shares = {"before": trial.accuracy_before, "after": trial.accuracy}
         rows = [

@@ -1,7 +1,7 @@
-"""Fine-tuning: a trained network learns somebody's own pictures, from one a class upwards.
+"""Fine-tuning: a trained network learns your own pictures, from one per class upwards.
 
-``settings`` says what may be chosen, ``head`` finds the best start, ``stages`` does the learning,
-``trial`` measures it on pictures that were held out, ``report`` shows that on a page.
+To read it: ``settings`` (what may be chosen), ``head`` (the model to start from), ``averaging`` and
+``stages`` (the training), ``trial`` (accuracy on pictures that were held out), ``report`` (a page).
 """
 
 from __future__ import annotations

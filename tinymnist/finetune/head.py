@@ -1,7 +1,7 @@
-"""The model that fine-tuning starts from: the base's own head where it knows the classes.
+"""The model that fine-tuning starts from: with the base's own head if that knows the classes.
 
-What a head has learnt from 60,000 digits is worth more than a handful of pictures. So it is kept
-whole when it knows every class asked for, and its part when it knows some of them.
+A head that has learnt from 60,000 digits knows more than a few pictures can teach. So it is kept if
+it knows all the classes, and its columns are kept for those classes that it knows.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class Start:
     """A model before fine-tuning.
 
     Attributes:
-        model: a copy; its metadata says what the classes are called.
-        head_layers: how many layers with parameters belong to the head.
-        is_new: whether the head has to learn classes that it does not know.
+        model: a copy of the base; its metadata has the class names.
+        head_layers: the number of layers with parameters in the head.
+        is_new: whether the head has new kernels.
     """
 
     model: Sequential
@@ -31,30 +31,30 @@ class Start:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """What the model's classes are called."""
+        """The names of the model's classes."""
         return class_names_of(self.model)
 
 
 def class_names_of(model: Sequential) -> tuple[str, ...]:
-    """What a model says its classes are called, or else their numbers."""
-    told = model.metadata.get("class_names")
-    return tuple(told) if told else tuple(map(str, range(model.output_shape[-1])))
+    """The class names in a model's metadata, or else the classes' numbers."""
+    names = model.metadata.get("class_names")
+    return tuple(names) if names else tuple(map(str, range(model.output_shape[-1])))
 
 
 def start_from(
     base: Sequential, class_names: Sequence[str], *, hidden: int | None = None, seed: int = 0
 ) -> Start:
-    """Copy the base, with a new head where it does not know all the classes.
+    """Copy the base, with a new head if it does not know all the classes.
 
     Args:
         base: a trained model; it is not changed.
-        class_names: the classes to be told apart.
-        hidden: units of a relu layer in front of a new head. With a number, the head is new even
-            where the base knows the classes.
+        class_names: the classes to learn.
+        hidden: units of a relu layer before a new head. With a number, the head is new even if the
+            base knows the classes.
         seed: for new kernels.
 
     Raises:
-        InputError: when the base has no Dense layer that a new head could take the place of.
+        InputError: when the base has no Dense layer that a new head could replace.
     """
     base = copy.deepcopy(base)
     known = class_names_of(base)
@@ -63,21 +63,21 @@ def start_from(
         return Start(base, 1, is_new=False)
     if not any(isinstance(layer, Dense) for layer in base.layers):
         raise InputError(
-            f"{base.name} has no Dense layer; a new head for the classes {', '.join(class_names)} "
-            "needs one to take the place of"
+            f"{base.name} has no Dense layer that a new head for the classes "
+            f"{', '.join(class_names)} could replace"
         )
     model = base.replace_head(len(class_names), hidden, rng=seed)
     if hidden is None:
-        _take_over(model, base, class_names, known)
+        _copy_known_columns(model, base, class_names, known)
     model.name = base.name
     model.metadata = {**base.metadata, "class_names": list(class_names)}
     return Start(model, 1 if hidden is None else 2, is_new=True)
 
 
-def _take_over(
+def _copy_known_columns(
     model: Sequential, base: Sequential, class_names: Sequence[str], known: Sequence[str]
 ) -> None:
-    """Give the new head the old one's columns for the classes that both have."""
+    """Copy the old head's columns to the new one, for the classes that both have."""
     new, old = model.layers[-1], base.layers[-1]
     if not (isinstance(new, Dense) and isinstance(old, Dense)):
         return

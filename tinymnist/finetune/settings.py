@@ -1,4 +1,4 @@
-"""What may be chosen in fine-tuning, and what is chosen where nobody says."""
+"""The settings of fine-tuning and their defaults."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from tinymnist.errors import InputError
 from tinymnist.nn.training.callbacks import Callback, Checkpoint
 
 STEPS = 200
-"""Steps of the optimizer in a stage, unless five epochs have more: see ``FineTuning.epochs``."""
-FEWEST_EPOCHS = 5
+"""Optimizer steps of a stage, unless five epochs have more: see ``FineTuning.epochs``."""
+MIN_EPOCHS = 5
 MANY = 2000
-"""From so many pictures on they are various enough as they are, and some can be spared."""
+"""With this many pictures, augmentation is not needed and some can be held out."""
 
 
 @dataclass(frozen=True)
 class FineTuning:
-    """How to fine-tune: a new head first alone; then the head, and slower the base's last layers.
+    """How to fine-tune: first a new head alone; then the head, and slower the base's last layers.
 
-    A head that knows the classes already has no need of the first stage.
+    A head that already knows the classes skips the first stage.
 
     Attributes:
         unfreeze: how many layers of the base learn with the head, counted from the base's end,
-            batch normalization left out; None for all, 0 for none: the head learns alone.
-        hidden: units of a relu layer in front of a new head; None for none.
-        epochs: of each stage; None for as many as make 200 steps, but no fewer than 5.
+            without batch normalization; None for all, 0 to train the head alone.
+        hidden: units of a relu layer before a new head; None for none.
+        epochs: of each stage; None for as many as make 200 steps, at least 5.
         batch_size: as in ``fit``.
-        learning_rate: of the head, when it learns with the base, and of one that knows the
-            classes, when it learns alone.
-        new_rate: of a new head, as long as it learns alone.
-        base_rate: the rate of the base's layers, as a share of ``learning_rate``.
-        decay: how strongly every weight is held to where it started (L2-SP).
-        average: the share of the starting weights in the result, in 0..1, where the head knew the
-            classes: the mean of both is surer than either (Wortsman et al., "Robust fine-tuning of
-            zero-shot models", 2022).
-        augment: whether pictures are bent, turned, moved and zoomed anew in every epoch of the
-            stage in which the base learns; None where there are fewer than :data:`MANY`.
-        seed: order, dropout, folds, augmentation and new kernels follow from it.
+        learning_rate: of the head when it learns with the base, and of a head that knows the
+            classes when it learns alone.
+        new_rate: of a new head while it learns alone.
+        base_rate: the learning rate of the base's layers, as a share of ``learning_rate``.
+        decay: the strength of the pull towards the starting weights (L2-SP: Li et al., "Explicit
+            inductive bias for transfer learning with convolutional networks", 2018).
+        average: the share of the starting weights in the result, in 0..1, if the head knew the
+            classes; see :mod:`tinymnist.finetune.averaging`.
+        augment: whether pictures are bent, turned, moved and zoomed at random in the stage in
+            which the base learns; None for fewer than :data:`MANY` pictures only.
+        seed: of order, dropout, folds, augmentation and new kernels.
 
     Raises:
-        ValueError: for a number that is out of its range.
+        ValueError: for a number out of range.
     """
 
     unfreeze: int | None = None
@@ -65,13 +65,13 @@ class FineTuning:
             raise ValueError(f"average is in 0..1. Received: average={self.average}")
 
     def epochs_for(self, examples: int) -> int:
-        """The length of a stage with so many pictures."""
+        """The length of a stage with this many pictures."""
         if self.epochs is not None:
             return self.epochs
-        return max(FEWEST_EPOCHS, math.ceil(STEPS / self.steps_per_epoch(examples)))
+        return max(MIN_EPOCHS, math.ceil(STEPS / self.steps_per_epoch(examples)))
 
     def augments(self, examples: int) -> bool:
-        """Whether so many pictures are varied."""
+        """Whether this many pictures are augmented."""
         return examples < MANY if self.augment is None else self.augment
 
     def steps_per_epoch(self, examples: int) -> int:
@@ -81,21 +81,21 @@ class FineTuning:
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """A folder with the state of every stage, to go on from after a kill.
+    """A folder with the state of every stage, to resume from after an interruption.
 
-    A stage that has ended is restored from its last state, so a resumed fine-tuning runs through
-    all stages again, and only the one that was broken off costs time.
+    A finished stage is restored from its last state, so a resumed fine-tuning runs through all
+    stages again, and only the interrupted one takes time.
 
     Attributes:
-        folder: where the files lie; it is made when needed.
-        resume: whether to go on from what lies there.
+        folder: for the files; created when needed.
+        resume: whether to resume from the files in it.
     """
 
     folder: Path
     resume: bool = False
 
     def callback(self, stage: str, epochs: int) -> Callback:
-        """What saves the state of a stage: some ten times on its way, and in long epochs more.
+        """The callback that saves a stage's state: about ten times, and every 100 steps.
 
         Raises:
             InputError: when the folder cannot be made.
@@ -109,7 +109,7 @@ class Checkpoints:
         return Checkpoint(self._file(stage), every=100, epochs=max(epochs // 10, 1))
 
     def found(self, stage: str) -> Path | None:
-        """The state of a stage to go on from, if there is one."""
+        """The saved state of a stage to resume from, if there is one."""
         return self._file(stage) if self.resume and self._file(stage).exists() else None
 
     def _file(self, stage: str) -> Path:

@@ -1,8 +1,8 @@
-"""The learning itself: a new head first, on a frozen base; then the base's layers with it.
+"""The training itself: a new head first, on a frozen base; then the base's layers with it.
 
-A few pictures can say little about 100,000 weights, so each of these is held to where it started
-(L2-SP), batch normalization keeps the statistics that it has, and where the head knew the classes,
-all of it is averaged with where it started.
+A few pictures cannot determine 100,000 weights. So each weight is pulled towards its start (L2-SP),
+batch normalization keeps its statistics, and if the head knew the classes, the result is averaged
+with the start.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PATIENCE = 4
 
 @dataclass(frozen=True)
 class _Learning:
-    """What the stages of one fine-tuning have in common."""
+    """What the stages of one fine-tuning share."""
 
     start: Start
     settings: FineTuning
@@ -44,7 +44,7 @@ class _Learning:
     verbose: str | int
 
     def stage(self, name: str, rate: float, *, augment: bool = False) -> None:
-        """Train whatever is not frozen just now."""
+        """Train all layers that are not frozen."""
         settings, model, n = self.settings, self.start.model, len(self.learn[1])
         epochs = settings.epochs_for(n)
         steps = epochs * settings.steps_per_epoch(n)
@@ -75,11 +75,11 @@ class _Learning:
             resume=resume,
             verbose=self.verbose,
         )
-        if history.interrupted:  # half a stage is no result; a checkpoint keeps it
+        if history.interrupted:  # an unfinished stage is not a result; a checkpoint keeps it
             raise KeyboardInterrupt
 
     def _multipliers(self) -> dict[str, float]:
-        """The base's layers go slower."""
+        """The factor on the learning rate of each of the base's layers."""
         learners = [layer.name for layer in self.start.model.layers if layer.parameters]
         return dict.fromkeys(learners[: -self.start.head_layers], self.settings.base_rate)
 
@@ -96,19 +96,19 @@ def finetune(
     name: str = "all",
     verbose: str | int = 0,
 ) -> Sequential:
-    """Teach a trained model somebody's own pictures.
+    """Train a copy of a model further on your own pictures.
 
     Args:
         base: a trained model; it is not changed.
-        images: (n, 28, 28, 1) in MNIST's form, as a recipe makes them. What else the base's
-            ``metadata["preprocessing"]`` asks for is done here.
-        labels: (n,) numbers of ``class_names``.
-        class_names: the classes. Where the base knows them all, its head and all its classes are
+        images: (n, 28, 28, 1) in MNIST's form, as a recipe makes them. The scaling and size in the
+            base's ``metadata["preprocessing"]`` are applied here.
+        labels: (n,) indices into ``class_names``.
+        class_names: the classes. If the base knows them all, its head and all its classes are
             kept; else the new head has these.
         settings: see :class:`~tinymnist.finetune.settings.FineTuning`.
-        validation: (images, labels) to stop by: each stage ends when their loss has not fallen
-            for some epochs, and goes back to the best.
-        checkpoints: where to keep the state.
+        validation: (images, labels) for early stopping: each stage ends when their loss has not
+            fallen for :data:`PATIENCE` epochs, and returns to the best weights.
+        checkpoints: where to keep the state; None for nowhere.
         name: of this fine-tuning among the checkpoints.
         verbose: as in ``fit``.
 
@@ -118,7 +118,7 @@ def finetune(
     Raises:
         ValueError: when pictures and labels do not fit the base.
         InputError: when a checkpoint is unusable, or the base has no head that can be replaced.
-        KeyboardInterrupt: when Ctrl-C broke a stage off.
+        KeyboardInterrupt: when Ctrl-C interrupted a stage.
     """
     start = start_from(base, class_names, hidden=settings.hidden, seed=settings.seed)
     model = start.model
@@ -134,7 +134,7 @@ def finetune(
         own((images, labels)),
         held,
         checkpoints,
-        f"{name}-{fingerprint(base)[-8:]}",  # no other base's state is taken for this one's
+        f"{name}-{fingerprint(base)[-8:]}",  # so that the state of another base is never used
         verbose,
     )
     model.freeze()
@@ -147,7 +147,7 @@ def finetune(
         learning.stage("base", settings.learning_rate, augment=settings.augments(len(labels)))
     if not start.is_new:
         average_with(model, base.weights, settings.average)
-    model.trainable = True  # for whoever trains it further
+    model.trainable = True  # for training it further
     model.metadata |= _origin(base, settings, len(labels))
     return model
 
@@ -164,12 +164,12 @@ def _origin(base: Sequential, settings: FineTuning, n: int) -> dict[str, Any]:
 
 
 def _preprocessing(model: Sequential) -> dict[str, Any]:
-    told: dict[str, Any] = model.metadata.get("preprocessing", {})
-    return told
+    recorded: dict[str, Any] = model.metadata.get("preprocessing", {})
+    return recorded
 
 
 def _augmentation(model: Sequential) -> Augment:
-    """Bend, turn, move and zoom what a model takes, as if it were a picture."""
+    """Bend, turn, move and zoom a model's inputs, whatever their scaling, size and channels."""
     from tinymnist.augmentation.distort import RandomDistortion  # needs scipy
 
     distort = RandomDistortion(elastic=1.0)
@@ -180,7 +180,7 @@ def _augmentation(model: Sequential) -> Augment:
         return distort
 
     def distort_input(x: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-        channels = x.reshape(len(x), side, side, -1)  # all alike, where there are three
+        channels = x.reshape(len(x), side, side, -1)  # three channels are equal
         varied = distort((channels[..., :1] - offset) / scale, rng) * scale + offset
         return np.broadcast_to(varied, channels.shape).reshape(x.shape)
 

@@ -23,7 +23,7 @@ from tinymnist.reader import Reader
 FOLDS = 5
 HELD_OUT, TO_STOP_BY = 0.1, 0.1
 NOT_HELD_OUT = -1
-"""What a picture is taken for that no model was measured on."""
+"""The class read in a picture that no model was measured on."""
 
 Labels = NDArray[np.int64]
 Say = Callable[[str], None]
@@ -32,17 +32,17 @@ Tune = Callable[..., Sequential]
 
 @dataclass(frozen=True)
 class Trial:
-    """A fine-tuned model, and how it and its base do on pictures they have not learnt from.
+    """A fine-tuned model, and how it and its base read pictures they have not learnt from.
 
     Attributes:
         model: the fine-tuned model.
         class_names: the model's.
-        labels: (n,) numbers of ``class_names``.
-        before: (n,) what the base takes each picture for; -1 for a class that the model lacks.
-        after: (n,) what a model that has not seen it takes it for; -1 where there was none.
-        confidence: (n,) of ``after``.
-        folds: how many models were trained to measure; 0 where nothing could be held out.
-        comparable: whether the base knows the classes, so that ``before`` means something.
+        labels: (n,) indices into ``class_names``.
+        before: (n,) the class the base reads; -1 for a class that the model does not have.
+        after: (n,) the class read by a model that has not seen the picture; -1 if there is none.
+        confidence: (n,) of ``after``, 0..1.
+        folds: how many models were trained to measure; 0 if nothing could be held out.
+        comparable: whether the base knows the classes, so that ``before`` can be compared.
     """
 
     model: Sequential
@@ -56,33 +56,33 @@ class Trial:
 
     @property
     def measured(self) -> NDArray[np.bool_]:
-        """Which pictures were held out once."""
+        """(n,) whether each picture was held out and measured."""
         return np.not_equal(self.after, NOT_HELD_OUT)
 
     @property
     def n(self) -> int:
-        """How many pictures were held out."""
+        """The number of pictures that were held out."""
         return int(self.measured.sum())
 
     @property
     def accuracy_before(self) -> float | None:
-        """Of the base, on the pictures that were held out; None where it cannot be compared."""
+        """The base's accuracy on the pictures held out, 0..1; None if it does not know the classes."""
         return self._accuracy(self.before) if self.comparable else None
 
     @property
     def accuracy(self) -> float | None:
-        """After fine-tuning, on pictures that were held out; None where there are none."""
+        """The accuracy after fine-tuning on the pictures held out, 0..1; None without any."""
         return self._accuracy(self.after)
 
     @property
     def confusion(self) -> NDArray[np.int64]:
-        """Counts of (what it is, what it was taken for) after fine-tuning, held out."""
+        """(classes, classes) counts of (true class, class read) of the pictures held out."""
         rows = self.measured
         return confusion_matrix(self.labels[rows], self.after[rows], len(self.class_names))
 
     @property
     def wrong(self) -> NDArray[np.int64]:
-        """The numbers of the pictures that are still misread, the surest errors first."""
+        """The indices of the pictures still misread, the most confident errors first."""
         found = np.flatnonzero(self.measured & (self.after != self.labels))
         return found[np.argsort(-self.confidence[found], kind="stable")]
 
@@ -102,13 +102,13 @@ def attempt(
     say: Say = lambda line: None,
     verbose: str | int = 0,
 ) -> Trial:
-    """Fine-tune, and measure what it brings.
+    """Fine-tune, and measure the gain.
 
-    With fewer than :data:`MANY` pictures, up to five models (as many as the largest class has
-    pictures) are fine-tuned for measuring, each without its share of the pictures, and one on all
-    of them, which is kept. With more, a tenth of every class is held out for measuring and a tenth
-    to stop by, and the one model is kept. Models learn from the first reading of every picture,
-    and are measured as :class:`~tinymnist.reader.Reader` reads, by all of them.
+    With fewer than :data:`MANY` pictures, up to :data:`FOLDS` models (at most as many as the
+    largest class has pictures) are fine-tuned for measuring, each without its fold, and one on all
+    pictures, which is kept. With more, a tenth of every class is held out for measuring and a tenth
+    for early stopping, and the one model is kept. Models learn from the first reading of every
+    picture, and are measured as :class:`~tinymnist.reader.Reader` reads, by all readings.
 
     Args:
         pictures: (n, 28, 28, 1) in MNIST's form, or pictures after a recipe.
@@ -118,7 +118,7 @@ def attempt(
         verbose: as in ``fit``.
 
     Raises:
-        InputError: when there are no two classes with pictures.
+        InputError: when fewer than two classes have pictures.
     """
     check_classes(labels, class_names)
     tune = partial(
@@ -153,21 +153,21 @@ def attempt(
 
 
 def check_classes(labels: NDArray[np.int64], class_names: Sequence[str]) -> None:
-    """Insist on two classes with pictures.
+    """Check that at least two classes have pictures.
 
     Raises:
-        InputError: when there are fewer.
+        InputError: when fewer do.
     """
     found = [class_names[i] for i in np.unique(labels)]
     if len(found) < 2:
         raise InputError(
-            "fine-tuning teaches to tell classes apart; expected pictures of at least two, "
+            "fine-tuning needs classes to distinguish; expected pictures of at least two, "
             f"found {'only ' + repr(found[0]) if found else 'none'}"
         )
 
 
 class _Guesses:
-    """What models make of pictures that were kept from them."""
+    """What models read in pictures that they have not learnt from."""
 
     def __init__(self, pictures: PreparedSet) -> None:
         self.pictures, self.images = pictures, pictures.images
@@ -180,7 +180,7 @@ class _Guesses:
 
 
 def _once(tune: Tune, guesses: _Guesses, labels: Labels, seed: int, say: Say) -> Sequential:
-    """One model, measured on what it did not see."""
+    """One model, measured on the pictures that it has not seen."""
     images = guesses.images
     held = stratified_split(labels, HELD_OUT, seed)
     rest = np.flatnonzero(~held)
@@ -195,10 +195,10 @@ def _once(tune: Tune, guesses: _Guesses, labels: Labels, seed: int, say: Say) ->
 
 
 def _in_folds(tune: Tune, guesses: _Guesses, labels: Labels, seed: int, say: Say) -> int:
-    """A model for each fold, which is measured on it; gives their number."""
+    """Train one model per fold and measure it there; returns the number of folds."""
     count = min(FOLDS, int(np.bincount(labels).max()))
     if count < 2:
-        return 0  # one picture a class: nothing can be held out
+        return 0  # one picture per class: nothing can be held out
     fold = stratified_folds(labels, count, seed)
     for number in range(count):
         held = fold == number
