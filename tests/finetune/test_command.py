@@ -51,7 +51,7 @@ def test_new_classes_from_a_folder_and_back(capsys, marks, tmp_path):
     assert "6 pictures, of which 6 were measured" in text and f"saved {out}" in text
     assert "fold 1 of 3: 4 pictures, measured on 2" in err
     page = report.read_text("utf-8")
-    assert "mlp, taught" in page and "<th>tick</th>" in page and "Still misread" in page
+    assert "mlp, fine-tuned on" in page and "<th>tick</th>" in page and "Still misread" in page
     told = load_model(out)
     assert told.name == "marks" and told.metadata["class_names"] == ["ring", "tick"]
     assert told.metadata["parent"]["name"] == "mlp"

@@ -7,9 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
-import threading
-import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,10 +17,12 @@ from tinymnist.augmentation.distort import RandomDistortion
 from tinymnist.errors import InputError
 from tinymnist.finetune import Checkpoints, FineTuning, attempt, finetune, trial
 from tinymnist.finetune.head import renumbered, start_from
-from tinymnist.finetune.stages import _augmentation
+from tinymnist.finetune.stages import input_distortion
 from tinymnist.imaging.synthetic.paint import ink
 from tinymnist.nn.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, ReLU, Softmax
 from tinymnist.nn.sequential import Input, Sequential, load_model
+from tinymnist.nn.training.callbacks import Checkpoint
+from tinymnist.nn.training.state import Training
 from tinymnist.nn.weights import fingerprint
 from tinymnist.reader import Reader
 
@@ -42,14 +42,18 @@ def painted(digits, each, seed=0):
     return np.stack(pictures)[..., None], np.repeat(np.arange(len(digits)), each)
 
 
-@pytest.fixture(scope="module")
-def base():
-    """A small network with all that matters: batch normalization, dropout, a head for digits."""
-    model = Sequential(
+def network() -> Sequential:
+    """A small one with all that matters: batch normalization, dropout, a head for digits."""
+    return Sequential(
         [Input((28, 28, 1)), Conv2D(4, 5, strides=3), BatchNormalization(), ReLU(),
          Conv2D(8, 3, strides=2), ReLU(), Flatten(), Dropout(0.2), Dense(10, activation="softmax")],
         rng=0, name="base",
     )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def base() -> Sequential:
+    model = network()
     model.compile("adam")
     model.fit(*painted(range(10), 20), epochs=15, verbose=0)
     model.metadata = {"class_names": list(DIGITS), "preprocessing": {"recipe": "mnist"}}
@@ -180,7 +184,7 @@ def test_stages_stop_by_a_validation_set(base, monkeypatch):
 
 def test_new_classes_are_measured_in_folds(base):
     x, y = painted((1, 8, 0), 6)
-    found = attempt(base, x, y, ("one", "eight", "zero"), FineTuning(epochs=40))
+    found = attempt(base, x, y, ("one", "eight", "zero"), FineTuning(epochs=20))
     assert found.folds == 5 and found.n == 18
     assert not found.comparable and found.accuracy_before is None
     assert found.accuracy > 0.9
@@ -191,7 +195,7 @@ def test_new_classes_are_measured_in_folds(base):
 def test_a_base_that_knows_the_classes_is_measured_as_well(base):
     x, y = painted((4, 7), 6)
     lying = x.swapaxes(1, 2).copy()  # what the base has never seen
-    found = attempt(base, lying, y, ("4", "7"), FineTuning(epochs=60, learning_rate=0.01))
+    found = attempt(base, lying, y, ("4", "7"), FineTuning(epochs=30, learning_rate=0.01))
     assert found.class_names == DIGITS
     assert found.accuracy_before < 0.7 < found.accuracy
     assert set(found.labels) == {4, 7}
@@ -259,7 +263,7 @@ def test_what_is_scaled_is_bent_as_if_it_were_a_picture():
     x, _ = painted((1, 8), 2)
     model = Sequential([Input((28, 28, 3)), Flatten()])
     model.metadata = {"preprocessing": {"scaling": scaling_entry("x/127.5-1")}}
-    bent = _augmentation(model)(np.repeat(x * 2 - 1, 3, axis=-1), np.random.default_rng(3))
+    bent = input_distortion(model)(np.repeat(x * 2 - 1, 3, axis=-1), np.random.default_rng(3))
     expected = RandomDistortion(elastic=1.0)(x, np.random.default_rng(3)) * 2 - 1
     np.testing.assert_allclose(bent, np.repeat(expected, 3, axis=-1), atol=1e-6)
 
@@ -280,30 +284,53 @@ def test_settings_out_of_range_are_refused(settings):
 
 # Interruptions -----------------------------------------------------------------------------------
 
-KILLED = textwrap.dedent(
-    """
-    import sys
-    from pathlib import Path
-    import numpy as np
-    from tinymnist.finetune import Checkpoints, FineTuning, attempt
-    from tinymnist.nn.architectures import keras_cnn
 
-    state, out = sys.argv[1:]
+class Interrupted(Checkpoints):
+    """Checkpoints of a process that sends itself a signal after some batches, over all stages."""
+
+    batches, signal = 0, signal.SIGINT
+
+    def callback(self, stage: str, epochs: int) -> Checkpoint:
+        class Sender(Checkpoint):
+            def on_batch_end(self, training: Training) -> None:
+                super().on_batch_end(training)
+                Interrupted.batches -= 1
+                if Interrupted.batches == 0:
+                    os.kill(os.getpid(), Interrupted.signal)
+
+        saving = super().callback(stage, epochs)
+        return Sender(saving.path, saving.every, epochs=saving.epochs)
+
+
+def tune_and_save(state: Path, out: Path) -> None:
+    """Fine-tune in three folds, on what ``state`` holds, and save the model with its errors."""
     x = np.random.default_rng(0).random((9, 28, 28, 1), np.float32)
-    found = attempt(keras_cnn(), x, np.arange(9) % 3, ("a", "b", "c"),
-                    FineTuning(epochs=2, batch_size=4), checkpoints=Checkpoints(Path(state), True))
+    settings = FineTuning(epochs=2, batch_size=4)
+    checkpoints = Interrupted(state, resume=True)
+    found = attempt(
+        network(), x, np.arange(9) % 3, ("a", "b", "c"), settings, checkpoints=checkpoints
+    )
     found.model.metadata["metrics"] = {"held-out": {"wrong": found.wrong.tolist()}}
     found.model.save(out)
-    """
-)
 
 
-def test_ctrl_c_ends_all_of_it_and_leaves_the_state(base, tmp_path):
-    order = (base, *painted(range(10), 2), DIGITS, FineTuning(epochs=100_000))
-    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+KILLED = """
+import signal, sys
+from pathlib import Path
+from tests.finetune.test_finetune import Interrupted, tune_and_save
+Interrupted.batches, Interrupted.signal = 15, signal.SIGKILL
+tune_and_save(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def test_ctrl_c_ends_all_of_it_and_leaves_the_state(
+    base: Sequential, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Interrupted, "batches", 3)
+    checkpoints = Interrupted(tmp_path / "state")
     with pytest.raises(KeyboardInterrupt):
-        attempt(*order, checkpoints=Checkpoints(tmp_path / "state"))
+        x, y = painted(range(10), 2)
+        attempt(base, x, y, DIGITS, FineTuning(epochs=5), checkpoints=checkpoints)
     assert [file.suffix for file in (tmp_path / "state").iterdir()] == [".ckpt"]
 
 
@@ -322,20 +349,15 @@ def test_the_state_of_another_task_is_refused(base, tmp_path, change):
         finetune(base, x, y, DIGITS, settings, checkpoints=Checkpoints(tmp_path, resume=True))
 
 
-def test_killed_and_resumed_it_ends_in_the_same_bytes(tmp_path):
-    def start(state, out):
-        return subprocess.Popen([sys.executable, "-c", KILLED, str(state), str(out)])
-
-    began = time.monotonic()
-    assert start(tmp_path / "a", tmp_path / "whole.npz").wait() == 0
-    took = time.monotonic() - began
-    rng = np.random.default_rng(1)
-    process = start(tmp_path / "b", tmp_path / "killed.npz")
-    time.sleep(took * rng.uniform(0.4, 0.9))
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert start(tmp_path / "b", tmp_path / "killed.npz").wait() == 0
-    assert (tmp_path / "killed.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+def test_killed_and_resumed_it_ends_in_the_same_bytes(tmp_path: Path) -> None:
+    """Killed in the base's stage of the second of three folds."""
+    state, whole, killed = tmp_path / "b", tmp_path / "whole.npz", tmp_path / "killed.npz"
+    tune_and_save(tmp_path / "a", whole)
+    program = [sys.executable, "-c", KILLED, str(state), str(killed)]
+    assert subprocess.run(program).returncode == -signal.SIGKILL
+    assert max(file.name for file in state.iterdir()).startswith("fold-2") and not killed.exists()
+    tune_and_save(state, killed)
+    assert killed.read_bytes() == whole.read_bytes()
 
 
 STAGES = [

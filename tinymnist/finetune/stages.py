@@ -69,7 +69,7 @@ class _Learning:
             epochs=epochs,
             validation_data=self.validation,
             class_weight="balanced",
-            augment=_augmentation(model) if augment else None,
+            augment=input_distortion(model) if augment else None,
             callbacks=callbacks,
             rng=settings.seed,
             resume=resume,
@@ -168,7 +168,7 @@ def _preprocessing(model: Sequential) -> dict[str, Any]:
     return recorded
 
 
-def _augmentation(model: Sequential) -> Augment:
+def input_distortion(model: Sequential) -> Augment:
     """Bend, turn, move and zoom a model's inputs, whatever their scaling, size and channels."""
     from tinymnist.augmentation.distort import RandomDistortion  # needs scipy
 

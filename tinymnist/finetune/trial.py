@@ -66,7 +66,7 @@ class Trial:
 
     @property
     def accuracy_before(self) -> float | None:
-        """The base's accuracy on the pictures held out, 0..1; None if it does not know the classes."""
+        """The base's accuracy on the pictures held out, 0..1; None if not ``comparable``."""
         return self._accuracy(self.before) if self.comparable else None
 
     @property
