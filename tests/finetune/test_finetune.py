@@ -14,9 +14,10 @@ import pytest
 
 from tinymnist.adapter import scaling_entry
 from tinymnist.augmentation.distort import RandomDistortion
+from tinymnist.data.sets import renumbered
 from tinymnist.errors import InputError
 from tinymnist.finetune import Checkpoints, FineTuning, attempt, finetune, trial
-from tinymnist.finetune.head import renumbered, start_from
+from tinymnist.finetune.head import start_from
 from tinymnist.finetune.stages import input_distortion
 from tinymnist.imaging.synthetic.paint import ink
 from tinymnist.nn.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, ReLU, Softmax
