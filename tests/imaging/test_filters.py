@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.Image import Resampling
 from scipy import ndimage
 
-from tinymnist.imaging.digit.filters import bordered, maximum, minimum, resize, shrink
+from tinymnist.imaging.digit.filters import maximum, minimum, pad_edges, resize, shrink
 
 PICTURES = hnp.arrays(
     np.float32,
@@ -98,7 +98,7 @@ def test_no_side_is_longer_than_asked_for(shape):
 @settings(max_examples=30, deadline=None)
 @given(PICTURES, st.integers(0, 25))
 def test_borders_repeat_the_outermost_pixels(grey, margin):
-    np.testing.assert_array_equal(bordered(grey, margin), np.pad(grey, margin, mode="edge"))
+    np.testing.assert_array_equal(pad_edges(grey, margin), np.pad(grey, margin, mode="edge"))
 
 
 @pytest.mark.parametrize("shape", [(13, 20), (20, 13), (7, 7), (3, 41), (1, 50), (50, 1)])

@@ -7,7 +7,7 @@ import pytest
 
 from tests.imaging.pages import written
 from tinymnist.imaging.digit.components import find_components
-from tinymnist.imaging.page.ink import outlined, page_ink
+from tinymnist.imaging.page.ink import find_outlined, page_ink
 from tinymnist.imaging.synthetic.paint import ink
 
 
@@ -29,7 +29,7 @@ def test_strokes_are_lighter_all_around_and_corners_of_desks_are_not(
 ) -> None:
     grey, mask = page(shape, inked=(20, left, 28, left + 4))
     parts = find_components(mask)
-    found = outlined(parts, grey, np.full(shape, 0.9, np.float32))
+    found = find_outlined(parts, grey, np.full(shape, 0.9, np.float32))
     assert dict(zip(parts.boxes[:, 1].tolist(), found.tolist(), strict=True)) == {
         60: False,
         left: True,
@@ -38,7 +38,7 @@ def test_strokes_are_lighter_all_around_and_corners_of_desks_are_not(
 
 def test_no_marks() -> None:
     parts = find_components(np.zeros((9, 9), bool))
-    assert outlined(parts, *np.ones((2, 9, 9), np.float32)).shape == (0,)
+    assert find_outlined(parts, *np.ones((2, 9, 9), np.float32)).shape == (0,)
 
 
 def test_ink_is_where_it_was_drawn() -> None:

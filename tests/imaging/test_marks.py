@@ -6,7 +6,13 @@ import numpy as np
 
 from tests.imaging.pages import TALL, written
 from tinymnist.imaging.digit.components import find_components
-from tinymnist.imaging.page.marks import bars, find_marks, heights, stroke_measures, typical_height
+from tinymnist.imaging.page.marks import (
+    find_bars,
+    find_marks,
+    heights,
+    stroke_measures,
+    typical_height,
+)
 
 
 def test_frames_go_and_what_they_hold_stays():
@@ -63,4 +69,4 @@ def test_a_straight_stroke_is_a_bar_and_a_bent_one_is_none():
         page[rows, 80 - rows // 2 + thick] = True
     page[10:50, 100:104] = page[46:50, 100:130] = True  # an L
     parts = find_components(page)
-    assert bars(parts, stroke_measures(parts)[0]).tolist() == [True, True, False]
+    assert find_bars(parts, stroke_measures(parts)[0]).tolist() == [True, True, False]

@@ -7,7 +7,7 @@ import pytest
 
 from tests.imaging.pages import written
 from tinymnist.imaging.digit.normalize import normalize
-from tinymnist.imaging.digit.rules import erase_rules, without_rules
+from tinymnist.imaging.digit.rules import erase_page_rules, erase_rules
 from tinymnist.imaging.synthetic.paint import ink
 
 SIZE = (160, 140)
@@ -89,7 +89,7 @@ class TestPages:
         page = written(["147", "469"]) > 0.5
         rows, columns = np.indices(page.shape)
         lines = np.mod(rows - tilt * columns, 50) < 2
-        left = without_rules(page | lines)
+        left = erase_page_rules(page | lines)
         assert left[page].mean() > 0.97
         assert left[lines & ~page].mean() < 0.15
 
@@ -97,10 +97,10 @@ class TestPages:
         page = written(["258", "369"]) > 0.5
         rows, columns = np.indices(page.shape)
         squares = (rows % 25 < 1) | (columns % 25 < 1)
-        left = without_rules(page | squares)
+        left = erase_page_rules(page | squares)
         assert left[page].mean() > 0.95
         assert left[squares & ~page].mean() < 0.15
 
     def test_strokes_are_not_lines(self):
         for page in (written(["777", "111"]) > 0.5, ink(1, (60, 60), height=0.8, pen=0.06) > 0.5):
-            np.testing.assert_array_equal(without_rules(page), page)
+            np.testing.assert_array_equal(erase_page_rules(page), page)

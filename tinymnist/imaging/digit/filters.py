@@ -49,7 +49,7 @@ def minimum(grey: Array, radius: int) -> Array:
     return _running(np.minimum, grey, radius)
 
 
-def bordered(grey: Array, margin: int) -> Array:
+def pad_edges(grey: Array, margin: int) -> Array:
     """Repeat the outermost pixels ``margin`` times, faster than ``np.pad(..., mode="edge")``."""
     if margin == 0:
         return grey

@@ -62,13 +62,13 @@ def fit_box(ink: Array) -> Array:
     digit = ink[bounds(ink > 0.5)]
     if digit.size == 0:
         raise no_digit_error()
-    height, width = _fitted(digit.shape, BOX * _FINE)
+    height, width = _scaled_shape(digit.shape, BOX * _FINE)
     fine = np.zeros((height + 2 * _ROOM, width + 2 * _ROOM), np.float32)
     fine[_ROOM:-_ROOM, _ROOM:-_ROOM] = np.clip(resize(digit, (height, width)), 0, 1)
     fine = with_stroke_width(fine, _FINE * MNIST_WIDTHS[0], _FINE * MNIST_WIDTHS[1])
     if (cut := fine[bounds(fine > 0.5)]).size:
         fine = cut
-    boxed = resize(fine, _fitted(fine.shape, BOX), Resampling.BOX)
+    boxed = resize(fine, _scaled_shape(fine.shape, BOX), Resampling.BOX)
     bright: Array = np.clip(boxed / boxed.max(), 0, 1)
     return bright
 
@@ -83,7 +83,7 @@ def centre(digit: Array) -> Array:
     return image
 
 
-def _fitted(shape: tuple[int, ...], side: int) -> tuple[int, int]:
+def _scaled_shape(shape: tuple[int, ...], side: int) -> tuple[int, int]:
     """Scale a shape, so that its longer side is ``side`` and none is below 1."""
     scale = side / max(shape)
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))

@@ -46,16 +46,16 @@ def dark_on_light(grey: Array) -> Array:
     return grey if ink_is_dark(grey) else 1 - grey
 
 
-def _as_it_is(image: Array) -> Array:
+def _unchanged(image: Array) -> Array:
     return image
 
 
-def _squeezed(ink: Array) -> Array:
+def _stretch(ink: Array) -> Array:
     """Stretch the whole picture to the frame, whatever its shape."""
     return np.clip(resize(ink, (SIDE, SIDE)), 0, 1)
 
 
-def _in_the_middle(digit: Array) -> Array:
+def _centre_box(digit: Array) -> Array:
     """Put the box into the middle of the frame, wherever its mass is."""
     top, left = (SIDE - digit.shape[0]) // 2, (SIDE - digit.shape[1]) // 2
     image = np.zeros((SIDE, SIDE), np.float32)
@@ -64,15 +64,15 @@ def _in_the_middle(digit: Array) -> Array:
 
 
 STAGES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
-    "polarity": (dark_on_light, _as_it_is),
+    "polarity": (dark_on_light, _unchanged),
     "background": (ink_map, lambda grey: 1 - grey),
     "noise": (denoise, split_at_otsu),
     "threshold": (threshold, lambda split: split.picture),
-    "rules": (erase_rules, _as_it_is),
-    "components": (keep_digit, _as_it_is),
-    "slant": (deskew, _as_it_is),
-    "box": (fit_box, _squeezed),
-    "centre": (centre, _in_the_middle),
+    "rules": (erase_rules, _unchanged),
+    "components": (keep_digit, _unchanged),
+    "slant": (deskew, _unchanged),
+    "box": (fit_box, _stretch),
+    "centre": (centre, _centre_box),
 }
 """Name -> the stage's function, and its substitute if the stage is skipped.
 

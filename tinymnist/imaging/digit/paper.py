@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinymnist.imaging.digit.filters import bordered, maximum, minimum, shrink
+from tinymnist.imaging.digit.filters import maximum, minimum, pad_edges, shrink
 from tinymnist.imaging.picture.otsu import NORMAL_MEDIAN, OtsuSplit, median, sample, split_at_otsu
 from tinymnist.imaging.picture.pixels import Array
 
@@ -76,7 +76,7 @@ def ink_map(grey: Array) -> Array:
     Returns:
         (h, w) float32 in 0..1; 0 is paper.
     """
-    return light_taken(grey, _without_grain(grey), _WIDEST_STROKE)
+    return light_taken(grey, _remove_grain(grey), _WIDEST_STROKE)
 
 
 def light_taken(grey: Array, smooth: Array, widest_stroke: float) -> Array:
@@ -162,13 +162,13 @@ def denoise(ink: Array) -> OtsuSplit:
     if min(ink.shape) < _SMALLEST_SPECKLED:
         return split_at_otsu(ink)
     if min(ink.shape) < _SMALLEST_NOISY:
-        split = split_at_otsu(_without_specks(ink))
-        return split if stands_out(split) else split_at_otsu(_averaged(split.picture))
+        split = split_at_otsu(_remove_specks(ink))
+        return split if stands_out(split) else split_at_otsu(_average(split.picture))
     for _ in range(_MAX_PASSES):
         split = split_at_otsu(ink)
         if noise_level(ink) <= _MAX_NOISE_TO_CONTRAST * split.contrast and stands_out(split):
             return split
-        ink = _averaged(ink)
+        ink = _average(ink)
     return split_at_otsu(ink)
 
 
@@ -185,23 +185,23 @@ def stands_out(split: OtsuSplit) -> bool:
     return full - paper >= max(_MIN_CONTRAST, _MIN_CONTRAST_TO_NOISE * split.noise)
 
 
-def _without_grain(grey: Array) -> Array:
+def _remove_grain(grey: Array) -> Array:
     """Average until no grain is left that a maximum would pick: for the paper's brightness only."""
     for _ in range(_MAX_PASSES if min(grey.shape) >= _SMALLEST_NOISY else 0):
         if noise_level(grey) <= _MAX_PAPER_NOISE:
             break
-        grey = _averaged(grey)
+        grey = _average(grey)
     return grey
 
 
-def _averaged(values: Array) -> Array:
+def _average(values: Array) -> Array:
     """The mean of each pixel and its eight neighbours."""
-    padded = bordered(values, 1)
+    padded = pad_edges(values, 1)
     rows = padded[2:] + padded[1:-1] + padded[:-2]
     return np.asarray((rows[:, 2:] + rows[:, 1:-1] + rows[:, :-2]) / 9, np.float32)
 
 
-def _without_specks(ink: Array) -> Array:
+def _remove_specks(ink: Array) -> Array:
     """Give pixels that resemble at most one neighbour the median of all eight, if they abound.
 
     A stroke of a single pixel's width is safe: its pixels have two neighbours that resemble them.
@@ -228,7 +228,7 @@ def _without_specks(ink: Array) -> Array:
 def _ridges(grey: Array, distance: int) -> Array:
     """How much darker each pixel is than both neighbours in some direction; lighter is negative."""
     height, width = grey.shape
-    padded, twice = bordered(grey, distance), 2 * distance
+    padded, twice = pad_edges(grey, distance), 2 * distance
     darker = lighter = grey
     for down, right in ((0, distance), (distance, 0), (0, 0), (0, twice)):  # of four directions
         one = padded[down:, right:][:height, :width]

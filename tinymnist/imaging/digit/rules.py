@@ -57,7 +57,7 @@ def _reaches_across(mask: Mask) -> bool:
     return bool(mask[:, :2].any() and mask[:, -2:].any())
 
 
-def without_rules(mask: Mask) -> Mask:
+def erase_page_rules(mask: Mask) -> Mask:
     """Take lines from edge to edge out of the ink of a page, across and along."""
     if min(mask.shape) < _SMALLEST_RULED:
         return mask

@@ -8,7 +8,7 @@ from math import hypot
 
 import numpy as np
 
-from tinymnist.imaging.digit.filters import bordered
+from tinymnist.imaging.digit.filters import pad_edges
 from tinymnist.imaging.picture.pixels import Array
 
 MNIST_WIDTHS = (1.85, 3.35)
@@ -28,7 +28,7 @@ def stroke_width(ink: Array) -> float:
     Returns:
         The width; 0 if there is no ink.
     """
-    around = bordered(ink, 2)
+    around = pad_edges(ink, 2)
     down = around[2:, 1:-1] - around[:-2, 1:-1]  # over two pixels
     right = around[1:-1, 2:] - around[1:-1, :-2]
     climb = float(np.sqrt(down * down + right * right).sum()) / 2
@@ -68,7 +68,7 @@ def dilate(ink: Array, radius: float) -> Array:
     """
     reach = int(np.ceil(radius))
     height, width = ink.shape
-    padded = bordered(ink, reach)
+    padded = pad_edges(ink, reach)
     largest: dict[float, Array] = {}  # by the share of a pixel that the disc covers
     for down, right in product(range(2 * reach + 1), repeat=2):
         cover = min(max(radius + 0.5 - hypot(down - reach, right - reach), 0.0), 1.0)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinymnist.imaging.digit.components import Components, Mask, find_components, surrounding_box
-from tinymnist.imaging.digit.filters import bordered, maximum, minimum, shrink
+from tinymnist.imaging.digit.filters import maximum, minimum, pad_edges, shrink
 from tinymnist.imaging.digit.isolate import NoDigitFound, no_digit_error
 from tinymnist.imaging.digit.paper import (
     ink_is_dark,
@@ -20,7 +20,7 @@ from tinymnist.imaging.digit.paper import (
     noise_level,
     ridge_darkness,
 )
-from tinymnist.imaging.digit.rules import without_rules
+from tinymnist.imaging.digit.rules import erase_page_rules
 from tinymnist.imaging.picture.otsu import otsu_level
 from tinymnist.imaging.picture.pixels import Array
 
@@ -98,7 +98,7 @@ def page_ink(grey: Array) -> PageInk:
     return other if fuller and _is_hollow(page.mask, other.mask) else page
 
 
-def outlined(parts: Components, dark: Array, paper: Array) -> Mask:
+def find_outlined(parts: Components, dark: Array, paper: Array) -> Mask:
     """Find the marks that are darker than their surroundings: (n,).
 
     Strokes are. But a page's paper is found by filling what is dark and narrow, so the corner of a
@@ -145,7 +145,7 @@ def _narrow_ink(dark: Array) -> Array:
     for _ in range(_MAX_PASSES):
         if min(dark.shape) < 3 or noise_level(smooth) < _MAX_PAPER_NOISE:
             break
-        smooth = _blurred(smooth)
+        smooth = _blur(smooth)
     return light_taken(dark, smooth, _WIDEST_STROKE)
 
 
@@ -168,8 +168,8 @@ def _find_ink(flat: Array, dark: Array) -> PageInk:
     for _ in range(_MAX_PASSES):
         flat, paper, noise, full = _clear_noise(flat)
         edge = max(paper + _EDGE * (full - paper), paper + 3 * noise)
-        parts = find_components(without_rules(flat > edge))
-        kept = outlined(parts, dark, light)
+        parts = find_components(erase_page_rules(flat > edge))
+        kept = find_outlined(parts, dark, light)
         if kept.all():
             break
         # Other things may be darker than ink: its level is found without them.
@@ -187,7 +187,7 @@ def _clear_noise(flat: Array) -> tuple[Array, float, float, float]:
     for _ in range(_MAX_PASSES):
         if full - paper >= _CLEAR_NOISES * noise:
             break
-        flat = _blurred(flat)
+        flat = _blur(flat)
         paper, noise, full = _levels(flat)
     if full - paper < _MIN_NOISES * noise:
         raise no_digit_error()
@@ -208,10 +208,13 @@ def _levels(flat: Array) -> tuple[float, float, float]:
     return paper, noise, float(np.median(dark[dark >= min(level, dark.max())]))
 
 
-def _blurred(flat: Array) -> Array:
-    """The mean of 3x3 pixels: noise falls to a third, and strokes of two pixels stay."""
+def _blur(flat: Array) -> Array:
+    """The mean of 3x3 pixels: noise falls to a third, and strokes of two pixels stay.
+
+    The digit's recipe sums in another order. One of them would change the last bit of either.
+    """
     height = flat.shape[0]
-    padded = bordered(flat, 1)
+    padded = pad_edges(flat, 1)
     across = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
     mean: Array = (across[:height] + across[1 : height + 1] + across[2:]) / 9
     return mean

@@ -79,7 +79,7 @@ def stroke_measures(parts: Components) -> tuple[Array, Array]:
     return lengths, np.asarray(parts.count(ink) / lengths, np.float32)
 
 
-def bars(parts: Components, lengths: Array) -> Mask:
+def find_bars(parts: Components, lengths: Array) -> Mask:
     """Find the marks that are straight strokes, hardly longer than from corner to corner: (n,)."""
     diagonals = np.hypot(heights(parts.boxes), widths(parts.boxes))
     straight: Mask = lengths <= _MAX_BAR_LENGTH * diagonals
@@ -96,7 +96,7 @@ def find_marks(mask: Mask) -> Components:
         The marks; none if there is only dust.
     """
     parts = find_components(mask)
-    parts = _without_lines(parts, typical_height(parts.boxes, mask.shape))
+    parts = _remove_lines(parts, typical_height(parts.boxes, mask.shape))
     largest = np.argsort(-_sizes(parts.boxes), kind="stable")[:_MAX_MARKS]
     parts = parts.only(np.sort(largest))
     boxes, shape = parts.boxes, mask.shape
@@ -205,7 +205,7 @@ def _join(parts: Components, first: int, second: int) -> Components:
     return Components(labels, boxes).only(np.delete(np.arange(len(boxes)), second))
 
 
-def _without_lines(parts: Components, typical: float) -> Components:
+def _remove_lines(parts: Components, typical: float) -> Components:
     """Take lines out of marks larger than a digit, and separate the marks that they held together.
 
     ``typical`` is the height of a digit in pixels.

@@ -29,9 +29,15 @@ from tinymnist.imaging.page.costs import (
     thick_costs,
     uncertainty_cost,
 )
-from tinymnist.imaging.page.ink import PageInk, outlined, page_ink
+from tinymnist.imaging.page.ink import PageInk, find_outlined, page_ink
 from tinymnist.imaging.page.lattice import Candidate, Row
-from tinymnist.imaging.page.marks import bars, find_marks, heights, stroke_measures, typical_height
+from tinymnist.imaging.page.marks import (
+    find_bars,
+    find_marks,
+    heights,
+    stroke_measures,
+    typical_height,
+)
 from tinymnist.imaging.page.pieces import Pieces, Whole, find_pieces
 from tinymnist.imaging.page.rows import find_rows
 from tinymnist.imaging.picture.otsu import split_at_otsu
@@ -70,7 +76,7 @@ def segment(grey: Array, confidence: Confidence | None = None) -> list[Row]:
     """
     page = page_ink(grey)
     parts = find_marks(page.mask)
-    parts = parts.only(np.flatnonzero(outlined(parts, page.dark, page.paper)))
+    parts = parts.only(np.flatnonzero(find_outlined(parts, page.dark, page.paper)))
     usual = typical_height(parts.boxes, page.mask.shape)
     if usual < _MIN_PIXELS or (len(parts.boxes) > _CROWD and usual < _GRAIN):
         raise NoDigitFound("no digit found: nothing but specks")
@@ -98,7 +104,7 @@ def _looks(page: PageInk, parts: Components, usual: float, confidence: Confidenc
     tall = heights(parts.boxes)
     sized = (tall >= 0.5 * usual) & (tall <= 2 * usual)
     thick = thick_costs(widths, float(np.median(widths[sized])))
-    return _Looks(_sureness(page, parts, confidence), thick, bars(parts, lengths))
+    return _Looks(_sureness(page, parts, confidence), thick, find_bars(parts, lengths))
 
 
 def _sureness(page: PageInk, parts: Components, confidence: Confidence | None) -> Array:

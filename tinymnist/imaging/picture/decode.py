@@ -161,7 +161,7 @@ def _read(
         if picture.width * picture.height > _MAX_PIXELS:
             raise _too_large(name)
         picture.load()
-        grey = _grey(_reduced(picture, longest_side))
+        grey = _grey(_reduce(picture, longest_side))
     except InputError:
         raise
     except MemoryError:
@@ -174,7 +174,7 @@ def _read(
     return (grey if turn is None else np.ascontiguousarray(turn(grey))), size
 
 
-def _reduced(picture: Image.Image, longest_side: int) -> Image.Image:
+def _reduce(picture: Image.Image, longest_side: int) -> Image.Image:
     """Average blocks of pixels, so that the later steps are cheap on large photos."""
     factor = -(-max(picture.size) // longest_side)
     if factor < 2 or min(picture.size) < factor:
