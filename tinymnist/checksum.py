@@ -1,4 +1,4 @@
-"""A number that tells arrays with other contents from the same ones."""
+"""A number by which changed arrays are noticed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 def checksum(arrays: Iterable[NDArray[Any]]) -> int:
-    """CRC-32 of the bytes of all arrays; some 2 GB a second. It is no proof against forgery."""
+    """CRC-32 of the bytes of all arrays; about 2 GB per second. No protection against forgery."""
     total = 0
     for array in arrays:
         total = zlib.crc32(np.ascontiguousarray(array).data, total)

@@ -1,18 +1,18 @@
-"""What the C library does with the memory of arrays that are no more."""
+"""How the C library manages the memory of freed arrays."""
 
 from __future__ import annotations
 
 import numpy as np
 
-_LARGE = 1 << 24
-"""Bytes: glibc keeps freed memory up to this size, and twice as much of it."""
+_LARGE_BYTES = 1 << 24
+"""glibc keeps freed blocks of up to this size for reuse, once it has seen one freed."""
 
 
 def reuse_freed_memory() -> None:
-    """Let the memory of freed arrays serve the next ones, where glibc manages it.
+    """Let the memory of freed arrays serve the next ones, on systems with glibc.
 
-    It gives large arrays back to the system and asks anew for the next one, which comes page by
-    page and costs more than the arithmetic, until it has seen a large one freed. So one is freed
-    here that nobody has touched. Elsewhere this does nothing.
+    By default glibc returns large blocks to the system and requests new ones, page by page, which
+    costs more than the arithmetic, until it has seen a large block freed. So one is allocated and
+    freed here, untouched. Elsewhere this has no effect.
     """
-    np.empty(_LARGE, np.uint8)
+    np.empty(_LARGE_BYTES, np.uint8)
