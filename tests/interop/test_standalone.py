@@ -33,7 +33,7 @@ def cases():
 
 
 def model_around(case, dtype):
-    """The case's layer as a model; where it takes several inputs, each comes from a branch."""
+    """The case's layer as a model; if it takes several inputs, each comes from a branch."""
     layer, shapes = case.built(dtype), case.input_shapes
     layer.name = "it"
     if len(shapes) == 1:
@@ -213,8 +213,8 @@ def test_names_and_stories_cannot_smuggle_code(tmp_path):
     layers = [Input((4,)), L.Dropout(0.5, name=evil), L.Dense(2, name=f"dense {evil}")]
     model = Sequential([*layers, L.Add(name=f"add{evil}")], wiring={f"add{evil}": [evil] * 2})
     model.name = evil
-    told = {"source": evil, "class_names": [evil, "b\n"], "preprocessing": {evil: evil}}
-    model.metadata = told
+    metadata = {"source": evil, "class_names": [evil, "b\n"], "preprocessing": {evil: evil}}
+    model.metadata = metadata
     text = render(model, f"{evil}.py")
     names = run(text)
     x = np.ones((2, 4), "float32")

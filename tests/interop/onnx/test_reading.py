@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -32,11 +34,11 @@ def test_a_plain_network(graph, check):
     model = check(graph.model(graph.node("Softmax", dense(graph, x, 48), axis=1)))
     assert kinds(model) == ["Conv2D", "ReLU", "MaxPooling2D", "Flatten", "Dense", "Softmax"]
     assert model.input_shape == (8, 8, 1)
-    told = model.metadata["source"]
-    assert told["input"] == {
+    source = model.metadata["source"]
+    assert source["input"] == {
         "name": "x", "shape": [None, 1, 8, 8], "layout": "channels_first"
     }  # fmt: skip
-    assert told["tensors"]["max_pooling2d"] == "t3"
+    assert source["tensors"]["max_pooling2d"] == "t3"
 
 
 def test_nodes_in_reverse_and_initializers_repeated_as_inputs(graph, onnx, check):
@@ -250,6 +252,16 @@ def test_gelu_written_out(graph, check, order):
     assert kinds(check(graph.model(y))) == ["Flatten", "Dense", "GELU"]
 
 
+def test_gelu_of_onnxruntime(graph, check) -> None:
+    """An operation of another domain, which ONNX's own evaluator does not know."""
+    x = graph.node("Gelu", graph.node("Flatten", "x"), domain="com.microsoft")
+    kernel = normal(64, 10)
+    flat = PICTURES.reshape(3, 64).astype(float)
+    bell = np.vectorize(math.erf)(flat / math.sqrt(2)) + 1
+    model = check(graph.model(graph.node("MatMul", x, kernel)), expected=flat * bell / 2 @ kernel)
+    assert kinds(model) == ["Flatten", "GELU", "Dense"]
+
+
 def test_attention_to_channels(graph, check):
     x = conv(graph, "x")
     weights = graph.node("Flatten", graph.node("GlobalAveragePool", x))
@@ -311,9 +323,9 @@ def test_classes_and_labels_are_left_out(graph, onnx, check):
     accuracy = graph.node("ReduceMean", right, keepdims=0)
     labels = helper.make_tensor_value_info("labels", 1, ["n", 10])
     model = check(graph.model(accuracy, inputs=[labels]), expected=expected)
-    told = model.metadata["source"]
-    assert told["output"] == accuracy
-    assert any("ArgMax" in node for node in told["left_out"])
+    source = model.metadata["source"]
+    assert source["output"] == accuracy
+    assert any("ArgMax" in node for node in source["left_out"])
 
 
 def test_a_flag_of_training_is_false(graph, onnx, check):

@@ -77,7 +77,7 @@ def test_two_inputs(graph, onnx, refused):
     assert "one input with pictures, and has ['x', 'other']" in refused(model)
 
 
-def test_an_operation_of_somebody_else(graph, refused):
+def test_an_operation_of_another_domain(graph, refused):
     model = graph.model(dense(graph, graph.node("Fancy", "x", domain="com.example")))
     assert "no counterpart of com.example.Fancy" in refused(model)
 
@@ -129,7 +129,7 @@ def test_changed_bytes_end_in_a_model_or_in_a_refusal(graph, tmp_path, seed):
 @pytest.mark.parametrize(
     "text", [b"", b"Real ONNX model would go here...", b"<html>not found</html>", b"\0" * 99]
 )
-def test_what_is_no_protobuf(refused, text):
+def test_what_is_not_protobuf(refused, text):
     assert "ONNX" in refused(text)
 
 

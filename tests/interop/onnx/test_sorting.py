@@ -1,4 +1,4 @@
-"""Graphs in any order, and what is no graph."""
+"""Graphs in any order, and what is not a graph."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_an_order_that_runs_is_kept():
         ([*chain("x", "a"), *chain("x", "a")], "m.onnx computes the tensor 'a' twice"),
     ],
 )
-def test_what_is_no_graph_is_refused(nodes, message):
+def test_what_is_not_a_graph_is_refused(nodes, message):
     with pytest.raises(InputError, match=message):
         sort(nodes, ["x"], "m.onnx")
 

@@ -76,7 +76,7 @@ def test_round_trip(case, tmp_path):
 
 
 @pytest.mark.parametrize("name", sorted(shipped()))
-def test_shipped_models_come_back_with_what_they_tell(name, tmp_path):
+def test_shipped_models_come_back_with_their_metadata(name, tmp_path):
     model = load_model(name)
     write(model, tmp_path / "m.onnx")
     again = read(tmp_path / "m.onnx")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -40,17 +39,6 @@ _NESTED: dict[str, dict[int, str]] = {
 """The fields that are messages with fields to count, by the kind of the message around them."""
 
 
-@dataclass(frozen=True)
-class Source:
-    """What a file states besides its graph."""
-
-    path: Path
-    producer: str
-    opset: int
-    ir_version: int
-    metadata: dict[str, str]
-
-
 def library() -> Any:
     """The package ``onnx``, imported when it is first needed.
 
@@ -67,8 +55,11 @@ def library() -> Any:
     return onnx
 
 
-def load(path: str | PathLike[str]) -> tuple[Network, Source]:
+def load(path: str | PathLike[str]) -> tuple[Network, dict[str, Any], dict[str, str]]:
     """Parse an ONNX file.
+
+    Returns:
+        The graph, what is known of its origin, and the metadata that the file carries along.
 
     Raises:
         InputError: if the file is missing, damaged, hostile or of an unknown kind.
@@ -90,14 +81,15 @@ def load(path: str | PathLike[str]) -> tuple[Network, Source]:
         ) from None
     if not model.HasField("graph") or not model.graph.node:
         raise InputError(f"{place} holds no ONNX graph; expected a trained model")
-    source = Source(
-        place,
-        f"{model.producer_name} {model.producer_version}".strip() or "unknown",
-        _opsets(model, place)[""],
-        model.ir_version,
-        {entry.key: entry.value for entry in model.metadata_props},
-    )
-    return network_of(model, place), source
+    origin = {
+        "format": "ONNX",
+        "framework": f"{model.producer_name} {model.producer_version}".strip() or "unknown",
+        "opset": _opsets(model, place)[""],
+        "ir_version": model.ir_version,
+        "file": place.name,
+    }
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    return network_of(model, place), origin, metadata
 
 
 def network_of(model: Any, path: Path) -> Network:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from tinymnist.errors import InputError
@@ -18,13 +19,12 @@ from tinymnist.interop.onnx.building import Builder
 from tinymnist.interop.onnx.fusing import fuse
 from tinymnist.interop.onnx.inputs_outputs import (
     Beginning,
-    Ending,
     beginnings,
     endings,
     picture_port,
     switched_off,
 )
-from tinymnist.interop.onnx.loading import Source, load
+from tinymnist.interop.onnx.loading import load
 from tinymnist.interop.onnx.map_arithmetic import ARITHMETIC
 from tinymnist.interop.onnx.map_layers import LAYERS
 from tinymnist.interop.onnx.map_moves import MOVES
@@ -56,18 +56,24 @@ def read(path: str | PathLike[str]) -> Sequential:
         InputError: if the file is damaged or hostile, or has something that cannot be mapped;
             the message names the node and what it would need.
     """
-    network, source = load(path)
+    network, origin, metadata = load(path)
     reasons: list[Unmappable] = []
     for ending in endings(network):
         try:
-            return _convert(network.needed_for(ending.tensor), ending, network, source)
+            model, about = _convert(network.needed_for(ending.tensor), Path(path).stem)
         except Unmappable as reason:
             reasons.append(reason)
+            continue
+        others = [name for name in network.outputs if name != ending.output]
+        chosen = {"left_out": list(ending.left_out), "output": ending.output}
+        source = origin | chosen | {"other_outputs": others} | about
+        model.metadata = {"source": source} | _carried(metadata.get(METADATA_KEY, ""))
+        return model
     raise InputError(f"{path}: {reasons[0]}")
 
 
-def _convert(part: Network, ending: Ending, network: Network, source: Source) -> Sequential:
-    """Make a model that ends with one tensor."""
+def _convert(part: Network, name: str) -> tuple[Sequential, dict[str, Any]]:
+    """A model of a graph with one output, how the file wants its input, and the tensors."""
     part = switched_off(part)
     port = picture_port(part)
     folded = fuse(fold(part))
@@ -75,26 +81,14 @@ def _convert(part: Network, ending: Ending, network: Network, source: Source) ->
     for beginning in beginnings(port, part):
         try:
             builder, view = _layers(folded, port, beginning)
-            model = builder.model(source.path.stem, view.source)
+            model = builder.model(name, view.source)
             verify(model, part, port, beginning, view)
         except Unmappable as reason:
             first = first or reason
             continue
         kept = {layer.name for layer in model.layers}
-        about = {
-            "format": "ONNX",
-            "framework": source.producer,
-            "opset": source.opset,
-            "ir_version": source.ir_version,
-            "file": source.path.name,
-            "left_out": list(ending.left_out),
-            "output": ending.output,
-            "other_outputs": [name for name in network.outputs if name != ending.output],
-            "input": _input(port, beginning),
-            "tensors": {name: t for name, t in builder.tensors.items() if name in kept},
-        }
-        model.metadata = {"source": about} | _carried(source.metadata.get(METADATA_KEY, ""))
-        return model
+        tensors = {layer: tensor for layer, tensor in builder.tensors.items() if layer in kept}
+        return model, {"input": _input(port, beginning), "tensors": tensors}
     raise first or Unmappable("its input cannot be understood")
 
 
@@ -117,13 +111,12 @@ def _layers(network: Network, port: Port, beginning: Beginning) -> tuple[Builder
 
 def _input(port: Port, beginning: Beginning) -> dict[str, Any]:
     """How the file wants its input: what to feed another framework with."""
-    layout = "channels_last"
-    sides = [axis for axis in beginning.view.axes if axis]
-    if len(beginning.view.axes) == 3 and tuple(a for s in sides for a in s) != beginning.view.order:
-        layout = "channels_first"
-    if len(beginning.view.axes) == 3 and len(sides) == 2 and not beginning.view.axes[0]:
-        layout = "channels_first"
+    axes = beginning.view.axes
+    sides = [axis for axis in axes if axis]
+    moved = tuple(atom for axis in sides for atom in axis) != beginning.view.order
+    in_front = len(axes) == 3 and (moved or (len(sides) == 2 and not axes[0]))
     shape = list(port.shape) if port.shape is not None else None
+    layout = "channels_first" if in_front else "channels_last"
     return {"name": port.name, "shape": shape, "layout": layout}
 
 

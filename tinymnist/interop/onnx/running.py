@@ -67,7 +67,7 @@ def run_node(
     results = result if isinstance(result, tuple) else (result,)
     wanted = [name for name in node.outputs if name]
     if len(results) < len(wanted):
-        raise Unmappable(f"it has {len(wanted)} outputs, of which {len(results)} are computed")
+        raise Unmappable(f"only {len(results)} of its {len(wanted)} outputs can be computed")
     return {
         name: np.asarray(array) for name, array in zip(node.outputs, results, strict=False) if name
     }
