@@ -10,10 +10,9 @@ from pathlib import Path
 from tinymnist.errors import InputError
 
 PICTURE_SUFFIXES = frozenset(
-    f".{suffix}"
-    for suffix in (
-        *("png", "jpg", "jpeg", "jpe", "jfif", "webp", "avif", "gif", "bmp", "tif", "tiff"),
-        *("pgm", "ppm", "pbm", "pnm", "tga", "ico"),
+    (
+        *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".gif", ".bmp", ".tif"),
+        *(".tiff", ".pgm", ".ppm", ".pbm", ".pnm", ".tga", ".ico"),
     )
 )
 """The suffixes of files that count as pictures."""

@@ -72,7 +72,7 @@ def _read_entries(archive: zipfile.ZipFile, path: str) -> tuple[dict[str, Any], 
             f"{path} is an archive without {MANIFEST}, so not a weights file of tinymnist; "
             "expected a file that tinymnist saved"
         )
-    if (size := sum(entry.file_size for entry in archive.infolist())) > MAX_UNPACKED_BYTES:
+    if (size := sum([entry.file_size for entry in archive.infolist()])) > MAX_UNPACKED_BYTES:
         raise InputError(
             f"{path} unpacks to {size:,} bytes; expected at most {MAX_UNPACKED_BYTES:,}"
         )
@@ -87,14 +87,14 @@ def _read_entries(archive: zipfile.ZipFile, path: str) -> tuple[dict[str, Any], 
         raise InputError(f"{path} has a damaged {MANIFEST}: {error}") from None
     if not isinstance(manifest, dict):
         raise InputError(f"{path} has a {MANIFEST} that is not an object")
-    arrays = {n.removesuffix(".npy"): _read_array(archive, n, path) for n in names if n != MANIFEST}
+    arrays: dict[str, Array] = {}
+    for name in names:
+        if name == MANIFEST:
+            continue
+        data = io.BytesIO(archive.read(name))
+        try:
+            array = np.lib.format.read_array(data, allow_pickle=False)
+        except (ValueError, EOFError, MemoryError) as error:
+            raise InputError(f"{path} has a damaged array {name}: {error}") from None
+        arrays[name.removesuffix(".npy")] = array
     return manifest, arrays
-
-
-def _read_array(archive: zipfile.ZipFile, name: str, path: str) -> Array:
-    data = io.BytesIO(archive.read(name))
-    try:
-        array: Array = np.lib.format.read_array(data, allow_pickle=False)
-    except (ValueError, EOFError, MemoryError) as error:
-        raise InputError(f"{path} has a damaged array {name}: {error}") from None
-    return array

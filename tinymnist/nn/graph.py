@@ -133,12 +133,13 @@ class Graph:
         shape = layer.output_shape(*input_shapes)
         if not layer.is_built:
             layer.build(*input_shapes, rng=self.rng, dtype=self.dtype)
-        elif (found := {k: a.shape for k, a in layer.weights.items()}) != (
-            expected := layer.weight_shapes(*input_shapes)
-        ):
-            raise ValueError(f"{layer.name} must hold {expected} here. Received: {found}")
-        elif any(array.dtype != self.dtype for array in layer.weights.values()):
-            layer = cast_copy(layer, self.dtype)
+        elif weights := layer.weights:
+            found = {key: array.shape for key, array in weights.items()}
+            expected = layer.weight_shapes(*input_shapes)
+            if found != expected:
+                raise ValueError(f"{layer.name} must hold {expected} here. Received: {found}")
+            if {array.dtype for array in weights.values()} != {self.dtype}:
+                layer = cast_copy(layer, self.dtype)
         self.layers.append(layer)
         self.sources[layer.name], self.shapes[layer.name] = sources, shape
 
@@ -426,7 +427,7 @@ class Graph:
         outputs = {INPUT: x}
         for layer in self._steps(logits):
             sources = self.sources[layer.name]
-            y, cache = layer.forward(*(outputs[s] for s in sources), training=training, rng=rng)
+            y, cache = layer.forward(*[outputs[s] for s in sources], training=training, rng=rng)
             for s in set(sources):
                 if last_use[s] == layer.name:
                     del outputs[s]

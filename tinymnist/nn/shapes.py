@@ -22,13 +22,12 @@ def as_pair(value: int | Sequence[int], name: str, minimum: int = 1) -> Pair:
     Raises:
         ValueError: unless it is one or two whole numbers of at least ``minimum``.
     """
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    if len(pair) != 2 or not all(isinstance(v, int) and v >= minimum for v in pair):
-        raise ValueError(
-            f"{name} must be one or two whole numbers of at least {minimum}. "
-            f"Received: {name}={value!r}"
-        )
-    return pair[0], pair[1]
+    match (value, value) if isinstance(value, int) else tuple(value):
+        case (int(first), int(second)) if min(first, second) >= minimum:
+            return first, second
+    raise ValueError(
+        f"{name} must be one or two whole numbers of at least {minimum}. Received: {name}={value!r}"
+    )
 
 
 def window_span(kernel: int, dilation: int) -> int:
@@ -96,7 +95,7 @@ def window_output(
     size: Pair, kernel: Pair, strides: Pair, pads: Pads, dilation: Pair = (1, 1)
 ) -> Pair:
     """(height, width) of the output of a window that slides over ``size``."""
-    height, width = (
-        output_size(*axis) for axis in zip(size, kernel, strides, dilation, pads, strict=True)
+    return (
+        output_size(size[0], kernel[0], strides[0], dilation[0], pads[0]),
+        output_size(size[1], kernel[1], strides[1], dilation[1], pads[1]),
     )
-    return height, width

@@ -173,8 +173,7 @@ def _build(
     """Make the model and give it its arrays, never allocating more than the file holds."""
     try:
         layers = [layer_from_config(config) for config in manifest["layers"]]
-        for layer in layers:
-            _give_arrays(layer, arrays)
+        taken = {name for layer in layers for name in _give_arrays(layer, arrays)}
         model = kind(
             layers,
             input_shape=manifest["input_shape"],
@@ -184,10 +183,9 @@ def _build(
         )
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise InputError(f"{path} has an invalid model configuration: {error}") from None
-    taken = {f"weights/{name}" for name in model.weights}
     if extra := sorted(n for n in arrays if n.startswith("weights/") and n not in taken):
         raise InputError(f"{path} holds arrays that no layer takes: {extra}")
-    if any(math.prod(shape) > _MAX_OUTPUTS_PER_LAYER for shape in model.shapes.values()):
+    if max(map(math.prod, model.shapes.values())) > _MAX_OUTPUTS_PER_LAYER:
         raise InputError(
             f"{path} has an invalid model configuration: layers with more than "
             f"{_MAX_OUTPUTS_PER_LAYER:,} outputs"
@@ -196,13 +194,17 @@ def _build(
     return model
 
 
-def _give_arrays(layer: Layer, arrays: Mapping[str, Array]) -> None:
-    prefix = f"weights/{layer.name}/"
+def _give_arrays(layer: Layer, arrays: Mapping[str, Array]) -> list[str]:
+    """Set a layer's arrays, and return their names in the file."""
+    taken = []
     for key in (*layer.parameters, *layer.statistics):
-        if prefix + key in arrays:
-            setattr(layer, key, arrays[prefix + key])
+        name = f"weights/{layer.name}/{key}"
+        if name in arrays:
+            setattr(layer, key, arrays[name])
+            taken.append(name)
     if not layer.is_built:
         raise ValueError(f"{layer.name} has no {list(layer.parameters)} in the file")
+    return taken
 
 
 WEIGHTS_FOLDERS = (Path(__file__).parents[1] / "weights", Path(__file__).parents[2] / "weights")

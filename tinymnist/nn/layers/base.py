@@ -101,8 +101,8 @@ class Layer:
     @property
     def weights(self) -> dict[str, Array]:
         """Every array of the layer by name: parameters, then statistics."""
-        names = (*self.parameters, *self.statistics)
-        return {n: value for n in names if (value := getattr(self, n, None)) is not None}
+        own, names = vars(self), (*self.parameters, *self.statistics)
+        return {name: own[name] for name in names if own.get(name) is not None}
 
     def set_weights(self, weights: Mapping[str, Array] | Sequence[Array]) -> None:
         """Set all arrays to copies in the layer's dtype.
@@ -159,7 +159,7 @@ class Layer:
     @property
     def is_built(self) -> bool:
         """Whether the arrays exist; always true for a layer without any."""
-        return all(hasattr(self, name) for name in (*self.parameters, *self.statistics))
+        return vars(self).keys() >= {*self.parameters, *self.statistics}
 
     @property
     def count_parameters(self) -> int:
