@@ -1,13 +1,12 @@
-"""What do random variants cost? ``python -m benchmarks.augmentation``.
+"""The cost of random variants: ``python -m benchmarks.augmentation``.
 
 Rotation, shift, shear and zoom together, as in every tutorial: batches of 32 from tinymnist's
-generator and from Keras's, which must be the same batches before they are timed. Then mnist-cnn
-learns with and without them.
+generator and from Keras's, checked to be equal before they are timed. Then mnist-cnn trains with
+and without them.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -18,17 +17,19 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.timing import interleaved, machine_line, medians, pin_threads
+from benchmarks.common import (
+    add_json,
+    add_quick,
+    command_line,
+    interleaved,
+    machine_line,
+    medians,
+    pin_threads,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-EXAMPLES = """\
-examples:
-  python -m benchmarks.augmentation             pictures a second and training, in about a minute
-  python -m benchmarks.augmentation --quick     a rough one
-  python -m benchmarks.augmentation --json
-"""
 
 SETTINGS: dict[str, Any] = {
     "rotation_range": 10,
@@ -39,23 +40,22 @@ SETTINGS: dict[str, Any] = {
     "fill_mode": "nearest",
 }
 BATCH, STEPS, SHARE = 32, 32, 8
-"""Pictures in a batch, batches in a turn, and those which a thread makes at one go."""
+"""Images per batch, batches per turn, and batches that a thread makes at once."""
 TARGETS = {"one core": 4.0, "two cores": 8.0, "training": 1.5}
-"""Keras's time over ours must be above; training with variants over without, below."""
+"""Lower limits of Keras's time over ours; upper limit of training with variants over without."""
 
 Run = Callable[[], object]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and report."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.augmentation",
-        description="Time random variants of pictures, here and in Keras, and training with them.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_line(
+        "augmentation",
+        "Time random variants of images, here and in Keras, and training with them.",
+        "          images and training, in about a minute\n--quick   a rough run\n--json",
     )
-    parser.add_argument("--quick", action="store_true", help="few and short runs")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, no table")
+    add_quick(parser)
+    add_json(parser)
     options = parser.parse_args(arguments)
     pin_threads(1)
     report = {"pictures": pictures(options.quick), "training": training(options.quick)}
@@ -69,31 +69,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def text(report: dict[str, dict[str, float]]) -> str:
-    """The figures in words, and whether the targets are met."""
+    """The figures, and whether they meet the targets."""
     found, learnt = report["pictures"], report["training"]
-    lines = [f"{name}: {found[name]:.1f} us a picture" for name in found]
+    lines = [f"{name}: {found[name]:.1f} us per image" for name in found]
     if "keras" in found:
         for cores in ("one core", "two cores"):
             ratio = found["keras"] / found[f"tinymnist, {cores}"]
-            lines.append(_verdict(f"Keras's time over tinymnist's, {cores}", ratio, cores))
+            what = f"Keras's time over tinymnist's, {cores}"
+            lines.append(verdict(what, ratio, TARGETS[cores], below=False))
     else:
         lines.append("keras: missing: pip install keras==3.15.1 tensorflow-cpu==2.21.0")
     for name in learnt:
-        lines.append(f"mnist-cnn learns {name}: {learnt[name]:.0f} us a picture")
+        lines.append(f"mnist-cnn trains {name}: {learnt[name]:.0f} us per image")
     ratio = learnt["with variants"] / learnt["without"]
-    lines.append(_verdict("time with variants over without", ratio, "training"))
+    what = "time with variants over without"
+    lines.append(verdict(what, ratio, TARGETS["training"], below=True))
     return "\n".join(lines)
 
 
-def _verdict(what: str, ratio: float, target: str) -> str:
-    goal = TARGETS[target]
-    met = ratio < goal if target == "training" else ratio > goal
-    side = "below" if target == "training" else "above"
-    return f"{what}: {ratio:.2f}, target {side} {goal:g}: {'met' if met else 'MISSED'}"
-
-
 def pictures(quick: bool) -> dict[str, float]:
-    """Microseconds a picture by generator; Keras's is left out where it is missing."""
+    """Microseconds per image by generator, without Keras's if it is not installed."""
     import numpy as np
     from scipy import ndimage
 
@@ -126,10 +121,10 @@ def pictures(quick: bool) -> dict[str, float]:
 
 
 def check(ours: Any, keras: Any) -> None:
-    """Compare a round.
+    """Compare all batches of a round.
 
     Raises:
-        ArithmeticError: when batches differ.
+        ArithmeticError: if batches differ.
     """
     for _ in range(len(ours)):
         error = float(abs(next(ours) - next(keras)).max())
@@ -143,10 +138,10 @@ def _take(flow: Any) -> None:
 
 
 def _keras(x: NDArray[Any]) -> Any:
-    """The same flow in Keras, or None."""
+    """The same flow in Keras; None if it is not installed."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    warnings.simplefilter("ignore")  # what Keras thinks of SciPy is not ours to mend
+    warnings.simplefilter("ignore")  # Keras's warnings about SciPy
     try:
         from keras.src.legacy.preprocessing.image import ImageDataGenerator
     except ModuleNotFoundError:
@@ -155,7 +150,7 @@ def _keras(x: NDArray[Any]) -> Any:
 
 
 def training(quick: bool) -> dict[str, float]:
-    """Microseconds a picture that mnist-cnn learns from, on both cores."""
+    """Microseconds per training image of mnist-cnn, on two cores."""
     import numpy as np
 
     from tinymnist.augmentation import ImageDataGenerator

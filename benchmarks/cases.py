@@ -1,4 +1,4 @@
-"""The problems of ``benchmarks.im2col``: shapes, random numbers, the check, the measurements."""
+"""The cases of ``benchmarks.im2col``: shapes, random arrays, the check, the measurements."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.common import interleaved, medians, peak_memory
 from benchmarks.convolutions import CONVOLUTIONS, NAIVE, Convolution
 from benchmarks.rows import Array
-from benchmarks.timing import interleaved, medians, peak_memory
 from tinymnist.nn.architectures import ARCHITECTURES
 from tinymnist.nn.layers import Conv2D
 from tinymnist.nn.shapes import as_pair, resolve_padding
@@ -17,11 +17,11 @@ from tinymnist.nn.shapes import as_pair, resolve_padding
 PASSES = ("forward", "dkernel", "dx")
 
 TOLERANCE = 1e-5
-"""Of the largest number in the answer; float32 sums of some thousand products stay within."""
+"""Relative to the largest value of the answer: float32 sums of some thousand products."""
 
 
 class Shape(NamedTuple):
-    """One convolution of a shipped model. Padding that it would add is in h and w already."""
+    """A convolution of a shipped model; h and w include its padding."""
 
     layer: str
     h: int
@@ -39,22 +39,22 @@ class Shape(NamedTuple):
 
     @property
     def used(self) -> tuple[str, ...]:
-        """The passes that training makes: nobody asks for the dx of a network's input."""
+        """The passes in training: the first layer does not need dx."""
         return PASSES[:2] if self.is_first else PASSES
 
 
 class Row(NamedTuple):
-    """What was measured of one way, by pass: microseconds for a picture, bytes for the call."""
+    """The measurements of one way, by pass: microseconds per image, bytes per call."""
 
     way: str
     times: dict[str, float]
     peaks: dict[str, int]
     total: float
-    """Microseconds for the passes that training makes."""
+    """Microseconds of the passes in training."""
 
 
 class Case(NamedTuple):
-    """One way on one problem, ready to run; arrays lie in the order that the way wants."""
+    """One way with its arrays, in the order that it needs."""
 
     way: Convolution
     x: Array
@@ -63,7 +63,7 @@ class Case(NamedTuple):
 
     @property
     def passes(self) -> dict[str, Callable[[], Array]]:
-        """What to call, without arguments."""
+        """Functions without arguments, by pass."""
         way, x, kernel, dy = self
         return {
             "forward": lambda: way.forward(x, kernel),
@@ -72,7 +72,7 @@ class Case(NamedTuple):
         }
 
     def answers(self) -> dict[str, Array]:
-        """What each pass gives, pictures with the channels last."""
+        """The result of each pass, with channels last."""
         results = {name: run() for name, run in self.passes.items()}
         if self.way.channels_first:
             for name in ("forward", "dx"):
@@ -81,7 +81,7 @@ class Case(NamedTuple):
 
 
 def shipped_shapes(model: str | None = None) -> list[Shape]:
-    """The convolutions of the shipped models (of one, or of all)."""
+    """The convolutions of one shipped model, or of all."""
     shapes = []
     for name, build in ARCHITECTURES.items():
         network = build()
@@ -104,7 +104,7 @@ def _padded_size(input_shape: tuple[int, ...], layer: Conv2D) -> tuple[int, int,
 
 
 def prepare(shape: Shape, n: int, seed: int = 0) -> dict[str, Case]:
-    """Every way with the same random numbers, float32."""
+    """All ways with the same random float32 arrays."""
     rng = np.random.default_rng(seed)
     h, w, c, k, out = shape[1:6]
     x = rng.standard_normal((n, h, w, c), np.float32)
@@ -127,7 +127,7 @@ def check(cases: dict[str, Case]) -> None:
     """Compare every way with the loops.
 
     Raises:
-        ArithmeticError: when an answer differs by more than rounding explains.
+        ArithmeticError: if an answer differs by more than rounding errors.
     """
     wanted = cases[NAIVE].answers()
     for name, case in cases.items():
@@ -141,7 +141,7 @@ def check(cases: dict[str, Case]) -> None:
 
 
 def measure(shape: Shape, n: int, *, rounds: int, shortest: float) -> list[Row]:
-    """Check, then time, then weigh all ways on one shape; fastest first."""
+    """Check all ways on one shape, then measure time and memory; fastest first."""
     check(prepare(shape, 2))
     cases = prepare(shape, n)
     seconds = {

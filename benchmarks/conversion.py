@@ -1,45 +1,45 @@
-"""How many trained files of other people convert, and do they then read what they should?
+"""Conversion of other people's trained models: ``python -m benchmarks.conversion``.
 
-``python -m benchmarks.conversion`` converts every file of the manifest in
-``$TINYMNIST_TESTDATA/models``, with MNIST's test pictures deciding on scaling (and, for bare
-weights, on the architecture), and compares the accuracy with the manifest's. ``--json FILE`` keeps
-the figures of every file.
+Converts every file of the manifest in ``$TINYMNIST_TESTDATA/models``. MNIST's test images decide on
+the scaling (and, for bare weights, on the architecture). The accuracy is compared with the one in
+the manifest.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from benchmarks.common import at_least, command_line
 from tinymnist.errors import InputError
 from tinymnist.interop.bare.scaling import Labelled
 from tinymnist.interop.conversion import Conversion, convert, mnist_at_hand
 
 WEIGHTS = "h5, weights alone"
 FORMATS = ("h5", "keras", WEIGHTS, "onnx", "pt", "safetensors")
-"""Formats that are read, in the order of the table; every other one should be refused."""
+"""Supported formats in the order of the table; all others should be refused."""
 CLOSE = 2e-4 + 1e-9
 """0.02 points."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file.
+    """The result for one file.
 
     Attributes:
-        file, format: as in the manifest, but .h5 of weights alone are told apart.
-        result: "converted", "refused" or "missing" (there is no reader for it).
+        file, format: as in the manifest, with a separate format for .h5 files of bare weights.
+        result: "converted", "refused" or "missing" (a package to read it is not installed).
         reason: of a refusal.
-        expected, found: accuracy on MNIST's test pictures; None where it is not known.
-        scaling, plan: what was found.
-        plans: how many architectures fit the weights; 0 where the file tells it.
-        first: whether the likeliest of them was the right one.
+        expected, found: accuracy on MNIST's test images; None if unknown.
+        scaling, plan: the chosen ones.
+        plans: number of architectures that fit the weights; 0 if the file defines one.
+        first: whether the likeliest of them was chosen.
         seconds: of processor time.
     """
 
@@ -57,22 +57,27 @@ class Outcome:
 
     @property
     def is_close(self) -> bool:
-        """Whether it reads what the manifest says, within 0.02 points."""
-        return None not in (self.expected, self.found) and abs(self.found - self.expected) <= CLOSE
+        """Whether the accuracy is that of the manifest, within 0.02 points."""
+        if self.expected is None or self.found is None:
+            return False
+        return abs(self.found - self.expected) <= CLOSE
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Convert all, print the table, then what was refused and what deviates."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--formats", nargs="*", help="only these; default: all in the manifest")
-    parser.add_argument("--only", default="", metavar="TEXT", help="files with this in their name")
-    parser.add_argument("--limit", type=int, help="so many pictures, for a quick look")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures")
+def main(argv: Sequence[str] | None = None) -> int:
+    """Convert all files, print a line for each, then the table."""
+    description = "Convert the models of the test data, and compare their accuracy."
+    parser = command_line("conversion", description, "--formats onnx --limit 500    a rough run")
+    add = parser.add_argument
+    add("--formats", nargs="*", help="only these; default: all in the manifest")
+    add("--only", default="", metavar="TEXT", help="only files with this in their name")
+    add("--limit", type=at_least(1), metavar="N", help="only N images, for a rough run")
+    add("--json", type=Path, metavar="FILE", help="write the figures of every file")
     arguments = parser.parse_args(argv)
     folder = Path(os.environ.get("TINYMNIST_TESTDATA", "../shared"), "models")
     pictures = mnist_at_hand()
     if pictures is None or not (folder / "manifest.csv").exists():
-        raise SystemExit("set TINYMNIST_DATA and TINYMNIST_TESTDATA; see tests/conftest.py")
+        print("conversion: set TINYMNIST_DATA and TINYMNIST_TESTDATA", file=sys.stderr)
+        return 2
     if arguments.limit:
         mixed = pictures.mixed
         pictures = replace(
@@ -85,12 +90,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     print("\n" + table(outcomes))
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(o) for o in outcomes], indent=1))
+    return 0
 
 
 def outcomes_of(
     folder: Path, pictures: Labelled, formats: Sequence[str] | None = None, only: str = ""
 ) -> Iterator[Outcome]:
-    """Convert the files of a manifest one by one."""
+    """Convert the files of a manifest, one by one."""
     with open(folder / "manifest.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     for row in rows:
@@ -118,7 +124,7 @@ def outcome_of(row: dict[str, str], folder: Path, pictures: Labelled) -> Outcome
 
 
 def _measured(blank: Outcome, found: Conversion, n: int) -> Outcome:
-    """Classes that a network does not know count as wrong, as in the manifest."""
+    """Images of classes that a network does not have count as wrong, as in the manifest."""
     best = next(iter(found.scores), None)
     if best is None:
         return replace(blank, result="converted", reason="; ".join(found.doubts))
@@ -134,7 +140,7 @@ def _measured(blank: Outcome, found: Conversion, n: int) -> Outcome:
 
 
 def _architecture(row: dict[str, str], folder: Path) -> Path | None:
-    """The description that the authors of bare weights put beside them, if they did."""
+    """The authors' description of the architecture of bare weights, if there is one."""
     if "architecture" not in row["needs"]:
         return None
     beside = Path(row["file"]).name.rpartition("__")[0]
@@ -154,7 +160,7 @@ def _line(o: Outcome) -> str:
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """By format, in Markdown."""
+    """A Markdown table by format."""
     head = ("| format | files | converted | within 0.02 points | by shape alone | refused |\n"
             "|---|---:|---:|---:|---:|---:|")  # fmt: skip
     present = [o.format for o in outcomes]
@@ -181,4 +187,4 @@ def _row(name: str, outcomes: Sequence[Outcome]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,9 +1,9 @@
 """Many ways to write one convolution in NumPy, forward and backward, and tinymnist's own.
 
-All take pictures x (n, h, w, c) and a kernel (kh, kw, c, out), stride 1, no padding, and give
-y (n, oh, ow, out). Backward is in two parts, because the first layer of a network needs only one:
-dkernel, and dx. One way keeps the channels first, as PyTorch does: x (n, c, h, w) and
-y (n, out, oh, ow); the kernel is the same.
+All take images x (n, h, w, c) and a kernel (kh, kw, c, out), stride 1, no padding, and return
+y (n, oh, ow, out). Backward has two parts, dkernel and dx, as the first layer of a network needs
+only one. One way keeps the channels first, as PyTorch does: x (n, c, h, w) and y (n, out, oh, ow),
+with the same kernel.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tinymnist.nn.functional.convolution import ConvCache
 
 
 class Convolution(NamedTuple):
-    """One way to do it."""
+    """One way to compute a convolution and its gradients."""
 
     forward: Callable[[Array, Array], Array]
     """``(x, kernel) -> y``"""
@@ -55,7 +55,7 @@ def by_rows(
 
 
 def loops(x: Array, kernel: Array) -> Array:
-    """Visit every output pixel; even so, the sums over a window are left to NumPy."""
+    """Loop over output pixels; NumPy sums over each window."""
     kh, kw, _, out = kernel.shape
     y = np.empty((len(x), x.shape[1] - kh + 1, x.shape[2] - kw + 1, out), x.dtype)
     for p, i, j in np.ndindex(*y.shape[:3]):
@@ -64,7 +64,7 @@ def loops(x: Array, kernel: Array) -> Array:
 
 
 def loops_dkernel(dy: Array, x: Array, kernel: Array) -> Array:
-    """Each output pixel sends its gradient to the weights, by what they were multiplied with."""
+    """Each output pixel adds its gradient times its inputs to the weights."""
     kh, kw = kernel.shape[:2]
     dkernel = np.zeros_like(kernel)
     for p, i, j in np.ndindex(*dy.shape[:3]):
@@ -73,7 +73,7 @@ def loops_dkernel(dy: Array, x: Array, kernel: Array) -> Array:
 
 
 def loops_dx(dy: Array, x: Array, kernel: Array) -> Array:
-    """Each output pixel sends its gradient to the pixels that it has read."""
+    """Each output pixel adds its gradient times the kernel to its inputs."""
     kh, kw = kernel.shape[:2]
     dx = np.zeros_like(x)
     for p, i, j in np.ndindex(*dy.shape[:3]):
@@ -111,27 +111,27 @@ def taps_dx(dy: Array, x: Array, kernel: Array) -> Array:
 
 
 def _tap(x: Array, i: int, j: int, oh: int, ow: int) -> Array:
-    """What one tap reads, copied as (n*oh*ow, c): matmul would leave BLAS for a mere view."""
+    """The input of one tap, copied as (n*oh*ow, c): matmul does not use BLAS for such a view."""
     return x[:, i : i + oh, j : j + ow].reshape(-1, x.shape[3])
 
 
 def einsum(x: Array, kernel: Array) -> Array:
-    """The formula as it is written; ``optimize`` finds the matrix product in it."""
+    """The formula itself; ``optimize`` finds the matrix product in it."""
     view = rows.windows(x, *kernel.shape[:2])
     y: Array = np.einsum("nhwijc,ijco->nhwo", view, kernel, optimize=True)
     return y
 
 
 def einsum_dkernel(dy: Array, x: Array, kernel: Array) -> Array:
-    """Likewise."""
+    """The same for the kernel's gradient."""
     view = rows.windows(x, *kernel.shape[:2])
     dkernel: Array = np.einsum("nhwijc,nhwo->ijco", view, dy, optimize=True)
     return dkernel
 
 
 def einsum_dx(dy: Array, x: Array, kernel: Array) -> Array:
-    """A convolution of dy in a rim of zeros with the kernel turned around."""
-    return einsum(*_turned(dy, kernel))
+    """A convolution of zero-padded dy with the rotated kernel."""
+    return einsum(*_rotated(dy, kernel))
 
 
 def tensordot(x: Array, kernel: Array) -> Array:
@@ -140,30 +140,30 @@ def tensordot(x: Array, kernel: Array) -> Array:
 
 
 def tensordot_dkernel(dy: Array, x: Array, kernel: Array) -> Array:
-    """Likewise."""
+    """The same for the kernel's gradient."""
     return np.tensordot(rows.windows(x, *kernel.shape[:2]), dy, ((0, 1, 2), (0, 1, 2)))
 
 
 def tensordot_dx(dy: Array, x: Array, kernel: Array) -> Array:
     """As in :func:`einsum_dx`."""
-    return tensordot(*_turned(dy, kernel))
+    return tensordot(*_rotated(dy, kernel))
 
 
-def _turned(dy: Array, kernel: Array) -> tuple[Array, Array]:
-    """Give dy a rim of zeros and turn the kernel by 180 degrees, to (kh, kw, out, c)."""
-    rim = [(k - 1, k - 1) for k in kernel.shape[:2]]
-    return np.pad(dy, [(0, 0), *rim, (0, 0)]), kernel[::-1, ::-1].transpose(0, 1, 3, 2)
+def _rotated(dy: Array, kernel: Array) -> tuple[Array, Array]:
+    """Pad dy with zeros and rotate the kernel by 180 degrees, to (kh, kw, out, c)."""
+    margins = [(k - 1, k - 1) for k in kernel.shape[:2]]
+    return np.pad(dy, [(0, 0), *margins, (0, 0)]), kernel[::-1, ::-1].transpose(0, 1, 3, 2)
 
 
 def channels_first(x: Array, kernel: Array) -> Array:
-    """One matrix product a picture: (out, kh*kw*c) @ (kh*kw*c, oh*ow)."""
+    """One matrix product per image: (out, kh*kw*c) @ (kh*kw*c, oh*ow)."""
     kh, kw, _, out = kernel.shape
     y = kernel.reshape(-1, out).T @ _columns(x, kernel)
     return y.reshape(len(x), out, x.shape[2] - kh + 1, x.shape[3] - kw + 1)
 
 
 def channels_first_dkernel(dy: Array, x: Array, kernel: Array) -> Array:
-    """One product a picture, then their sum."""
+    """One product per image, then their sum."""
     dy_columns = dy.reshape(*dy.shape[:2], -1)  # (n, out, oh*ow)
     dkernels = _columns(x, kernel) @ dy_columns.transpose(0, 2, 1)  # (n, kh*kw*c, out)
     dkernel: Array = dkernels.sum(axis=0)
@@ -171,7 +171,7 @@ def channels_first_dkernel(dy: Array, x: Array, kernel: Array) -> Array:
 
 
 def channels_first_dx(dy: Array, x: Array, kernel: Array) -> Array:
-    """One product a picture, then col2im in slices, along each channel's own picture."""
+    """One product per image, then col2im in slices for each channel."""
     n, out, oh, ow = dy.shape
     kh, kw, c, _ = kernel.shape
     shares = (kernel.reshape(-1, out) @ dy.reshape(n, out, -1)).reshape(n, kh, kw, c, oh, ow)
@@ -189,22 +189,22 @@ def _columns(x: Array, kernel: Array) -> Array:
 
 
 def ours(x: Array, kernel: Array) -> Array:
-    """The package's."""
+    """The implementation of the package."""
     return F.conv2d(x, kernel)[0]
 
 
 def ours_dkernel(dy: Array, x: Array, kernel: Array) -> Array:
-    """Its backward pass as the first layer of a network uses it."""
+    """Its backward pass as in the first layer of a network."""
     return cast(Array, F.conv2d_backward(dy, _cache(x, kernel), need_dx=False)[1])
 
 
 def ours_dx(dy: Array, x: Array, kernel: Array) -> Array:
-    """Its backward pass as a frozen layer uses it."""
+    """Its backward pass as in a frozen layer."""
     return cast(Array, F.conv2d_backward(dy, _cache(x, kernel), need_dkernel=False)[0])
 
 
 def _cache(x: Array, kernel: Array) -> ConvCache:
-    """What the forward pass would have returned, without the time that it takes."""
+    """The cache of the forward pass, without its cost."""
     return ConvCache(x, kernel, F.windows_of(x, kernel.shape[:2]), groups=1, has_bias=False)
 
 
@@ -227,4 +227,4 @@ CONVOLUTIONS: dict[str, Convolution] = {
     "k*k products": Convolution(taps, taps_dkernel, taps_dx),
     OURS: Convolution(ours, ours_dkernel, ours_dx),
 }
-"""Every way by name. The naive one is what the others are checked against."""
+"""All ways by name; they are checked against the loops."""

@@ -1,12 +1,12 @@
-"""The 15 corruptions of MNIST-C. For measuring only: nothing may ever be trained on them.
+"""The 15 corruptions of MNIST-C. Only for measuring: never train on them.
 
 N. Mu and J. Gilmer, "MNIST-C: A Robustness Benchmark for Computer Vision" (2019, arXiv
-1906.02337). Written anew for many pictures at a time; the strengths are those of the benchmark, as
-the defaults of its authors' program (google-research/mnist-c) have them. Where that program does
-something that its paper does not tell, so do we, and the docstring says it.
+1906.02337). Rewritten for many images at once, with the strengths that are the defaults of the
+authors' program (google-research/mnist-c). Where that program differs from the paper, this one
+follows the program, and the docstring says so.
 
-Every corruption takes images (n, 28, 28) uint8, white ink on black, and ``rng``, and gives a new
-array of the same shape and dtype. Each picture draws its own random numbers.
+Every corruption takes images (n, 28, 28) uint8, white ink on black, and ``rng``, and returns a new
+array of the same shape and dtype. Each image draws its own random numbers.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ MIDDLE = (SIDE - 1) / 2
 
 
 def shot_noise(images: Images, rng: Rng) -> Images:
-    """Too few photons: full white is 3 of them, and their count is Poisson's."""
+    """Too few photons: white is 3 of them, with a Poisson distribution."""
     return _bytes(rng.poisson(_units(images) * 3) / 3)
 
 
 def impulse_noise(images: Images, rng: Rng) -> Images:
-    """Salt and pepper: 27 % of the pixels are black or white, as often the one as the other."""
+    """Salt and pepper: 27 % of the pixels are black or white, with equal probability."""
     chance = rng.random(images.shape, np.float32)
     noisy = np.where(chance < 0.27 / 2, np.uint8(255), images)
     return np.where((chance >= 0.27 / 2) & (chance < 0.27), np.uint8(0), noisy)
@@ -44,13 +44,12 @@ def impulse_noise(images: Images, rng: Rng) -> Images:
 def glass_blur(images: Images, rng: Rng) -> Images:
     """Frosted glass: blur, swap neighbours twice, blur again.
 
-    From the lower right to the upper left, every other pixel on average changes places with a
-    neighbour up to one step up and left of it. The blur has a sigma of 0.7 pixels, up and down
-    only: the authors' program asks scikit-image for many channels, which then takes the columns
-    for channels.
+    From the lower right to the upper left, every other pixel on average is swapped with a neighbour
+    up to one step up and left. The blur has a sigma of 0.7 pixels, only vertically: the authors'
+    program lets scikit-image take the columns for channels.
     """
-    blurred = np.uint8(_blur_columns(_units(images), 0.7) * 255)
-    pixels = np.moveaxis(blurred, 0, -1).copy()  # (28, 28, n): a pixel of all pictures in one piece
+    blurred = (_blur_columns(_units(images), 0.7) * 255).astype(np.uint8)
+    pixels = np.moveaxis(blurred, 0, -1).copy()  # (28, 28, n), contiguous in n
     places = [(h, w) for h in range(SIDE - 1, 1, -1) for w in range(SIDE - 1, 1, -1)] * 2
     for h, w in places:
         chance = rng.integers(8, size=len(images), dtype=np.uint8)  # 3: itself; 4 to 7: not at all
@@ -64,7 +63,7 @@ def glass_blur(images: Images, rng: Rng) -> Images:
 def motion_blur(images: Images, rng: Rng) -> Images:
     """A camera that moves: a one-sided Gaussian (sigma 3, 21 taps) along -45 to 45 degrees.
 
-    As ImageMagick does it: taps lie on the nearest pixels, and edges go on outside the picture.
+    As in ImageMagick: taps are at the nearest pixels, and edge values continue outside.
     """
     angle = np.deg2rad(rng.uniform(-45, 45, (len(images), 1)))
     weights = np.exp(-(np.arange(21) ** 2) / (2 * 3.0**2))
@@ -80,20 +79,20 @@ def motion_blur(images: Images, rng: Rng) -> Images:
 
 
 def shear(images: Images, rng: Rng) -> Images:
-    """Lean to the left or to the right about the middle: sin(0.4) = 0.39 pixels a row.
+    """Slant to the left or right about the centre: sin(0.4) = 0.39 pixels per row.
 
-    Digits become 1 / cos(0.4) = 1.09 times as tall, too: scikit-image turned one axis only.
+    Digits also become 1 / cos(0.4) = 1.09 times as tall: scikit-image rotated only one axis.
     """
     return _transformed(images, rng, lambda a: [[np.cos(a), 0], [-np.sin(a), 1]])
 
 
 def scale(images: Images, rng: Rng) -> Images:
-    """Reduce to 70 %, about the middle, without smoothing."""
+    """Reduce to 70 % about the centre, without smoothing."""
     return _bytes(_warped(_units(images), [[1 / 0.7, 0], [0, 1 / 0.7]]))
 
 
 def rotate(images: Images, rng: Rng) -> Images:
-    """Turn by 0.4 radians (23 degrees), either way, about the middle."""
+    """Rotate by 0.4 radians (23 degrees) in either direction about the centre."""
     return _transformed(images, rng, lambda a: [[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]])
 
 
@@ -103,11 +102,12 @@ def brightness(images: Images, rng: Rng) -> Images:
 
 
 def translate(images: Images, rng: Rng) -> Images:
-    """Move by 3 pixels up or down and by 3 left or right; what enters is black."""
+    """Shift by 3 pixels up or down and by 3 left or right, with black outside."""
     steps = rng.choice([0, 6], (2, len(images), 1)) + np.arange(SIDE)
     rows, columns = steps[0][:, :, None], steps[1][:, None, :]
     padded = np.pad(images, ((0, 0), (3, 3), (3, 3)))
-    return padded[np.arange(len(images))[:, None, None], rows, columns]
+    moved: Images = padded[np.arange(len(images))[:, None, None], rows, columns]
+    return moved
 
 
 def stripe(images: Images, rng: Rng) -> Images:
@@ -119,9 +119,9 @@ def stripe(images: Images, rng: Rng) -> Images:
 
 
 def fog(images: Images, rng: Rng) -> Images:
-    """Clouds three times as bright as the ink, and the sum darkened to fit into the range.
+    """Add clouds three times as bright as the ink, and darken the sum to fit the range.
 
-    The clouds are a corner of a plasma fractal of 256x256, in which the random range falls by
+    The clouds are a corner of a plasma fractal of 256x256, with a random range that is divided by
     1.4^2 at each step.
     """
     x = _units(images)
@@ -131,10 +131,10 @@ def fog(images: Images, rng: Rng) -> Images:
 
 
 def spatter(images: Images, rng: Rng) -> Images:
-    """Drops of dark mud, grey 63 of 255, on a seventh of the picture.
+    """Drops of dark mud, grey 63 of 255, on a seventh of the image.
 
-    Noise (mean 0.65, deviation 0.3, smoothed with sigma 1) lies where it is above 0.65; that mask,
-    smoothed with sigma 1.5, covers where it is at least 0.8.
+    Noise (mean 0.65, deviation 0.3, smoothed with sigma 1) above 0.65 is a mask that, smoothed with
+    sigma 1.5, covers the image where it is at least 0.8.
     """
     noise = rng.normal(0.65, 0.3, images.shape).astype(np.float32)
     drops = ndimage.gaussian_filter(noise, (0, 1, 1), mode="nearest") > 0.65
@@ -146,7 +146,7 @@ def spatter(images: Images, rng: Rng) -> Images:
 def dotted_line(images: Images, rng: Rng) -> Images:
     """A line from edge to edge, from any row to any row; two columns on, two off.
 
-    Rows are 0 to 26, and the last column stays free, as in the authors' program.
+    As in the authors' program, rows are 0 to 26, and the last column stays free.
     """
     ends = rng.integers(0, SIDE - 1, (2, len(images)))
     line = _lines(0, ends[0], SIDE - 1, ends[1])
@@ -177,7 +177,7 @@ def zigzag(images: Images, rng: Rng) -> Images:
 
 
 def canny_edges(images: Images, rng: Rng) -> Images:
-    """Nothing but the edges that Canny's detector finds (sigma 1, thresholds 0.1 and 0.2)."""
+    """The edges from Canny's detector (sigma 1, thresholds 0.1 and 0.2)."""
     return np.where(canny(images / 255), np.uint8(255), np.uint8(0))
 
 
@@ -202,9 +202,9 @@ CORRUPTIONS: dict[str, Callable[[Images, Rng], Images]] = {
 
 
 def corrupted(name: str, images: Images, seed: int = 0) -> Images:
-    """One corruption of ``images`` (n, 28, 28) uint8, with random numbers of its own.
+    """One corruption of ``images`` (n, 28, 28) uint8.
 
-    What is drawn depends on the name and the seed, not on what was drawn for other corruptions.
+    The random numbers depend only on its name and the seed.
     """
     number = list(CORRUPTIONS).index(name)
     return CORRUPTIONS[name](images, np.random.default_rng([seed, number]))
@@ -212,12 +212,13 @@ def corrupted(name: str, images: Images, seed: int = 0) -> Images:
 
 def _units(images: Images) -> Array:
     """0..255 -> float32 in 0..1."""
-    return images / np.float32(255)
+    units: Array = images / np.float32(255)
+    return units
 
 
 def _bytes(x: Array) -> Images:
-    """0..1, cut off on both sides, -> 0..255, rounded."""
-    return np.uint8(np.clip(x, 0, 1) * 255 + 0.5)
+    """Clip to 0..1 -> 0..255, rounded."""
+    return np.asarray(np.clip(x, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 def _blur_columns(x: Array, sigma: float) -> Array:
@@ -226,7 +227,7 @@ def _blur_columns(x: Array, sigma: float) -> Array:
 
 
 def _transformed(images: Images, rng: Rng, matrix_of: Callable[[float], Any]) -> Images:
-    """Warp with the matrix of 0.4 radians, and every other picture on average with that of -0.4."""
+    """Warp each image with the matrix of 0.4 or of -0.4 radians."""
     x = _units(images)
     is_positive = rng.random(len(images)) < 0.5
     for angle, chosen in ((0.4, is_positive), (-0.4, ~is_positive)):
@@ -235,7 +236,7 @@ def _transformed(images: Images, rng: Rng, matrix_of: Callable[[float], Any]) ->
 
 
 def _warped(x: Array, matrix: Any) -> Array:
-    """Give each pixel (down, right) what lies at ``matrix`` times it, counted from the middle."""
+    """Sample each pixel (down, right) at ``matrix`` times its place, relative to the centre."""
     stacked = np.eye(3)
     stacked[1:, 1:] = matrix
     middle = np.array([0, MIDDLE, MIDDLE])
@@ -245,9 +246,9 @@ def _warped(x: Array, matrix: Any) -> Array:
 
 
 def _lines(column: Any, row: Any, last_column: Any, last_row: Any) -> Array:
-    """One straight line a picture, between two points each (n,): (n, 28, 28), 0..1.
+    """A straight line between two points for each image: (n, 28, 28), 0..1.
 
-    At d rows above or below, the line is 1 + log(1 - d / 2.3) bright, and nowhere below 0.
+    At d rows above or below the line, the brightness is 1 + log(1 - d / 2.3), at least 0.
     """
     slope = (last_row - row) / (last_column - column)
     columns, rows = np.arange(SIDE), np.arange(SIDE)[:, None]

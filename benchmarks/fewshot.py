@@ -1,10 +1,10 @@
-"""What do a few pictures of one's own bring? ``python -m benchmarks.fewshot --out fewshot.png``.
+"""Fine-tuning on a few pictures: ``python -m benchmarks.fewshot --out fewshot.png``.
 
-From one source at a time, a few pictures a class are drawn by seed, a shipped network is fine-tuned
-on them, and its error on all the other pictures of that source is compared with the error that the
-network made on them before; MNIST's test pictures tell what was forgotten.
+From one source at a time, a few pictures per class are drawn by seed, and a shipped network is
+fine-tuned on them. Its error on all other pictures of the source is compared with the error before,
+and MNIST's test pictures show how much was forgotten.
 
-The sources lie where $TINYMNIST_TESTDATA points: the largest one of ``data/own``, and the sets
+The sources are in the folder $TINYMNIST_TESTDATA: the largest one of ``data/own``, and the sets
 ``usps_train`` and ``optdigits``. Pictures are prepared once and kept in ``--cache``.
 """
 
@@ -23,6 +23,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from benchmarks.common import add_fine_tuning, add_json, command_line
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -32,18 +34,16 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 EXAMPLES = """\
-examples:
-  python -m benchmarks.fewshot --out fewshot.png          three sources, ten seeds: half an hour
-  python -m benchmarks.fewshot --seeds 3 --shots 5        a rough one
-  python -m benchmarks.fewshot --sources optdigits --set unfreeze=1 --set augment=false
-"""
+--out fewshot.png          three sources, ten seeds: half an hour
+--seeds 3 --shots 5        a rough run
+--sources optdigits --set unfreeze=1 --set augment=false"""
 VARIABLE = "TINYMNIST_TESTDATA"
 CACHE = Path(tempfile.gettempdir(), "tinymnist-fewshot")
 DIGITS = tuple("0123456789")
 
 
 class Source(NamedTuple):
-    """Somebody's pictures in MNIST's form, and what they show."""
+    """The pictures of one source in MNIST's form, and their digits."""
 
     name: str
     x: Array
@@ -51,7 +51,7 @@ class Source(NamedTuple):
 
 
 class Row(NamedTuple):
-    """The outcome with one number of pictures a class; lists have an entry for each seed."""
+    """Errors and accuracies with one number of shots; lists have an entry for each seed."""
 
     source: str
     shots: int
@@ -61,20 +61,20 @@ class Row(NamedTuple):
 
     @property
     def fall(self) -> float:
-        """By which share the mean error falls."""
+        """The relative reduction of the mean error."""
         before = statistics.fmean(self.before)
         return 1 - statistics.fmean(self.after) / before if before else 0.0
 
 
 def load_sources(folder: Path, cache: Path, names: Sequence[str]) -> list[Source]:
-    """The sources, prepared by the normal recipe; what was prepared before is taken from a file."""
+    """The sources, prepared with the recipe, or taken from the cache."""
     return [_cached(folder / "data", cache, name) for name in names]
 
 
 def _cached(data: Path, cache: Path, name: str) -> Source:
     import numpy as np
 
-    code = "".join(p.read_text("utf-8") for p in sorted(_package().glob("imaging/*.py")))
+    code = "".join(p.read_text("utf-8") for p in sorted(_package().glob("imaging/**/*.py")))
     file = cache / f"{name}-{hashlib.sha256(code.encode()).hexdigest()[:12]}.npz"
     if not file.exists():
         cache.mkdir(parents=True, exist_ok=True)
@@ -107,17 +107,18 @@ def _prepare(data: Path, name: str) -> Source:
 
 
 def draw(y: Array, shots: int, seed: int) -> Array:
-    """The numbers of ``shots`` pictures a class; more shots add to the same ones."""
+    """The indices of ``shots`` pictures per class; more shots include those of fewer."""
     import numpy as np
 
     rng = np.random.default_rng(seed)
     chosen = [rng.permutation(np.flatnonzero(y == digit))[:shots] for digit in range(10)]
-    return np.sort(np.concatenate(chosen))
+    return np.asarray(np.sort(np.concatenate(chosen)))
 
 
 def wrong(model: Sequential, x: Array, y: Array) -> Array:
     """Which pictures a model misreads."""
-    return model.predict(x, logits=True).argmax(axis=1) != y
+    mistakes: Array = model.predict(x, logits=True).argmax(axis=1) != y
+    return mistakes
 
 
 def measure(
@@ -151,9 +152,7 @@ def measure(
     return rows
 
 
-HEAD = (
-    f"{'source':34}{'a class':>8}{'before':>9}{'after':>9}{'falls by':>10}{'MNIST':>9}{'least':>9}"
-)
+HEAD = f"{'source':34}{'shots':>8}{'before':>9}{'after':>9}{'falls by':>10}{'MNIST':>9}{'least':>9}"
 
 
 def line(row: Row) -> str:
@@ -165,16 +164,16 @@ def line(row: Row) -> str:
     )
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark."""
-    options = _options()
+    options = parse(arguments)
     from tinymnist.data import load_set
     from tinymnist.finetune import FineTuning
     from tinymnist.nn.sequential import load_model
     from tinymnist.prepared import in_mnist_form
 
     if not os.environ.get(VARIABLE):
-        print(f"{VARIABLE} is not set: no pictures to learn from", file=sys.stderr)
+        print(f"set {VARIABLE} to the folder of the test data", file=sys.stderr)
         return 2
     sources = load_sources(Path(os.environ[VARIABLE]), options.cache, options.sources)
     test = load_set("mnist-test")
@@ -188,7 +187,7 @@ def main() -> int:
         print(f"{base.name}, {options.seeds} seeds, {settings}")
         print("\n".join([HEAD, *map(line, rows)]))
     if options.out:
-        from benchmarks.curves import draw_curves
+        from benchmarks.charts import draw_curves
 
         draw_curves(
             [
@@ -197,7 +196,7 @@ def main() -> int:
                 for source in sources
             ],
             options.out,
-            title="Fine-tuned on a few pictures a class: by how much the error falls (%)",
+            title="Fine-tuned on a few pictures per class: reduction of the error (%)",
         )  # fmt: skip
     return 0
 
@@ -208,32 +207,17 @@ def pairs(row: Row) -> list[tuple[float, float]]:
     return [(after, before) for after in row.after]
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description="Measure fine-tuning on a few pictures of one source.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--model", default="mnist-cnn", help="default: mnist-cnn")
-    parser.add_argument(
-        "--sources", nargs="+", default=["own", "usps_train", "optdigits"], metavar="NAME"
-    )
-    parser.add_argument("--shots", nargs="+", type=int, default=[1, 2, 5, 10], metavar="N")
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        type=lambda text: (text.partition("=")[0], json.loads(text.partition("=")[2])),
-        help="a setting of FineTuning, its value as JSON",
-    )
-    parser.add_argument(
-        "--cache", type=Path, default=CACHE, help=f"for prepared pictures; default: {CACHE}"
-    )
-    parser.add_argument("--out", type=Path, metavar="FILE.png", help="draw the curves")
-    parser.add_argument("--json", action="store_true")
-    return parser.parse_args()
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    description = "Measure fine-tuning on a few pictures of one source."
+    parser = command_line("fewshot", description, EXAMPLES)
+    add_fine_tuning(parser, seeds=10)
+    add, sources = parser.add_argument, ["own", "usps_train", "optdigits"]
+    add("--sources", nargs="+", default=sources, metavar="NAME", help="default: all three")
+    add("--cache", type=Path, default=CACHE, help=f"for prepared pictures; default: {CACHE}")
+    add("--out", type=Path, metavar="PNG", help="draw the curves into this file")
+    add_json(parser)
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -1,67 +1,54 @@
-"""How long does a new head take? ``python -m benchmarks.finetuning``.
+"""Training a new head on a frozen base, in three frameworks: ``python -m benchmarks.finetuning``.
 
-keras-cnn's convolutions, frozen, under Dense(128, relu) and Dense(10, softmax): 500 pictures, 10
+keras-cnn's convolutions, frozen, under Dense(128, relu) and Dense(10, softmax): 500 images, 10
 epochs in batches of 32, Adam, in tinymnist, PyTorch and Keras as their users write it. So PyTorch
 and Keras run the frozen convolutions forward in every epoch, without gradients; tinymnist's ``fit``
-keeps what they give, by itself, and runs them once. Each runs in a process of its own, in turns,
-so that start-up can be told apart. First, an epoch in a fixed order must lead to the same
-probabilities.
+keeps their outputs and runs them once. Each runs in its own process, in turns, to measure start-up
+separately. First, an epoch in a fixed order must lead to the same probabilities.
 
-Where pictures are new in every step, nothing can be kept. Then an epoch of the head should take as
-long as the frozen base's forward pass and the head alone, which is measured at the end.
+If the images change in every step, nothing can be kept. Then an epoch should take as long as the
+forward pass of the base plus an epoch of the head, which is measured at the end.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from benchmarks import peers, timing
+from benchmarks import common, peers
 
 EXAMPLES = """\
-examples:
-  python -m benchmarks.finetuning                 three rounds on 2 threads
-  python -m benchmarks.finetuning --rounds 1 --only torch
-"""
+               three rounds on 2 threads
+--rounds 1 --only torch"""
 TOLERANCE = 0.02
-"""Of probabilities after an epoch; PyTorch's Adam has another epsilon."""
+"""Of probabilities after an epoch; PyTorch's Adam uses epsilon differently."""
 
 
 def spawn(name: str, options: argparse.Namespace, what: str) -> dict[str, Any]:
-    """Run a child; the whole time of it, by the clock and of the processors, goes with its own."""
-    command = [sys.executable, "-m", "benchmarks.heads", name]
-    command += [str(options.pictures), str(options.epochs), what]
-    pinned = dict.fromkeys(timing.THREAD_VARIABLES, str(options.threads))
+    """Run a child; add its total time, by the clock and of the processors, to its report."""
     began, before = time.perf_counter(), os.times()
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env=os.environ | pinned
+    done = common.run_child(
+        "heads", name, options.images, options.epochs, what, threads=options.threads
     )
-    after = os.times()
-    if done.returncode:
-        last = (done.stderr.strip() or "failed").splitlines()[-1]
-        if "ModuleNotFoundError" in last:
-            return {"missing": f"missing: pip install {peers.INSTALL[name]}"}
-        raise RuntimeError(f"{name}: {last}")
+    after, seconds = os.times(), time.perf_counter() - began
+    if "ModuleNotFoundError" in done.stderr:
+        return {"missing": f"missing: pip install {peers.INSTALL[name]}"}
+    own: dict[str, Any] = common.last_json(done)
     used = after.children_user + after.children_system
     used -= before.children_user + before.children_system
-    own: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    seconds = time.perf_counter() - began
-    again = own.get("again", 0.0)  # the second fit is no part of the whole
-    return own | {"all": seconds - again, "all_cpu": used}
+    return own | {"all": seconds - own.get("again", 0.0), "all_cpu": used}
 
 
 def check(names: list[str], options: argparse.Namespace) -> dict[str, str]:
-    """Compare the probabilities after one epoch; gives what is missing.
+    """Compare the probabilities after one epoch; return the frameworks that are missing.
 
     Raises:
-        ArithmeticError: when they differ by more than the optimizers' variants explain.
+        ArithmeticError: if they differ by more than the variants of Adam explain.
     """
     import numpy as np
 
@@ -75,10 +62,10 @@ def check(names: list[str], options: argparse.Namespace) -> dict[str, str]:
     return missing
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Check, measure in turns, print medians and ratios."""
-    options = _options()
-    timing.pin_threads(options.threads)
+    options = parse(arguments)
+    common.pin_threads(options.threads)
     names = [peers.OURS, *(options.only or ["torch", "keras"])]
     missing = check(names, options)
     names = [name for name in names if name not in missing]
@@ -87,10 +74,10 @@ def main() -> int:
     ]
     keys = ("all", "fit", "again", "all_cpu", "fit_cpu")
     figures = {n: {k: statistics.median(r[n][k] for r in rounds) for k in keys} for n in names}
-    print(timing.machine_line("numpy", "torch", "keras", "tensorflow-cpu"))
+    print(common.machine_line("numpy", "torch", "keras", "tensorflow-cpu"))
     print(
-        f"a new head, {options.pictures} pictures, {options.epochs} epochs, "
-        f"{options.threads} threads, median of {options.rounds}; times tinymnist's in brackets"
+        f"a new head, {options.images} images, {options.epochs} epochs, "
+        f"{options.threads} threads, median of {options.rounds}; in brackets, relative to tinymnist"
     )
     print(f"{'':12}" + "".join(f"{title:>18}" for title in TITLES))
     for name, own in figures.items():
@@ -103,15 +90,15 @@ def main() -> int:
 
 
 def frozen(options: argparse.Namespace) -> dict[str, float]:
-    """Seconds of an epoch where the base runs in every step, and of its parts, in turns."""
+    """Seconds of an epoch in which the base runs in every step, and of its parts."""
     from benchmarks.heads import BATCH, new_head, task
     from tinymnist.nn.training.frozen import split_frozen
 
-    data, head, whole = task(options.pictures), new_head(), new_head()
+    data, head, whole = task(options.images), new_head(), new_head()
     whole.unfreeze()
     parts = split_frozen(head)
     if parts is None:
-        raise ArithmeticError("a frozen base must be cut off")
+        raise ArithmeticError("fit must split off the frozen base")
     base, alone = parts
     alone.compile("adam")
     features = base.predict(data.x)
@@ -122,35 +109,32 @@ def frozen(options: argparse.Namespace) -> dict[str, float]:
         "head": lambda: alone.fit(features, data.y, **settings),
         "whole": lambda: whole.fit(data.x, data.y, **settings),
     }
-    return timing.medians(timing.interleaved(runs, rounds=5 * options.rounds, budget=10))
+    return common.medians(common.interleaved(runs, rounds=5 * options.rounds, budget=10))
 
 
 def text_of_frozen(found: dict[str, float]) -> str:
-    """The figures in words."""
+    """The figures in a sentence."""
     ms = {name: f"{1000 * seconds:.0f} ms" for name, seconds in found.items()}
     ratio = found["frozen"] / (found["base"] + found["head"])
     return (
         f"an epoch with the frozen base in every step {ms['frozen']}, {ratio:.2f} times the base's "
         f"forward pass ({ms['base']}) and the head alone ({ms['head']}); "
-        f"all layers learning {ms['whole']}"
+        f"training all layers {ms['whole']}"
     )
 
 
 TITLES = ("with start-up", "fit", "fit again", "processor, all", "processor, fit")
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description="Time the training of a new head on a frozen base.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--pictures", type=int, default=500)
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--only", nargs="+", choices=("torch", "keras"))
-    return parser.parse_args()
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    description = "Time the training of a new head on a frozen base."
+    parser = common.command_line("finetuning", description, EXAMPLES)
+    for name, default in (("rounds", 3), ("threads", 2), ("images", 500), ("epochs", 10)):
+        what = f"default: {default}"
+        parser.add_argument(f"--{name}", type=common.at_least(1), default=default, help=what)
+    parser.add_argument("--only", nargs="+", choices=("torch", "keras"), help="compare with these")
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Letters and marks that belong to nobody: new classes to learn, drawn with a shaky hand.
+"""Letters and marks drawn with a shaky hand: new classes to learn.
 
-Each is a few strokes through points in the unit square. Every picture moves the points, leans,
-turns and stretches the whole, and takes another pen; then the normal recipe prepares it.
-``python -m benchmarks.glyphs glyphs.png`` shows some.
+Each glyph is a few strokes through points in the unit square. Every picture moves the points,
+slants, rotates and stretches the glyph, and uses another pen; then the recipe prepares it.
+``python -m benchmarks.glyphs glyphs.png`` draws some.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from benchmarks.common import command_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,13 +55,13 @@ MARKS: dict[str, str] = {
     "arrow": "6,50 94,50 | 60,18 94,50 60,82",
 }
 GLYPHS = LETTERS | MARKS
-"""Strokes apart by ``|``, each a line through right,down in hundredths."""
+"""Strokes separated by ``|``, each a line through points right,down in hundredths."""
 
 _SIDE, _HEIGHT = 96, 60
 
 
 def strokes(glyph: str) -> list[list[tuple[float, float]]]:
-    """The points of every stroke, in -0.5..0.5 about the middle."""
+    """The points of every stroke, in -0.5..0.5 around the centre."""
     return [
         [(float(x) / 100 - 0.5, float(y) / 100 - 0.5) for x, y in (p.split(",") for p in s.split())]
         for s in GLYPHS[glyph].split("|")
@@ -89,7 +91,7 @@ def draw(glyph: str, rng: np.random.Generator) -> Array:
 
 
 def _shaken(points: Array, rng: np.random.Generator) -> Array:
-    """Every point moved, and between each two one more, which is moved as well."""
+    """Move every point, and a new one between each two."""
     import numpy as np
 
     moved = points + rng.normal(0, 0.05, points.shape)
@@ -100,7 +102,7 @@ def _shaken(points: Array, rng: np.random.Generator) -> Array:
 
 
 def draw_set(glyphs: Sequence[str], each: int, seed: int) -> tuple[Array, Array]:
-    """``each`` pictures of every glyph: (n, 28, 28, 1), and their numbers in ``glyphs``, (n,)."""
+    """``each`` pictures of every glyph: (n, 28, 28, 1), and their indices in ``glyphs``, (n,)."""
     import numpy as np
 
     rng = np.random.default_rng(seed)
@@ -108,15 +110,19 @@ def draw_set(glyphs: Sequence[str], each: int, seed: int) -> tuple[Array, Array]
     return np.stack(pictures), np.repeat(np.arange(len(glyphs)), each)
 
 
-def main() -> None:
-    """Draw eight of each, a row a glyph."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Draw eight pictures of each glyph, one glyph per row."""
+    parser = command_line("glyphs", "Draw some of the letters and marks.")
+    parser.add_argument("out", metavar="PNG")
+    options = parser.parse_args(arguments)
     import numpy as np
     from PIL import Image
 
     x, _ = draw_set(list(GLYPHS), 8, 0)
     sheet = x.reshape(len(GLYPHS), 8, 28, 28).swapaxes(1, 2).reshape(-1, 8 * 28)
-    Image.fromarray(np.uint8(sheet * 255)).save(sys.argv[1], format="PNG")
+    Image.fromarray(np.uint8(sheet * 255)).save(options.out, format="PNG")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,7 +1,7 @@
 """A new head on keras-cnn's frozen convolutions, in tinymnist, PyTorch and Keras.
 
-``python -m benchmarks.heads NAME PICTURES EPOCHS TASK`` is what ``finetuning`` runs in processes of
-its own; it prints one JSON object. Little is imported, since start-up is measured, too.
+``benchmarks.finetuning`` runs ``python -m benchmarks.heads NAME IMAGES EPOCHS TASK`` in child
+processes; it prints one JSON object. It imports little, since start-up is measured too.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks import peers
+from benchmarks.common import at_least, command_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tinymnist.nn import Sequential
+    from tinymnist.nn.sequential import Sequential
 
     Array = NDArray[Any]
 
@@ -26,7 +27,7 @@ BATCH, RATE, FEATURES = 32, 0.001, 1600
 
 
 class Task(NamedTuple):
-    """What to learn from, and the kernels that the new head starts with."""
+    """The examples, and the initial kernels of the new head."""
 
     x: Array
     y: Array
@@ -43,10 +44,10 @@ class Learner(NamedTuple):
 
 
 def task(n: int) -> Task:
-    """Noise with a bright row by class, so that there is something to learn."""
+    """Noise with a bright row for each class, so that there is something to learn."""
     import numpy as np
 
-    x, y = peers.pictures(n)
+    x, y = peers.noise(n)
     x *= np.float32(0.3)
     for picture, label in zip(x, y, strict=True):
         picture[2 * label + 4] += np.float32(0.7)
@@ -101,7 +102,7 @@ def keras(data: Task, threads: int) -> Learner:
 
 
 def torch(data: Task, threads: int) -> Learner:
-    """Write the loop out, eagerly; the base runs without gradients."""
+    """An eager loop; the base runs without gradients."""
     base = peers.torch_network(peers.reference().weights, 0.0, threads)
     import torch
     from torch import nn
@@ -120,7 +121,7 @@ def torch(data: Task, threads: int) -> Learner:
 
     def fit(epochs: int, shuffle: bool) -> None:
         for _ in range(epochs):
-            numbers = torch.randperm(len(x)) if shuffle else torch.arange(len(x))
+            numbers: Any = torch.randperm(len(x)) if shuffle else torch.arange(len(x))
             for chosen in numbers.split(BATCH):
                 optimizer.zero_grad()
                 loss_of(model(x[chosen]), y[chosen]).backward()
@@ -128,7 +129,8 @@ def torch(data: Task, threads: int) -> Learner:
 
     def predict() -> Array:
         with torch.inference_mode():
-            return model(x).softmax(1).numpy()
+            probabilities: Array = model(x).softmax(1).numpy()
+        return probabilities
 
     return Learner(fit, predict)
 
@@ -143,7 +145,7 @@ def check(learner: Learner, epochs: int) -> dict[str, Any]:
 
 
 def measure(learner: Learner, epochs: int) -> dict[str, Any]:
-    """Fit twice, since Keras traces in the first: seconds by the clock, and of the processors."""
+    """Fit twice, as Keras traces in the first: seconds by the clock, and of the processors."""
     seconds, cpu = [], []
     for _ in range(2):
         began, used = time.perf_counter(), time.process_time()
@@ -156,11 +158,17 @@ def measure(learner: Learner, epochs: int) -> dict[str, Any]:
 TASKS = {"check": check, "measure": measure}
 
 
-def main() -> int:
-    """Learn, and print what the parent cannot measure from outside."""
-    name, pictures, epochs, what = sys.argv[1:]
-    learner = LEARNERS[name](task(int(pictures)), int(os.environ["OMP_NUM_THREADS"]))
-    print(json.dumps(TASKS[what](learner, int(epochs))))
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train, and print what the parent cannot measure from outside."""
+    parser = command_line("heads", "Train a new head: a child process of benchmarks.finetuning.")
+    parser.add_argument("name", choices=LEARNERS)
+    parser.add_argument("images", type=at_least(1))
+    parser.add_argument("epochs", type=at_least(1))
+    parser.add_argument("task", choices=TASKS)
+    options = parser.parse_args(arguments)
+    threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
+    learner = LEARNERS[options.name](task(options.images), threads)
+    print(json.dumps(TASKS[options.task](learner, options.epochs)))
     return 0
 
 

@@ -1,7 +1,7 @@
-"""Which way to write a convolution in NumPy is the fastest? ``python -m benchmarks.im2col``.
+"""Twelve ways to write a convolution in NumPy, timed: ``python -m benchmarks.im2col``.
 
-Every way is checked against plain loops first, then all of them take turns. One thread does the
-work, as in training, where each thread carries a few pictures of the batch through all layers.
+Every way is checked against plain loops first. One thread does the work, as in training, where
+each thread takes a few images of the batch through all layers.
 """
 
 from __future__ import annotations
@@ -13,41 +13,40 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.timing import machine_line, pin_threads
+from benchmarks.common import (
+    add_json,
+    add_quick,
+    at_least,
+    command_line,
+    machine_line,
+    pin_threads,
+)
 
 if TYPE_CHECKING:
     from benchmarks.cases import Row, Shape
 
 EXAMPLES = """\
-examples:
-  python -m benchmarks.im2col                      a table for every convolution that ships
-  python -m benchmarks.im2col --quick              a rough one, in a few seconds
-  python -m benchmarks.im2col --model keras-cnn    the convolutions of one model
-  python -m benchmarks.im2col --batch 128 --threads 2
-  python -m benchmarks.im2col --out chart.png --json > im2col.json
-"""
+                     a table for every convolution of the shipped models
+--quick              a rough run, in a few seconds
+--model keras-cnn    the convolutions of one model
+--batch 128 --threads 2
+--out chart.png --json > im2col.json"""
 
 Results = list[tuple["Shape", list["Row"]]]
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.im2col",
-        description="Time many ways to write a convolution in NumPy, and weigh their memory.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--model", help="only the convolutions of this shipped model")
-    parser.add_argument("--batch", type=int, default=16, help="pictures in a call; default: 16")
-    parser.add_argument("--threads", type=int, default=1, help="for BLAS; default: 1")
-    parser.add_argument("--quick", action="store_true", help="few and short runs")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, no table")
-    parser.add_argument("--out", metavar="PNG", help="draw a chart into this file")
-    parsed = parser.parse_args(arguments)
-    if parsed.batch < 1 or parsed.threads < 1:
-        parser.error("--batch and --threads must be at least 1")
-    return parsed
+    description = "Measure time and memory of many ways to write a convolution in NumPy."
+    parser = command_line("im2col", description, EXAMPLES)
+    add = parser.add_argument
+    add("--model", help="only the convolutions of this shipped model")
+    add("--batch", type=at_least(1), default=16, help="images per call; default: 16")
+    add("--threads", type=at_least(1), default=1, help="for BLAS; default: 1")
+    add("--out", metavar="PNG", help="draw a chart into this file")
+    add_quick(parser)
+    add_json(parser)
+    return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,12 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def table(shape: Shape, rows: Sequence[Row]) -> str:
-    """One shape: times for a picture, their sum as a multiple of tinymnist's, memory of a call."""
+    """One shape: times per image, their sum as a multiple of tinymnist's, memory per call."""
     from benchmarks.cases import PASSES
 
     ours = _ours(rows)
     names = "".join(f"{name:>9}" for name in PASSES)
-    lines = [f"{shape.title}\n{'us a picture, then KiB at most':30}{names}    used    ratio{names}"]
+    lines = [f"{shape.title}\n{'us per image, then peak KiB':30}{names}    used    ratio{names}"]
     for row in rows:
         times = "".join(f"{row.times[name]:9.1f}" for name in PASSES)
         peaks = "".join(f"{row.peaks[name] / 1024:9.0f}" for name in PASSES)
@@ -93,7 +92,7 @@ def _ours(rows: Sequence[Row]) -> float:
 
 
 def summary(results: Results, options: argparse.Namespace) -> str:
-    """All shapes in one figure for each way, and where it was measured."""
+    """One figure over all shapes for each way, and the machine."""
     lines = [
         f"{way:32}{ratio:7.2f}x"
         for way, ratio in sorted(ratios(results).items(), key=lambda item: item[1])
@@ -101,7 +100,7 @@ def summary(results: Results, options: argparse.Namespace) -> str:
     where = f"batch {options.batch}, {options.threads} thread(s) for BLAS, float32"
     return "\n".join(
         [
-            "all shapes: the passes that training uses, times tinymnist's own (geometric mean)",
+            "all shapes: time of the passes in training over tinymnist's own (geometric mean)",
             *lines,
             where,
             machine_line("numpy"),
@@ -120,7 +119,7 @@ def ratios(results: Results) -> dict[str, float]:
 
 
 def as_json(results: Results, options: argparse.Namespace) -> str:
-    """Everything that was measured, as one object."""
+    """All measurements as one object."""
     measured: list[dict[str, Any]] = [
         {
             **shape._asdict(),
@@ -138,16 +137,16 @@ def as_json(results: Results, options: argparse.Namespace) -> str:
 
 
 def draw(results: Results, path: str) -> None:
-    """A panel for each shape."""
+    """Draw a panel for each shape."""
     from benchmarks.cases import PASSES
-    from benchmarks.chart import Panel, draw_bars
+    from benchmarks.charts import Panel, draw_bars
     from benchmarks.convolutions import OURS
 
     panels = [
         Panel(shape.title, [(row.way, [row.times[name] for name in shape.used]) for row in rows])
         for shape, rows in results
     ]
-    title = "Convolution in NumPy: microseconds a picture, in the passes that training uses"
+    title = "Convolution in NumPy: microseconds per image, in the passes of training"
     draw_bars(panels, path, title=title, parts=PASSES, highlight=OURS)
 
 

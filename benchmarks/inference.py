@@ -1,7 +1,7 @@
-"""How fast is keras-cnn, here and elsewhere? ``python -m benchmarks.inference``.
+"""Prediction with keras-cnn, in four frameworks: ``python -m benchmarks.inference``.
 
-All have the same weights, take a NumPy array and give one; the probabilities are compared first.
-Threads are pinned before NumPy is imported, so each number of threads has a process of its own.
+All have the same weights, take a NumPy array and return one; the probabilities are compared first.
+Threads are pinned before NumPy is imported, so each number of threads has its own process.
 """
 
 from __future__ import annotations
@@ -9,29 +9,36 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 from benchmarks import peers
+from benchmarks.common import (
+    add_json,
+    add_quick,
+    at_least,
+    command_line,
+    interleaved,
+    machine_line,
+    medians,
+    pin_threads,
+    run_child,
+)
 from benchmarks.peers import OURS, Row
-from benchmarks.timing import interleaved, machine_line, medians, pin_threads
 
 EXAMPLES = """\
-examples:
-  python -m benchmarks.inference                    batches of 1, 64 and 256 on 1 and on 2 threads
-  python -m benchmarks.inference --quick            a rough one, in less than a minute
-  python -m benchmarks.inference --only torch --batch 64 --threads 1 --json
-"""
+           batches of 1, 64 and 256 on 1 and on 2 threads
+--quick    a rough run, in less than a minute
+--only torch --batch 64 --threads 1 --json"""
 
 TOLERANCE = 1e-5
 """Between two frameworks' probabilities, in float32."""
 
 
 class Program(NamedTuple):
-    """What tells one of these benchmarks from the other."""
+    """The difference between the benchmarks of inference and training."""
 
     name: str
     description: str
@@ -44,28 +51,21 @@ class Program(NamedTuple):
 
 def parse(program: Program, arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog=f"python -m benchmarks.{program.name}",
-        description=program.description,
-        epilog=program.examples,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add, batches = parser.add_argument, " ".join(map(str, program.batches))
-    add("--batch", type=int, nargs="+", default=program.batches, help=f"default: {batches}")
-    add("--threads", type=int, nargs="+", default=[1, 2], help="default: 1 2")
+    parser = command_line(program.name, program.description, program.examples)
+    add, positive = parser.add_argument, at_least(1)
+    batches = " ".join(map(str, program.batches))
+    add("--batch", type=positive, nargs="+", default=program.batches, help=f"default: {batches}")
+    add("--threads", type=positive, nargs="+", default=[1, 2], help="default: 1 2")
     names = [OURS, *program.peers]
-    add("--only", nargs="+", choices=names, default=[], help="compare with no other")
-    add("--spin", action="store_true", help="let idle threads spin: they steal the next one's time")
-    add("--quick", action="store_true", help="few and short runs")
-    add("--json", action="store_true", help="print one JSON object, no table")
-    parsed = parser.parse_args(arguments)
-    if min(parsed.batch + parsed.threads) < 1:
-        parser.error("--batch and --threads must be at least 1")
-    return parsed
+    add("--only", nargs="+", choices=names, default=[], help="compare only with these")
+    add("--spin", action="store_true", help="let idle threads spin: they slow the next candidate")
+    add_quick(parser)
+    add_json(parser)
+    return parser.parse_args(arguments)
 
 
 def run(program: Program, arguments: Sequence[str] | None = None) -> int:
-    """Measure and report, with one child process for each number of threads if there are many."""
+    """Measure and report, with a child process for each number of threads if there are several."""
     options = parse(program, arguments)
     rows: list[Row] = []
     for threads in options.threads:
@@ -87,18 +87,18 @@ def _here(program: Program, options: argparse.Namespace) -> list[Row]:
     pin_threads(options.threads[0])
     if not options.spin:
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-        os.environ["OPENBLAS_THREAD_TIMEOUT"] = "4"  # 2**4 ticks: as good as none
+        os.environ["OPENBLAS_THREAD_TIMEOUT"] = "4"  # 2**4 ticks: almost none
     return program.measure(options)
 
 
 def _in_child(program: Program, options: argparse.Namespace, threads: int) -> list[Row]:
-    command = [sys.executable, "-m", f"benchmarks.{program.name}", "--json"]
-    command += ["--threads", str(threads), "--batch", *map(str, options.batch)]
-    command += ["--only", *options.only] if options.only else []
-    command += [f"--{flag}" for flag in ("quick", "spin") if getattr(options, flag)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    arguments = ["--json", "--threads", threads, "--batch", *options.batch]
+    arguments += ["--only", *options.only] if options.only else []
+    arguments += [f"--{flag}" for flag in ("quick", "spin") if getattr(options, flag)]
+    done = run_child(program.name, *arguments)
     if done.returncode:
-        raise SystemExit(done.returncode)  # the child has said why on standard error
+        print(done.stderr, end="", file=sys.stderr)
+        raise SystemExit(done.returncode)
     rows: list[Row] = json.loads(done.stdout)["rows"]
     return rows
 
@@ -122,7 +122,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def predictors(threads: int, *, spin: bool) -> dict[str, Callable[[], Callable[[Any], Any]]]:
-    """How to build what reads pictures (n, 28, 28, 1), by framework."""
+    """By framework, a function that builds a predictor of images (n, 28, 28, 1)."""
     network = peers.reference()
 
     def keras() -> Callable[[Any], Any]:
@@ -160,7 +160,7 @@ def check(built: dict[str, Callable[[Any], Any]], x: Any) -> None:
     """Compare all probabilities with tinymnist's.
 
     Raises:
-        ArithmeticError: when they differ by more than rounding explains.
+        ArithmeticError: if they differ by more than rounding errors.
     """
     ours = built[OURS](x)
     for name, predict in built.items():
@@ -170,17 +170,17 @@ def check(built: dict[str, Callable[[Any], Any]], x: Any) -> None:
 
 
 def measure(options: argparse.Namespace) -> list[Row]:
-    """Check, then time, batch by batch."""
+    """Check, then time, batch size by batch size."""
     threads = options.threads[0]
     built, missing = peers.build_all(predictors(threads, spin=options.spin), options.only)
     rounds, shortest = (3, 0.001) if options.quick else (25, 0.04)
     rows: list[Row] = []
     for batch in options.batch:
-        x, _ = peers.pictures(batch)
+        x, _ = peers.noise(batch)
         check(built, x)
         runs = {name: partial(predict, x) for name, predict in built.items()}
         seconds = medians(interleaved(runs, rounds=rounds, shortest=shortest, budget=5))
-        figures = {name: {"us_per_picture": s / batch * 1e6} for name, s in seconds.items()}
+        figures = {name: {"us_per_image": s / batch * 1e6} for name, s in seconds.items()}
         rows += peers.make_rows({"threads": threads, "batch": batch}, figures, missing)
     return rows
 
@@ -192,8 +192,10 @@ INFERENCE = Program(
     [*peers.INSTALL],
     [1, 64, 256],
     measure,
-    "NumPy in, NumPy out; torch is eager, keras a tf.function",
+    "NumPy arrays in and out; torch is eager, keras a tf.function",
 )
 
+main = partial(run, INFERENCE)
+
 if __name__ == "__main__":
-    sys.exit(run(INFERENCE))
+    sys.exit(main())

@@ -1,7 +1,7 @@
-"""How well are MNIST's pictures read through noise, blur, mud? ``python -m benchmarks.mnist_c``.
+"""Accuracy on the 15 corruptions of MNIST-C: ``python -m benchmarks.mnist_c``.
 
-The 15 corruptions of MNIST-C, applied to MNIST's test pictures, measure what training on clean
-digits did not tell a network. They are never trained on.
+The corruptions, applied to MNIST's test images, measure what a network did not learn from clean
+digits. They are never used for training.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from benchmarks.common import add_json, at_least, command_line, machine_line
 from benchmarks.corruptions import CORRUPTIONS, Images, corrupted
-from benchmarks.timing import machine_line
 from tinymnist.commands.output import Counter
 from tinymnist.data import load_mnist
 from tinymnist.errors import InputError
@@ -25,14 +25,10 @@ from tinymnist.reader import DEFAULT_MODEL, Reader
 from tinymnist.reporting.text import percent, table
 
 EXAMPLES = """\
-examples:
-  python -m benchmarks.mnist_c                               the default model, pictures as they are
-  python -m benchmarks.mnist_c --recipe mnist --limit 1000   through the full recipe
-  python -m benchmarks.mnist_c --model mnist-cnn keras-cnn my.npz --json
-  python -m benchmarks.mnist_c --limit 100 --out sheet.png   and look at the pictures
-
-A picture on which no digit is found counts as wrong.
-"""
+                               the default model, images as they are
+--recipe mnist --limit 1000    through the full recipe
+--model mnist-cnn keras-cnn my.npz --json
+--limit 100 --out sheet.png    and draw some images"""
 
 CLEAN = "clean"
 MEAN = "mean of 15"
@@ -43,30 +39,23 @@ Accuracies = dict[str, dict[str, float]]
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.mnist_c",
-        description="Measure models on the 15 corruptions of MNIST-C.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    description = (
+        "Measure models on the 15 corruptions of MNIST-C. An image without a digit counts as wrong."
     )
+    parser = command_line("mnist_c", description, EXAMPLES)
     add = parser.add_argument
     add("--model", nargs="+", default=[DEFAULT_MODEL], metavar="NAME|FILE", help="which to measure")
     add(
         "--recipe",
         choices=("none", "mnist"),
         default="none",
-        help="how pictures are prepared; 'none' (the default) feeds them as they are",
+        help="how to prepare images; 'none' (the default) uses them as they are",
     )
-    add("--limit", type=int, metavar="N", help="so many pictures, from all over the test set")
-    add("--seed", type=int, default=0, help="for the corruptions' random numbers; default: 0")
-    add("--json", action="store_true", help="print one JSON object, no table")
-    add("--out", metavar="PNG", help="draw some pictures of every corruption into this file")
-    parsed = parser.parse_args(arguments)
-    if parsed.limit is not None and parsed.limit < 1:
-        parser.error("--limit must be at least 1")
-    if parsed.seed < 0:
-        parser.error("--seed must be at least 0")
-    return parsed
+    add("--limit", type=at_least(1), metavar="N", help="only N images, spread over the test set")
+    add("--seed", type=at_least(0), default=0, help="of the corruptions; default: 0")
+    add("--out", metavar="PNG", help="draw some images of every corruption into this file")
+    add_json(parser)
+    return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def spread(total: int, limit: int | None) -> np.ndarray:
-    """So many numbers from all over the range: MNIST's first half is easier than its second."""
+    """``limit`` indices spread over the set: MNIST's first half is easier than its second."""
     count = min(limit or total, total)
     return np.arange(count) * total // count
 
@@ -96,7 +85,7 @@ def spread(total: int, limit: int | None) -> np.ndarray:
 def measure(
     readers: dict[str, Reader], images: Images, labels: np.ndarray, options: argparse.Namespace
 ) -> Accuracies:
-    """Corrupt, prepare and read: the share that is right, clean first."""
+    """Corrupt, prepare and read: the accuracy, clean images first."""
     counter = Counter((1 + len(CORRUPTIONS)) * len(labels))
     accuracies = {}
     for name, pictures in variants(images, options.seed):
@@ -111,7 +100,7 @@ def measure(
 
 
 def variants(images: Images, seed: int) -> Iterator[tuple[str, Images]]:
-    """The pictures as they are, then by corruption."""
+    """The images as they are, then with each corruption."""
     yield CLEAN, images
     for name in CORRUPTIONS:
         yield name, corrupted(name, images, seed)
@@ -129,11 +118,12 @@ def _read(reader: Reader, prepared: PreparedSet) -> np.ndarray:
     """The class names found, (m,)."""
     if not len(prepared.kept):
         return np.array([], str)
-    return np.array(reader.class_names)[reader.probabilities_of(prepared).argmax(axis=1)]
+    names: np.ndarray = np.array(reader.class_names)
+    return np.asarray(names[reader.probabilities_of(prepared).argmax(axis=1)])
 
 
 def mean(accuracies: Accuracies) -> dict[str, float]:
-    """Over the 15, each counting alike; the clean pictures are not among them."""
+    """The mean over the 15 corruptions, without the clean images."""
     return {
         model: sum(accuracies[name][model] for name in CORRUPTIONS) / len(CORRUPTIONS)
         for model in accuracies[CLEAN]
@@ -141,7 +131,7 @@ def mean(accuracies: Accuracies) -> dict[str, float]:
 
 
 def text(accuracies: Accuracies, options: argparse.Namespace) -> str:
-    """A row for each corruption, a column for each model."""
+    """A table with a row per corruption and a column per model."""
     models = list(accuracies[CLEAN])
     rows = [(name, *(percent(row[model]) for model in models)) for name, row in accuracies.items()]
     where = f"recipe: {options.recipe}, seed {options.seed}; {machine_line('numpy', 'scipy')}"
@@ -149,14 +139,14 @@ def text(accuracies: Accuracies, options: argparse.Namespace) -> str:
 
 
 def as_json(accuracies: Accuracies, options: argparse.Namespace) -> str:
-    """Everything that was measured, as one object."""
+    """All measurements as one object."""
     settings = {"recipe": options.recipe, "limit": options.limit, "seed": options.seed}
     where = {"machine": machine_line("numpy", "scipy"), **settings}
     return json.dumps({**where, "accuracy": accuracies})
 
 
 def draw(images: Images, labels: np.ndarray, path: str, seed: int, scale: int = 2) -> None:
-    """A contact sheet: one row as they are, one for each corruption; two of every digit."""
+    """Draw two images of every digit: a row as they are, and one per corruption."""
     some = images[np.concatenate([np.flatnonzero(labels == digit)[:2] for digit in range(10)])]
     cell, left = 28 * scale + 4, 130
     sheet = Image.new("L", (left + cell * len(some), cell * (1 + len(CORRUPTIONS))), 96)

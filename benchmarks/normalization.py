@@ -1,54 +1,49 @@
-"""What does it cost to bring a picture to MNIST's form? ``python -m benchmarks.normalization``.
+"""The cost of bringing a picture to MNIST's form: ``python -m benchmarks.normalization``.
 
-Painted pictures of five sizes, as files in memory, are decoded and normalised, and the default
-model says whether that went well. A profile tells which stages took the time. Photographs of 50
-megapixels, each in a process of its own, tell the memory.
+Painted pictures of five sizes, as files in memory, are decoded and normalized, and the default
+model checks the result. A profile shows the time of each stage. The memory is that of processes
+which read photographs of 50 megapixels.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from benchmarks.timing import machine_line, pin_threads
+from benchmarks.common import (
+    add_json,
+    add_quick,
+    command_line,
+    machine_line,
+    pin_threads,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from benchmarks.stages import Peak, Row
 
 EXAMPLES = """\
-examples:
-  python -m benchmarks.normalization             times, stages and memory, in about a minute
-  python -m benchmarks.normalization --quick     a rough one, without the memory
-  python -m benchmarks.normalization --json > normalization.json
-"""
+           times, stages and memory, in about a minute
+--quick    a rough run, without the memory
+--json > normalization.json"""
 
 Table = list[tuple[str, ...]]
 
 TARGETS = {"28x28 to 400x400": 3.0, "4000x3000": 500.0, "50 megapixels": 1000.0}
-"""Milliseconds, milliseconds, megabytes: the averages and the maximum must stay below."""
+"""Upper limits: milliseconds, milliseconds, megabytes."""
 SMALL = ("28x28", "100x100", "400x400")
-
-
-def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.normalization",
-        description="Time the recipe on painted pictures, stage by stage, and weigh its memory.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--quick", action="store_true", help="few and short runs, no memory")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, no table")
-    return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and report."""
-    options = parse(arguments)
+    description = "Measure time and memory of the recipe on painted pictures, stage by stage."
+    parser = command_line("normalization", description, EXAMPLES)
+    add_quick(parser)
+    add_json(parser)
+    options = parser.parse_args(arguments)
     pin_threads(1)
     from benchmarks.stages import CASES, measure, weigh  # imports NumPy, so not before
 
@@ -59,13 +54,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def text(rows: Sequence[Row], peaks: dict[str, Peak]) -> str:
-    """Three tables, and whether the targets are met."""
+    """Three tables, and whether the figures meet the targets."""
     from tinymnist.reporting.text import table
 
     tables = [times(rows), by_stage(rows), *([memory(peaks)] if peaks else [])]
     lines = [
-        f"{name}: {value:.2f} {'MB' if 'megapixels' in name else 'ms'}, target below "
-        f"{TARGETS[name]:g}: {'met' if value < TARGETS[name] else 'MISSED'}"
+        verdict(
+            name, value, TARGETS[name], below=True, unit=" MB" if "megapixels" in name else " ms"
+        )
         for name, value in verdicts(rows, peaks).items()
     ]
     where = f"one thread, decoding included{busy()}; {machine_line('numpy', 'pillow')}"
@@ -73,7 +69,7 @@ def text(rows: Sequence[Row], peaks: dict[str, Peak]) -> str:
 
 
 def busy() -> str:
-    """Whether others want more of the machine than it has, which makes every figure too large."""
+    """A note if the machine is overloaded, which makes every figure too large."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     cores = os.cpu_count() or 1
     return f"; the machine is busy: load {load:.1f} on {cores} cores" if load > cores + 0.5 else ""
@@ -81,7 +77,9 @@ def busy() -> str:
 
 def times(rows: Sequence[Row]) -> Table:
     """Decoding and the recipe by size, and the two slowest stages."""
-    cells = [("ms a picture", "decode", "normalize", "total", "read right", "slowest stages")]
+    cells: Table = [
+        ("ms per picture", "decode", "normalize", "total", "read right", "slowest stages")
+    ]
     for row in rows:
         numbers = (f"{value:.2f}" for value in (row.decode, row.normalize, row.total))
         slowest = sorted(row.stages, key=lambda name: -row.stages[name])[:2]
@@ -91,7 +89,7 @@ def times(rows: Sequence[Row]) -> Table:
 
 
 def by_stage(rows: Sequence[Row]) -> Table:
-    """Every stage that takes a hundredth somewhere, the slowest first."""
+    """Every stage that takes 1 % of the time somewhere, slowest first."""
     shares: dict[str, list[float]] = {}
     for row in rows:
         for name, value in row.stages.items():
@@ -103,7 +101,7 @@ def by_stage(rows: Sequence[Row]) -> Table:
 
 
 def memory(peaks: dict[str, Peak]) -> Table:
-    """Megabytes of a process that reads one file of 50 megapixels."""
+    """Memory in MB of a process that reads one file of 50 megapixels."""
     cells = [
         (name, *("unknown" if value is None else f"{value / 1e6:.0f}" for value in peak.values()))
         for name, peak in peaks.items()
@@ -112,7 +110,7 @@ def memory(peaks: dict[str, Peak]) -> Table:
 
 
 def verdicts(rows: Sequence[Row], peaks: dict[str, Peak]) -> dict[str, float]:
-    """By target: what was measured, in the target's unit."""
+    """The measurement for each target, in the target's unit."""
     total = {row.case: row.total for row in rows}
     found = {
         "28x28 to 400x400": sum(total[name] for name in SMALL) / len(SMALL),
@@ -123,7 +121,7 @@ def verdicts(rows: Sequence[Row], peaks: dict[str, Peak]) -> dict[str, float]:
 
 
 def as_json(rows: Sequence[Row], peaks: dict[str, Peak]) -> str:
-    """Everything that was measured, as one object."""
+    """All measurements as one object."""
     return json.dumps(
         {
             "machine": machine_line("numpy", "pillow"),

@@ -1,14 +1,14 @@
-"""tinymnist as an ONNX backend, for the operations that it has.
+"""tinymnist as an ONNX backend, on which ONNX's own conformance suite runs.
 
-With it, ONNX's own conformance suite runs on tinymnist's functions::
+Usage::
 
     import onnx.backend.test
     from benchmarks.onnx_backend import TinymnistBackend
 
     globals().update(onnx.backend.test.BackendTest(TinymnistBackend, __name__).test_cases)
 
-A model is run node by node, as it stands; :func:`tinymnist.interop.onnx.read` makes layers of it
-instead. This module imports ``onnx`` at once, because its class must derive from ONNX's.
+A model is run node by node, while :func:`tinymnist.interop.onnx.read` converts it to layers. This
+module imports ``onnx`` at the top, because its classes derive from ONNX's.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tinymnist.nn.arrays import Array
 
 
 class TinymnistRep(BackendRep):
-    """A model that is ready to be run."""
+    """A model ready to run."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -39,12 +39,12 @@ class TinymnistRep(BackendRep):
         """Compute the outputs.
 
         Args:
-            inputs: one array for each input, in order or by name; or the only one.
-            kwargs: not used.
+            inputs: arrays in order or by name; or a single array.
+            kwargs: ignored.
 
         Raises:
-            BackendIsNotSupposedToImplementIt: when a setting or a type is not there.
-            ValueError: when shapes do not fit.
+            BackendIsNotSupposedToImplementIt: if a setting or type is not supported.
+            ValueError: if shapes do not fit.
         """
         names = [port.name for port in self.network.inputs]
         if isinstance(inputs, Mapping):
@@ -69,12 +69,12 @@ class TinymnistBackend(Backend):
 
     @classmethod
     def prepare(cls, model: Any, device: str = "CPU", **kwargs: Any) -> TinymnistRep:
-        """Make a model ready.
+        """Load a model.
 
         Raises:
-            BackendIsNotSupposedToImplementIt: if it has an operation that tinymnist lacks.
+            BackendIsNotSupposedToImplementIt: if tinymnist lacks one of its operations.
         """
-        super().prepare(model, device, **kwargs)  # lets ONNX's checker see it
+        super().prepare(model, device, **kwargs)  # runs ONNX's checker
         try:
             network = network_of(model, Path("model"))
         except InputError as reason:
@@ -86,5 +86,5 @@ class TinymnistBackend(Backend):
 
     @classmethod
     def supports_device(cls, device: str) -> bool:
-        """Whether tinymnist runs there."""
+        """Whether tinymnist runs on a device: only on the CPU."""
         return device == "CPU"

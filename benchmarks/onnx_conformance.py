@@ -1,25 +1,24 @@
-"""ONNX's own backend test suite on tinymnist: what passes, and what is not supported and why.
+"""ONNX's own backend test suite on tinymnist: ``python -m benchmarks.onnx_conformance``.
 
-    python -m benchmarks.onnx_conformance [--reasons]
-
-needs ``pip install onnx``. The cases come from onnx itself: "node" are made by its authors with
-NumPy, "pytorch" were exported from PyTorch, "simple" and "real" are small networks.
+Needs ``pip install onnx``, which includes the cases: "node" are written by its authors with NumPy,
+"pytorch" exported from PyTorch, "simple" small networks.
 """
 
 from __future__ import annotations
 
-import argparse
+import sys
 import unittest
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from benchmarks.common import command_line
 from benchmarks.onnx_operations import OPERATIONS
 
 
 class Case(NamedTuple):
-    """One conformance case: its name, what runs it, and the operations of its model."""
+    """A conformance case: its name, a function that runs it, and the operations of its model."""
 
     name: str
     run: Callable[[], None]
@@ -27,7 +26,7 @@ class Case(NamedTuple):
 
 
 def cases() -> Iterator[Case]:
-    """Every case of the suite that runs on the CPU and brings its model along."""
+    """Every case of the suite that runs on the CPU and includes its model."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the cases divide by zero on purpose, elsewhere
         import onnx.backend.test
@@ -54,7 +53,7 @@ def _operations(model: Any) -> tuple[str, ...]:
 
 
 def _runner(function: Any) -> Callable[[], None]:
-    """What the suite would run; it hides what a backend does not support, this does not."""
+    """Run the case without the suite's wrapper, which hides what is not supported."""
     inner = function.__wrapped__
 
     def run() -> None:
@@ -65,11 +64,12 @@ def _runner(function: Any) -> Callable[[], None]:
     return run
 
 
-def main() -> None:
-    """Run all, and print a line for each operation."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--reasons", action="store_true", help="list what is not supported")
-    options = parser.parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run all cases, and print how many pass for each operation."""
+    description = "Run ONNX's own backend test suite on tinymnist."
+    parser = command_line("onnx_conformance", description, "--reasons")
+    parser.add_argument("--reasons", action="store_true", help="list what is not supported and why")
+    options = parser.parse_args(arguments)
     passed: Counter[str] = Counter()
     total: Counter[str] = Counter()
     reasons: dict[str, list[str]] = defaultdict(list)
@@ -78,9 +78,9 @@ def main() -> None:
         outcome = "passed"
         try:
             case.run()
-        except unittest.SkipTest as reason:
+        except unittest.SkipTest as skipped:
             outcome = "not supported"
-            reasons[str(reason).rpartition("): ")[2]].append(case.name)
+            reasons[str(skipped).rpartition("): ")[2]].append(case.name)
         except Exception as error:
             outcome = "failed"
             print(f"FAILED {case.name}: {' '.join(str(error).split())[:200]}")
@@ -93,7 +93,8 @@ def main() -> None:
     print(f"{dict(outcomes)}, {sum(passed[op] > 0 for op in ours)} operations")
     for reason, names in sorted(reasons.items()) if options.reasons else ():
         print(f"{len(names):5} {reason}: {' '.join(names[:4])}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""What else is on a page: printed words, blots, ruled lines, the boxes of a form, wide margins."""
+"""Additions to a page: printed words, blots, ruled lines, the boxes of a form, wide margins."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIGNS = ("#", "&", "%", "@", "?", "+", "=", "EUR", "No.", "kg")
 
 
 def _free_spot(page: Page, size: tuple[int, int], rng: Rng) -> tuple[int, int] | None:
-    """Where so much (h, w) paper is empty."""
+    """A random place for (h, w) pixels on empty paper; None if none is found."""
     for _ in range(60):
         if size[0] >= page.ink.shape[0] or size[1] >= page.ink.shape[1]:
             return None
@@ -38,7 +38,7 @@ def _free_spot(page: Page, size: tuple[int, int], rng: Rng) -> tuple[int, int] |
 
 
 def print_words(page: Page, rng: Rng) -> None:
-    """Printed words and signs in free places, some as large as the digits."""
+    """Print words and signs in free places, some as large as the digits."""
     padded(page, int(2.5 * page.tall), int(page.tall), 0)
     for _ in range(rng.integers(4, 12)):
         word = str(rng.choice(SIGNS if rng.random() < 0.2 else WORDS))
@@ -48,7 +48,7 @@ def print_words(page: Page, rng: Rng) -> None:
 
 
 def _printed(word: str, size: float) -> Array:
-    """A word in Pillow's own font, ``size`` pixels to the em, cut out."""
+    """A word in Pillow's own font, ``size`` pixels per em, cropped."""
     font = ImageFont.load_default(size)
     picture = Image.new("L", (int(size * (len(word) + 1)), int(2 * size)), 0)
     ImageDraw.Draw(picture).text((size / 4, size / 4), word, 255, font)
@@ -57,25 +57,25 @@ def _printed(word: str, size: float) -> Array:
 
 
 def blot(page: Page, rng: Rng) -> None:
-    """Blots, scratches and dust in free places."""
+    """Draw blots, scratches and dust in free places."""
     for _ in range(rng.integers(2, 7)):
-        size = tuple(int(side) for side in page.tall * rng.uniform(0.3, 1.4, 2))
-        if (spot := _free_spot(page, (size[0], size[1]), rng)) is None:
+        tall, wide = (int(side) for side in page.tall * rng.uniform(0.3, 1.4, 2))
+        if (spot := _free_spot(page, (tall, wide), rng)) is None:
             continue
-        down, right = np.meshgrid(*(np.linspace(-1, 1, side) for side in size), indexing="ij")
-        bumps = 0.25 * clouds((size[0], size[1]), 4, rng)
+        down, right = np.meshgrid(np.linspace(-1, 1, tall), np.linspace(-1, 1, wide), indexing="ij")
+        bumps = 0.25 * clouds((tall, wide), 4, rng)
         spread = np.clip((0.7 - np.hypot(down, right) + bumps) / 0.1, 0, 1)
         spread *= np.hypot(down, right) < 1
         if (spread > 0.5).any():
             page.words.append(draw_onto(page.ink, np.asarray(spread, np.float32), *spot))
     for _ in range(rng.integers(0, 25)):
-        spot = tuple(int(rng.integers(0, side - 3)) for side in page.ink.shape)
-        page.ink[spot[0] : spot[0] + rng.integers(1, 3), spot[1] : spot[1] + rng.integers(1, 4)] = 1
+        top, left = (int(rng.integers(0, side - 3)) for side in page.ink.shape)
+        page.ink[top : top + rng.integers(1, 3), left : left + rng.integers(1, 4)] = 1
     _draw_lines(page, rng)
 
 
 def _draw_lines(page: Page, rng: Rng) -> None:
-    """Strokes between rows: a sum's line, a scratch."""
+    """Draw strokes between rows: the line above a sum, a scratch."""
     width = page.ink.shape[1]
     for above, below in pairwise(page.rows):
         bottom = max((box[3] for _, box in above), default=0)
@@ -91,7 +91,7 @@ def _draw_lines(page: Page, rng: Rng) -> None:
 
 
 def rule(page: Page, rng: Rng) -> None:
-    """Ruled or squared paper from edge to edge, fainter than ink."""
+    """Rule the paper with lines or squares, fainter than ink."""
     height, width = page.ink.shape
     apart = page.tall * rng.uniform(0.5, 1.6)
     down, right = np.indices((height, width), np.float32)
@@ -104,7 +104,7 @@ def rule(page: Page, rng: Rng) -> None:
 
 
 def box_in(page: Page, rng: Rng) -> None:
-    """The boxes of a form, a digit in each; now and then one runs over its box's edge."""
+    """Draw the boxes of a form, a digit in each; some digits cross the edge of their box."""
     line = max(1, round(0.04 * page.tall))
     dark = np.float32(rng.uniform(0.5, 1))
     boxes = np.zeros_like(page.ink)
@@ -124,7 +124,7 @@ def box_in(page: Page, rng: Rng) -> None:
     page.ink = np.maximum(page.ink, boxes)
 
 
-def widen(page: Page, rng: Rng) -> None:
-    """Room around what is written, in which the desk is seen."""
+def add_margins(page: Page, rng: Rng) -> None:
+    """Add margins, in which the desk may be seen."""
     room = int(2 * page.tall)
     padded(page, room, room, room)

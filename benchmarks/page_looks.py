@@ -1,4 +1,4 @@
-"""How a page is seen: by a scanner, on a board, by a camera under a lamp, on a dark desk."""
+"""Pictures of a page: scanned, on a board, photographed under a lamp, on a dark desk."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def scan(page: Page, rng: Rng) -> Image.Image:
 
 
 def board(page: Page, rng: Rng) -> Image.Image:
-    """Chalk on a board."""
+    """Chalk on a blackboard."""
     ink = page.ink
     dark = 0.15 + 0.03 * clouds((ink.shape[0], ink.shape[1]), 6, rng)
     crumbs = rng.random(ink.shape, np.float32) < 0.9
@@ -25,7 +25,7 @@ def board(page: Page, rng: Rng) -> Image.Image:
 
 
 def photo(page: Page, rng: Rng) -> Image.Image:
-    """Paper of some grey under a lamp, a little out of focus, with noise."""
+    """Greyish paper under a lamp, slightly out of focus, with noise."""
     size = (page.ink.shape[0], page.ink.shape[1])
     light = 1 - rng.uniform(0.1, 0.55) * slope(size, rng.uniform(0, 360))
     light = light + 0.015 * clouds(size, 8, rng)
@@ -35,20 +35,20 @@ def photo(page: Page, rng: Rng) -> Image.Image:
 
 
 def desk(page: Page, rng: Rng) -> Image.Image:
-    """A sheet whose edges are in the picture, the desk beside it, a shadow, and something else."""
+    """A sheet with visible edges on a desk, a shadow, and an object beside it."""
     size = (page.ink.shape[0], page.ink.shape[1])
     room = 2 * page.tall
     light = (1 - rng.uniform(0, 0.4) * slope(size, rng.uniform(0, 360))) * _shadow(page, rng)
     seen = rng.uniform(0.75, 0.95) * (1 - rng.uniform(0.5, 0.85) * page.ink)
     wood = rng.uniform(0.05, 0.45) + 0.02 * clouds(size, 12, rng)
     seen = np.where(_beside(page, room, rng), wood, seen) * light
-    thing = _thing(page, room, rng)
-    seen = seen * (1 - thing) + rng.uniform(0.05, 0.2) * thing
+    object_ = _thing(page, room, rng)
+    seen = seen * (1 - object_) + rng.uniform(0.05, 0.2) * object_
     return _noisy(seen, rng.uniform(0.5, 1.2), rng.uniform(0.003, 0.02), rng)
 
 
 def _beside(page: Page, room: float, rng: Rng) -> Mask:
-    """Where the sheet has ended: on each side with probability 0.4, within the empty room."""
+    """A mask of the desk: on each side with probability 0.4, within the empty margin."""
     down, right = np.indices(page.ink.shape, np.float32)
     height, width = page.ink.shape
     beside = np.zeros(page.ink.shape, bool)
@@ -62,7 +62,7 @@ def _beside(page: Page, room: float, rng: Rng) -> Mask:
 
 
 def _shadow(page: Page, rng: Rng) -> Array:
-    """The light that is left where something stands in its way: 0.45 to 1, with a soft edge."""
+    """The light left by a shadow with a soft edge: 0.45 to 1."""
     ramp = slope((page.ink.shape[0], page.ink.shape[1]), rng.uniform(0, 360))
     soft = rng.uniform(0.02, 0.5) * page.tall / max(page.ink.shape)
     share: Array = np.clip((ramp - rng.uniform(0.2, 1.2)) / soft, 0, 1)
@@ -70,7 +70,7 @@ def _shadow(page: Page, rng: Rng) -> Array:
 
 
 def _thing(page: Page, room: float, rng: Rng) -> Array:
-    """A telephone or a pen that reaches into the picture from its edge, but not to the digits."""
+    """A phone or a pen that reaches into the picture, but not to the digits."""
     height, width = page.ink.shape
     drawn = Image.new("L", (width, height))
     depth, start = room * rng.uniform(0.3, 0.8), rng.uniform(-0.3, 0.8) * width

@@ -1,4 +1,4 @@
-"""What was read on a page against what is written there."""
+"""Compares the digits read on a page with those written there."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ from tinymnist.nn.metrics import calibration_error
 from tinymnist.prediction import Page as Read
 
 _SAME_PLACE = 0.5
-"""Two boxes lie on the same digit if they share so much of what they cover together."""
+"""Two boxes are on the same digit if their intersection over union is at least this."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """One page.
+    """The score of one page.
 
     Attributes:
-        symbols: digits that are written.
-        edits: the least number of digits and row ends to insert, remove or exchange until what was
-            read is what is written.
-        on_words: digits that were read on printed matter or blots.
-        words: pieces of printed matter and blots.
-        confidences: of every digit that was read.
-        right: for each, whether it is that digit, and in its place.
-        seconds: that reading took.
+        symbols: number of digits written.
+        edits: edit distance between the text read and the text written.
+        on_words: number of digits read on print or blots.
+        words: number of pieces of print and blots.
+        confidences: of every digit read.
+        right: for each of these, whether its class and place are right.
+        seconds: the time for reading.
     """
 
     symbols: int
@@ -41,7 +40,7 @@ class Score:
 
 
 def score(written: Written, read: Read, seconds: float) -> Score:
-    """Compare."""
+    """Compare a page with what was read on it."""
     truth = [entry for row in written.rows for entry in row]
     return Score(
         symbols=len(truth),
@@ -58,8 +57,8 @@ def score(written: Written, read: Read, seconds: float) -> Score:
 
 
 def edit_distance(one: str, other: str) -> int:
-    """V. Levenshtein's (1966): insertions, removals and exchanges from one text to another."""
-    costs = list(range(len(other) + 1))  # from nothing of the one to each beginning of the other
+    """V. Levenshtein's distance (1966): insertions, deletions and substitutions."""
+    costs = list(range(len(other) + 1))  # from the empty text to each prefix of the other
     for i, symbol in enumerate(one, start=1):
         diagonal, costs[0] = costs[0], i
         for j, expected in enumerate(other, start=1):
@@ -70,7 +69,7 @@ def edit_distance(one: str, other: str) -> int:
 
 
 def overlap(one: Box, other: Box) -> float:
-    """Area of what two boxes share against that of what they cover together."""
+    """Intersection over union of two boxes."""
     wide, tall = (min(one[i + 2], other[i + 2]) - max(one[i], other[i]) for i in (0, 1))
     shared = max(wide, 0) * max(tall, 0)
     areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
@@ -78,13 +77,13 @@ def overlap(one: Box, other: Box) -> float:
 
 
 def _lies_on(box: Box, word: Box) -> bool:
-    """Whether a box's middle lies on a word."""
+    """Whether the centre of a box lies on a word."""
     right, down = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     return word[0] <= right < word[2] and word[1] <= down < word[3]
 
 
 def summary(scores: Sequence[Score]) -> dict[str, float]:
-    """Of some pages: shares in 0..1, nan where there is nothing to divide by."""
+    """Figures of some pages: ratios in 0..1, NaN if the denominator is 0."""
     confidences = np.array([c for one in scores for c in one.confidences])
     right = np.array([r for one in scores for r in one.right], bool)
     return {
@@ -94,7 +93,7 @@ def summary(scores: Sequence[Score]) -> dict[str, float]:
             sum(one.edits for one in scores), sum(one.symbols for one in scores)
         ),
         "wholly_right": _ratio(sum(one.edits == 0 for one in scores), len(scores)),
-        "false_digits_a_word": _ratio(
+        "false_digits_per_word": _ratio(
             sum(one.on_words for one in scores), sum(one.words for one in scores)
         ),
         "confidence": _ratio(float(confidences.sum()), len(confidences)),

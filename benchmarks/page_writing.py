@@ -1,4 +1,4 @@
-"""MNIST's digits in rows on an empty page, for :mod:`benchmarks.painted_pages`."""
+"""MNIST's digits in rows on an empty page, for :mod:`benchmarks.pages`."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ Box = tuple[int, int, int, int]
 Rng = np.random.Generator
 
 _MARGIN = 0.9
-"""Empty paper around what is written, in heights of a digit."""
+"""Empty paper around the rows, in heights of a digit."""
 _SIGNS = np.array(
     [[[0, 0], [0, 0.4]], [[0.45, 0], [0.47, 0.02]], [[0.7, 0], [-0.7, 0.5]]], np.float32
 )
-"""A dash, a full stop and a slash: from where to where, (down, right) from the row's middle in
+"""A dash, a full stop and a slash: start and end, (down, right) from the middle of the row, in
 heights of a digit."""
 
 
 @dataclass
 class Page:
-    """A page and what is on it.
+    """A page and its contents.
 
     Attributes:
         kind: a name of :data:`KINDS`.
-        ink: (h, w) in 0..1; how much of each pixel is inked.
-        tall: the height of its digits, in pixels, give or take.
+        ink: (h, w) in 0..1, the inked fraction of each pixel.
+        tall: approximate height of its digits in pixels.
         rows: for each row, from the top, its digits from the left: (class, box); a box is left,
             top, right, bottom in pixels, right and bottom exclusive.
-        words: boxes of printed matter, on which no digit is.
+        words: boxes of print and other marks that are not digits.
     """
 
     kind: str
@@ -52,17 +52,17 @@ class Page:
 
 @dataclass(frozen=True)
 class Layout:
-    """How the digits of a page stand.
+    """How the digits of a page are placed.
 
     Attributes:
-        rows, columns: most of them; between half and all are painted.
-        slope: rows sink or climb by at most this, as a tangent.
-        lean: digits lean by at most this, as a tangent.
-        sizes: digits differ in height by at most the factor exp of this.
-        jump: how far digits stand off their line, in their height.
-        gaps: between digits, in heights: least and most.
-        touching: the share of digits that touch the one before.
-        signs: the share of digits that follow a dash, a stop or a slash.
+        rows, columns: upper limits; between half and all are painted.
+        slope: upper limit of the slope of rows, as a tangent.
+        lean: upper limit of the slant of digits, as a tangent.
+        sizes: heights vary by a factor of up to exp(sizes).
+        jump: how far digits may be off their line, in heights.
+        gaps: lower and upper limit of the gaps between digits, in heights.
+        touching: the fraction of digits that touch the previous one.
+        signs: the fraction of digits that follow a dash, a full stop or a slash.
     """
 
     rows: int = 5
@@ -84,7 +84,7 @@ class Source:
         self.images, self.labels = images, labels
 
     def draw(self, rng: Rng) -> tuple[int, Array]:
-        """One digit and its ink (h, w) in 0..1, cut out."""
+        """A random digit and its ink (h, w) in 0..1, cropped."""
         chosen = int(rng.integers(len(self.images)))
         ink = np.asarray(self.images[chosen], np.float32) / np.float32(255)
         rows, columns = (np.flatnonzero((ink > 0.3).any(axis)) for axis in (1, 0))
@@ -93,7 +93,7 @@ class Source:
 
 
 def write_page(kind: str, layout: Layout, source: Source, rng: Rng) -> Page:
-    """Digits on an empty page."""
+    """Write rows of digits on an empty page."""
     tall = float(np.exp(rng.uniform(np.log(24), np.log(64))))
     counts = rng.integers((layout.columns + 1) // 2, layout.columns + 1, layout.rows)
     counts = counts[: rng.integers((layout.rows + 1) // 2, layout.rows + 1)]
@@ -127,7 +127,7 @@ def write_page(kind: str, layout: Layout, source: Source, rng: Rng) -> Page:
 
 
 def _enlarged(ink: Array, tall: float, pen: float, lean: float) -> Array:
-    """So tall, sheared, and with crisp edges; ``pen`` in heights makes strokes wider or finer."""
+    """Scale to a height, shear and sharpen; ``pen`` (in heights) makes strokes wider or finer."""
     high = max(10, round(tall * (ink.shape[0]) / (ink.shape[0] - 2)))
     wide = max(4, round(high * ink.shape[1] / ink.shape[0]))
     large = np.clip(resize(ink, (high, wide), Image.Resampling.BICUBIC), 0, 1)
@@ -146,7 +146,7 @@ def _enlarged(ink: Array, tall: float, pen: float, lean: float) -> Array:
 
 
 def _sign(page: Page, start: float, level: float, pen: float, rng: Rng) -> float:
-    """Write a dash, a full stop or a slash; where it ends is returned."""
+    """Write a dash, a full stop or a slash; return where it ends."""
     ends = _SIGNS[rng.integers(len(_SIGNS))] + rng.normal(0, 0.03, (2, 2))
     radius = max(0.8, (0.05 + pen) * page.tall)
     margin = int(radius) + 2
@@ -161,20 +161,20 @@ def _sign(page: Page, start: float, level: float, pen: float, rng: Rng) -> float
 
 
 def _where_touching(canvas: Array, ink: Array, top: int, start: int, rng: Rng) -> int:
-    """How far to the left a digit must stand to run into what ends at ``start``."""
+    """The left edge at which a digit touches the previous one, which ends at ``start``."""
     rows = slice(max(top, 0), top + ink.shape[0])
     own = ink[max(-top, 0) :][: canvas[rows].shape[0]] > 0.5
     before = canvas[rows] > 0.5
     right = np.where(before.any(1), before.shape[1] - before[:, ::-1].argmax(1), -(10**6))
     left = np.where(own.any(1), own.argmax(1), 10**6)
     touch = int((right - left).max())
-    if touch < start - ink.shape[1]:  # they miss each other
+    if touch < start - ink.shape[1]:  # they do not meet in any row
         return start
     return max(touch - int(rng.integers(0, 2 + ink.shape[0] // 16)), 0)
 
 
 def draw_onto(canvas: Array, ink: Array, top: int, left: int) -> Box:
-    """Put ink onto the canvas; its box, without soft edges, is returned."""
+    """Draw ink onto the canvas; return its box without soft edges."""
     top = int(np.clip(top, 0, canvas.shape[0] - ink.shape[0]))
     room = canvas[top : top + ink.shape[0], left : left + ink.shape[1]]
     np.maximum(room, ink[:, : room.shape[1]], out=room)
@@ -184,7 +184,7 @@ def draw_onto(canvas: Array, ink: Array, top: int, left: int) -> Box:
 
 
 def padded(page: Page, top: int, bottom: int, sides: int) -> None:
-    """Put empty paper around a page."""
+    """Add empty paper around a page."""
     page.ink = np.pad(page.ink, ((top, bottom), (sides, sides)))
     page.rows = [[(digit, _moved(box, top, sides)) for digit, box in row] for row in page.rows]
     page.words = [_moved(box, top, sides) for box in page.words]

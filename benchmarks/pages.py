@@ -1,7 +1,8 @@
-"""How well is a page of digits read? ``python -m benchmarks.pages``.
+"""Accuracy on painted pages: ``python -m benchmarks.pages``.
 
-Pages of MNIST's test digits are painted in rows, some slanted, ruled, touching, with printed words
-or in the boxes of a form, and read as ``tinymnist read`` does it. Nothing here is trained on.
+MNIST's test digits are painted in rows, some slanted, ruled, touching, with printed words or in the
+boxes of a form, and read as by ``tinymnist read``. Every kind of page adds one difficulty to plain
+rows, and its own light, noise and blur. The pages are never used for training.
 """
 
 from __future__ import annotations
@@ -11,16 +12,16 @@ import io
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from benchmarks import page_extras, page_looks
+from benchmarks.common import add_json, at_least, command_line, machine_line
 from benchmarks.page_scores import Score, score, summary
-from benchmarks.page_writing import Page, Source
-from benchmarks.painted_pages import KINDS, paint_page
-from benchmarks.timing import machine_line
+from benchmarks.page_writing import Layout, Page, Rng, Source, write_page
 from tinymnist.commands.output import Counter
 from tinymnist.data import load_mnist
 from tinymnist.errors import InputError
@@ -31,44 +32,52 @@ from tinymnist.reader import DEFAULT_MODEL, Reader
 from tinymnist.reporting.text import percent, table
 
 EXAMPLES = """\
-examples:
-  python -m benchmarks.pages                                    60 pages, five of each kind
-  python -m benchmarks.pages --pages 400 --model my.npz --json  the same for another network
-  python -m benchmarks.pages --kinds touching form --out sheet.png
-  python -m benchmarks.pages --split train --seed 1             for choosing anything at all
-
-A symbol is a digit; row ends that are missing or too many count as wrong symbols as well. A digit's
-confidence is right if it is that digit, and its box lies on it.
+                                     60 pages, five of each kind
+--pages 400 --model my.npz --json    another network
+--kinds touching form --out sheet.png
+--split train --seed 1               pages for making choices"""
+DESCRIPTION = """\
+Measure how pages of MNIST's digits are read. A symbol is a digit; missing and additional row ends
+also count as wrong symbols. A digit is right if its class is, and its box lies on the written one.
 """
 
 ALL = "all"
 LARGE = (4000, 3000)
-"""A telephone's photograph, width and height: 12 megapixels."""
+"""Width and height of a phone's photograph: 12 megapixels."""
+
+Extra = Callable[[Page, Rng], None]
+Look = Callable[[Page, Rng], Image.Image]
+
+KINDS: dict[str, tuple[Layout, tuple[Extra, ...], Look]] = {
+    "plain": (Layout(), (), page_looks.scan),
+    "photo": (Layout(), (), page_looks.photo),
+    "chalk": (Layout(), (), page_looks.board),
+    "slanted": (Layout(slope=0.12, lean=0.5), (), page_looks.photo),
+    "sizes": (Layout(sizes=0.35, jump=0.15), (), page_looks.scan),
+    "ruled": (Layout(), (page_extras.rule,), page_looks.photo),
+    "touching": (Layout(columns=7, touching=0.5, gaps=(0.15, 0.4)), (), page_looks.scan),
+    "printed": (Layout(rows=3, columns=7), (page_extras.print_words,), page_looks.photo),
+    "blots": (Layout(), (page_extras.blot,), page_looks.scan),
+    "form": (Layout(gaps=(0.4, 0.7), jump=0.03), (page_extras.box_in,), page_looks.scan),
+    "dashes": (Layout(signs=0.3), (), page_looks.photo),
+    "desk": (Layout(rows=3, slope=0.05), (page_extras.add_margins,), page_looks.desk),
+}
+"""By name: how digits are written, what else is drawn, and how the page looks."""
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.pages",
-        description="Measure how pages of MNIST's digits are read.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_line("pages", DESCRIPTION, EXAMPLES)
     add = parser.add_argument
-    add("--pages", type=int, default=60, metavar="N", help="how many in all; default: 60")
+    add("--pages", type=at_least(1), default=60, metavar="N", help="number of pages; default: 60")
     add("--kinds", nargs="+", choices=KINDS, default=list(KINDS), metavar="KIND",
         help=f"which: {', '.join(KINDS)}")  # fmt: skip
-    add("--model", default=DEFAULT_MODEL, metavar="NAME|FILE", help="the network that reads")
-    add("--split", choices=("test", "train"), default="test", help="whose digits; default: test")
-    add("--seed", type=int, default=0, help="for everything random; default: 0")
-    add("--json", action="store_true", help="print one JSON object, no table")
-    add("--out", metavar="PNG", help="draw a page of every kind, and what was read on it")
-    parsed = parser.parse_args(arguments)
-    if parsed.pages < 1:
-        parser.error("--pages must be at least 1")
-    if parsed.seed < 0:
-        parser.error("--seed must be at least 0")
-    return parsed
+    add("--model", default=DEFAULT_MODEL, metavar="NAME|FILE", help="the network")
+    add("--split", choices=("test", "train"), default="test", help="of MNIST; default: test")
+    add("--seed", type=at_least(0), default=0, help="for everything random; default: 0")
+    add("--out", metavar="PNG", help="draw a page of every kind with the digits read on it")
+    add_json(parser)
+    return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measure(
     reader: Reader, source: Source, options: argparse.Namespace
 ) -> dict[str, dict[str, float]]:
-    """Paint and read; figures by kind, then of all."""
+    """Paint and read pages; figures by kind, then of all."""
     scores: dict[str, list[Score]] = {kind: [] for kind in options.kinds}
     counter = Counter(options.pages, "pages")
     for number in range(options.pages):
@@ -106,13 +115,17 @@ def measure(
 
 
 def painted(kind: str, source: Source, seed: int, number: int) -> tuple[Page, Image.Image]:
-    """A page of a kind by its number, whatever other pages are painted."""
+    """Page ``number`` of a kind, independent of other pages: its contents and the picture."""
     rng = np.random.default_rng([seed, list(KINDS).index(kind), number])
-    return paint_page(kind, source, rng)
+    layout, extras, look = KINDS[kind]
+    page = write_page(kind, layout, source, rng)
+    for extra in extras:
+        extra(page, rng)
+    return page, look(page, rng)
 
 
 def read_timed(reader: Reader, picture: Image.Image) -> tuple[Read, float]:
-    """What is read on a picture, which may be nothing, and how many seconds it took."""
+    """The digits read on a picture, which may be none, and the seconds that it took."""
     began = time.perf_counter()
     try:
         page = reader.read(picture)
@@ -122,7 +135,7 @@ def read_timed(reader: Reader, picture: Image.Image) -> tuple[Read, float]:
 
 
 def time_large(reader: Reader, source: Source, seed: int) -> float:
-    """Seconds for a JPEG photograph of 12 megapixels, decoding included: the best of three."""
+    """Seconds for a JPEG of 12 megapixels, decoding included: the best of three."""
     _, picture = painted("photo", source, seed, 0)
     file = io.BytesIO()
     picture.resize(LARGE, Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
@@ -135,12 +148,13 @@ def time_large(reader: Reader, source: Source, seed: int) -> float:
 
 
 def text(measured: dict[str, dict[str, float]], large: float, options: argparse.Namespace) -> str:
-    """A row for each kind."""
-    rows = [("pages", "digits", "symbols wrong", "wholly right", "false digits a word",
-             "confidence", "right", "calibration error", "ms a page")]  # fmt: skip
+    """A table with a row per kind."""
+    head = ("pages", "digits", "symbols wrong", "wholly right", "false digits per word",
+            "confidence", "right", "calibration error", "ms per page")  # fmt: skip
+    rows: list[tuple[str, ...]] = [head]
     names = ["", *measured]
     for own in measured.values():
-        words = own["false_digits_a_word"]
+        words = own["false_digits_per_word"]
         shares = [own[name] for name in ("symbol_error_rate", "wholly_right")]
         trust = [own[name] for name in ("confidence", "precision", "calibration_error")]
         rows.append((
@@ -159,7 +173,7 @@ def text(measured: dict[str, dict[str, float]], large: float, options: argparse.
 def as_json(
     measured: dict[str, dict[str, float]], large: float, options: argparse.Namespace
 ) -> str:
-    """Everything that was measured, as one object; what is not there is null."""
+    """All measurements as one object, null for missing ones."""
     clean = {
         kind: {name: None if np.isnan(value) else value for name, value in own.items()}
         for kind, own in measured.items()
@@ -170,7 +184,7 @@ def as_json(
 
 
 def draw(reader: Reader, source: Source, options: argparse.Namespace) -> Image.Image:
-    """A sheet with a page of every kind, annotated with what was read."""
+    """A sheet with a page of every kind, annotated with the digits read."""
     tiles = []
     for kind in options.kinds:
         _, picture = painted(kind, source, options.seed, 0)

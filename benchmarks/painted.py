@@ -1,4 +1,4 @@
-"""Pictures for ``benchmarks.normalization``: painted digits of any size, as files in memory."""
+"""Painted digits of any size for ``benchmarks.normalization``, as files in memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Size: TypeAlias = tuple[int, int]
 Rng: TypeAlias = np.random.Generator
 
 _PAINTED_SIDE = 600
-"""Larger pictures are painted in this size and enlarged: only their noise is as fine as a pixel."""
+"""Larger pictures are painted at this size and enlarged; only their noise has full resolution."""
 
 
 def drawing(digit: int, size: Size, rng: Rng) -> Image.Image:
@@ -27,7 +27,7 @@ def drawing(digit: int, size: Size, rng: Rng) -> Image.Image:
 
 
 def chalk(digit: int, size: Size, rng: Rng) -> Image.Image:
-    """Light on dark, off the middle."""
+    """Light on dark, off centre."""
     return to_image(0.1 + 0.8 * ink(digit, size, height=0.62, pen=0.08, centre=(0.46, 0.55)))
 
 
@@ -45,23 +45,23 @@ KINDS: tuple[Callable[[int, Size, Rng], Image.Image], ...] = (drawing, chalk, ph
 
 
 def paint(count: int, size: Size, seed: int = 0) -> list[tuple[int, Image.Image]]:
-    """So many pictures with their digits, the kinds in turns; above a megapixel only photos."""
+    """``count`` digits and pictures of alternating kinds; above a megapixel only photos."""
     rng = np.random.default_rng(seed)
     kinds = KINDS if size[0] * size[1] < 1_000_000 else (photo,)
     return [(i % 10, kinds[i % len(kinds)](i % 10, size, rng)) for i in range(count)]
 
 
 def encoded(picture: Image.Image, form: str) -> bytes:
-    """A file in memory: a JPEG as a camera writes it, a PNG packed in haste."""
+    """A file in memory: a JPEG of camera quality, or a quickly compressed PNG."""
     file = io.BytesIO()
     picture.save(file, form, quality=90, compress_level=1)
     return file.getvalue()
 
 
 def _noisy(picture: Image.Image, deviation: float, rng: Rng) -> Image.Image:
-    """Add noise in grey levels, strip by strip; what a strip gets repeats after 61 lines."""
+    """Add noise in grey levels; it repeats every 61 lines."""
     width, strip = picture.width, 61
-    noise = np.int16(np.round(deviation * rng.standard_normal((strip, width, 3))))
+    noise = np.round(deviation * rng.standard_normal((strip, width, 3))).astype(np.int16)
     pixels = np.array(picture)
     for top in range(0, len(pixels), strip):
         part: NDArray[Any] = pixels[top : top + strip]

@@ -1,22 +1,24 @@
 """The peak memory of the recipe on one file, as JSON: ``python -m benchmarks.peak FILE``.
 
-A process of its own, because what a process has once held it does not get rid of: neither in the
-system's books nor, often, in fact. tracemalloc would not see what Pillow holds.
+It needs its own process, as a process's peak never falls. tracemalloc would miss what Pillow
+allocates.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.common import command_line
 from tinymnist.imaging.digit.recipes import prepare_image
 
 
 def peak_bytes() -> int | None:
-    """The most memory that this process has held since it began; None where nobody tells.
+    """The peak memory of this process so far; None if the system does not report it.
 
-    On Linux, getrusage counts what the parent held at the fork as well; /proc does not.
+    On Linux, getrusage includes the memory of the parent at the fork; /proc does not.
     """
     status = Path("/proc/self/status")
     if status.exists():
@@ -31,10 +33,13 @@ def peak_bytes() -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def main() -> int:
-    """Read the file as ``tinymnist predict`` would, and tell the peak before and after."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prepare the file as ``tinymnist predict`` does, and print the peak before and after."""
+    parser = command_line("peak", "Measure the peak memory of the recipe on one file.")
+    parser.add_argument("file", metavar="FILE")
+    file = parser.parse_args(arguments).file
     before = peak_bytes()
-    prepare_image(sys.argv[1])
+    prepare_image(file)
     print(json.dumps({"before": before, "peak": peak_bytes()}))
     return 0
 

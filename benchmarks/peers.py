@@ -1,8 +1,8 @@
 """keras-cnn in tinymnist, PyTorch, Keras and ONNX, all with the same weights.
 
-tinymnist's names and layouts are the common ones: pictures (n, h, w, c), convolution kernels
-(kh, kw, in, out), dense kernels (in, out). Nothing is imported before it is asked for, so that
-threads can be pinned first, and so that a missing framework is just that.
+tinymnist's names and layouts are the common ones: images (n, h, w, c), convolution kernels
+(kh, kw, in, out), dense kernels (in, out). Frameworks are imported on use, so that threads can be
+pinned first, and any of them may be missing.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tinymnist.nn import Sequential
+    from tinymnist.nn.sequential import Sequential
 
     Array = NDArray[Any]
 
 OURS = "tinymnist"
 
 Row = dict[str, Any]
-"""threads, batch, name, and either figures and ratio or what is missing."""
+"""threads, batch, name, and either figures and ratio, or what is missing."""
 
 INSTALL = {
     "torch": "torch==2.13.0",
     "keras": "keras==3.15.1 tensorflow-cpu==2.21.0",
     "onnxruntime": "onnx onnxruntime",
 }
-"""What a missing peer wants."""
+"""The packages to install for each peer."""
 
 CHANNELS = 64
-"""What the last convolution gives at each of its pixels, which Flatten then lays out."""
+"""Channels of the last convolution, which Flatten reads."""
 
 
 def build_all(
     builders: Mapping[str, Callable[[], Any]], only: Iterable[str]
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Build what ``only`` names (all, if it names nothing), tinymnist always.
+    """Build tinymnist and the frameworks in ``only``, or all if it is empty.
 
     Returns:
-        What was built, and for each framework that is not installed how to get it, by name.
+        What was built, and how to install each framework that is missing, by name.
     """
     wanted = {*only, OURS} if only else {OURS, *INSTALL}
     built: dict[str, Any] = {}
@@ -58,7 +58,7 @@ def build_all(
 def make_rows(
     where: dict[str, int], figures: dict[str, dict[str, float]], missing: dict[str, str]
 ) -> list[Row]:
-    """One row a candidate, fastest first; the ratio is of the first figure of each."""
+    """A row per candidate, fastest first; the ratio is that of the first figure."""
     first = {name: next(iter(own.values())) for name, own in figures.items()}
     measured = [
         {**where, "name": name, **figures[name], "ratio": first[name] / first[OURS]}
@@ -68,7 +68,7 @@ def make_rows(
 
 
 def reference(dropout: float = 0.5, seed: int = 0) -> Sequential:
-    """Our own network; its biases are random, since zeros would hide a wrong one."""
+    """The network in tinymnist, with random biases, as zeros would hide a wrong one."""
     import numpy as np
 
     from tinymnist.nn.architectures import keras_cnn
@@ -80,12 +80,13 @@ def reference(dropout: float = 0.5, seed: int = 0) -> Sequential:
         for name, array in network.weights.items()
     }
     network.set_weights(weights)
-    network.get_layer("dropout").rate = dropout
+    layer: Any = network.get_layer("dropout")
+    layer.rate = dropout
     return network
 
 
-def pictures(n: int, seed: int = 0) -> tuple[Array, Array]:
-    """Noise (n, 28, 28, 1) and labels (n,) drawn at random: neither changes how long it takes."""
+def noise(n: int, seed: int = 0) -> tuple[Array, Array]:
+    """Random images (n, 28, 28, 1) and labels (n,); the values do not affect the time."""
     import numpy as np
 
     rng = np.random.default_rng(seed)
@@ -93,7 +94,7 @@ def pictures(n: int, seed: int = 0) -> tuple[Array, Array]:
 
 
 def channels_first(weights: Mapping[str, Array]) -> list[Array]:
-    """Kernel and bias of each layer as PyTorch and ONNX have them: (out, in, ...)."""
+    """The weights in PyTorch's and ONNX's layouts: (out, in, ...)."""
     arrays = list(weights.values())
     for i in (0, 2):
         arrays[i] = arrays[i].transpose(3, 2, 0, 1)
@@ -105,7 +106,7 @@ def channels_first(weights: Mapping[str, Array]) -> list[Array]:
 
 
 def from_channels_first(arrays: Iterable[Array], names: Mapping[str, Array]) -> dict[str, Array]:
-    """The way back from :func:`channels_first`, copied."""
+    """The inverse of :func:`channels_first`, copied."""
     back = [array.copy() for array in arrays]
     for i in (0, 2):
         back[i] = back[i].transpose(2, 3, 1, 0)
@@ -115,7 +116,7 @@ def from_channels_first(arrays: Iterable[Array], names: Mapping[str, Array]) -> 
 
 
 def torch_network(weights: Mapping[str, Array], dropout: float = 0.5, threads: int = 0) -> Any:
-    """An ``nn.Sequential`` of (n, 1, 28, 28) that gives logits, as PyTorch's losses want them."""
+    """An ``nn.Sequential`` of (n, 1, 28, 28) that returns logits, as PyTorch's losses expect."""
     import torch
     from torch import nn
 
@@ -171,7 +172,8 @@ def onnx_network(weights: Mapping[str, Array]) -> bytes:
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    names, pool = ("k1", "b1", "k2", "b2", "k3", "b3"), {"kernel_shape": [2, 2], "strides": [2, 2]}
+    names = ("k1", "b1", "k2", "b2", "k3", "b3")
+    pool: dict[str, Any] = {"kernel_shape": [2, 2], "strides": [2, 2]}
     nodes = [
         helper.make_node("Conv", ["x", "k1", "b1"], ["conv1"]),
         helper.make_node("Relu", ["conv1"], ["relu1"]),
@@ -193,7 +195,7 @@ def onnx_network(weights: Mapping[str, Array]) -> bytes:
             for name, array in zip(names, channels_first(weights), strict=True)
         ],
     )
-    # An old version of the format, which every onnxruntime of today reads.
+    # An old version of the format, which every current onnxruntime reads.
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model)
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())

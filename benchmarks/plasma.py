@@ -1,9 +1,9 @@
 """Clouds for the corruption "fog": random heights by the diamond-square algorithm, many at a time.
 
 The algorithm is that of Fournier, Fussell and Carpenter, "Computer Rendering of Stochastic Models"
-(1982), on a map that wraps around: start with one known point, put a point into the middle of each
-square as the mean of its corners and a random number, do the same for the diamonds between, halve
-the step and the random numbers' range, and go on until every point is known.
+(1982), on a map that wraps around: start with one point, set the centre of each square to the mean
+of its corners plus a random number, do the same for the diamonds, halve the step, reduce the range
+of the random numbers, and repeat until every point is set.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[np.float32]
 
 _AT_ONCE = 16
-"""Maps in one go: few enough to stay in the processor's cache."""
+"""Maps computed at once: few enough for the processor's cache."""
 
 
 def plasma(n: int, crop: int, decay: float, rng: np.random.Generator, side: int = 256) -> Array:
     """The corner of n maps of side x side points, each stretched to 0..1 as a whole.
 
     Args:
-        n: how many.
-        crop: height and width of the corner that is kept; at most ``side``.
-        decay: by what the random range, squared, is divided at each step: small for rough maps.
-        rng: source of the heights.
+        n: number of maps.
+        crop: height and width of the corner to return; at most ``side``.
+        decay: its square divides the random range at each step: small for rough maps.
+        rng: the source of randomness.
         side: a power of two.
 
     Returns:
@@ -60,4 +60,5 @@ def _heights(n: int, decay: float, rng: np.random.Generator, side: int) -> Array
 
 def _wobble(shape: Any, wobble: float, rng: np.random.Generator) -> Array:
     """Uniform in -wobble..wobble."""
-    return (rng.random(shape, np.float32) - np.float32(0.5)) * np.float32(2 * wobble)
+    uniform: Array = rng.random(shape, np.float32)
+    return (uniform - np.float32(0.5)) * np.float32(2 * wobble)

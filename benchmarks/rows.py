@@ -1,8 +1,7 @@
 """im2col and col2im in several ways, stride 1, no padding.
 
-im2col lays every window of pictures x (n, h, w, c) out as one row of a matrix (n*oh*ow, kh*kw*c);
-col2im, its adjoint, adds such rows back into pictures. The order of the numbers is the same in
-all of them, the order in memory and the way there are not.
+im2col copies every window of images x (n, h, w, c) into one row of a matrix (n*oh*ow, kh*kw*c);
+col2im, its adjoint, adds such rows back into images. The ways differ in speed and in memory layout.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ Array = NDArray[Any]
 
 
 def windows(x: Array, kh: int, kw: int) -> Array:
-    """See x as windows (n, oh, ow, kh, kw, c) without copying a pixel."""
+    """A view of x as windows (n, oh, ow, kh, kw, c)."""
     n, h, w, c = x.shape
     along_n, along_h, along_w, along_c = x.strides
     shape = (n, h - kh + 1, w - kw + 1, kh, kw, c)
@@ -26,7 +25,7 @@ def windows(x: Array, kh: int, kw: int) -> Array:
 
 
 def im2col_gather(x: Array, kh: int, kw: int) -> Array:
-    """Index arrays name every pixel of every window."""
+    """Index every pixel of every window."""
     i, j = _window_indices(x, kh, kw)
     return x[:, i, j].reshape(-1, kh * kw * x.shape[3])
 
@@ -48,12 +47,12 @@ def im2col_slices(x: Array, kh: int, kw: int) -> Array:
 
 
 def im2col_strided(x: Array, kh: int, kw: int) -> Array:
-    """The view copied as it lies: stretches of kw*c numbers."""
+    """The view copied in its own order: stretches of kw*c numbers."""
     return np.ascontiguousarray(windows(x, kh, kw)).reshape(-1, kh * kw * x.shape[3])
 
 
 def im2col_taps_first(x: Array, kh: int, kw: int) -> Array:
-    """The view copied tap by tap into (kh*kw*c, n*oh*ow), and handed on transposed."""
+    """The view copied tap by tap into (kh*kw*c, n*oh*ow), then transposed."""
     taps = np.ascontiguousarray(windows(x, kh, kw).transpose(3, 4, 5, 0, 1, 2))
     return taps.reshape(kh * kw * x.shape[3], -1).T
 
@@ -84,7 +83,7 @@ def col2im_two_steps(drows: Array, x: Array, kh: int, kw: int) -> Array:
 
 
 def col2im_gather(drows: Array, x: Array, kh: int, kw: int) -> Array:
-    """``np.add.at`` with the index arrays of :func:`im2col_gather`, as many a course has it."""
+    """``np.add.at`` with the indices of :func:`im2col_gather`, as in many courses."""
     where: Any = (slice(None), *_window_indices(x, kh, kw))
     dx = np.zeros_like(x)
     n, h, w, c = x.shape

@@ -1,14 +1,15 @@
-"""Paints the pictures that ship with the package: ``python -m benchmarks.samples FOLDER``."""
+"""Paints the sample pictures of the package: ``python -m benchmarks.samples FOLDER``."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageFilter
 
+from benchmarks.common import command_line
 from tinymnist.imaging.picture.pixels import Array
 from tinymnist.imaging.synthetic.paint import clouds, ink, slope
 
@@ -97,5 +98,13 @@ def paint_samples(folder: Path) -> None:
         paint(np.random.default_rng(0)).save(folder / name, optimize=True, quality=80)
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Paint the samples into a folder."""
+    parser = command_line("samples", "Paint the sample pictures that ship with the package.")
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    paint_samples(parser.parse_args(arguments).folder)
+    return 0
+
+
 if __name__ == "__main__":
-    paint_samples(Path(sys.argv[1]))
+    sys.exit(main())

@@ -1,11 +1,8 @@
-"""The problems of ``benchmarks.normalization``: pictures, times, stages, memory."""
+"""The cases of ``benchmarks.normalization``: pictures, times, stages, memory."""
 
 from __future__ import annotations
 
 import cProfile
-import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,15 +11,15 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from PIL import Image
 
+from benchmarks.common import interleaved, last_json, medians, run_child
 from benchmarks.painted import encoded, paint, photo
-from benchmarks.timing import interleaved, medians
 from tinymnist.imaging.digit.normalize import normalize, stages
 from tinymnist.imaging.picture.decode import decode
 from tinymnist.imaging.picture.pixels import Array
 from tinymnist.reader import Reader
 
 Peak: TypeAlias = "dict[str, int | None]"
-"""``before`` and ``peak`` in bytes; None where the system does not tell."""
+"""``before`` and ``peak`` in bytes; None if the system does not report it."""
 
 
 class Case(NamedTuple):
@@ -31,7 +28,7 @@ class Case(NamedTuple):
     name: str
     size: tuple[int, int]
     form: str
-    count: int
+    number: int
 
 
 CASES = [
@@ -46,7 +43,7 @@ LARGE = (6144, 8192)
 
 
 class Row(NamedTuple):
-    """What a picture of one size takes, in milliseconds, and what the default model made of it."""
+    """Milliseconds per picture of one size, and how many the default model reads right."""
 
     case: str
     decode: float
@@ -54,17 +51,17 @@ class Row(NamedTuple):
     right: int
     of: int
     stages: dict[str, float]
-    """By function; ``decode`` is one of them."""
+    """Milliseconds by function, ``decode`` included."""
 
     @property
     def total(self) -> float:
-        """Both together."""
+        """Decoding and normalizing."""
         return self.decode + self.normalize
 
 
 def measure(case: Case, *, quick: bool = False) -> Row:
     """Read, then time, then profile the pictures of one size."""
-    painted = paint(3 if quick else case.count, case.size)
+    painted = paint(3 if quick else case.number, case.size)
     files = [encoded(picture, case.form) for _, picture in painted]
     greys = [decode(file) for file in files]
     right = count_right([digit for digit, _ in painted], greys)
@@ -88,7 +85,7 @@ def measure(case: Case, *, quick: bool = False) -> Row:
 
 
 def count_right(digits: Sequence[int], greys: Sequence[Array]) -> int:
-    """How many the default model reads as painted."""
+    """How many pictures the default model reads right."""
     images = np.stack([normalize(grey)[..., None] for grey in greys])
     found = Reader().predict_prepared(images)
     return sum(one.digit == digit for one, digit in zip(found, digits, strict=True))
@@ -97,8 +94,8 @@ def count_right(digits: Sequence[int], greys: Sequence[Array]) -> int:
 def stage_shares(greys: Sequence[Array]) -> dict[str, float]:
     """The share of time by function that ``digit.normalize.stages`` calls.
 
-    The profiler knows the callees of every function, so whatever the stages are called, they are
-    found. Its own toll falls on small functions: shares are near enough, times would be too long.
+    The profiler knows the callees of every function, so it finds the stages by any name. It slows
+    small functions down, so only the shares are used.
     """
     profile = cProfile.Profile()
     profile.runcall(lambda: [stages(grey) for grey in greys])
@@ -112,12 +109,12 @@ def stage_shares(greys: Sequence[Array]) -> dict[str, float]:
 
 
 def weigh() -> dict[str, Peak]:
-    """The memory for 50-megapixel files, by format."""
+    """The memory for files of 50 megapixels, by format."""
     return {name: peak_of(file) for name, file in large_files()}
 
 
 def large_files() -> Iterator[tuple[str, bytes]]:
-    """One photograph in many ways, one at a time."""
+    """One photograph in several formats, one after another."""
     picture = photo(7, LARGE, np.random.default_rng(0))
     yield "JPEG", encoded(picture, "JPEG")
     yield "PNG", encoded(picture, "PNG")
@@ -128,11 +125,9 @@ def large_files() -> Iterator[tuple[str, bytes]]:
 
 
 def peak_of(file: bytes) -> Peak:
-    """What :mod:`benchmarks.peak` says about one file."""
+    """The report of :mod:`benchmarks.peak` on one file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "picture")
         path.write_bytes(file)
-        command = [sys.executable, "-m", "benchmarks.peak", str(path)]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    peak: Peak = json.loads(done.stdout)
+        peak: Peak = last_json(run_child("peak", path))
     return peak

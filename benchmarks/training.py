@@ -1,8 +1,8 @@
-"""How fast does keras-cnn learn, here and elsewhere? ``python -m benchmarks.training``.
+"""Training of keras-cnn, in three frameworks: ``python -m benchmarks.training``.
 
-tinymnist runs ``fit``; the peers run the loop that their users write, over as many batches, each
-cut out of the array by a shuffled index. First, a step of plain gradient descent without dropout
-must move every weight as tinymnist's does.
+tinymnist runs ``fit``; the peers run the loop that their users write, over the same number of
+batches, each taken from the array by a shuffled index. First, a step of plain gradient descent
+without dropout must change every weight as in tinymnist.
 """
 
 from __future__ import annotations
@@ -12,49 +12,47 @@ import math
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks import peers
+from benchmarks.common import interleaved, medians
 from benchmarks.inference import Program, run
 from benchmarks.peers import OURS, Row
-from benchmarks.timing import interleaved, medians
 
 if TYPE_CHECKING:
     from benchmarks.peers import Array
 
 EXAMPLES = """\
-examples:
-  python -m benchmarks.training                     batches of 32 and 128 on 1 and on 2 threads
-  python -m benchmarks.training --quick             a rough one, in less than a minute
-  python -m benchmarks.training --only torch --batch 64 --threads 1 --json
-"""
+           batches of 32 and 128 on 1 and on 2 threads
+--quick    a rough run, in less than a minute
+--only torch --batch 64 --threads 1 --json"""
 
 TOLERANCE = 1e-4
-"""Of the largest change in an array; what is left of float32 when weights are subtracted."""
+"""Relative to the largest change in an array; subtracting weights costs float32 digits."""
 
 
 class Task(NamedTuple):
-    """What to learn, and how."""
+    """What to train on, and how."""
 
     x: Array
     y: Array
     batch: int
     threads: int
     dropout: float = 0.5
-    optimizer: str = "Adam"  # all call it so
+    optimizer: str = "Adam"  # the same name in every framework
     rate: float = 0.001
 
 
 class Trainer(NamedTuple):
-    """A network with its data; ``weights`` has tinymnist's names and layouts."""
+    """A network with its data; ``weights`` returns tinymnist's names and layouts."""
 
     epoch: Callable[[], float]
-    """Go through all batches once; gives the mean loss."""
+    """Go through all batches once and return the mean loss."""
     weights: Callable[[], dict[str, Array]]
 
 
 def ours(task: Task) -> Trainer:
-    """Train with ``fit``, with all that it does."""
+    """Train with ``fit``."""
     from tinymnist.nn import optimizers
 
     network = peers.reference(task.dropout)
@@ -93,7 +91,7 @@ def keras(task: Task) -> Trainer:
 
 
 def torch(task: Task, *, channels_last: bool = False) -> Trainer:
-    """Write the loop out, eagerly."""
+    """An eager loop."""
     start = peers.reference().weights
     network = peers.torch_network(start, task.dropout, task.threads).train()
     import torch
@@ -106,7 +104,8 @@ def torch(task: Task, *, channels_last: bool = False) -> Trainer:
 
     def epoch() -> float:
         total = 0.0
-        for chosen in torch.randperm(len(x)).split(task.batch):
+        order: Any = torch.randperm(len(x))
+        for chosen in order.split(task.batch):
             optimizer.zero_grad()
             loss = loss_of(network(x[chosen].to(memory_format=layout)), y[chosen])
             loss.backward()
@@ -124,27 +123,27 @@ TRAINERS: dict[str, Callable[[Task], Trainer]] = {
     "torch channels_last": partial(torch, channels_last=True),
     "keras": keras,
 }
-"""By framework, and what is special after a space."""
+"""By framework, with a variant after a space."""
 
 
 def build(task: Task, only: list[str]) -> tuple[dict[str, Trainer], dict[str, str]]:
-    """Everyone, ready to train, and what is missing."""
+    """All trainers, and the frameworks that are missing."""
     return peers.build_all({name: partial(make, task) for name, make in TRAINERS.items()}, only)
 
 
 def check(threads: int, batch: int, only: list[str]) -> None:
-    """Compare one step of gradient descent, with no dropout: the loss and the change of weights.
+    """Compare one step of gradient descent without dropout: the loss and the change of weights.
 
-    Where two numbers in a pooling window are almost the same, rounding tells which is larger and
-    gets the gradient. That is rare, so another batch must do then.
+    If two values in a pooling window are almost equal, rounding decides which of them gets the
+    gradient. That is rare, so another batch is tried.
 
     Raises:
-        ArithmeticError: when they differ by more than rounding explains, on every batch.
+        ArithmeticError: if they differ by more than rounding errors, on every batch.
     """
     errors: dict[str, float] = {}
     for seed in range(3):
         n = min(batch, 32)
-        task = Task(*peers.pictures(n, seed), n, threads, 0.0, "SGD", 0.5)
+        task = Task(*peers.noise(n, seed), n, threads, 0.0, "SGD", 0.5)
         errors = differences(build(task, only)[0])
         if all(error <= TOLERANCE for error in errors.values()):
             return
@@ -152,7 +151,7 @@ def check(threads: int, batch: int, only: list[str]) -> None:
 
 
 def differences(trainers: Mapping[str, Trainer]) -> dict[str, float]:
-    """How far one epoch of each is from tinymnist's, as a share of the largest change."""
+    """The difference of one epoch from tinymnist's, relative to the largest change."""
     start = peers.reference().weights
     loss, wanted = trainers[OURS].epoch(), trainers[OURS].weights()
     errors = {}
@@ -172,7 +171,7 @@ def measure(options: argparse.Namespace) -> list[Row]:
     rows: list[Row] = []
     for batch in options.batch:
         check(threads, batch, options.only)
-        task = Task(*peers.pictures(batch * steps), batch, threads)
+        task = Task(*peers.noise(batch * steps), batch, threads)
         trainers, missing = build(task, options.only)
         runs = {name: trainer.epoch for name, trainer in trainers.items()}
         times = medians(interleaved(runs, rounds=rounds, shortest=0.0, budget=15))
@@ -195,5 +194,7 @@ TRAINING = Program(
     "tinymnist: fit; torch: an eager loop; keras: train_on_batch of a compiled model",
 )
 
+main = partial(run, TRAINING)
+
 if __name__ == "__main__":
-    sys.exit(run(TRAINING))
+    sys.exit(main())

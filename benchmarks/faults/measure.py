@@ -1,4 +1,4 @@
-"""Plant, compare by the command as a user does, and see whether the cause is named."""
+"""Plant faults, run ``tinymnist compare``, and check whether it names the cause."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.faults.planting import FAULTS, Array, Fault
-from benchmarks.faults.port import port_of
+from benchmarks.faults.planting import FAULTS, Fault
+from benchmarks.faults.port import Array, port_of
 from tinymnist.cli import main
 from tinymnist.imaging.digit.recipes import prepare_image
 from tinymnist.nn.sequential import Sequential
 
 SAMPLES = Path(__file__).parents[2] / "tinymnist" / "samples"
 VIEWS = ("every layer", "the last only")
-"""What the user captured of the faulty port."""
+"""The outputs that the user captured from the faulty port."""
 
 
 class Case(NamedTuple):
-    """One fault in one model, as it was seen by the user.
+    """One fault in one model, as the user sees it.
 
     Attributes:
-        fault, model, view: what was planted where, and what was captured.
+        fault, model, view: what was planted, where, and what was captured.
         named: the first cause that ``compare`` named; "" for none.
         differs: whether it saw a difference at all.
         first: the first layer that differed.
@@ -46,7 +46,7 @@ class Case(NamedTuple):
 
 
 def pictures(model: Sequential) -> Array:
-    """The six samples of tinymnist, in colours and a frame where the model wants those."""
+    """The six sample pictures, with the size and channels of the model."""
     files = sorted(file for file in SAMPLES.iterdir() if file.suffix in (".png", ".jpg"))
     x = np.stack([prepare_image(file) for file in files]).astype(np.float32)
     _, h, w, c = (0, *model.input_shape)
@@ -61,13 +61,13 @@ def cases(
     faults: Sequence[Fault] = FAULTS,
     views: Sequence[str] = VIEWS,
 ) -> Iterator[Case]:
-    """Every fault in every model that can have it, in every view.
+    """Plant every fault in every model that can have it, in every view.
 
     Args:
-        models: where to plant.
+        models: to plant faults in.
         folder: for files.
-        faults: what to plant.
-        views: what the user captures.
+        faults: to plant.
+        views: of the user.
     """
     for model in models:
         weights, inputs = folder / f"{model.name}.npz", folder / "inputs.npz"
@@ -92,7 +92,7 @@ def cases(
 
 
 def compared(weights: Path, captured: Path, inputs: Path) -> dict:  # type: ignore[type-arg]
-    """What ``tinymnist compare --json`` says."""
+    """The report of ``tinymnist compare --json``."""
     printed = io.StringIO()
     with redirect_stdout(printed):
         main(["compare", str(weights), str(captured), "--inputs", str(inputs), "--json"])

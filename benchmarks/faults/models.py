@@ -1,4 +1,4 @@
-"""Ten models to plant faults in: the four shipped ones, and six made with random weights."""
+"""Ten models to plant faults in: the four shipped ones, and six with random weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tinymnist.nn.sequential import Input, Sequential
 
 
 def pyramid() -> Sequential:
-    """Pairs of convolutions with "same" padding, as VGG has them; Keras's fused activations."""
+    """Pairs of convolutions with "same" padding, as in VGG; Keras's fused activations."""
     return Sequential(
         [
             Input((28, 28, 1)),
@@ -32,7 +32,7 @@ def pyramid() -> Sequential:
 
 
 def residual() -> Sequential:
-    """Strides of 2 with padding on one side only, batch normalization, and a sum."""
+    """Strides of 2 with one-sided padding, batch normalization, and a sum."""
     return Sequential(
         [
             Input((28, 28, 1)),
@@ -55,7 +55,7 @@ def residual() -> Sequential:
 
 
 def colour() -> Sequential:
-    """Three channels and 32 x 32 pixels, as SVHN's or CIFAR's pictures have."""
+    """Three channels and 32 x 32 pixels, as in SVHN or CIFAR."""
     return Sequential(
         [
             Input((32, 32, 3)),
@@ -72,7 +72,7 @@ def colour() -> Sequential:
 
 
 def separable() -> Sequential:
-    """Depthwise convolutions, as MobileNet has them."""
+    """Depthwise convolutions, as in MobileNet."""
     return Sequential(
         [
             Input((28, 28, 1)),
@@ -94,7 +94,7 @@ def separable() -> Sequential:
 
 
 def normalized_mlp() -> Sequential:
-    """Dense layers only, normalized by the batch."""
+    """Dense layers with batch normalization."""
     return Sequential(
         [
             Input((28, 28, 1)),
@@ -113,7 +113,7 @@ def normalized_mlp() -> Sequential:
 
 
 def torch_style() -> Sequential:
-    """PyTorch's habits: padding in numbers, leaky ReLU, an epsilon of 1e-5, log-softmax."""
+    """As in PyTorch: padding as numbers, leaky ReLU, an epsilon of 1e-5, log-softmax."""
     return Sequential(
         [
             Input((28, 28, 1)),
@@ -144,13 +144,13 @@ SHIPPED = ("mnist-cnn", "keras-cnn", "lenet5", "mlp")
 
 
 def all_models() -> list[Sequential]:
-    """The ten, those made here with statistics that are neither 0 nor 1."""
+    """All ten, the random ones with statistics other than 0 and 1."""
     made = [settled(make(), seed) for seed, make in enumerate(MADE)]
     return [*(tinymnist.load_model(name) for name in SHIPPED), *made]
 
 
 def settled(model: Sequential, seed: int) -> Sequential:
-    """Give biases and statistics values, as training would."""
+    """Set biases and statistics to random values, as if trained."""
     rng = np.random.default_rng(seed)
     for layer in model.layers:
         for name, array in layer.weights.items():

@@ -1,7 +1,7 @@
-"""Faults, as people make them when they bring a model from one framework to another.
+"""Faults that people make when they port a model from one framework to another.
 
-Each planter gets a port and the pictures, and gives the damaged port and what it is fed, or None
-where the model has nothing that could be damaged so.
+Each planter takes a port and the pictures, and returns the faulty port and its input, or None if
+the model cannot have the fault.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ import numpy as np
 
 from benchmarks.faults.port import Array, Port, Step
 
-Damaged = tuple[Port, Array] | None
+Faulty = tuple[Port, Array] | None
 
 
 class Fault(NamedTuple):
-    """One kind of fault.
+    """A kind of fault.
 
     Attributes:
-        cause: what the finder should call it.
-        name: what exactly was done.
-        plant: how to do it.
+        cause: the name that ``compare`` should report.
+        name: what exactly is wrong.
+        plant: the planter.
     """
 
     cause: str
     name: str
-    plant: Callable[[Port, Array], Damaged]
+    plant: Callable[[Port, Array], Faulty]
 
 
-def _fed(change: Callable[[Array], Array]) -> Callable[[Port, Array], Damaged]:
-    """A fault of the pictures."""
+def _fed(change: Callable[[Array], Array]) -> Callable[[Port, Array], Faulty]:
+    """A fault of the input."""
     return lambda port, x: (port, np.ascontiguousarray(change(x), np.float32))
 
 
-def _colours(port: Port, x: Array) -> Damaged:
+def _colours(port: Port, x: Array) -> Faulty:
     return (port, np.ascontiguousarray(x[..., ::-1])) if x.shape[-1] == 3 else None
 
 
@@ -48,8 +48,8 @@ def _convolutions(port: Port) -> list[Step]:
     return [step for step in found if step.arrays["kernel"].shape[0] > 1]
 
 
-def _raw_kernel(port: Port, x: Array) -> Damaged:
-    """The last convolution's kernel comes as (out, in, h, w), and is reshaped, not transposed."""
+def _raw_kernel(port: Port, x: Array) -> Faulty:
+    """The kernel of the last convolution, (out, in, h, w), is reshaped instead of transposed."""
     wide = [step for step in _convolutions(port) if step.arrays["kernel"].shape[2] > 1]
     for step in wide[-1:]:
         kernel = step.arrays["kernel"]
@@ -59,15 +59,15 @@ def _raw_kernel(port: Port, x: Array) -> Damaged:
     return None
 
 
-def _transposed_kernels(port: Port, x: Array) -> Damaged:
-    """Every kernel has height and width swapped."""
+def _transposed_kernels(port: Port, x: Array) -> Faulty:
+    """Height and width of every kernel are swapped."""
     for step in _convolutions(port):
         step.arrays["kernel"] = np.swapaxes(step.arrays["kernel"], 0, 1)
     return (port, x) if _convolutions(port) else None
 
 
-def _flatten(port: Port, x: Array) -> Damaged:
-    """The vector is channels first, the kernel behind it is not."""
+def _flatten(port: Port, x: Array) -> Faulty:
+    """Flatten is channels first, the kernel after it is not."""
     before = port.run(x[:1])
     port.flatten_first = True
     after = port.run(x[:1])
@@ -75,8 +75,8 @@ def _flatten(port: Port, x: Array) -> Damaged:
     return (port, x) if np.abs(before[last] - after[last]).max() > 1e-5 else None
 
 
-def _epsilon(wrong: float) -> Callable[[Port, Array], Damaged]:
-    def plant(port: Port, x: Array) -> Damaged:
+def _epsilon(wrong: float) -> Callable[[Port, Array], Faulty]:
+    def plant(port: Port, x: Array) -> Faulty:
         steps = [s for s in _steps(port, "batch_normalization") if s.settings["epsilon"] != wrong]
         for step in steps:
             step.settings["epsilon"] = wrong
@@ -85,13 +85,13 @@ def _epsilon(wrong: float) -> Callable[[Port, Array], Damaged]:
     return plant
 
 
-def _training(port: Port, x: Array) -> Damaged:
+def _training(port: Port, x: Array) -> Faulty:
     port.training = True
     return (port, x) if any(_steps(port, "batch_normalization")) else None
 
 
-def _padding(port: Port, x: Array) -> Damaged:
-    """What was padded behind is padded in front; what was even, too."""
+def _padding(port: Port, x: Array) -> Faulty:
+    """All padding goes to the front, or one-sided padding to the other side."""
     found = False
     for step in _steps(port, "conv2d", "grouped_conv2d", "average_pool", "max_pool"):
         pads = step.settings.get("pads", ((0, 0), (0, 0)))
@@ -103,8 +103,8 @@ def _padding(port: Port, x: Array) -> Damaged:
     return (port, x) if found else None
 
 
-def _flipped(last_only: bool) -> Callable[[Port, Array], Damaged]:
-    def plant(port: Port, x: Array) -> Damaged:
+def _flipped(last_only: bool) -> Callable[[Port, Array], Faulty]:
+    def plant(port: Port, x: Array) -> Faulty:
         steps = _convolutions(port)
         if not steps or (last_only and len(steps) < 2):
             return None
@@ -115,8 +115,8 @@ def _flipped(last_only: bool) -> Callable[[Port, Array], Damaged]:
     return plant
 
 
-def _softmax(how: str) -> Callable[[Port, Array], Damaged]:
-    def plant(port: Port, x: Array) -> Damaged:
+def _softmax(how: str) -> Callable[[Port, Array], Faulty]:
+    def plant(port: Port, x: Array) -> Faulty:
         last = port.steps[-1]
         if how == "twice" and last.function == "softmax":
             again = Step("softmax_again", "Softmax", "softmax", {}, {}, [len(port.steps) - 1])
@@ -132,15 +132,15 @@ def _softmax(how: str) -> Callable[[Port, Array], Damaged]:
     return plant
 
 
-def _dropout(port: Port, x: Array) -> Damaged:
+def _dropout(port: Port, x: Array) -> Faulty:
     port.rng = np.random.default_rng(5)
     return (port, x) if port.rates else None
 
 
 FAULTS = (
-    Fault("input scaling", "0..255 in place of 0..1", _fed(lambda x: x * 255)),
-    Fault("input scaling", "less 0.1307, by 0.3081", _fed(lambda x: (x - 0.1307) / 0.3081)),
-    Fault("input scaling", "-1..1 in place of 0..1", _fed(lambda x: 2 * x - 1)),
+    Fault("input scaling", "0..255 instead of 0..1", _fed(lambda x: x * 255)),
+    Fault("input scaling", "minus 0.1307, over 0.3081", _fed(lambda x: (x - 0.1307) / 0.3081)),
+    Fault("input scaling", "-1..1 instead of 0..1", _fed(lambda x: 2 * x - 1)),
     Fault("polarity", "black on white", _fed(lambda x: 1 - x)),
     Fault("polarity", "black on white, 0..255", _fed(lambda x: 255 * (1 - x))),
     Fault("channel order or layout", "pictures transposed", _fed(lambda x: x.swapaxes(1, 2))),
@@ -159,4 +159,4 @@ FAULTS = (
     Fault("softmax", "its logarithm", _softmax("logarithm")),
     Fault("dropout active", "every dropout", _dropout),
 )
-"""All of them; the causes are spelt as ``compare`` spells them."""
+"""All faults, with the names of causes in ``compare``."""

@@ -1,8 +1,7 @@
-"""A model computed by other code, as somebody who ported it to another framework would have it.
+"""A model computed by other code, as if ported to another framework.
 
-Nothing here is shared with ``tinymnist.compare``, nor with the layers that it runs: the
-arithmetic is that of the standalone files, the settings lie open in plain dictionaries, and a fault
-is planted by changing those.
+It shares nothing with ``tinymnist.compare`` or with the layers: the arithmetic is that of the
+standalone files, and the settings are plain dictionaries, which a fault changes.
 """
 
 from __future__ import annotations
@@ -12,12 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinymnist.interop.standalone import functions
 from tinymnist.interop.standalone.calls import calls_of
 from tinymnist.nn.sequential import Sequential
 
-Array = np.ndarray
+Array = NDArray[Any]
 
 
 @dataclass
@@ -25,12 +25,12 @@ class Step:
     """One call of a function.
 
     Attributes:
-        layer: whose call it is.
-        kind: the layer's class.
-        function: what is called.
-        arrays: what it takes after its inputs, by name.
+        layer: name of the layer.
+        kind: class of the layer.
+        function: name of the function.
+        arrays: its arguments after the inputs, by name.
         settings: its other arguments.
-        inputs: the steps whose outputs it takes; -1 is the input of the model.
+        inputs: indices of the steps whose outputs it takes; -1 is the input of the model.
     """
 
     layer: str
@@ -43,14 +43,14 @@ class Step:
 
 @dataclass
 class Port:
-    """The steps of a model in order, and how it can be misused.
+    """The steps of a model, and its possible misuses.
 
     Attributes:
         steps: in order.
-        flatten_first: whether pictures are flattened channels first.
-        training: whether batch normalization looks at the batch.
+        flatten_first: whether images are flattened channels first.
+        training: whether batch normalization uses the statistics of the batch.
         rng: source of dropout's choices; None drops nothing.
-        rates: of dropout by the number of the step that it follows.
+        rates: of dropout by the index of the step that it follows.
     """
 
     steps: list[Step]
@@ -60,25 +60,25 @@ class Port:
     rates: dict[int, tuple[str, float]] = field(default_factory=dict)
 
     def copy(self) -> Port:
-        """A port of its own to damage."""
+        """A copy to plant a fault in."""
         return copy.deepcopy(self)
 
     def run(self, x: Array) -> dict[str, Array]:
-        """Every output by name: what a step that ends a layer gives has the layer's name."""
+        """Compute every output by name: the last step of a layer has the layer's name."""
         outputs: list[Array] = []
-        told: dict[str, Array] = {}
+        named: dict[str, Array] = {}
         for number, step in enumerate(self.steps):
             xs = [x if i < 0 else outputs[i] for i in step.inputs]
             y = self._call(step, xs)
             ends = number + 1 == len(self.steps) or self.steps[number + 1].layer != step.layer
-            told[step.layer if ends else f"{step.layer}/{step.function}"] = y
+            named[step.layer if ends else f"{step.layer}/{step.function}"] = y
             if self.rng is not None and number in self.rates:
                 name, rate = self.rates[number]
                 kept = self.rng.random(y.shape) >= rate
                 y = (y * kept / np.float32(1 - rate)).astype(y.dtype)
-                told[name] = y
+                named[name] = y
             outputs.append(y)
-        return told
+        return named
 
     def _call(self, step: Step, xs: list[Array]) -> Array:
         if step.function == "flatten" and self.flatten_first and xs[0].ndim == 4:
@@ -93,7 +93,7 @@ class Port:
 
 
 def port_of(model: Sequential) -> Port:
-    """Write a model down as steps."""
+    """Convert a model to steps."""
     steps: list[Step] = []
     rates: dict[int, tuple[str, float]] = {}
     at = {"input": -1}

@@ -26,7 +26,7 @@ def test_it_does_without_keras(monkeypatch):
     assert "1.60, target below 1.5: MISSED" in text
 
 
-def test_targets_are_told_from_figures():
+def test_figures_are_compared_with_targets():
     found = {"keras": 90.0, "tinymnist, one core": 20.0, "tinymnist, two cores": 12.0}
     text = augmentation.text({"pictures": found, "training": {"without": 1, "with variants": 1.2}})
     assert "one core: 4.50, target above 4: met" in text

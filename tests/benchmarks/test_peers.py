@@ -39,7 +39,7 @@ def keras():
 
 
 @pytest.mark.parametrize(
-    ("program", "figure"), [("inference", "us_per_picture"), ("training", "ms_per_step")]
+    ("program", "figure"), [("inference", "us_per_image"), ("training", "ms_per_step")]
 )
 def test_json_has_a_row_for_every_number_of_threads(program, figure):
     done = run(program, "--json", "--batch", "2", "--threads", "1", "2", "--only", "tinymnist")
@@ -110,7 +110,7 @@ def agree(name):
     builders = inference.predictors(0, spin=False)
     built, missing = peers.build_all(builders, [name])
     assert not missing
-    inference.check(built, peers.pictures(5)[0])
+    inference.check(built, peers.noise(5)[0])
 
 
 @pytest.mark.peer

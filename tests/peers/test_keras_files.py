@@ -202,7 +202,7 @@ def test_at_least_95_percent_of_other_peoples_files_are_read(shared_folder):
 
 
 def test_small_files_reach_the_accuracy_on_record(shared_folder, mnist_folder):
-    """To 0.02 points. benchmarks/keras_files.py measures the others too, which takes minutes."""
+    """To 0.02 points. benchmarks/conversion.py measures the others too, which takes minutes."""
     pictures, labels = load_mnist("test", mnist_folder)
     pictures = pictures[..., None].astype(np.float32) / 255
     measured = 0

@@ -1,10 +1,11 @@
-"""A bar chart as a PNG, drawn with Pillow, which tinymnist needs anyway."""
+"""Bar charts and curves as PNG files, drawn with Pillow."""
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from os import PathLike
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -12,9 +13,12 @@ COLOURS = ("#3b6ea5", "#e0913a", "#7a9a3c")
 PANEL_WIDTH, LABEL_WIDTH, BAR_WIDTH = 620, 210, 300
 ROW, TITLE, MARGIN = 20, 34, 16
 
+Curve: TypeAlias = tuple[str, Sequence[tuple[int, Sequence[float]]]]
+"""A name, and for each place along the axis the values of all runs."""
+
 
 class Panel(NamedTuple):
-    """One group of bars. Each row has a label and one number a part; parts are stacked."""
+    """A group of bars. Each row has a label and one number per part; parts are stacked."""
 
     title: str
     rows: Sequence[tuple[str, Sequence[float]]]
@@ -31,15 +35,14 @@ def draw_bars(
 ) -> None:
     """Write stacked horizontal bars.
 
-    Bars longer than six times the shortest of their panel are cut, marked so, and their number
-    tells.
+    Bars longer than six times the shortest in their panel are cut and marked.
 
     Args:
-        panels: groups of bars, each on a scale of its own.
+        panels: groups of bars, each with its own scale.
         path: the PNG file.
-        title: stands on top.
-        parts: what the stacked numbers are.
-        highlight: the label that is drawn in a darker ink.
+        title: of the chart.
+        parts: names of the stacked numbers.
+        highlight: the label to draw in a darker ink.
         columns: panels side by side.
     """
     heights = [TITLE + ROW * len(panel.rows) + MARGIN for panel in panels]
@@ -92,3 +95,57 @@ def _draw_bar(draw: ImageDraw.ImageDraw, start: tuple[int, int], widths: Sequenc
     if sum(widths) > BAR_WIDTH:  # cut: a white notch near the end
         end, low, high = x + BAR_WIDTH - 12, y + ROW - 4, y + 1
         draw.polygon([(end, low), (end + 5, high), (end + 9, high), (end + 4, low)], "white")
+
+
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 760, 460, 70, 60, 60
+
+
+def draw_curves(
+    curves: Sequence[Curve], path: str | PathLike[str], *, title: str, lines: Sequence[float] = ()
+) -> None:
+    """Draw means as lines and single runs as dots; the places are evenly spaced.
+
+    Args:
+        curves: all with the same places.
+        path: the PNG file.
+        title: of the chart.
+        lines: values at which to draw a faint horizontal line.
+    """
+    values = [v for _, points in curves for _, runs in points for v in runs]
+    low, high = min([0.0, *values]), max([*values, *lines, 1.0])
+    places = [place for place, _ in curves[0][1]]
+    image = Image.new("RGB", (WIDTH, HEIGHT), "white")
+    draw = ImageDraw.Draw(image)
+
+    def at(number: int, value: float) -> tuple[float, float]:
+        step = (WIDTH - LEFT - 40) / max(len(places) - 1, 1)
+        down = (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM)
+        return LEFT + number * step, TOP + down
+
+    _text(draw, (16, 14), title, 16)
+    for value in (low, 0.0, *lines, high):
+        y = at(0, value)[1]
+        draw.line((LEFT - 8, y, WIDTH - 30, y), "#dddddd")
+        _text(draw, (16, y - 8), f"{value:.0f}", 12)
+    for number, place in enumerate(places):
+        _text(draw, (at(number, 0)[0] - 4, HEIGHT - BOTTOM + 8), str(place), 13)
+    for (name, points), colour, row in zip(curves, COLOURS, range(len(curves)), strict=False):
+        means = [at(i, statistics.fmean(runs)) for i, (_, runs) in enumerate(points)]
+        draw.line(means, colour, 3)
+        for i, (_, runs) in enumerate(points):
+            for value in runs:
+                x, y = at(i, value)
+                x += (row - 1) * 5
+                draw.ellipse((x - 2, y - 2, x + 2, y + 2), outline=colour)
+        _text(draw, (LEFT + row * 230, HEIGHT - 26), name, 12, colour)
+    image.save(path, format="PNG")
+
+
+def _text(
+    draw: ImageDraw.ImageDraw,
+    place: tuple[float, float],
+    text: str,
+    size: int,
+    colour: str = "#333333",
+) -> None:
+    draw.text(place, text, colour, ImageFont.load_default(size))
