@@ -92,6 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def frozen(options: argparse.Namespace) -> dict[str, float]:
     """Seconds of an epoch in which the base runs in every step, and of its parts."""
     from benchmarks.heads import BATCH, new_head, task
+    from tinymnist.nn.sequential import Sequential
     from tinymnist.nn.training.frozen import split_frozen
 
     data, head, whole = task(options.images), new_head(), new_head()
@@ -99,9 +100,10 @@ def frozen(options: argparse.Namespace) -> dict[str, float]:
     parts = split_frozen(head)
     if parts is None:
         raise ArithmeticError("fit must split off the frozen base")
-    base, alone = parts
-    alone.compile("adam")
+    base, rest = parts
     features = base.predict(data.x)
+    alone = Sequential(rest.layers, input_shape=features.shape[1:])
+    alone.compile("adam")
     settings: dict[str, Any] = {"batch_size": BATCH, "verbose": 0, "workers": options.threads}
     runs: dict[str, Callable[[], object]] = {
         "frozen": lambda: head.fit(data.x, data.y, keep_frozen=False, **settings),

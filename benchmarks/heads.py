@@ -68,11 +68,12 @@ def new_head() -> Sequential:
 def ours(data: Task, threads: int) -> Learner:
     """Use ``replace_head`` and ``fit``."""
     model = new_head()
-    model.get_layer("head_hidden").kernel[:] = data.hidden
-    model.get_layer("head").kernel[:] = data.head
+    for name, kernel in (("head_hidden", data.hidden), ("head", data.head)):
+        layer: Any = model.get_layer(name)
+        layer.kernel[:] = kernel
 
     def fit(epochs: int, shuffle: bool) -> None:
-        settings = {"epochs": epochs, "shuffle": shuffle, "workers": threads}
+        settings: dict[str, Any] = {"epochs": epochs, "shuffle": shuffle, "workers": threads}
         model.fit(data.x, data.y, batch_size=BATCH, verbose=0, **settings)
 
     return Learner(fit, lambda: model.predict(data.x))

@@ -57,7 +57,11 @@ def ours(task: Task) -> Trainer:
 
     network = peers.reference(task.dropout)
     network.compile(getattr(optimizers, task.optimizer)(task.rate))
-    settings = {"batch_size": task.batch, "workers": task.threads, "verbose": 0}
+    settings: dict[str, Any] = {
+        "batch_size": task.batch,
+        "workers": task.threads,
+        "verbose": 0,
+    }
     return Trainer(
         lambda: network.fit(task.x, task.y, **settings).history["loss"][0],
         lambda: {name: array.copy() for name, array in network.weights.items()},
