@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -200,15 +203,22 @@ def watched(path, where, resume=None):
         EarlyStopping(patience=4, restore_best_weights=True),
         ReduceLROnPlateau(patience=1, factor=0.5, cooldown=2),
         ModelCheckpoint(saved / "{epoch}.npz", save_best_only=True),
-        Checkpoint(path, every=1),
+        Checkpoint(path),  # also where it is interrupted
     ]
     model, history = fitted(callbacks, epochs=7, resume=resume)
     return model, history.history, sorted(p.name for p in saved.iterdir())
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any, list[str]]:
+    return watched(tmp_path_factory.mktemp("uninterrupted") / "whole", (99, 0))
+
+
 @pytest.mark.parametrize("where", [(1, 2), (2, 3), (4, 1), (5, 3), (6, 1)])
-def test_a_resumed_training_keeps_what_its_callbacks_knew(tmp_path, where):
-    model, history, files = watched(tmp_path / "whole", (99, 0))
+def test_a_resumed_training_keeps_what_its_callbacks_knew(
+    tmp_path: Path, where: tuple[int, int], uninterrupted: tuple[Any, Any, list[str]]
+) -> None:
+    model, history, files = uninterrupted
     assert files == ["1.npz", "3.npz"] and len(set(history["learning_rate"])) > 2
     path = tmp_path / "broken"
     _, broken, _ = watched(path, where)
