@@ -16,9 +16,9 @@ from scipy.stats import binomtest, fisher_exact
 
 from tinymnist.cli import main
 from tinymnist.diagnosis.advice import advise, odds
-from tinymnist.diagnosis.causes import STAGES
 from tinymnist.diagnosis.costs import EVERY, NONE, Change, change, costs_of, in_sequence, shapley
 from tinymnist.diagnosis.diagnose import diagnose
+from tinymnist.diagnosis.remedies import STAGES
 from tinymnist.diagnosis.repairs import PLANS, REPAIRS
 from tinymnist.diagnosis.results import Pictures
 from tinymnist.errors import InputError
@@ -145,8 +145,8 @@ def test_a_few_pictures_cannot_tell(reader, digits):
     few = Pictures("few", [inverted(image) for image in images[:4]], labels[:4])
     told = [one.text for one in advise(diagnose(few, reader))]
     assert not any("Polarity costs" in text for text in told)
-    assert any("4 pictures cannot tell: polarity" in text for text in told)
-    assert any("but 4 pictures" in text for text in told)
+    assert any("4 pictures are too few to say: polarity" in text for text in told)
+    assert any("only 4 pictures" in text for text in told)
 
 
 def game(worth):

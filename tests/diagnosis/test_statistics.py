@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 from scipy.stats import wasserstein_distance
 
+from tinymnist.diagnosis.ink_and_paper import separate_ink
 from tinymnist.diagnosis.mnist_statistics import (
     LEVELS,
     make_reference,
@@ -16,7 +17,6 @@ from tinymnist.diagnosis.mnist_statistics import (
     save_reference,
 )
 from tinymnist.diagnosis.properties import ALL, PROPERTIES, measure
-from tinymnist.diagnosis.strokes_and_loops import dissect
 
 
 def drawn(lines, size=(200, 200), width=10, ink=0.0, paper=1.0):
@@ -34,7 +34,7 @@ BAR = [[(100, 40), (100, 140)]]
 
 
 def measured(grey):
-    return measure(dissect(grey))
+    return measure(separate_ink(grey))
 
 
 def test_size_aspect_position_fill_and_frame_of_a_bar():

@@ -1,6 +1,7 @@
-"""Why a network does poorly on somebody's pictures, and what each repair gains.
+"""Why a network does poorly on your pictures, and what each repair gains.
 
-To read it: ``costs`` (what a repair is worth), ``results`` (what a diagnosis holds), ``diagnose``
-(how it is made), ``causes`` and ``advice`` (what follows from it), then ``charts``, ``gallery`` and
-``report`` (the HTML page).
+To read it: ``ink_and_paper`` and ``properties`` (what a picture is like), ``mnist_statistics`` (how
+far that is from MNIST), ``repairs`` (MNIST's form, one step at a time), ``costs`` (what a repair is
+worth), ``results`` and ``diagnose`` (all of it for a set), ``remedies`` and ``advice`` (what to do
+about it), ``pictures`` (what can be diagnosed); then ``text``, ``gallery`` and ``report`` (HTML).
 """

@@ -5,23 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from tinymnist.diagnosis.causes import STAGES, cause, percent, points
 from tinymnist.diagnosis.costs import NONE, change, log_ways
 from tinymnist.diagnosis.mnist_statistics import Reference, mnist_reference
 from tinymnist.diagnosis.properties import PROPERTIES
+from tinymnist.diagnosis.remedies import STAGES, remedy
 from tinymnist.diagnosis.results import Diagnosis
+from tinymnist.reporting.text import percent, points
 
-_DOUBT = 0.05
-_WORTH = 0.005
-"""A repair that gains less of all pictures is not worth a sentence."""
-_GOOD = 0.97
+_percent = partial(percent, digits=1)
+
+_SIGNIFICANCE = 0.05
+_MIN_GAIN = 0.005
+"""A repair that gains less, as a share of all pictures, is not mentioned."""
+_GOOD_ACCURACY = 0.97
 """Below this accuracy with everything repaired, the network itself has to learn more."""
-_SOME = 3
-"""Fewer errors have nothing in common."""
-_FEW = 50
+_MIN_ERRORS = 3
+"""With fewer errors, no class or property is blamed."""
+_FEW_PICTURES = 50
 _LOW_CONFIDENCE = 0.7
 _AUGMENTATIONS = {
     "sharpness": "blurred and pixelated digits (`tinymnist train --scenes`)",
@@ -48,7 +52,7 @@ class Advice:
 
 
 def advise(diagnosis: Diagnosis, reference: Reference | None = None) -> list[Advice]:
-    """What to do about it, the most important first."""
+    """What to do, the most important first."""
     reference = reference or mnist_reference()
     return [
         *_of_the_recipe(diagnosis),
@@ -59,7 +63,7 @@ def advise(diagnosis: Diagnosis, reference: Reference | None = None) -> list[Adv
 
 
 def odds(few: int, of_few: int, many: int, of_many: int) -> float:
-    """The chance that as many or more of the first group are hit as are, were both alike.
+    """The probability of at least ``few`` hits in the first group if both groups were alike.
 
     Fisher's exact test, one-sided: ``few`` of ``of_few`` are hit, and ``many`` of ``of_many``.
     """
@@ -74,35 +78,35 @@ def odds(few: int, of_few: int, many: int, of_many: int) -> float:
 def _of_the_recipe(d: Diagnosis) -> Iterator[Advice]:
     both = change(d.right(NONE), d.right(None))
     if not d.is_labelled:
-        told = (
-            f"The tutorials' resize has {percent(both.before)} of the pictures read as recipe "
-            f"'mnist' does, with a mean confidence of {percent(d.mean_confidence(NONE))}; the "
-            f"recipe has {percent(d.mean_confidence(None))}. Trust the surer one."
+        text = (
+            f"The tutorials' resize has {_percent(both.before)} of the pictures read as recipe "
+            f"'mnist' does, with a mean confidence of {_percent(d.mean_confidence(NONE))}; the "
+            f"recipe has {_percent(d.mean_confidence(None))}. Trust the surer one."
         )
     elif not both.is_certain:
-        told = (
-            f"Recipe 'mnist' makes no difference beyond chance: {percent(both.after)} of the "
-            f"pictures are read right, and {percent(both.before)} with the tutorials' resize."
+        text = (
+            f"Recipe 'mnist' makes no difference beyond chance: {_percent(both.after)} of the "
+            f"pictures are read right, and {_percent(both.before)} with the tutorials' resize."
         )
     elif both.gain > 0:
-        told = (
-            f"Use recipe 'mnist' (the default), not the tutorials' resize: {percent(both.after)} "
-            f"of the pictures are read right instead of {percent(both.before)}."
+        text = (
+            f"Use recipe 'mnist' (the default), not the tutorials' resize: {_percent(both.after)} "
+            f"of the pictures are read right instead of {_percent(both.before)}."
         )
     else:
-        told = (
-            f"Recipe 'mnist' does harm here: {percent(both.after)} of the pictures are read right, "
-            f"and {percent(both.before)} with the tutorials' resize. Use --recipe resize, and look "
-            "at what goes wrong with `tinymnist explain PICTURE --out stages.png`."
+        text = (
+            f"Recipe 'mnist' does harm here: {_percent(both.after)} of the pictures are read "
+            f"right, and {_percent(both.before)} with the tutorials' resize. Use --recipe resize, "
+            "and look at what goes wrong with `tinymnist explain PICTURE --out stages.png`."
         )
-    yield Advice("recipe", told)
+    yield Advice("recipe", text)
 
 
 def _of_the_causes(d: Diagnosis, reference: Reference) -> Iterator[Advice]:
     costs = d.costs
-    dear = [cost for cost in costs if cost.is_certain and cost.points >= _WORTH]
-    for cost in dear:
-        yield Advice("capture", cause(d, reference, cost))
+    certain = [cost for cost in costs if cost.is_certain and cost.points >= _MIN_GAIN]
+    for cost in certain:
+        yield Advice("capture", remedy(d, reference, cost))
     for cost in costs:
         if cost.left_out.is_certain and cost.left_out.gain < 0:
             yield Advice(
@@ -111,11 +115,13 @@ def _of_the_causes(d: Diagnosis, reference: Reference) -> Iterator[Advice]:
                 f"repaired: see with `tinymnist explain PICTURE --skip STAGE` what "
                 f"{STAGES[cost.repair]} does to the worst.",
             )
-    doubtful = [cost for cost in costs if not cost.is_certain and cost.points >= _WORTH]
+    doubtful = [cost for cost in costs if not cost.is_certain and cost.points >= _MIN_GAIN]
     if doubtful:
         named = ", ".join(f"{cost.repair} {points(cost.points)}" for cost in doubtful)
-        yield Advice("capture", f"May cost something, but {d.n} pictures cannot tell: {named}.")
-    idle = {cost.repair for cost in costs if cost.points < _WORTH}
+        yield Advice(
+            "capture", f"May cost something, but {d.n} pictures are too few to say: {named}."
+        )
+    idle = {cost.repair for cost in costs if cost.points < _MIN_GAIN}
     spared = [
         prop.title
         for name, prop in PROPERTIES.items()
@@ -140,12 +146,12 @@ def _of_the_rest(d: Diagnosis, reference: Reference) -> Iterator[Advice]:
     found = [*_weak_classes(d), *_weak_properties(d, reference)]
     yield from found
     accuracy = 1 - float(wrong.mean())
-    if accuracy < _GOOD:
+    if accuracy < _GOOD_ACCURACY:
         yield Advice(
             "training",
-            f"With everything repaired {percent(accuracy)} are read right: what is left is not in "
+            f"With everything repaired {_percent(accuracy)} are read right: what is left is not in "
             "the pictures' form. Fine-tune a new head on labelled pictures like these "
-            "(tinymnist finetune, which keeps some apart to measure on).",
+            "(tinymnist finetune, which holds some out to measure on).",
         )
     elif not found:
         yield Advice(
@@ -167,7 +173,7 @@ def _unlabelled(d: Diagnosis) -> Iterator[Advice]:
 
 
 def _is_weak(wrong: int, of: int) -> bool:
-    return wrong >= _SOME and wrong > (1 - _GOOD) * of
+    return wrong >= _MIN_ERRORS and wrong > (1 - _GOOD_ACCURACY) * of
 
 
 def _weak_classes(d: Diagnosis) -> Iterator[Advice]:
@@ -177,7 +183,7 @@ def _weak_classes(d: Diagnosis) -> Iterator[Advice]:
         own = truth == number
         few, many = int(wrong[own].sum()), int(wrong[~own].sum())
         chance = odds(few, int(own.sum()), many, int((~own).sum()))
-        if not _is_weak(few, int(own.sum())) or chance * len(classes) > _DOUBT:
+        if not _is_weak(few, int(own.sum())) or chance * len(classes) > _SIGNIFICANCE:
             continue
         taken = d.found[own & wrong, -1]
         taken = taken[taken >= 0]
@@ -201,7 +207,7 @@ def _weak_properties(d: Diagnosis, reference: Reference) -> Iterator[Advice]:
         usual = known & ~odd
         few, many = int(wrong[odd].sum()), int(wrong[usual].sum())
         chance = odds(few, int(odd.sum()), many, int(usual.sum()))
-        if not _is_weak(few, int(odd.sum())) or chance * len(_AUGMENTATIONS) > _DOUBT:
+        if not _is_weak(few, int(odd.sum())) or chance * len(_AUGMENTATIONS) > _SIGNIFICANCE:
             continue
         yield Advice(
             "training",
@@ -215,10 +221,10 @@ def _of_the_pictures(d: Diagnosis) -> Iterator[Advice]:
     if d.failures:
         first = " ".join(str(next(iter(d.failures.values()))).split())
         yield Advice("pictures", f"{len(d.failures)} of {d.n} could not be read: {first}")
-    if d.n < _FEW:
+    if d.n < _FEW_PICTURES:
         yield Advice(
             "pictures",
-            f"These are but {d.n} pictures, and each is {points(1 / d.n)}: take more before you "
+            f"These are only {d.n} pictures, and each is {points(1 / d.n)}: take more before you "
             "trust small differences.",
         )
     missing = [d.class_names[i] for i in np.flatnonzero(d.class_shares == 0)]

@@ -1,10 +1,10 @@
 """What each mismatch costs: the same pictures read with some things repaired and others not.
 
-What a repair is worth depends on what else is repaired: thick strokes help little while the ink is
+The value of a repair depends on what else is repaired: thick strokes help little while the ink is
 dark. So every set of repairs is tried, and each repair gets its Shapley value: its gain, averaged
-over all orders in which the six can be made (L. Shapley, "A Value for n-Person Games", 1953). It is
-the one way of sharing that adds up to the whole gain, gives nothing to a repair that never changes
-anything, and treats two that always do the same alike.
+over all orders in which the six can be made (L. Shapley, "A Value for n-Person Games", 1953). This
+is the only division that adds up to the whole gain, gives nothing to a repair that never changes
+anything, and gives the same to two repairs that always do the same.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NONE: Repairs = frozenset()
 EVERY: Repairs = frozenset(REPAIRS)
 _DOUBT = 0.05
 _FEWEST = 6
-"""That fewer pictures all change for the better happens by chance in more than 5 % of cases."""
+"""If fewer pictures change, they all change for the better by chance in more than 5 % of cases."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Change:
     """How a repair changes what is read.
 
     Attributes:
-        before, after: share of the pictures that are read right (or as the recipe does), 0..1.
+        before, after: the share of pictures read right (or as the recipe does), 0..1.
         fixed: how many were wrong before and are right after.
         broken: how many were right before and are wrong after.
     """
@@ -51,8 +51,8 @@ class Change:
     def is_certain(self) -> bool:
         """Whether it is more than chance: McNemar's exact test, two-sided, at 5 %.
 
-        Were it nothing, each picture that changes would be as likely fixed as broken (Q. McNemar,
-        Psychometrika 12, 1947).
+        By chance, each picture that changes is as likely fixed as broken (Q. McNemar, Psychometrika
+        12, 1947).
         """
         total, fewer = self.fixed + self.broken, min(self.fixed, self.broken)
         every = total * math.log(2)
@@ -85,7 +85,7 @@ class Cost:
 
 
 def log_ways(n: int, k: int) -> float:
-    """The logarithm of the number of ways to choose k of n, which itself may be beyond floats."""
+    """The logarithm of the number of ways to choose k of n; the number itself may overflow."""
     return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
 
 
@@ -102,10 +102,10 @@ def change(before: Flags, after: Flags) -> Change:
 
 
 def shapley(right: Callable[[Repairs], Flags], name: str) -> NDArray[np.float64]:
-    """What a repair contributes to reading each picture right.
+    """The contribution of a repair to reading each picture right.
 
     Args:
-        right: a set of repairs -> which pictures (n,) are read right after them.
+        right: set of repairs -> which pictures (n,) are read right after them.
         name: of the repair.
 
     Returns:
@@ -114,7 +114,7 @@ def shapley(right: Callable[[Repairs], Flags], name: str) -> NDArray[np.float64]
     n = len(REPAIRS)
     total = np.zeros(right(NONE).shape)
     for others in (plan for plan in PLANS if name not in plan):
-        # The share of the n! orders in which just these others come before it.
+        # The share of the n! orders in which exactly these others come before it.
         weight = math.factorial(len(others)) * math.factorial(n - 1 - len(others))
         gain = right(others | {name}).astype(np.float64) - right(others)
         total += gain * (weight / math.factorial(n))
@@ -122,7 +122,7 @@ def shapley(right: Callable[[Repairs], Flags], name: str) -> NDArray[np.float64]
 
 
 def costs_of(right: Callable[[Repairs], Flags]) -> list[Cost]:
-    """The cost of every mismatch, the dearest first; ``right`` as for :func:`shapley`."""
+    """The cost of every mismatch, the highest first; ``right`` as for :func:`shapley`."""
     return sorted((_cost(right, name) for name in REPAIRS), key=lambda cost: -cost.points)
 
 

@@ -1,8 +1,7 @@
-"""Why a network does poorly on somebody's pictures: how they differ from MNIST, and what it costs.
+"""Diagnose a set of pictures: how they differ from MNIST, and what each difference costs.
 
-The shipped statistics of MNIST are measured and written by
-``python -m tinymnist.diagnosis.diagnose``, on all 60,000 training pictures (a few minutes; MNIST
-must be at hand).
+``python -m tinymnist.diagnosis.diagnose`` measures and writes the shipped statistics of MNIST, on
+all 60,000 training pictures (in a few minutes; it needs MNIST).
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinymnist.diagnosis.ink_and_paper import separate_ink
 from tinymnist.diagnosis.mnist_statistics import (
     Reference,
     make_reference,
@@ -23,7 +23,6 @@ from tinymnist.diagnosis.mnist_statistics import (
 from tinymnist.diagnosis.properties import ALL, PROPERTIES, measure
 from tinymnist.diagnosis.repairs import PLANS, every_repair
 from tinymnist.diagnosis.results import UNREAD, Diagnosis, Drift, Pictures
-from tinymnist.diagnosis.strokes_and_loops import dissect
 from tinymnist.errors import InputError
 from tinymnist.imaging.digit.normalize import NoDigitFound, normalize
 from tinymnist.imaging.digit.recipes import tutorial
@@ -32,7 +31,8 @@ from tinymnist.imaging.picture.pixels import Array
 from tinymnist.reader import Reader
 
 _BATCH = 64
-"""Pictures that are read at a time, in 65 variants each."""
+"""The number of pictures read together, in 65 variants each."""
+_VARIANTS = len(PLANS) + 1
 
 
 def diagnose(
@@ -45,12 +45,12 @@ def diagnose(
 
     Args:
         pictures: the set.
-        reader: whose network reads.
+        reader: its network reads the pictures.
         tick: called after every picture, for a progress display.
-        reference: MNIST's statistics, if not the shipped ones.
+        reference: MNIST's statistics; None for the shipped ones.
 
     Raises:
-        InputError: when not one of the pictures can be decoded.
+        InputError: when none of the pictures can be decoded.
     """
     reference = reference or mnist_reference()
     studies = [study for batch in _batches(pictures, tick) for study in _read(batch, reader)]
@@ -74,44 +74,36 @@ def diagnose(
     )
 
 
-def _nothing_found() -> NDArray[np.int64]:
-    return np.full(len(PLANS) + 1, UNREAD)
-
-
-def _no_confidence() -> NDArray[np.float32]:
-    return np.zeros(len(PLANS) + 1, np.float32)
-
-
 @dataclass
 class _Study:
-    """One picture: what it is like, and its variants until they are read."""
+    """One picture: its properties, and its variants until they are read."""
 
     values: dict[str, float]
     squeezed: Array | None = None
     variants: list[Array | None] | None = None
     failure: InputError | None = None
-    found: NDArray[np.int64] = field(default_factory=_nothing_found)
-    confidence: NDArray[np.float32] = field(default_factory=_no_confidence)
+    found: NDArray[np.int64] = field(default_factory=lambda: np.full(_VARIANTS, UNREAD))
+    confidence: NDArray[np.float32] = field(default_factory=lambda: np.zeros(_VARIANTS, np.float32))
 
 
 def _study(source: Any) -> _Study:
     study = _Study(dict.fromkeys(PROPERTIES, np.nan))
-    study.variants = [None] * (len(PLANS) + 1)
+    study.variants = [None] * _VARIANTS
     try:
         grey = decode(source)
     except InputError as error:
         study.failure = error
         return study
     study.squeezed = tutorial(grey)
-    study.variants[:-1] = [study.squeezed] * len(PLANS)  # until a digit is found to be repaired
+    study.variants[:-1] = [study.squeezed] * len(PLANS)  # unless a digit is found
     try:
         study.variants[-1] = normalize(grey)
-        anatomy = dissect(grey)
+        parts = separate_ink(grey)
     except NoDigitFound as error:
         study.failure = None if study.variants[-1] is not None else error
         return study
-    study.values = measure(anatomy)
-    study.variants[:-1] = every_repair(anatomy, study.squeezed).values()
+    study.values = measure(parts)
+    study.variants[:-1] = every_repair(parts, study.squeezed).values()
     return study
 
 
@@ -176,15 +168,15 @@ def _shares(classes: NDArray[np.int64], count: int) -> NDArray[np.float64]:
 
 
 def measure_mnist() -> Reference:
-    """MNIST's statistics, from its training pictures.
+    """Measure MNIST's statistics, on all training pictures.
 
-    All of them: every other one comes from another group of writers, so a regular choice misleads.
+    A regular selection would mislead, because every other picture is from another group of writers.
     """
     from tinymnist.data import load_mnist
 
     images, labels = load_mnist("train")
     greys = [decode(image) for image in images]
-    measured = [measure(dissect(grey)) for grey in greys]
+    measured = [measure(separate_ink(grey)) for grey in greys]
     values: dict[str, NDArray[np.floating]] = {
         name: np.array([one[name] for one in measured]) for name in PROPERTIES
     }

@@ -1,10 +1,9 @@
-"""What pictures of digits are like: properties in numbers, and how far they are from MNIST's.
+"""MNIST's distribution of each property, and how far other pictures are from it: their drift.
 
-Every property of one picture is one number, so a set of pictures has a distribution of each. How
-far it lies from MNIST's is the Wasserstein-1 distance ("earth mover's distance"): the average by
-which numbers must be moved to turn one distribution into the other. It is given in units of
-MNIST's own standard deviation, or of a stated tolerance where MNIST hardly varies (its polarity,
-its paper and its size are constants, by which nothing can be measured).
+Every property of one picture is one number, so a set of pictures has a distribution of each. Drift
+is the Wasserstein-1 distance ("earth mover's distance"): the average by which numbers must be moved
+to turn one distribution into the other. Its unit is MNIST's own standard deviation, or a tolerance
+if MNIST hardly varies (its polarity, paper and size are constants, which cannot serve as units).
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinymnist.diagnosis.properties import ALL
+from tinymnist.files import whole_file
 
 Values = NDArray[np.float64]
 
@@ -32,8 +32,8 @@ class Reference:
     """MNIST's distributions.
 
     Attributes:
-        quantiles: property to (LEVELS,), ascending.
-        deviations: property to MNIST's standard deviation.
+        quantiles: property -> (LEVELS,), ascending.
+        deviations: property -> MNIST's standard deviation.
         classes: (10,), the share of each digit.
         n: how many pictures were measured.
     """
@@ -44,7 +44,7 @@ class Reference:
     n: int
 
     def unit(self, name: str) -> float:
-        """In what drift is measured: MNIST's standard deviation, but at least the tolerance."""
+        """The unit of drift: MNIST's standard deviation, but at least the tolerance."""
         return max(self.deviations[name], ALL[name].tolerance)
 
     def drift(self, name: str, values: NDArray[np.floating]) -> float:
@@ -59,19 +59,19 @@ class Reference:
         return float(distance) / self.unit(name)
 
     def chance(self, name: str, n: int, rng: np.random.Generator, trials: int = 20) -> float:
-        """The drift that n of MNIST's own pictures show on average, because they are but n."""
+        """The mean drift of n of MNIST's own pictures, drawn at random."""
         drawn = rng.choice(self.quantiles[name], (trials, min(max(n, 1), 2000)))
         return float(np.mean([self.drift(name, values) for values in drawn]))
 
 
 def quantiles_of(values: NDArray[np.floating]) -> Values:
-    """(n,) -> the (LEVELS,) quantiles of the values that are there, each one of the values."""
+    """(n,) -> the (LEVELS,) quantiles, each of them one of the values."""
     levels = (np.arange(LEVELS) + 0.5) / LEVELS
     return np.quantile(np.asarray(values, np.float64), levels, method="inverted_cdf")
 
 
 def make_reference(values: dict[str, NDArray[np.floating]], classes: Values) -> Reference:
-    """Sum up what was measured: for each of :data:`ALL` its values, NaN left out."""
+    """Summarize the values of each of :data:`ALL`, without NaN, and the share of each class."""
     known = {name: column[~np.isnan(column)] for name, column in values.items()}
     quantiles = {name: quantiles_of(column) for name, column in known.items()}
     deviations = {name: float(np.std(column, dtype=np.float64)) for name, column in known.items()}
@@ -79,20 +79,18 @@ def make_reference(values: dict[str, NDArray[np.floating]], classes: Values) -> 
 
 
 def save_reference(reference: Reference, path: Path = REFERENCE) -> None:
-    """Write it completely or not at all."""
+    """Write statistics to an .npz file, completely or not at all."""
     arrays: dict[str, Any] = {"n": reference.n, "classes": reference.classes}
     for name in ALL:
         arrays[f"quantiles/{name}"] = reference.quantiles[name].astype(np.float32)
         arrays[f"deviation/{name}"] = reference.deviations[name]
-    temporary = path.with_name(f".{path.name}.tmp")
-    with open(temporary, "wb") as file:
+    with whole_file(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, **arrays)
-    temporary.replace(path)
 
 
 @cache
 def mnist_reference() -> Reference:
-    """The shipped one."""
+    """MNIST's statistics as shipped."""
     with np.load(REFERENCE, allow_pickle=False) as arrays:
         return Reference(
             {name: arrays[f"quantiles/{name}"].astype(np.float64) for name in ALL},

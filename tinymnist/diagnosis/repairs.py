@@ -7,19 +7,19 @@ is what recipe ``resize`` makes of it; with all, nearly what recipe ``mnist`` do
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from tinymnist.diagnosis.strokes_and_loops import Anatomy, Window, box_of, view, window
+from tinymnist.diagnosis.ink_and_paper import InkAndPaper, Window, box_of, view, window
 from tinymnist.imaging.digit.frame import BOX, SIDE
 from tinymnist.imaging.digit.strokes import MNIST_WIDTHS, with_stroke_width
 from tinymnist.imaging.picture.pixels import Array
 
 REPAIRS = {
     "polarity": "dark ink on light paper is inverted",
-    "paper": "paper becomes even and black; noise and whatever is not the digit go",
+    "paper": "paper becomes even and black; noise and all other marks go",
     "size": "the digit's longer side becomes 20 of 28 pixels, its proportions and place kept",
     "position": "the centre of mass comes to the middle",
     "stroke": "strokes grow or shrink to MNIST's width",
@@ -41,39 +41,28 @@ PLANS = _subsets(REPAIRS)
 """Every set of repairs: none, each alone, any two ... all six; 64 of them."""
 
 
-def every_repair(anatomy: Anatomy, squeezed: Array) -> dict[Repairs, Array]:
-    """What a network gets to see after each of the 64 sets of repairs.
+def every_repair(parts: InkAndPaper, squeezed: Array) -> dict[Repairs, Array]:
+    """The input of a network after each of the 64 sets of repairs.
 
     Args:
-        anatomy: of the picture.
-        squeezed: (28, 28), what recipe ``resize`` makes of it.
+        parts: of the picture.
+        squeezed: (28, 28), the result of recipe ``resize``.
 
     Returns:
-        Set of repairs to (28, 28) float32 in 0..1. A picture that has MNIST's form already is the
+        Set of repairs -> (28, 28) float32 in 0..1. A picture that already has MNIST's form is the
         same in all.
     """
-    if anatomy.is_mnist:
+    if parts.is_mnist:
         return dict.fromkeys(PLANS, squeezed)
     pictures: dict[Repairs, Array] = {}
     for moves in _subsets(("size", "position", "stroke")):
-        scene = _scene(anatomy, squeezed, moves)
+        scene = _scene(parts, squeezed, moves)
         for lights in _subsets(("paper", "intensity")):
-            light = np.clip(_lit(anatomy, scene, lights), 0, 1)
+            light = np.clip(_lit(parts, scene, lights), 0, 1)
             pictures[moves | lights | {"polarity"}] = light
-            pictures[moves | lights] = 1 - light if anatomy.is_dark else light
+            pictures[moves | lights] = 1 - light if parts.is_dark else light
     pictures[PLANS[0]] = squeezed  # inverted twice, its last bits might differ
     return {plan: pictures[plan] for plan in PLANS}
-
-
-def repaired(anatomy: Anatomy, squeezed: Array, repairs: Collection[str]) -> Array:
-    """What a network gets to see after some repairs: one of :func:`every_repair`.
-
-    Raises:
-        ValueError: when there is no such repair.
-    """
-    if unknown := sorted(set(repairs) - set(REPAIRS)):
-        raise ValueError(f"repairs may name {list(REPAIRS)}. Received: {unknown}")
-    return every_repair(anatomy, squeezed)[frozenset(repairs)]
 
 
 @dataclass(frozen=True)
@@ -85,48 +74,48 @@ class _Scene:
     drawn: Array
 
 
-def _scene(anatomy: Anatomy, squeezed: Array, moves: Repairs) -> _Scene:
-    drawn, corner = anatomy.ink, (0, 0)
+def _scene(parts: InkAndPaper, squeezed: Array, moves: Repairs) -> _Scene:
+    drawn, corner = parts.ink, (0, 0)
     if "stroke" in moves:
-        drawn, corner = _redrawn(anatomy, "size" in moves)
-    part = _part(anatomy, moves, drawn, corner)
+        drawn, corner = _redrawn(parts, "size" in moves)
+    part = _part(parts, moves, drawn, corner)
     if {"size", "position"} & moves:
-        light = view(anatomy.light, part, anatomy.paper)
+        light = view(parts.light, part, parts.paper)
     else:
-        light = 1 - squeezed if anatomy.is_dark else squeezed
-    ink = view(anatomy.ink, part, 0)
+        light = 1 - squeezed if parts.is_dark else squeezed
+    ink = view(parts.ink, part, 0)
     return _Scene(light, ink, view(drawn, part, 0, corner) if "stroke" in moves else ink)
 
 
-def _redrawn(anatomy: Anatomy, fitted: bool) -> tuple[Array, tuple[int, int]]:
+def _redrawn(parts: InkAndPaper, fitted: bool) -> tuple[Array, tuple[int, int]]:
     """The digit with MNIST's stroke width, and where in the frame the corner of that array is."""
-    height, width = anatomy.ink.shape
-    scale = anatomy.longest / BOX if fitted else float(np.sqrt(height * width)) / SIDE
+    height, width = parts.ink.shape
+    scale = parts.longest / BOX if fitted else float(np.sqrt(height * width)) / SIDE
     narrowest, widest = (limit * scale for limit in MNIST_WIDTHS)
     margin = int(np.ceil(narrowest / 2)) + 2
-    top, left, bottom, right = anatomy.box
-    first, second = max(0, top - 1), max(0, left - 1)  # soft edges lie outside of the box
-    digit = np.pad(anatomy.ink[first : bottom + 1, second : right + 1], margin)
+    top, left, bottom, right = parts.box
+    first, second = max(0, top - 1), max(0, left - 1)  # soft edges are outside of the box
+    digit = np.pad(parts.ink[first : bottom + 1, second : right + 1], margin)
     return with_stroke_width(digit, narrowest, widest), (first - margin, second - margin)
 
 
-def _part(anatomy: Anatomy, moves: Repairs, drawn: Array, corner: tuple[int, int]) -> Window:
+def _part(parts: InkAndPaper, moves: Repairs, drawn: Array, corner: tuple[int, int]) -> Window:
     fitted, centred = "size" in moves, "position" in moves
     if not (fitted and "stroke" in moves and (drawn > 0.5).any()):
-        return window(anatomy, fitted=fitted, centred=centred)
+        return window(parts, fitted=fitted, centred=centred)
     top, left, bottom, right = box_of(drawn)
     down, across = corner
     box = (top + down, left + across, bottom + down, right + across)
-    return window(anatomy, fitted=fitted, centred=centred, box=box)
+    return window(parts, fitted=fitted, centred=centred, box=box)
 
 
-def _lit(anatomy: Anatomy, scene: _Scene, lights: Repairs) -> Array:
+def _lit(parts: InkAndPaper, scene: _Scene, lights: Repairs) -> Array:
     """Light ink, on clean paper or on the paper that is there; stretched or not."""
     if "paper" in lights:
-        picture, floor = anatomy.full * scene.drawn, 0.0
-    else:  # the paper as it is, and what the strokes gained or lost
-        change = (anatomy.full - anatomy.paper) * (scene.drawn - scene.ink)
-        picture, floor = scene.light + change, anatomy.paper
+        picture, floor = parts.full * scene.drawn, 0.0
+    else:  # the paper as it is, and the ink that the strokes gained or lost
+        change = (parts.full - parts.paper) * (scene.drawn - scene.ink)
+        picture, floor = scene.light + change, parts.paper
     brightest = float(scene.drawn.max())
     if "intensity" not in lights or brightest <= 0:
         return picture

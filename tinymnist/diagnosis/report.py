@@ -1,27 +1,37 @@
-"""A diagnosis as one HTML file: charts, pictures and style sheet inside, no scripts, no network."""
+"""A diagnosis as one HTML page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
-from string import Template
 
 import numpy as np
 
 from tinymnist.diagnosis.advice import Advice
-from tinymnist.diagnosis.causes import percent, signed
 from tinymnist.diagnosis.costs import NONE
 from tinymnist.diagnosis.gallery import examples, worst
 from tinymnist.diagnosis.mnist_statistics import mnist_reference
 from tinymnist.diagnosis.properties import ALL
 from tinymnist.diagnosis.repairs import REPAIRS
 from tinymnist.diagnosis.results import Diagnosis
-from tinymnist.files import whole_file
-from tinymnist.reporting import charts
+from tinymnist.reporting import charts, html
+from tinymnist.reporting.text import percent, signed
 
-_PAGE = Path(__file__).with_name("report.html")
-"""The page without its contents."""
+_percent = partial(percent, digits=1)
+_SEQUENCE = """\
+From the tutorials' way (grey, resized to 28x28, nothing else) to MNIST's own form. What the whole
+recipe does beyond the six repairs is its finer drawing."""
+_COSTS = """\
+In points of a hundred pictures. The cost is the gain by the repair, averaged over all orders in
+which the six can be made (its Shapley value, with its 95 % interval); they add up to the whole
+gain. Small figures: pictures fixed and broken. Pale rows are within chance."""
+_DRIFTS = """\
+<p class="key"><b>Blue: yours.</b> <i>Orange: MNIST.</i> Each is scaled to its own peak; the
+outermost bars hold all values beyond. The number is the drift: the Wasserstein-1 distance in units
+of MNIST's standard deviation, or of a fixed tolerance if MNIST hardly varies; of the class balance,
+the total variation distance. In colour: notable.</p>"""
 
 
 def write_report(diagnosis: Diagnosis, advice: Sequence[Advice], path: Path) -> None:
@@ -30,30 +40,46 @@ def write_report(diagnosis: Diagnosis, advice: Sequence[Advice], path: Path) -> 
     Raises:
         InputError: when the file cannot be written.
     """
-    page = render(diagnosis, advice)
-    with whole_file(path) as temporary:
-        temporary.write_text(page, encoding="utf-8", errors="xmlcharrefreplace")
+    html.write_page(render(diagnosis, advice), path)
 
 
-def render(diagnosis: Diagnosis, advice: Sequence[Advice]) -> str:
+def render(d: Diagnosis, advice: Sequence[Advice]) -> str:
     """The page as a string."""
-    kind = "read right" if diagnosis.is_labelled else "read as the full recipe reads them"
-    return Template(_PAGE.read_text(encoding="utf-8")).substitute(
-        name=escape(diagnosis.pictures.name),
-        model=escape(diagnosis.model),
-        n=diagnosis.n,
-        kind=kind,
-        figures=_figures(diagnosis),
-        advice="".join(
-            f'<li><span class="topic">{one.topic}</span> {_rich(one.text)}</li>' for one in advice
-        ),
-        sequence=_sequence(diagnosis),
-        costs=_costs(diagnosis),
-        properties=_properties(diagnosis),
-        classes=_classes(diagnosis),
-        examples=examples(diagnosis),
-        worst=worst(diagnosis),
-        worst_title="Misread all the same" if diagnosis.is_labelled else "The least certain",
+    kind = "read right" if d.is_labelled else "read as the full recipe reads them"
+    explained = f"{d.n:,} pictures. The figures say what share of them is {kind}."
+    items = "".join(
+        f'<li><span class="topic">{one.topic}</span> {_rich(one.text)}</li>' for one in advice
+    )
+    stages = d.sequence()
+    bars = [
+        (name, share, _percent(share), "yours" if 0 < i <= len(REPAIRS) else "end")
+        for i, (name, share, _) in enumerate(stages)
+    ]
+    chart = charts.bars("Share of the pictures after each repair", bars)
+    return html.page(
+        title=d.pictures.name,
+        command="diagnose",
+        heading=f"How {escape(d.model)} reads {escape(d.pictures.name)}",
+        header=html.paragraph(explained) + _figures(d),
+        sections=[
+            html.section("What to do", f"<ol>{items}</ol>"),
+            html.section(
+                "One repair after the other", html.paragraph(_SEQUENCE), html.scroll(chart)
+            ),
+            html.section("What each mismatch costs", html.paragraph(_COSTS), _costs(d)),
+            html.section("Class by class", _classes(d)) if d.is_labelled else "",
+            html.section(
+                "How the pictures differ from MNIST",
+                _DRIFTS,
+                f'<div class="cards">{_drifts(d)}</div>',
+            ),
+            html.section("Before and after", examples(d)),
+            html.section(
+                "Misread all the same" if d.is_labelled else "The least certain",
+                html.paragraph("Each as it is, and as the network sees it after the whole recipe."),
+                worst(d),
+            ),
+        ],
     )
 
 
@@ -65,43 +91,34 @@ def _rich(text: str) -> str:
 
 def _figures(d: Diagnosis) -> str:
     stages = d.sequence()
-    chosen = [
-        ("the tutorials' way", stages[0]),
-        ("six repairs", stages[-2]),
-        ("the whole recipe" + ("" if d.is_labelled else ", by definition"), stages[-1]),
-    ]
-    return "".join(
-        f'<div class="figure"><b>{percent(share)}</b>{name}<small>mean confidence '
-        f"{percent(confidence)}</small></div>"
-        for name, (_, share, confidence) in chosen
+    names = {
+        "the tutorials' way": stages[0],
+        "six repairs": stages[-2],
+        "the whole recipe" + ("" if d.is_labelled else ", by definition"): stages[-1],
+    }
+    return html.figures(
+        (_percent(share), name, f"mean confidence {_percent(confidence)}")
+        for name, (_, share, confidence) in names.items()
     )
 
 
-def _sequence(d: Diagnosis) -> str:
-    rows = [
-        (name, share, f"{percent(share)}", "yours" if 0 < i <= len(REPAIRS) else "end")
-        for i, (name, share, _) in enumerate(d.sequence())
-    ]
-    return charts.bars("Share of the pictures after each repair", rows)
-
-
 def _costs(d: Diagnosis) -> str:
-    rows = ""
+    rows = []
     for cost in d.costs:
-        gains = (
-            f"<td>{signed(gain.gain)} <small>+{gain.fixed} &minus;{gain.broken}</small></td>"
-            for gain in (cost.alone, cost.step, cost.left_out)
-        )
-        doubt = "" if cost.is_certain else ' class="doubt"'
-        rows += (
-            f"<tr{doubt}><th>{cost.repair}<small>{escape(REPAIRS[cost.repair])}</small></th>"
-            f"<td><b>{signed(cost.points)}</b> <small>&plusmn;{100 * cost.error:.1f}</small>"
-            f"</td>{''.join(gains)}</tr>"
-        )
-    return rows
+        cells = [
+            f"{cost.repair}<small>{escape(REPAIRS[cost.repair])}</small>",
+            f"<b>{signed(cost.points)}</b> <small>&plusmn;{100 * cost.error:.1f}</small>",
+        ]
+        for gain in (cost.alone, cost.step, cost.left_out):
+            changed = f"<small>+{gain.fixed} &minus;{gain.broken}</small>"
+            cells.append(f"{signed(gain.gain)} {changed}")
+        rows.append(html.row(cells, kind="" if cost.is_certain else "doubt"))
+    heads = ("mismatch", "cost", "repaired alone", "in sequence", "last of all")
+    return html.table(heads, rows)
 
 
-def _properties(d: Diagnosis) -> str:
+def _drifts(d: Diagnosis) -> str:
+    """A card with two distributions for each property, and one for the class balance."""
     reference = mnist_reference()
     cards = ""
     for name, prop in ALL.items():
@@ -128,10 +145,8 @@ def _card(title: str, unit: str, drift: float, notable: bool, chart: str) -> str
 
 
 def _classes(d: Diagnosis) -> str:
-    """How many of each class there are and are read right, without and with the recipe."""
-    if not d.is_labelled:
-        return ""
-    rows = ""
+    """How many pictures of each class there are and are read right, without and with the recipe."""
+    rows = []
     before, after, truth = d.right(NONE), d.right(None), d.truth
     for number, name in enumerate(d.class_names):
         own = truth == number
@@ -140,14 +155,8 @@ def _classes(d: Diagnosis) -> str:
         taken = d.found[own & ~after, -1]
         counts = np.bincount(taken[taken >= 0], minlength=len(d.class_names))
         confused = [f"{d.class_names[i]} ({counts[i]})" for i in np.argsort(-counts) if counts[i]]
-        rows += (
-            f"<tr><th>{escape(name)}</th><td>{int(own.sum())}</td>"
-            f"<td>{percent(float(before[own].mean()))}</td>"
-            f"<td>{percent(float(after[own].mean()))}</td>"
-            f"<td>{escape(', '.join(confused[:4]))}</td></tr>"
-        )
-    return (
-        '<h2>Class by class</h2><div class="scroll"><table><thead><tr><th>class</th>'
-        "<th>pictures</th><th>tutorials' way</th><th>whole recipe</th><th>then misread as</th>"
-        f"</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
+        shares = (_percent(float(right[own].mean())) for right in (before, after))
+        cells = [escape(name), str(int(own.sum())), *shares, escape(", ".join(confused[:4]))]
+        rows.append(html.row(cells))
+    heads = ("class", "pictures", "tutorials' way", "whole recipe", "then misread as")
+    return html.table(heads, rows)

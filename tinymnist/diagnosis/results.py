@@ -1,4 +1,4 @@
-"""What a diagnosis holds: every picture read after every set of repairs, and how it all drifts."""
+"""What a diagnosis holds: every picture read after every set of repairs, and all drifts."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from tinymnist.diagnosis.repairs import PLANS, REPAIRS, Repairs
 from tinymnist.errors import InputError
 
 UNREAD = -1
-"""The class of a picture on which nothing was found."""
+"""The class of a picture in which no digit was found."""
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """What is to be diagnosed.
+    """The set to diagnose.
 
     Attributes:
         name: of the set.
         sources: n of what :func:`tinymnist.imaging.picture.decode.decode` takes.
-        labels: (n,) numbers of the reader's classes, or None.
+        labels: (n,) indices of the reader's classes, or None.
     """
 
     name: str
@@ -40,12 +40,12 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Drift:
-    """How far a property lies from MNIST's.
+    """How far a property is from MNIST's.
 
     Attributes:
-        values: the pictures' numbers (n,); of the intensity (n, 784). NaN where there is none.
+        values: of the pictures, (n,); of the intensity (n, 784). NaN if not measurable.
         distance: Wasserstein-1, in units of :meth:`Reference.unit`; NaN if nothing was measured.
-        chance: the distance that as many of MNIST's own pictures show on average.
+        chance: the mean distance of the same number of MNIST's own pictures.
     """
 
     values: NDArray[np.floating]
@@ -66,13 +66,13 @@ class Diagnosis:
         pictures: the set.
         model: the network's name.
         class_names: of the network.
-        found: (n, v) numbers of the classes that were read; -1 where nothing was.
+        found: (n, v) the classes read; -1 if no digit was found.
         confidence: (n, v), 0..1.
-        drifts: for each of :data:`tinymnist.diagnosis.properties.ALL`.
-        class_shares: (classes,) of the labels, or else of what the recipe reads.
+        drifts: of each of :data:`tinymnist.diagnosis.properties.ALL`.
+        class_shares: (classes,) of the labels, or else of the classes that the recipe reads.
         class_drift: their total variation distance from MNIST's, 0..1: half the sum of all
             differences; NaN if the network's classes are not the digits.
-        failures: number of picture to what was wrong, where the recipe got nothing to read.
+        failures: picture -> the reason why the recipe could not prepare it.
     """
 
     pictures: Pictures
@@ -87,7 +87,7 @@ class Diagnosis:
 
     @property
     def n(self) -> int:
-        """How many pictures there are."""
+        """The number of pictures."""
         return len(self.found)
 
     @property
@@ -97,23 +97,23 @@ class Diagnosis:
 
     @property
     def truth(self) -> NDArray[np.int64]:
-        """(n,) the labels, or else what the recipe reads."""
+        """(n,) the labels, or else the classes that the recipe reads."""
         labels = self.pictures.labels
         return self.found[:, -1] if labels is None else labels
 
     def right(self, plan: Repairs | None) -> Flags:
         """Which pictures (n,) are read right after some repairs; None is the full recipe."""
-        read: NDArray[np.int64] = self.found[:, _place(plan)]
+        read: NDArray[np.int64] = self.found[:, place_of(plan)]
         right: Flags = (read == self.truth) & (read != UNREAD)
         return right
 
     def mean_confidence(self, plan: Repairs | None) -> float:
-        """Over all pictures, after some repairs; None is the full recipe."""
-        return float(self.confidence[:, _place(plan)].mean())
+        """The mean over all pictures after some repairs, 0..1; None is the full recipe."""
+        return float(self.confidence[:, place_of(plan)].mean())
 
     @property
     def costs(self) -> list[Cost]:
-        """What each mismatch costs, the dearest first."""
+        """What each mismatch costs, the highest cost first."""
         return costs_of(self.right)
 
     def sequence(self) -> list[tuple[str, float, float]]:
@@ -127,5 +127,6 @@ class Diagnosis:
         ]
 
 
-def _place(plan: Repairs | None) -> int:
+def place_of(plan: Repairs | None) -> int:
+    """The column of a set of repairs among the variants; None is the full recipe."""
     return -1 if plan is None else PLANS.index(plan)

@@ -1,4 +1,4 @@
-"""A diagnosis in words and as a record: what ``tinymnist diagnose`` prints."""
+"""A diagnosis as text and as a record: the output of ``tinymnist diagnose``."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 
 from tinymnist.diagnosis.advice import Advice
-from tinymnist.diagnosis.causes import signed
 from tinymnist.diagnosis.costs import Change, Cost
 from tinymnist.diagnosis.mnist_statistics import mnist_reference
 from tinymnist.diagnosis.properties import ALL
 from tinymnist.diagnosis.results import Diagnosis
-from tinymnist.reporting.text import percent, table
+from tinymnist.reporting.text import percent, signed, table
 
 
 def as_text(diagnosis: Diagnosis, advice: list[Advice]) -> str:
-    """Tables and advice, for people."""
+    """Tables and advice, for a terminal."""
     numbered = [f"{i}. [{one.topic}] {one.text}" for i, one in enumerate(advice, start=1)]
     head = f"{diagnosis.model} on {diagnosis.pictures.name}: {diagnosis.n} pictures"
     if not diagnosis.is_labelled:
@@ -108,7 +107,7 @@ def _class_row(diagnosis: Diagnosis) -> tuple[str, ...]:
 
 
 def as_record(diagnosis: Diagnosis, advice: list[Advice]) -> dict[str, Any]:
-    """All figures, for machines."""
+    """All figures and the advice, ready for JSON."""
     reference = mnist_reference()
     return {
         "set": diagnosis.pictures.name,

@@ -1,4 +1,4 @@
-"""One picture taken apart: which pixels are the digit's ink, and how bright ink and paper are."""
+"""Ink and paper of one picture: which pixels are the digit's, and how bright both are."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from tinymnist.imaging.digit.paper import ink_is_dark, is_empty
 from tinymnist.imaging.picture.pixels import Array
 
 WORKING_SIDE = 256
-"""Larger pictures are taken apart at this many pixels (or fewer) on the longer side."""
+"""Larger pictures are reduced to at most this many pixels on the longer side."""
 _SHAPING = ("slant", "box", "centre")
 """The recipe's stages that move ink; those before them find it."""
 _MIDDLE = (SIDE / 2 + 0.5) / SIDE
-"""Where MNIST has the centre of mass: at pixel 14 of 0..27, whose middle this is."""
+"""MNIST's centre of mass as a share of the frame: the middle of pixel 14 of 0..27."""
 
 Window = tuple[float, float, float, float]
 """Top, left, bottom and right of a part of the picture, in pixels; it may reach beyond it."""
 
 
 @dataclass(frozen=True)
-class Anatomy:
-    """What was found on a picture of one digit.
+class InkAndPaper:
+    """A picture of one digit, separated into ink and paper.
 
     Attributes:
         grey: (h, w) float32 in 0..1, as displayed, at the working size.
@@ -39,7 +39,7 @@ class Anatomy:
         middle: row and column of the ink's centre of mass, in pixels from the frame's corner.
         paper: the median of what is not the digit in :attr:`light`, 0..1.
         full: the median of the digit in :attr:`light`, 0..1; more than ``paper``.
-        is_mnist: whether the picture had MNIST's form as it came.
+        is_mnist: whether the original picture had MNIST's form.
     """
 
     grey: Array
@@ -62,14 +62,14 @@ class Anatomy:
         return max(self.box[2] - self.box[0], self.box[3] - self.box[1])
 
 
-def dissect(grey: Array) -> Anatomy:
-    """Find digit and paper, by the recipe's own stages up to where the digit is cut out.
+def separate_ink(grey: Array) -> InkAndPaper:
+    """Separate digit and paper, by the stages of the recipe that find the ink.
 
     Args:
-        grey: (h, w) float32 in 0..1 as displayed, of either polarity.
+        grey: (h, w) float32 in 0..1 as displayed, with dark or light ink.
 
     Raises:
-        NoDigitFound: when the picture is blank, or nothing stands out in it.
+        NoDigitFound: when the picture is blank, or no ink stands out in it.
     """
     small = shrink(grey, WORKING_SIDE)
     if is_empty(small):
@@ -84,26 +84,26 @@ def dissect(grey: Array) -> Anatomy:
     light = 1 - small if is_dark else small
     paper, full = float(np.median(light[ink <= 0])), float(np.median(light[ink > 0.5]))
     row, column = centre_of_mass(ink)
-    return Anatomy(
+    return InkAndPaper(
         grey=small,
         is_dark=is_dark,
         ink=ink,
         box=box_of(ink),
         middle=(row + 0.5, column + 0.5),
-        paper=min(paper, full - 0.01),  # a digit hidden in worse clutter is still some lighter
+        paper=min(paper, full - 0.01),  # ink must stay lighter, even among worse clutter
         full=full,
         is_mnist=is_mnist(grey),
     )
 
 
 def box_of(ink: Array) -> tuple[int, int, int, int]:
-    """Top, left, bottom, right (exclusive) of what is more than half ink; there must be some."""
+    """Top, left, bottom, right (exclusive) of the pixels above 0.5, of which there must be some."""
     rows, columns = bounds(ink > 0.5)
     return rows.start, columns.start, rows.stop, columns.stop
 
 
 def window(
-    anatomy: Anatomy,
+    parts: InkAndPaper,
     *,
     fitted: bool,
     centred: bool,
@@ -112,21 +112,21 @@ def window(
     """The part of a picture that becomes 28x28.
 
     Args:
-        anatomy: of the picture.
-        fitted: a square in which the longer side of the box takes 20 of 28 pixels; else as large
-            as the frame, whatever its shape.
-        centred: the centre of mass comes to MNIST's middle, else the digit keeps its place (the
-            middle of its box as far across and down as in the frame); as far as it stays inside.
-        box: of the digit, where it is not the anatomy's own.
+        parts: of the picture.
+        fitted: True for a square in which the longer side of the box takes 20 of 28 pixels; False
+            for the size and shape of the frame.
+        centred: True to bring the centre of mass to MNIST's; False to keep the middle of the box as
+            far across and down as in the frame. Either way the box stays inside.
+        box: of the digit, if it is not that of ``parts``.
     """
-    top, left, bottom, right = anatomy.box if box is None else box
-    height, width = anatomy.grey.shape
+    top, left, bottom, right = parts.box if box is None else box
+    height, width = parts.grey.shape
     high, wide = float(height), float(width)
     if fitted:
         high = wide = max(bottom - top, right - left) * SIDE / BOX
     if centred:
-        first = float(np.clip(anatomy.middle[0] - _MIDDLE * high, bottom - high, top))
-        second = float(np.clip(anatomy.middle[1] - _MIDDLE * wide, right - wide, left))
+        first = float(np.clip(parts.middle[0] - _MIDDLE * high, bottom - high, top))
+        second = float(np.clip(parts.middle[1] - _MIDDLE * wide, right - wide, left))
     else:
         first = _kept(top, bottom, height, high)
         second = _kept(left, right, width, wide)
@@ -134,7 +134,7 @@ def window(
 
 
 def _kept(start: float, end: float, side: int, new_side: float) -> float:
-    """Where a window begins in which the middle of a box lies as it does in the frame."""
+    """The start of a window in which the middle of a box is at the same share as in the frame."""
     middle = (start + end) / 2
     return float(np.clip(middle - middle / side * new_side, end - new_side, start))
 
@@ -142,13 +142,13 @@ def _kept(start: float, end: float, side: int, new_side: float) -> float:
 def view(
     picture: Array, part: Window, fill: float, corner: tuple[float, float] = (0.0, 0.0)
 ) -> Array:
-    """A part of a picture at 28x28, by the cubic interpolation that the tutorials' recipe uses.
+    """A part of a picture at 28x28, by the cubic interpolation of the tutorials' recipe.
 
     Args:
         picture: (h, w) float32.
         part: which part.
-        fill: what there is beyond the picture.
-        corner: where in the frame the picture's top left corner is, for a picture cut out of it.
+        fill: the value beyond the picture's edges.
+        corner: the row and column of the picture's top left corner, if it was cut out of the frame.
 
     Returns:
         (28, 28) float32 in 0..1.
