@@ -1,6 +1,10 @@
 """Descriptions: layers from a JSON file, weights from a state_dict."""
 
+from __future__ import annotations
+
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +24,7 @@ STATE = {
     "fc.weight": RNG.normal(size=(2, 3 * 4 * 5)).astype("f4"),
     "fc.bias": RNG.normal(size=2).astype("f4"),
 }
-RESIDUAL = {
+RESIDUAL: dict[str, Any] = {
     "input_shape": [4, 5, 1],
     "layers": [
         {"class": "Conv2D", "filters": 3, "kernel_size": 3, "padding": "same", "tensors": "a"},
@@ -34,13 +38,13 @@ RESIDUAL = {
 }
 
 
-def described(content, tmp_path):
+def described(content: Any, tmp_path: Path) -> Any:
     path = tmp_path / "layers.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     return read_description(path)
 
 
-def by_hand(x):
+def by_hand(x: Any) -> Any:
     """The same in the layout of PyTorch, with loops for sums over kernels. x: (n, 1, h, w)."""
     padded = np.pad(x[:, 0], ((0, 0), (1, 1), (1, 1)))
     n, h, w = len(x), x.shape[2], x.shape[3]
@@ -55,7 +59,7 @@ def by_hand(x):
     return y.reshape(n, -1) @ STATE["fc.weight"].T + STATE["fc.bias"]
 
 
-def test_a_residual_network_with_channels_first(tmp_path):
+def test_a_residual_network_with_channels_first(tmp_path: Path) -> None:
     model = assemble(
         described(RESIDUAL, tmp_path), blocks_of(STATE, "state.pt"), channels_first=True
     )
@@ -65,14 +69,18 @@ def test_a_residual_network_with_channels_first(tmp_path):
     assert [layer.name for layer in model.layers] == ["a", "b", "n", "sum", "flatten", "fc"]
 
 
-def test_a_norm_behind_the_flatten_is_reordered_too():
+def test_a_norm_behind_the_flatten_is_reordered_too() -> None:
     rng = np.random.default_rng(1)
     arrays = {k: rng.uniform(1, 2, 12).astype("f4")
               for k in ("gamma", "beta", "moving_mean", "moving_variance")}  # fmt: skip
     kernel = rng.normal(size=(12, 2)).astype("f4")
     blocks = [Block("n", "norm", arrays), Block("d", "dense", {"kernel": kernel})]
-    layers = [{"class": "Flatten"}, {"class": "BatchNormalization", "epsilon": 0.0},
-              {"class": "ReLU"}, {"class": "Dense", "units": 2}]  # fmt: skip
+    layers: list[dict[str, Any]] = [
+        {"class": "Flatten"},
+        {"class": "BatchNormalization", "epsilon": 0.0},
+        {"class": "ReLU"},
+        {"class": "Dense", "units": 2},
+    ]
     model = assemble(Description((2, 2, 3), layers), blocks, channels_first=True)
     x = rng.random((4, 2, 2, 3)).astype("f4")
     flat = x.transpose(0, 3, 1, 2).reshape(4, -1)
@@ -81,11 +89,11 @@ def test_a_norm_behind_the_flatten_is_reordered_too():
     assert model.predict(x) == pytest.approx(hidden @ kernel, rel=1e-4, abs=1e-5)
 
 
-def changed(**changes):
+def changed(**changes: Any) -> Any:
     return {**RESIDUAL, **changes}
 
 
-def layer(number, **changes):
+def layer(number: Any, **changes: Any) -> Any:
     layers = [dict(each) for each in RESIDUAL["layers"]]
     layers[number].update(changes)
     return changed(layers=layers)
@@ -106,7 +114,7 @@ def layer(number, **changes):
         (changed(wiring={"sum": "a"}), "wiring must be like"),
     ],
 )
-def test_what_is_no_description_is_refused(content, message, tmp_path):
+def test_what_is_no_description_is_refused(content: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message):
         described(content, tmp_path)
 
@@ -123,12 +131,12 @@ def test_what_is_no_description_is_refused(content, message, tmp_path):
         (changed(wiring={"sum": ["a", "later"]}), "later"),
     ],
 )
-def test_descriptions_that_do_not_fit(content, message, tmp_path):
+def test_descriptions_that_do_not_fit(content: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
         assemble(described(content, tmp_path), blocks_of(STATE, "state.pt"), channels_first=True)
 
 
-def test_a_shipped_architecture_by_name():
+def test_a_shipped_architecture_by_name() -> None:
     assert read_description("mlp").input_shape == (28, 28, 1)
     with pytest.raises(InputError, match=r"expected a JSON file or one of \['keras-cnn'"):
         read_description("nothing.json")

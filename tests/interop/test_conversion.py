@@ -1,6 +1,10 @@
 """Scaling and architecture, found on pictures whose labels a network of known form gave."""
 
+from __future__ import annotations
+
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,11 +32,11 @@ PICTURES = np.random.default_rng(7).random((300, 28, 28, 1), np.float32)
 
 
 @pytest.fixture(autouse=True)
-def _no_mnist(monkeypatch):
+def _no_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversion, "mnist_at_hand", lambda: None)
 
 
-def network(*layers, seed=0):
+def network(*layers: Any, seed: int = 0) -> Any:
     model = Sequential([Input((28, 28, 1)), *layers], rng=seed)
     rng = np.random.default_rng(seed)
     for layer in model.layers:
@@ -42,7 +46,7 @@ def network(*layers, seed=0):
     return model
 
 
-def labelled(model, scaling="x/255"):
+def labelled(model: Any, scaling: str = "x/255") -> Any:
     """Pictures, and what the model takes them for, each class shifted to be equally likely."""
     scale, offset = SCALINGS[scaling]
     x = PICTURES * np.float32(scale) + np.float32(offset)
@@ -51,7 +55,7 @@ def labelled(model, scaling="x/255"):
     return Labelled("made up", PICTURES, model.predict(x).argmax(axis=1))
 
 
-def bare(model, path):
+def bare(model: Any, path: Path) -> Any:
     """Only the tensors, as another library writes them."""
     header, numbers = {}, b""
     for name, array in tensors_of(model).items():
@@ -64,13 +68,13 @@ def bare(model, path):
     return path
 
 
-def perceptron(activation="relu", seed=0):
+def perceptron(activation: Any = "relu", seed: int = 0) -> Any:
     return network(Flatten(), Dense(24, name="fc1"), Activation(activation), Dense(10, name="fc2"),
                    seed=seed)  # fmt: skip
 
 
 @pytest.mark.parametrize("scaling", SCALINGS)
-def test_the_scaling_is_found(scaling, tmp_path):
+def test_the_scaling_is_found(scaling: str, tmp_path: Path) -> None:
     model = perceptron(seed=2)
     pictures = labelled(model, scaling)
     found = convert(bare(model, tmp_path / "m"), pictures=pictures)
@@ -80,7 +84,7 @@ def test_the_scaling_is_found(scaling, tmp_path):
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
-def test_the_activation_is_found(activation, tmp_path):
+def test_the_activation_is_found(activation: Any, tmp_path: Path) -> None:
     model = perceptron(activation, seed=3)
     pictures = labelled(model)
     found = convert(bare(model, tmp_path / "m"), pictures=pictures)
@@ -88,7 +92,7 @@ def test_the_activation_is_found(activation, tmp_path):
     assert found.model.predict(PICTURES) == pytest.approx(model.predict(PICTURES), abs=1e-4)
 
 
-def convolutional(pool, order, padding=2):
+def convolutional(pool: Any, order: Any, padding: Any = 2) -> Any:
     norm, active = BatchNormalization(epsilon=1e-5, name="bn"), ReLU()
     parts = [norm, active] if order == "norm first" else [active, norm]
     return network(Conv2D(4, 5, padding=padding, name="conv"), *parts, pool(), Flatten(),
@@ -97,7 +101,7 @@ def convolutional(pool, order, padding=2):
 
 @pytest.mark.parametrize("pool", [MaxPooling2D, AveragePooling2D])
 @pytest.mark.parametrize("order", ["norm first", "norm last"])
-def test_pools_and_the_place_of_norms_are_found(pool, order, tmp_path):
+def test_pools_and_the_place_of_norms_are_found(pool: Any, order: Any, tmp_path: Path) -> None:
     model = convolutional(pool, order)
     pictures = labelled(model)
     path = bare(model, tmp_path / "m")
@@ -108,7 +112,7 @@ def test_pools_and_the_place_of_norms_are_found(pool, order, tmp_path):
     assert found.model.predict(PICTURES) == pytest.approx(model.predict(PICTURES), abs=1e-4)
 
 
-def test_strides_in_place_of_pools_are_found(tmp_path):
+def test_strides_in_place_of_pools_are_found(tmp_path: Path) -> None:
     model = network(Conv2D(4, 3, padding=1, strides=2, name="conv"), ReLU(), Flatten(),
                     Dense(10, name="fc"), seed=4)  # fmt: skip
     pictures = labelled(model)
@@ -118,7 +122,7 @@ def test_strides_in_place_of_pools_are_found(tmp_path):
     assert found.model.predict(PICTURES) == pytest.approx(model.predict(PICTURES), abs=1e-4)
 
 
-def test_an_equally_good_plan_is_reported(tmp_path):
+def test_an_equally_good_plan_is_reported(tmp_path: Path) -> None:
     model = perceptron("relu", seed=2)
     model.layers[1].bias += np.float32(50)  # never below 0, so that no activation there shows
     pictures = labelled(model)
@@ -127,7 +131,7 @@ def test_an_equally_good_plan_is_reported(tmp_path):
     assert "100.00% as: input 28x28x1; " in doubt
 
 
-def test_without_pictures_doubts_are_reported(tmp_path):
+def test_without_pictures_doubts_are_reported(tmp_path: Path) -> None:
     path = bare(perceptron(), tmp_path / "m")
     found = convert(path)
     unknown, unchecked = found.doubts
@@ -139,7 +143,9 @@ def test_without_pictures_doubts_are_reported(tmp_path):
         load_model(path)
 
 
-def test_a_wrong_guess_from_shapes_is_reported_when_mnist_is_at_hand(tmp_path, monkeypatch):
+def test_a_wrong_guess_from_shapes_is_reported_when_mnist_is_at_hand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = perceptron("tanh", seed=3)
     pictures = labelled(model)
     monkeypatch.setattr(conversion, "mnist_at_hand", lambda: pictures)
@@ -148,14 +154,14 @@ def test_a_wrong_guess_from_shapes_is_reported_when_mnist_is_at_hand(tmp_path, m
     assert any("reads only" in doubt for doubt in found.doubts)
 
 
-def test_outputs_that_are_not_classes_are_not_scored(tmp_path):
+def test_outputs_that_are_not_classes_are_not_scored(tmp_path: Path) -> None:
     coder = network(Flatten(), Dense(8, name="a"), ReLU(), Dense(784, name="b"))
     pictures = Labelled("x", PICTURES, np.zeros(300, int))
     found = convert(bare(coder, tmp_path / "m"), pictures=pictures)
     assert "(784,)" in found.doubts[0]
 
 
-def test_a_network_with_fewer_classes_is_scored_on_those(tmp_path):
+def test_a_network_with_fewer_classes_is_scored_on_those(tmp_path: Path) -> None:
     model = network(Flatten(), Dense(5, name="fc"), seed=1)
     known = labelled(model)
     labels = known.labels.copy()
@@ -164,7 +170,7 @@ def test_a_network_with_fewer_classes_is_scored_on_those(tmp_path):
     assert found.scores[0].accuracy == 1.0 and found.scores[0].n == 200
 
 
-def test_the_race_drops_entries_that_fall_behind_and_prefers_the_first():
+def test_the_race_drops_entries_that_fall_behind_and_prefers_the_first() -> None:
     model = perceptron(seed=2)
     pictures = labelled(model)
     field = entries([(lambda: model, "a"), (lambda: model, "b")])
@@ -175,13 +181,15 @@ def test_the_race_drops_entries_that_fall_behind_and_prefers_the_first():
     assert hopeless[0].n < 300
 
 
-def test_a_written_file_keeps_its_layers(tmp_path):
+def test_a_written_file_keeps_its_layers(tmp_path: Path) -> None:
     model = perceptron(seed=2)
     safetensors.write(model, tmp_path / "m.safetensors")
     assert convert(tmp_path / "m.safetensors", pictures=labelled(model)).plans == []
 
 
-def test_the_command_converts_and_predict_is_right_afterwards(tmp_path, capsys):
+def test_the_command_converts_and_predict_is_right_afterwards(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     model = perceptron(seed=2)
     pictures = labelled(model, "raw")
     np.savez(tmp_path / "set.npz", images=np.round(PICTURES[..., 0] * 255).astype("u1"),
@@ -207,7 +215,13 @@ def test_the_command_converts_and_predict_is_right_afterwards(tmp_path, capsys):
         (["mlp", "x.npz", "--scaling", "odd"], "scaling must be one of"),
     ],
 )
-def test_convert_refuses(arguments, message, tmp_path, monkeypatch, capsys):
+def test_convert_refuses(
+    arguments: Any,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["convert", *arguments]) == 2
     error = capsys.readouterr().err
@@ -215,7 +229,7 @@ def test_convert_refuses(arguments, message, tmp_path, monkeypatch, capsys):
     assert not list(tmp_path.iterdir())
 
 
-def test_export_writes_by_suffix(tmp_path, capsys):
+def test_export_writes_by_suffix(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = tmp_path / "mlp.safetensors"
     assert main(["export", "mlp", str(target)]) == 0
     assert str(target) in capsys.readouterr().out

@@ -1,7 +1,11 @@
 """``tinymnist convert`` on damaged and hostile files of every format: one line, code 2, no file."""
 
+from __future__ import annotations
+
 import tracemalloc
 import zipfile
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +21,10 @@ MEGABYTE = 1 << 20
 
 
 @pytest.fixture
-def convert(tmp_path, capsys):
+def convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
     """Convert bytes, expect the refusal, and give its line."""
 
-    def run(content):
+    def run(content: Any) -> Any:
         (tmp_path / "source").write_bytes(content)
         assert main(["convert", str(tmp_path / "source"), str(tmp_path / "new.npz")]) == 2
         printed = capsys.readouterr()
@@ -32,11 +36,11 @@ def convert(tmp_path, capsys):
 
 
 @pytest.fixture
-def small():
+def small() -> Any:
     return Sequential([Input((6, 6, 1)), Flatten(), Dense(8), ReLU(), Dense(10)], rng=0)
 
 
-def written(model, suffix, folder):
+def written(model: Any, suffix: str, folder: Any) -> Any:
     """A sound file of a format, as its writer makes it."""
     if NEEDS[suffix]:
         pytest.importorskip(NEEDS[suffix])
@@ -53,14 +57,16 @@ def written(model, suffix, folder):
 
 
 @pytest.mark.parametrize("suffix", NEEDS)
-def test_cut_off_anywhere(suffix, small, convert, tmp_path_factory):
+def test_cut_off_anywhere(
+    suffix: str, small: Any, convert: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """The tests of each reader cut its files at every percent."""
     content = written(small, suffix, tmp_path_factory.mktemp("sound"))
     for percent in range(0, 100, 1 if suffix in ("npz", "onnx") else 5):
         convert(content[: len(content) * percent // 100])
 
 
-def test_a_pickle_that_calls_the_system(convert, tmp_path):
+def test_a_pickle_that_calls_the_system(convert: Any, tmp_path: Path) -> None:
     trap = b"cos\nsystem\n(S'touch " + str(tmp_path / "owned").encode() + b"'\ntR."
     assert "tinymnist does not read" in convert(b"\x80\x02" + trap)
     with zipfile.ZipFile(tmp_path / "source", "w") as archive:
@@ -69,7 +75,7 @@ def test_a_pickle_that_calls_the_system(convert, tmp_path):
 
 
 @pytest.mark.parametrize("entry", ["m/data.pkl", "config.json", "manifest.json"])
-def test_zip_bombs(entry, convert, tmp_path):
+def test_zip_bombs(entry: Any, convert: Any, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "source", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("metadata.json", "{}")
         archive.writestr(entry, b" " * (64 * MEGABYTE))
@@ -82,7 +88,7 @@ def test_zip_bombs(entry, convert, tmp_path):
     assert peak < 40 * MEGABYTE
 
 
-def test_hdf5_with_an_absurd_shape(convert, tmp_path):
+def test_hdf5_with_an_absurd_shape(convert: Any, tmp_path: Path) -> None:
     h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "source", "w") as file:
         shape = (1 << 20, 1 << 20)
@@ -92,7 +98,7 @@ def test_hdf5_with_an_absurd_shape(convert, tmp_path):
     assert "claims an array" in convert((tmp_path / "source").read_bytes())
 
 
-def test_an_onnx_graph_in_a_circle(convert):
+def test_an_onnx_graph_in_a_circle(convert: Any) -> None:
     onnx = pytest.importorskip("onnx")
     helper = onnx.helper
     nodes = [helper.make_node("Add", ["x", "b"], ["a"]), helper.make_node("Relu", ["a"], ["b"])]
@@ -101,5 +107,5 @@ def test_an_onnx_graph_in_a_circle(convert):
     assert "in a circle" in convert(helper.make_model(graph).SerializeToString())
 
 
-def test_what_is_refused_says_what_to_do():
+def test_what_is_refused_says_what_to_do() -> None:
     assert all(len(advice) > 10 and "\n" not in advice for advice in ADVICE.values())

@@ -1,3 +1,7 @@
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 
 from tinymnist.interop.provenance import provenance
@@ -14,5 +18,5 @@ ONNX = {"format": "ONNX", "framework": "pytorch 2.9.1", "opset": 20, "file": "m.
         ({"source": {"format": "ONNX", "framework": "", "file": "m.onnx"}}, "ONNX, m.onnx"),
     ],
 )
-def test_one_line_tells_where_a_model_came_from(metadata, line):
+def test_one_line_tells_where_a_model_came_from(metadata: Any, line: Any) -> None:
     assert provenance(metadata) == line

@@ -1,6 +1,10 @@
+from __future__ import annotations
+
 import json
 import struct
 import zipfile
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +16,7 @@ from tinymnist.interop.sniffing import Format, sniff
 MAGIC = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")
 
 
-def protobuf(*entries):
+def protobuf(*entries: Any) -> Any:
     """Fields below 16 or not; whole numbers become varints, bytes and texts their own kind."""
     out = b""
     for number, value in entries:
@@ -22,7 +26,7 @@ def protobuf(*entries):
     return out
 
 
-def zipped(path, *names):
+def zipped(path: Path, *names: Any) -> Any:
     with zipfile.ZipFile(path, "w") as archive:
         for name in names:
             archive.writestr(name, "")
@@ -63,19 +67,19 @@ ARCHIVES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_files_are_recognized_by_their_content(name, tmp_path):
+def test_files_are_recognized_by_their_content(name: str, tmp_path: Path) -> None:
     data, kind = FILES[name]
     (tmp_path / "model.keras").write_bytes(data)
     assert sniff(tmp_path / "model.keras") is kind
 
 
 @pytest.mark.parametrize("names", ARCHIVES, ids=str)
-def test_archives_are_recognized_by_their_entries(names, tmp_path):
+def test_archives_are_recognized_by_their_entries(names: Any, tmp_path: Path) -> None:
     zipped(tmp_path / "model.h5", *names)
     assert sniff(tmp_path / "model.h5") is ARCHIVES[names]
 
 
-def test_folders(tmp_path):
+def test_folders(tmp_path: Path) -> None:
     assert sniff(tmp_path) is None
     (tmp_path / "model.ckpt.index").touch()
     assert sniff(tmp_path) is Format.CHECKPOINT
@@ -88,7 +92,7 @@ def test_folders(tmp_path):
 @pytest.mark.parametrize(
     "name", [name for name, (_, kind) in FILES.items() if kind is None or kind in ADVICE]
 )
-def test_what_is_not_read_is_refused_in_one_line_that_helps(name, tmp_path):
+def test_what_is_not_read_is_refused_in_one_line_that_helps(name: str, tmp_path: Path) -> None:
     path = tmp_path / "model"
     path.write_bytes(FILES[name][0])
     with pytest.raises(InputError) as caught:
@@ -98,7 +102,7 @@ def test_what_is_not_read_is_refused_in_one_line_that_helps(name, tmp_path):
     assert (kind.value if kind else "a known kind") in message
 
 
-def test_missing_and_damaged_files(tmp_path):
+def test_missing_and_damaged_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no model"):
         open_model(tmp_path / "nothing")
     whole = zipped(tmp_path / "a", "data.pkl")
@@ -107,7 +111,7 @@ def test_missing_and_damaged_files(tmp_path):
         open_model(tmp_path / "a")
 
 
-def test_a_description_cannot_be_given_to_what_tells_its_layers(tmp_path):
+def test_a_description_cannot_be_given_to_what_tells_its_layers(tmp_path: Path) -> None:
     (tmp_path / "layers.json").write_text(json.dumps({"input_shape": [1], "layers": []}))
     with pytest.raises(InputError, match="drop --architecture"):
         open_model("mlp", architecture=tmp_path / "layers.json")

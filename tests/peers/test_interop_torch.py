@@ -1,6 +1,10 @@
 """PyTorch's own files: whatever torch.save wrote computes the same here."""
 
+from __future__ import annotations
+
 import io
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +22,7 @@ from tinymnist.interop.safetensors import write  # noqa: E402
 pytestmark = pytest.mark.peer
 
 
-def lenet(pool=nn.MaxPool2d):
+def lenet(pool: Any = nn.MaxPool2d) -> Any:
     return nn.Sequential(
         *(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), pool(2)),
         *(nn.Conv2d(6, 16, 5), nn.ReLU(), pool(2), nn.Flatten()),
@@ -26,7 +30,7 @@ def lenet(pool=nn.MaxPool2d):
     )
 
 
-def normed():
+def normed() -> Any:
     return nn.Sequential(
         *(nn.Conv2d(1, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2)),
         *(nn.Conv2d(8, 8, 3, groups=4), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten()),
@@ -34,28 +38,28 @@ def normed():
     )
 
 
-def norm_last():
+def norm_last() -> Any:
     return nn.Sequential(
         *(nn.Conv2d(1, 8, 5), nn.ReLU(), nn.BatchNorm2d(8), nn.MaxPool2d(2)),
         *(nn.Flatten(), nn.Linear(8 * 144, 10)),
     )
 
 
-def odd():
+def odd() -> Any:
     return nn.Sequential(
         *(nn.Conv2d(1, 4, 3), nn.PReLU(), nn.MaxPool2d(2), nn.Flatten()),
         *(nn.Linear(4 * 169, 16), nn.LayerNorm(16), nn.ReLU(), nn.Linear(16, 10)),
     )
 
 
-def averaged():
+def averaged() -> Any:
     return nn.Sequential(
         *(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Conv2d(8, 16, 3), nn.ReLU()),
         *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10)),
     )
 
 
-def shaken(net):
+def shaken(net: Any) -> Any:
     """Evaluation mode, and statistics and norms that are not those of a new network."""
     torch.manual_seed(0)
     for module in net.modules():
@@ -63,15 +67,16 @@ def shaken(net):
             nn.init.uniform_(module.weight, 0.5, 2)
             nn.init.uniform_(module.bias)
         if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
-            nn.init.uniform_(module.running_mean)
-            nn.init.uniform_(module.running_var, 0.5, 2)
+            statistics = module.state_dict()
+            nn.init.uniform_(statistics["running_mean"])
+            nn.init.uniform_(statistics["running_var"], 0.5, 2)
     return net.eval()
 
 
 X = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(1))
 
 
-def agrees(model, net):
+def agrees(model: Any, net: Any) -> Any:
     expected = net(X).detach().numpy()
     found = model.predict(X.numpy().transpose(0, 2, 3, 1))
     return np.abs(found - expected).max() <= 1e-5 * max(np.abs(expected).max(), 1)
@@ -79,7 +84,7 @@ def agrees(model, net):
 
 @pytest.mark.parametrize("make", [lenet, normed, norm_last, odd, averaged])
 @pytest.mark.parametrize("legacy", [False, True])
-def test_one_of_the_plans_is_the_network(make, legacy, tmp_path):
+def test_one_of_the_plans_is_the_network(make: Any, legacy: Any, tmp_path: Path) -> None:
     net = shaken(make())
     path = tmp_path / "weights.pt"
     torch.save(net.state_dict(), path, _use_new_zipfile_serialization=not legacy)
@@ -90,18 +95,18 @@ def test_one_of_the_plans_is_the_network(make, legacy, tmp_path):
 
 
 class Net(nn.Module):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.conv1, self.conv2 = nn.Conv2d(1, 10, 5), nn.Conv2d(10, 20, 5)
         self.fc1, self.fc2 = nn.Linear(320, 50), nn.Linear(50, 10)
 
-    def forward(self, x):
+    def forward(self, x: Any) -> Any:
         x = nn.functional.max_pool2d(self.conv1(x), 2).relu()
         x = nn.functional.max_pool2d(self.conv2(x), 2).relu()
         return self.fc2(self.fc1(x.flatten(1)).relu())
 
 
-def saved(kind, net, path):
+def saved(kind: Any, net: Any, path: Path) -> None:
     if kind == "traced":
         torch.jit.trace(net, X).save(str(path))
         return
@@ -132,14 +137,14 @@ def saved(kind, net, path):
     ["module", "traced", "half", "double", "parallel", "parameters", "strided", "shared",
      "checkpoint"],
 )  # fmt: skip
-def test_every_way_to_save_a_network(kind, tmp_path):
+def test_every_way_to_save_a_network(kind: Any, tmp_path: Path) -> None:
     net = Net().eval()
     saved(kind, net, tmp_path / "m.pt")
     assert agrees(open_model(tmp_path / "m.pt"), net)
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_quantised_and_sparse_tensors_are_refused_by_name(tmp_path):
+def test_quantised_and_sparse_tensors_are_refused_by_name(tmp_path: Path) -> None:
     quantised = torch.quantize_per_tensor(torch.rand(10, 784), 0.1, 0, torch.qint8)
     for tensor, word in ((quantised, "quantised"), (torch.eye(10).to_sparse(), "sparse")):
         torch.save({"fc.weight": tensor}, tmp_path / "m.pt")
@@ -147,14 +152,14 @@ def test_quantised_and_sparse_tensors_are_refused_by_name(tmp_path):
             open_model(tmp_path / "m.pt")
 
 
-def test_the_same_bytes_as_torch_reads(tmp_path):
+def test_the_same_bytes_as_torch_reads(tmp_path: Path) -> None:
     state = {"a": torch.rand(3, 4).t(), "b": torch.rand(5).to(torch.bfloat16), "c": torch.ones(())}
     torch.save(state, tmp_path / "m.pt")
     tensors, _ = read_tensors(tmp_path / "m.pt")
     assert all(np.array_equal(tensors[k], v.float().numpy()) for k, v in state.items())
 
 
-def test_a_shipped_model_in_torch(tmp_path):
+def test_a_shipped_model_in_torch(tmp_path: Path) -> None:
     model = load_model("keras-cnn")
     write(model, tmp_path / "m.safetensors")
     tensors, _ = read_safetensors(tmp_path / "m.safetensors")
@@ -168,7 +173,7 @@ def test_a_shipped_model_in_torch(tmp_path):
     assert agrees(model, net)
 
 
-def test_whatever_torch_calls_safe_is_not_more_than_tensors(tmp_path):
+def test_whatever_torch_calls_safe_is_not_more_than_tensors(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     torch.save(
         {"model": Net().state_dict(), "args": {"lr": 0.1, "name": "x", "sizes": [1, 2]}}, buffer

@@ -8,6 +8,8 @@ from __future__ import annotations
 import csv
 import os
 import warnings
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,15 +42,15 @@ X = np.random.default_rng(0).random((4, 28, 28, 1), np.float32)
 PICTURE = (28, 28, 1)
 
 
-def relative_error(found, expected):
+def relative_error(found: Any, expected: Any) -> Any:
     return float(np.abs(found - expected).max() / (np.abs(expected).max() or 1.0))
 
 
-def chain(*layers, shape=PICTURE):
+def chain(*layers: Any, shape: Any = PICTURE) -> Any:
     return keras.Sequential([keras.Input(shape), *layers])
 
 
-def branches():
+def branches() -> Any:
     """Layers used twice, every way of merging, and normalization without scale."""
     start, relu, pool = keras.Input(PICTURE), L.ReLU(), L.MaxPooling2D()
     a = pool(relu(L.Conv2D(4, 3, padding="same")(start)))
@@ -58,7 +60,7 @@ def branches():
     return keras.Model(start, L.Dense(10, activation="softmax")(end))
 
 
-def nested():
+def nested() -> Any:
     """A Sequential and a Functional inside a Functional."""
     body = chain(L.Conv2D(4, 3), L.BatchNormalization(), L.ReLU(), L.MaxPooling2D())
     start = keras.Input((13, 13, 4))
@@ -98,7 +100,7 @@ MODELS = {
 }  # fmt: skip
 
 
-def filled(model):
+def filled(model: Any) -> Any:
     rng = np.random.default_rng(1)
     model.set_weights([rng.uniform(0.05, 0.5, w.shape) for w in model.get_weights()])
     return model
@@ -106,19 +108,19 @@ def filled(model):
 
 @pytest.mark.parametrize("form", ["m.keras", "m.h5", "m.weights.h5"])
 @pytest.mark.parametrize("name", MODELS)
-def test_what_keras_writes_is_read(name, form, tmp_path):
-    model, path, told = filled(MODELS[name]()), tmp_path / form, {}
+def test_what_keras_writes_is_read(name: str, form: Any, tmp_path: Path) -> None:
+    model, path, architecture = filled(MODELS[name]()), tmp_path / form, None
     if form == "m.weights.h5":
         model.save_weights(path)
         (tmp_path / "m.json").write_text(model.to_json())
-        told = {"architecture": tmp_path / "m.json"}
+        architecture = tmp_path / "m.json"
     else:
         model.save(path)
     expected = np.asarray(model(X.reshape(4, *model.input_shape[1:])))
-    assert relative_error(open_model(path, **told).predict(X), expected) < 2e-5
+    assert relative_error(open_model(path, architecture=architecture).predict(X), expected) < 2e-5
 
 
-def tiny_chain():
+def tiny_chain() -> Any:
     return Sequential(
         [
             Input(PICTURE), T.Rescaling([2.0], -0.5), T.Normalization([0.1], [0.3]),
@@ -135,7 +137,7 @@ def tiny_chain():
     )  # fmt: skip
 
 
-def tiny_branches():
+def tiny_branches() -> Any:
     return Sequential(
         [Input(PICTURE), T.Conv2D(4, 3, 2, "same", name="a/b", activation="relu"),
          T.Conv2D(4, 3, padding=1, name="c"), T.BatchNormalization(name="d"), T.Add(name="e"),
@@ -149,26 +151,26 @@ def tiny_branches():
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize("make", [tiny_chain, tiny_branches])
-def test_keras_opens_what_is_written(make, suffix, tmp_path):
+def test_keras_opens_what_is_written(make: Any, suffix: str, tmp_path: Path) -> None:
     model, path = make(), tmp_path / f"m{suffix}"
     export(model, path)
     opened = keras.models.load_model(path, compile=False)
     assert np.allclose(np.asarray(opened(X)), model.predict(X), rtol=1e-5, atol=1e-6)
 
 
-def shared(folder):
+def shared(folder: Any) -> Any:
     """The rows of the manifest that are whole Keras models."""
     with open(folder / "models" / "manifest.csv", newline="") as file:
         rows = [r for r in csv.DictReader(file) if r["format"] in ("h5", "keras")]
     return [r for r in rows if "weights-only" not in r["subformat"]]
 
 
-def flat(model):
+def flat(model: Any) -> Any:
     """A Keras model's layers that are no inputs."""
     return [la for la in model.layers if type(la).__name__ != "InputLayer"]
 
 
-def test_every_layer_of_other_peoples_files_agrees_with_keras(shared_folder):
+def test_every_layer_of_other_peoples_files_agrees_with_keras(shared_folder: Path) -> None:
     compared = 0
     for row in shared(shared_folder):
         if row["loads_in_own_framework"] != "ok":
@@ -189,7 +191,7 @@ def test_every_layer_of_other_peoples_files_agrees_with_keras(shared_folder):
     assert compared > 20
 
 
-def test_at_least_95_percent_of_other_peoples_files_are_read(shared_folder):
+def test_at_least_95_percent_of_other_peoples_files_are_read(shared_folder: Path) -> None:
     """Those that Keras itself refuses are among them."""
     rows, refused = shared(shared_folder), []
     for row in rows:
@@ -201,10 +203,10 @@ def test_at_least_95_percent_of_other_peoples_files_are_read(shared_folder):
     assert all("it would need" in reason for reason in refused)
 
 
-def test_small_files_reach_the_accuracy_on_record(shared_folder, mnist_folder):
+def test_small_files_reach_the_accuracy_on_record(shared_folder: Path, mnist_folder: Path) -> None:
     """To 0.02 points. benchmarks/conversion.py measures the others too, which takes minutes."""
-    pictures, labels = load_mnist("test", mnist_folder)
-    pictures = pictures[..., None].astype(np.float32) / 255
+    images, labels = load_mnist("test", mnist_folder)
+    pictures = images[..., None].astype(np.float32) / 255
     measured = 0
     for row in shared(shared_folder):
         if "Conv" in row["layers"]:

@@ -9,6 +9,8 @@ import io
 import json
 import sys
 import zipfile
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +39,7 @@ def network() -> Sequential:
     )
 
 
-def weights_of(model):
+def weights_of(model: Any) -> Any:
     return {layer.name: [layer.kernel, layer.bias] for layer in model.layers if layer.weights}
 
 
@@ -47,7 +49,7 @@ CONV_B = {**CONV_A, "filters": 6, "strides": [2, 2]}
 POOL = {"pool_size": [2, 2], "strides": [2, 2], "padding": "valid"}
 
 
-def layers(**first):
+def layers(**first: Any) -> Any:
     """(class, settings) of the network in Keras 2's words; ``first`` goes to the first layer."""
     return [
         ("Conv2D", {"name": "conv_a", **CONV_A, **first}),
@@ -59,11 +61,11 @@ def layers(**first):
     ]
 
 
-def entries(listed):
+def entries(listed: Any) -> Any:
     return [{"class_name": kind, "config": settings} for kind, settings in listed]
 
 
-def sequential(listed, **settings):
+def sequential(listed: Any, **settings: Any) -> Any:
     return {
         "class_name": "Sequential",
         "config": {"name": "m", "layers": entries(listed)},
@@ -73,7 +75,14 @@ def sequential(listed, **settings):
 BATCH = {"batch_input_shape": [None, 28, 28, 1]}
 
 
-def h5(config, stored, *, root="model_weights", attributes=None, names="{layer}/{part}:0"):
+def h5(
+    config: Any,
+    stored: Any,
+    *,
+    root: Any = "model_weights",
+    attributes: Any = None,
+    names: Any = "{layer}/{part}:0",
+) -> Any:
     """The bytes of an .h5 file in Keras 1 to 3's layout; ``stored``: (layer, [(part, array)])."""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
@@ -95,12 +104,12 @@ def h5(config, stored, *, root="model_weights", attributes=None, names="{layer}/
 ORDER = ("conv_a", "pool", "conv_b", "flat", "dense_a", "dense_b")
 
 
-def stored(arrays, parts=("kernel", "bias"), order=ORDER):
+def stored(arrays: Any, parts: Any = ("kernel", "bias"), order: Any = ORDER) -> Any:
     """For each layer its named arrays; none for layers without any."""
     return [(name, list(zip(parts, arrays.get(name, ()), strict=False))) for name in order]
 
 
-def keras_zip(config, groups, version="3.9.0"):
+def keras_zip(config: Any, groups: Any, version: Any = "3.9.0") -> Any:
     """The bytes of a .keras file whose arrays lie in ``groups``: {path: [arrays]}."""
     buffer, inner = io.BytesIO(), io.BytesIO()
     with h5py.File(inner, "w") as file:
@@ -115,7 +124,7 @@ def keras_zip(config, groups, version="3.9.0"):
     return buffer.getvalue()
 
 
-def old_words(kind, settings):
+def old_words(kind: Any, settings: Any) -> Any:
     """A layer in Keras 1's words."""
     settings = dict(settings)
     if kind == "Conv2D":
@@ -135,17 +144,19 @@ def old_words(kind, settings):
 
 
 @pytest.fixture(scope="session")
-def made():
+def made() -> Any:
     """The functions of this file, which make files."""
     return sys.modules[__name__]
 
 
 @pytest.fixture
-def read(tmp_path):
+def read(tmp_path: Path) -> Any:
     """``read(bytes, name, architecture, plan)``: the model in a file with these bytes."""
     from tinymnist.interop import keras
 
-    def read_bytes(content, name="model.h5", architecture=None, plan=None):
+    def read_bytes(
+        content: Any, name: str = "model.h5", architecture: Any = None, plan: Any = None
+    ) -> Any:
         path = tmp_path / name
         path.write_bytes(content)
         return keras.read(path, architecture).choose(plan)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,17 +14,17 @@ from tinymnist.errors import InputError
 TF, TH = {"backend": "tensorflow"}, {"backend": "theano"}
 
 
-def flipped(kernel):
+def flipped(kernel: Any) -> Any:
     """The same convolution as Theano keeps it."""
     return kernel[::-1, ::-1]
 
 
-def rows_by_channel(kernel, h, w, c):
+def rows_by_channel(kernel: Any, h: Any, w: Any, c: Any) -> Any:
     """A Dense kernel behind a Flatten of (c, h, w) in place of (h, w, c)."""
     return kernel.reshape(h, w, c, -1).transpose(2, 0, 1, 3).reshape(kernel.shape)
 
 
-def keras_1(made, theano):
+def keras_1(made: Any, theano: Any) -> Any:
     """Keras 1: no backend is told; TensorFlow's names end in :0, Theano's do not."""
     arrays, ends = made.weights_of(made.network()), "" if theano else ":0"
     listed = made.layers(**made.BATCH)
@@ -39,7 +41,7 @@ def keras_1(made, theano):
     return made.h5(config, stored, names=names, attributes={"keras_version": "1.2.2"})
 
 
-def first_channels(made):
+def first_channels(made: Any) -> Any:
     """The network with its channels first."""
     listed = made.layers(batch_input_shape=[None, 1, 28, 28])
     return [
@@ -50,7 +52,7 @@ def first_channels(made):
     ]
 
 
-def keras_0(made):
+def keras_0(made: Any) -> Any:
     """Keras 0: layers and arrays are numbered, and settings stand beside the class."""
     stored = made.stored(made.weights_of(made.network()))
     listed = [
@@ -71,7 +73,7 @@ def keras_0(made):
     return buffer.getvalue(), {"name": "Sequential", "layers": listed}
 
 
-def keras_2_theano(made):
+def keras_2_theano(made: Any) -> Any:
     """Channels first, kernels turned, and a Flatten that says nothing of its format."""
     arrays = made.weights_of(made.network())
     for name in ("conv_a", "conv_b"):
@@ -81,7 +83,7 @@ def keras_2_theano(made):
                    attributes={"keras_version": "2.0.8", **TH}, names="{layer}/{part}")  # fmt: skip
 
 
-def keras_2_flatten_puts_channels_last(made):
+def keras_2_flatten_puts_channels_last(made: Any) -> Any:
     """From 2.2 on Flatten may say channels_first, and then puts the channels last."""
     listed = first_channels(made)
     listed[3][1]["data_format"] = "channels_first"
@@ -89,14 +91,14 @@ def keras_2_flatten_puts_channels_last(made):
     return made.h5(made.sequential(listed), stored, attributes={"keras_version": "2.2.4", **TF})
 
 
-def listed_config(made):
+def listed_config(made: Any) -> Any:
     """2.0 and 2.1: the configuration of a Sequential is a list."""
     config = {"class_name": "Sequential", "config": made.entries(made.layers(**made.BATCH))}
     stored = made.stored(made.weights_of(made.network()))
     return made.h5(config, stored, attributes={"keras_version": "2.1.3", **TF})
 
 
-def functional(made):
+def functional(made: Any) -> Any:
     """Keras 2's Model: nodes refer to layers by name."""
     names = ["in", *made.ORDER]
     pairs = [("InputLayer", {"name": "in", **made.BATCH}), *made.layers()]
@@ -111,12 +113,12 @@ def functional(made):
     return made.h5(config, stored, attributes={"keras_version": "2.3.1", **TF})
 
 
-def functional_3(made):
+def functional_3(made: Any) -> Any:
     """Keras 3's Functional: nodes hold tensors that tell their history."""
     names = ["in", *made.ORDER]
     pairs = [("InputLayer", {"name": "in", "batch_shape": [None, 28, 28, 1]}), *made.layers()]
 
-    def node(before):
+    def node(before: Any) -> Any:
         tensor = {"class_name": "__keras_tensor__", "config": {"keras_history": [before, 0, 0]}}
         return [{"args": [tensor], "kwargs": {}}]
 
@@ -130,7 +132,7 @@ def functional_3(made):
     return made.keras_zip(config, counted(made, "layers/{}"))
 
 
-def counted(made, place, gap=1):
+def counted(made: Any, place: Any, gap: Any = 1) -> Any:
     """Arrays by class and number, as Keras 3 keeps them; 2.13 counted each layer twice."""
     arrays = made.weights_of(made.network())
     numbers = {"conv_a": "conv2d", "conv_b": f"conv2d_{gap}", "dense_a": "dense",
@@ -139,12 +141,12 @@ def counted(made, place, gap=1):
     return groups | {place.format("dropout/seed_generator"): [np.zeros(2, np.uint32)]}
 
 
-def zipped(made, place, gap=1, version="3.9.0"):
+def zipped(made: Any, place: Any, gap: Any = 1, version: Any = "3.9.0") -> Any:
     config = made.sequential(made.layers(**made.BATCH))
     return made.keras_zip(config, counted(made, place, gap), version)
 
 
-def build_shape(made):
+def build_shape(made: Any) -> Any:
     """No shape at any layer, only the one that the model was built for."""
     config = made.sequential(made.layers())
     config["config"]["build_input_shape"] = [None, 28, 28, 1]
@@ -152,7 +154,7 @@ def build_shape(made):
     return made.h5(config, stored, attributes={"keras_version": "2.6.0", **TF})
 
 
-def renamed_groups(made):
+def renamed_groups(made: Any) -> Any:
     """Names of groups and layers may differ; then the order counts."""
     arrays = made.weights_of(made.network())
     stored = [(f"{name}_7", parts) for name, parts in made.stored(arrays)]
@@ -179,7 +181,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("kind", FILES)
-def test_every_generation_gives_the_same_numbers(kind, made, read):
+def test_every_generation_gives_the_same_numbers(kind: Any, made: Any, read: Any) -> None:
     model = read(FILES[kind](made), "mnist.keras")
     assert model.input_shape == (28, 28, 1)
     expected = made.network().predict(made.PICTURES)
@@ -187,12 +189,14 @@ def test_every_generation_gives_the_same_numbers(kind, made, read):
     assert "mnist.keras" in model.metadata["source"]
 
 
-def test_the_version_is_told(made, read):
+def test_the_version_is_told(made: Any, read: Any) -> None:
     assert read(listed_config(made)).metadata["source"] == "Keras 2.1.3 (.h5), model.h5"
 
 
 @pytest.mark.parametrize("layout", ["listed", "counted", "numbered"])
-def test_weights_alone_with_their_configuration(layout, made, read, tmp_path):
+def test_weights_alone_with_their_configuration(
+    layout: Any, made: Any, read: Any, tmp_path: Path
+) -> None:
     config = made.sequential(made.layers(**made.BATCH), keras_version="2.4.0")
     if layout == "listed":
         content = made.h5(None, made.stored(made.weights_of(made.network())), root="",
@@ -207,7 +211,7 @@ def test_weights_alone_with_their_configuration(layout, made, read, tmp_path):
     assert np.allclose(model.predict(made.PICTURES), expected, rtol=1e-5, atol=1e-7)
 
 
-def weights_h5(made, groups):
+def weights_h5(made: Any, groups: Any) -> Any:
     """The bytes of a .weights.h5 file of Keras 3."""
     buffer = made.io.BytesIO()
     with made.h5py.File(buffer, "w") as file:
@@ -217,7 +221,7 @@ def weights_h5(made, groups):
     return buffer.getvalue()
 
 
-def tutorial_net(made):
+def tutorial_net(made: Any) -> Any:
     """A chain that the shape rule knows: convolution, pooling, Dense."""
     from tinymnist.nn.layers import Conv2D, Dense, Flatten, MaxPooling2D
 
@@ -236,7 +240,7 @@ def tutorial_net(made):
 
 
 @pytest.mark.parametrize(("theano", "first"), [(False, False), (False, True), (True, True)])
-def test_weights_alone_by_the_shape_rule(theano, first, made, read):
+def test_weights_alone_by_the_shape_rule(theano: Any, first: Any, made: Any, read: Any) -> None:
     """Names tell the pooling and the backend, shapes the rest."""
     net = tutorial_net(made)
     arrays = made.weights_of(net)
@@ -254,7 +258,7 @@ def test_weights_alone_by_the_shape_rule(theano, first, made, read):
     assert ("on Theano" in model.metadata["source"]) == theano
 
 
-def test_numbered_weights_alone_are_taken_as_theanos(made, read):
+def test_numbered_weights_alone_are_taken_as_theanos(made: Any, read: Any) -> None:
     """Keras 0 had numbers for names, and Theano for its backend unless told otherwise."""
     net = tutorial_net(made)
     arrays = made.weights_of(net)
@@ -274,14 +278,16 @@ def test_numbered_weights_alone_are_taken_as_theanos(made, read):
     assert model.metadata["source"].startswith("Keras 0 on Theano (weights), model.h5")
 
 
-def test_theanos_weights_alone_that_hide_the_order_of_channels_are_refused(made, read):
+def test_theanos_weights_alone_that_hide_the_order_of_channels_are_refused(
+    made: Any, read: Any
+) -> None:
     stored = made.stored(made.weights_of(tutorial_net(made)),
                          order=["conv2d_1", "conv2d_2", "dense_1"])  # fmt: skip
     with pytest.raises(InputError, match=r"Theano.*channels"):
         read(made.h5(None, stored, root="", attributes={"keras_version": "2.0.6", **TH}))
 
 
-def test_weights_alone_of_a_shipped_architecture(made, read):
+def test_weights_alone_of_a_shipped_architecture(made: Any, read: Any) -> None:
     from tinymnist.nn.architectures import keras_cnn
 
     net = keras_cnn(rng=5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,37 +12,37 @@ from tinymnist.errors import InputError
 RNG = np.random.default_rng(2)
 
 
-def layer(kind, name, *calls, **settings):
+def layer(kind: Any, name: str, *calls: Any, **settings: Any) -> Any:
     """An entry of a Functional model's list; each call is a list of names."""
     nodes = [[[source, 0, 0, {}] for source in call] for call in calls]
     return {"class_name": kind, "config": {"name": name, **settings}, "name": name,
             "inbound_nodes": nodes}  # fmt: skip
 
 
-def start(name="in", shape=(28, 28, 1)):
+def start(name: str = "in", shape: Any = (28, 28, 1)) -> Any:
     return layer("InputLayer", name, batch_input_shape=[None, *shape])
 
 
-def functional(*layers, ends, begins=("in",), name="m"):
+def functional(*layers: Any, ends: Any, begins: Any = ("in",), name: str = "m") -> Any:
     return {"class_name": "Functional", "config": {
         "name": name, "layers": list(layers),
         "input_layers": [[n, 0, 0] for n in begins],
         "output_layers": [[n, 0, 0] for n in ends]}}  # fmt: skip
 
 
-def convolution(name, source, filters=2):
+def convolution(name: str, source: Any, filters: Any = 2) -> Any:
     return layer("Conv2D", name, [source], filters=filters, kernel_size=[1, 1], use_bias=False)
 
 
-def kernel(filters=2, channels=1):
+def kernel(filters: Any = 2, channels: Any = 1) -> Any:
     return RNG.normal(size=(1, 1, channels, filters)).astype(np.float32)
 
 
 @pytest.fixture
-def run(made, read):
+def run(made: Any, read: Any) -> Any:
     """``run(config, {layer: [(name, array)]})``: the output for one batch of pictures."""
 
-    def predict(config, arrays):
+    def predict(config: Any, arrays: Any) -> Any:
         stored = [(name, parts) for name, parts in arrays.items()]
         told = {"keras_version": "2.4.0", "backend": "tensorflow"}
         return read(made.h5(config, stored, attributes=told)).predict(made.PICTURES)
@@ -58,7 +60,7 @@ def run(made, read):
         ("Concatenate", lambda a, b: np.concatenate([a, b], -1)),
     ],
 )
-def test_branches_are_merged(kind, merge, made, run):
+def test_branches_are_merged(kind: Any, merge: Any, made: Any, run: Any) -> None:
     a, b = kernel(), kernel()
     config = functional(start(), convolution("a", "in"), convolution("b", "in"),
                         layer(kind, "m", ["a", "b"]), ends=["m"])  # fmt: skip
@@ -67,7 +69,7 @@ def test_branches_are_merged(kind, merge, made, run):
     assert np.allclose(found, merge(x @ a[0, 0], x @ b[0, 0]), atol=1e-6)
 
 
-def test_models_inside_models(made, run):
+def test_models_inside_models(made: Any, run: Any) -> None:
     """Their arrays lie in one group, and the names tell whose they are."""
     first, second = kernel(3), kernel(2, 3)
     inner = {"class_name": "Sequential", "config": {"name": "inner", "layers": [
@@ -82,7 +84,7 @@ def test_models_inside_models(made, run):
     assert np.allclose(found, expected, atol=1e-6)
 
 
-def test_a_layer_without_weights_may_be_used_twice(made, run):
+def test_a_layer_without_weights_may_be_used_twice(made: Any, run: Any) -> None:
     a, b = kernel(), kernel(2, 2)
     relu = {**layer("ReLU", "relu", ["a"], ["b"])}
     out = layer("Flatten", "out", ["relu"])
@@ -94,7 +96,7 @@ def test_a_layer_without_weights_may_be_used_twice(made, run):
     assert np.allclose(found, np.maximum(first @ b[0, 0], 0).reshape(3, -1), atol=1e-6)
 
 
-def test_branches_that_lead_nowhere_are_left_out(made, run):
+def test_branches_that_lead_nowhere_are_left_out(made: Any, run: Any) -> None:
     config = functional(start(), convolution("a", "in"), convolution("b", "in"), ends=["a"])
     a = kernel()
     found = run(config, {"a": [("kernel", a)], "b": [("kernel", kernel())]})
@@ -122,12 +124,12 @@ def test_branches_that_lead_nowhere_are_left_out(made, run):
         ({"class_name": "Sequential", "config": ["Dense"]}, "describes a layer as 'Dense'"),
     ],
 )  # fmt: skip
-def test_what_is_no_single_graph_is_refused(config, message, run):
+def test_what_is_no_single_graph_is_refused(config: Any, message: str, run: Any) -> None:
     with pytest.raises(InputError, match=message):
         run(config, {})
 
 
-def test_shared_weights_are_refused(run):
+def test_shared_weights_are_refused(run: Any) -> None:
     shared = layer("Conv2D", "a", ["in"], ["b"], filters=1, kernel_size=[1, 1], use_bias=False)
     b = layer("ReLU", "b", ["a"])
     out = layer("Flatten", "out", ["a"])
@@ -138,7 +140,7 @@ def test_shared_weights_are_refused(run):
 
 
 @pytest.mark.parametrize("names", [["a"], ["a", "b", "c"]])
-def test_arrays_for_more_or_fewer_layers_are_refused(names, run):
+def test_arrays_for_more_or_fewer_layers_are_refused(names: Any, run: Any) -> None:
     config = functional(start(), convolution("a", "in"), convolution("b", "a"), ends=["b"])
     with pytest.raises(InputError, match=r"holds arrays for .*\['a', 'b'\]"):
         run(config, {name: [("kernel", kernel())] for name in names})

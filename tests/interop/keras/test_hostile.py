@@ -7,6 +7,8 @@ import io
 import json
 import tracemalloc
 import zipfile
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ MEGABYTE = 1 << 20
 
 
 @pytest.fixture
-def whole(made):
+def whole(made: Any) -> Any:
     """A sound .h5 file."""
     told = {"keras_version": "2.4.0", "backend": "tensorflow"}
     stored = made.stored(made.weights_of(made.network()))
@@ -26,7 +28,7 @@ def whole(made):
 
 
 @pytest.fixture
-def zipped(made):
+def zipped(made: Any) -> Any:
     """A sound .keras file."""
     arrays = made.weights_of(made.network())
     names = {"conv2d": "conv_a", "conv2d_1": "conv_b", "dense": "dense_a", "dense_1": "dense_b"}
@@ -35,7 +37,9 @@ def zipped(made):
 
 
 @pytest.mark.parametrize("kind", ["whole", "zipped"])
-def test_cut_off_at_every_percent(kind, request, tmp_path):
+def test_cut_off_at_every_percent(
+    kind: Any, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     content = request.getfixturevalue(kind)
     path = tmp_path / "cut"
     for percent in range(100):
@@ -47,7 +51,7 @@ def test_cut_off_at_every_percent(kind, request, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["cut"]
 
 
-def test_bytes_changed_at_random_never_surprise(whole, zipped, tmp_path):
+def test_bytes_changed_at_random_never_surprise(whole: Any, zipped: Any, tmp_path: Path) -> None:
     """Either refused, or read: no other exception leaves the reader."""
     rng = np.random.default_rng(0)
     path = tmp_path / "changed"
@@ -63,7 +67,7 @@ def test_bytes_changed_at_random_never_surprise(whole, zipped, tmp_path):
                 keras.read(path)
 
 
-def h5_with(made, fill):
+def h5_with(made: Any, fill: Any) -> Any:
     """An .h5 file of the network in which ``fill(group)`` writes the first layer's kernel."""
     stored = made.stored(made.weights_of(made.network()))
     told = {"keras_version": "2.4.0", "backend": "tensorflow"}
@@ -76,8 +80,8 @@ def h5_with(made, fill):
     return buffer.getvalue()
 
 
-def test_an_absurd_shape_is_not_allocated(made, read):
-    def fill(group):
+def test_an_absurd_shape_is_not_allocated(made: Any, read: Any) -> None:
+    def fill(group: Any) -> None:
         group.create_dataset("kernel:0", (1 << 20, 1 << 20), np.float32, chunks=(1024, 1024))
 
     tracemalloc.start()
@@ -87,8 +91,8 @@ def test_an_absurd_shape_is_not_allocated(made, read):
     tracemalloc.stop()
 
 
-def test_an_array_that_unpacks_to_far_more_is_refused(made, read):
-    def fill(group):
+def test_an_array_that_unpacks_to_far_more_is_refused(made: Any, read: Any) -> None:
+    def fill(group: Any) -> None:
         zeros = np.zeros((3000, 1000), np.float32)
         group.create_dataset("kernel:0", data=zeros, compression="gzip")
 
@@ -97,8 +101,8 @@ def test_an_array_that_unpacks_to_far_more_is_refused(made, read):
 
 
 @pytest.mark.parametrize("kind", ["SoftLink", "ExternalLink"])
-def test_links_are_not_followed(kind, made, read):
-    def fill(group):
+def test_links_are_not_followed(kind: Any, made: Any, read: Any) -> None:
+    def fill(group: Any) -> None:
         links = {"SoftLink": made.h5py.SoftLink("/model_weights/conv_b"),
                  "ExternalLink": made.h5py.ExternalLink("/etc/passwd", "/x")}  # fmt: skip
         group["kernel:0"] = links[kind]
@@ -107,15 +111,15 @@ def test_links_are_not_followed(kind, made, read):
         read(h5_with(made, fill))
 
 
-def test_arrays_in_other_files_are_refused(made, read, tmp_path):
+def test_arrays_in_other_files_are_refused(made: Any, read: Any, tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(bytes(144))
 
-    def outside(group):
+    def outside(group: Any) -> None:
         group.create_dataset(
             "kernel:0", (3, 3, 1, 4), np.float32, external=[(str(tmp_path / "secret"), 0, 144)]
         )
 
-    def virtual(group):
+    def virtual(group: Any) -> None:
         layout = made.h5py.VirtualLayout((3, 3, 1, 4), np.float32)
         layout[:] = made.h5py.VirtualSource(str(tmp_path / "other.h5"), "x", (3, 3, 1, 4))
         group.create_virtual_dataset("kernel:0", layout)
@@ -125,20 +129,20 @@ def test_arrays_in_other_files_are_refused(made, read, tmp_path):
             read(h5_with(made, fill))
 
 
-def test_texts_in_place_of_numbers_are_refused(made, read):
+def test_texts_in_place_of_numbers_are_refused(made: Any, read: Any) -> None:
     with pytest.raises(InputError, match="other than numbers"):
         read(h5_with(made, lambda group: group.create_dataset("kernel:0", data="os.system")))
 
 
-def test_groups_that_hold_themselves_end(made, read):
-    def fill(group):
+def test_groups_that_hold_themselves_end(made: Any, read: Any) -> None:
+    def fill(group: Any) -> None:
         group["again"] = group
 
     with pytest.raises(InputError, match="lacks the array"):
         read(h5_with(made, fill))
 
 
-def bomb(**parts):
+def bomb(**parts: Any) -> Any:
     """A .keras file whose parts are compressed."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -147,7 +151,7 @@ def bomb(**parts):
     return buffer.getvalue()
 
 
-def test_a_zip_that_unpacks_to_far_more_is_refused(read):
+def test_a_zip_that_unpacks_to_far_more_is_refused(read: Any) -> None:
     content = bomb(config__json=b" " * (1 << 25), model__weights__h5=b"")
     tracemalloc.start()
     with pytest.raises(InputError, match=r"unpacks config\.json to more than"):
@@ -166,12 +170,12 @@ def test_a_zip_that_unpacks_to_far_more_is_refused(read):
         (b"{}", "of the class 'None'"),
     ],
 )
-def test_configurations_that_are_none(config, message, read):
+def test_configurations_that_are_none(config: Any, message: str, read: Any) -> None:
     with pytest.raises(InputError, match=message):
         read(bomb(config__json=config, model__weights__h5=b""))
 
 
-def test_models_nested_without_end_are_refused(read):
+def test_models_nested_without_end_are_refused(read: Any) -> None:
     config = {"class_name": "ReLU", "config": {}}
     for _ in range(100):
         config = {"class_name": "Sequential", "config": {"layers": [config]}}
@@ -190,7 +194,7 @@ def test_models_nested_without_end_are_refused(read):
         {"padding": {"top_pad": 1e300}},
     ],
 )
-def test_absurd_settings_are_refused(settings, made, read):
+def test_absurd_settings_are_refused(settings: Any, made: Any, read: Any) -> None:
     first = {"name": "z", "batch_input_shape": [None, 28, 28, 1], **settings}
     config = made.sequential([("ZeroPadding2D", first)])
     with pytest.raises(InputError):
@@ -198,17 +202,19 @@ def test_absurd_settings_are_refused(settings, made, read):
 
 
 @pytest.mark.parametrize("shape", [[0, 28, 1], [10**9, 10**9, 1], [-1, 28, 1], ["a", 28, 1], [{}]])
-def test_absurd_inputs_are_refused(shape, made, read):
+def test_absurd_inputs_are_refused(shape: Any, made: Any, read: Any) -> None:
     config = made.sequential([("Flatten", {"name": "f", "batch_input_shape": [None, *shape]})])
     with pytest.raises(InputError):
         read(made.h5(config, [("f", [])]))
 
 
-def test_a_lambda_is_named_and_not_unmarshalled(made, read, monkeypatch):
+def test_a_lambda_is_named_and_not_unmarshalled(
+    made: Any, read: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import marshal
     import pickle
 
-    def alarm(*arguments, **settings):
+    def alarm(*arguments: Any, **settings: Any) -> None:
         raise AssertionError("code of the file was touched")
 
     monkeypatch.setattr(marshal, "loads", alarm)
@@ -219,7 +225,9 @@ def test_a_lambda_is_named_and_not_unmarshalled(made, read, monkeypatch):
         read(made.h5(made.sequential(listed), [("evil", [])]))
 
 
-def test_hdf5_without_a_model_and_files_that_are_not_hdf5(made, read, tmp_path):
+def test_hdf5_without_a_model_and_files_that_are_not_hdf5(
+    made: Any, read: Any, tmp_path: Path
+) -> None:
     with pytest.raises(InputError, match="without a Keras model or its weights"):
         read(made.h5(None, [], root=""))
     with pytest.raises(InputError, match="damaged HDF5 file"):
@@ -230,7 +238,9 @@ def test_hdf5_without_a_model_and_files_that_are_not_hdf5(made, read, tmp_path):
         read(bomb(other=b""))
 
 
-def test_defined_layers_take_neither_architecture_nor_plan(whole, zipped, read):
+def test_defined_layers_take_neither_architecture_nor_plan(
+    whole: Any, zipped: Any, read: Any
+) -> None:
     for content in (whole, zipped):
         with pytest.raises(InputError, match="drop --architecture"):
             read(content, architecture="mlp")
@@ -238,7 +248,9 @@ def test_defined_layers_take_neither_architecture_nor_plan(whole, zipped, read):
             read(content, plan=1)
 
 
-def test_without_h5py_the_hint_says_what_to_install(whole, read, monkeypatch):
+def test_without_h5py_the_hint_says_what_to_install(
+    whole: Any, read: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import sys
 
     monkeypatch.setitem(sys.modules, "h5py", None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -12,15 +14,17 @@ RNG = np.random.default_rng(1)
 X = RNG.random((2, 28, 28, 1)).astype(np.float32)
 
 
-def array(*shape):
+def array(*shape: Any) -> Any:
     return RNG.uniform(0.2, 1, shape).astype(np.float32)
 
 
 @pytest.fixture
-def outputs(made, read):
+def outputs(made: Any, read: Any) -> Any:
     """``outputs((kind, settings, arrays), ...)``: every layer's output for :data:`X`."""
 
-    def run(*layers, shape=(28, 28, 1), version="2.4.0", backend="tensorflow"):
+    def run(
+        *layers: Any, shape: Any = (28, 28, 1), version: Any = "2.4.0", backend: Any = "tensorflow"
+    ) -> Any:
         listed, stored = [], []
         for number, (kind, settings, arrays) in enumerate(layers):
             name = settings.get("name", f"layer{number}")
@@ -35,13 +39,13 @@ def outputs(made, read):
     return run
 
 
-def test_dense_on_the_last_axis_of_pictures_is_a_product_at_every_pixel(outputs):
+def test_dense_on_the_last_axis_of_pictures_is_a_product_at_every_pixel(outputs: Any) -> None:
     kernel, bias = array(1, 3), array(3)
     found, _ = outputs(("Dense", {"units": 3, "activation": "tanh"}, [kernel, bias]))
     assert np.allclose(found["layer0"], np.tanh(X @ kernel + bias), atol=1e-6)
 
 
-def test_dense_on_the_last_axis_of_rows(outputs):
+def test_dense_on_the_last_axis_of_rows(outputs: Any) -> None:
     kernel = array(28, 5)
     found, model = outputs(
         ("Dense", {"units": 5, "use_bias": False}, [kernel]), ("Flatten", {}, []), shape=(28, 28)
@@ -50,7 +54,7 @@ def test_dense_on_the_last_axis_of_rows(outputs):
     assert np.allclose(found["layer0"], X[..., 0] @ kernel, atol=1e-5)
 
 
-def test_separable_convolution_is_two_layers(outputs):
+def test_separable_convolution_is_two_layers(outputs: Any) -> None:
     depthwise, pointwise, bias = array(3, 2, 1, 2), array(1, 1, 2, 5), array(5)
     settings = {"filters": 5, "kernel_size": [3, 2], "padding": "same", "activation": "relu"}
     found, model = outputs(
@@ -64,7 +68,9 @@ def test_separable_convolution_is_two_layers(outputs):
 
 @pytest.mark.parametrize("size", [8, 9])
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 2), (5, 2), (4, 1), (2, 2), (3, 3)])
-def test_theano_pads_half_a_window_on_either_side(size, kernel, stride, outputs):
+def test_theano_pads_half_a_window_on_either_side(
+    size: Any, kernel: Any, stride: Any, outputs: Any
+) -> None:
     weights = array(kernel, kernel, 1, 2)
     settings = {"filters": 2, "kernel_size": [kernel] * 2, "strides": [stride] * 2,
                 "padding": "same", "use_bias": False}  # fmt: skip
@@ -77,7 +83,7 @@ def test_theano_pads_half_a_window_on_either_side(size, kernel, stride, outputs)
 
 
 @pytest.mark.parametrize("axis", [-1, 3, [3], [-1]])
-def test_batch_normalization_by_channel(axis, outputs):
+def test_batch_normalization_by_channel(axis: Any, outputs: Any) -> None:
     arrays = [array(4) for _ in range(4)]
     gamma, beta, mean, variance = arrays
     convolution = (
@@ -90,7 +96,7 @@ def test_batch_normalization_by_channel(axis, outputs):
     assert np.allclose(found["layer1"], expected, atol=1e-5)
 
 
-def test_batch_normalization_along_another_axis(outputs):
+def test_batch_normalization_along_another_axis(outputs: Any) -> None:
     """By rows: the axes are turned and turned back."""
     arrays = [array(28) for _ in range(4)]
     gamma, beta, mean, variance = (a[:, None, None] for a in arrays)
@@ -102,7 +108,7 @@ def test_batch_normalization_along_another_axis(outputs):
     assert "layer0_permuted" in [layer.name for layer in model.layers]
 
 
-def test_batch_normalization_without_scale_and_centre(outputs):
+def test_batch_normalization_without_scale_and_centre(outputs: Any) -> None:
     mean, variance = array(1), array(1)
     found, _ = outputs(("BatchNormalization", {"scale": False, "center": False}, [mean, variance]))
     assert np.allclose(found["layer0"], (X - mean) / np.sqrt(variance + 1e-3), atol=1e-5)
@@ -124,20 +130,20 @@ ONE_BY_ONE = {"filters": 3, "kernel_size": 1, "use_bias": False}
         ("hard_sigmoid", lambda z: np.clip(0.2 * z + 0.5, 0, 1)),
     ],
 )  # fmt: skip
-def test_activations_under_all_their_names(activation, expected, outputs):
+def test_activations_under_all_their_names(activation: Any, expected: Any, outputs: Any) -> None:
     kernel = array(1, 1, 1, 3) * [1, -1, 1]
     found, _ = outputs(("Conv2D", {**ONE_BY_ONE, "activation": activation}, [kernel]))
     assert np.allclose(found["layer0"], expected(X @ kernel[0, 0]), atol=1e-6)
 
 
-def test_hard_sigmoid_became_another_in_keras_3(outputs):
+def test_hard_sigmoid_became_another_in_keras_3(outputs: Any) -> None:
     kernel = array(1, 1, 1, 3)
     layer = ("Conv2D", {**ONE_BY_ONE, "activation": "hard_sigmoid"}, [kernel])
     found, _ = outputs(layer, version="3.1.0")
     assert np.allclose(found["layer0"], np.clip(X @ kernel[0, 0] / 6 + 0.5, 0, 1), atol=1e-6)
 
 
-def test_a_softmax_of_channels_first_runs_along_keras_last_axis(outputs):
+def test_a_softmax_of_channels_first_runs_along_keras_last_axis(outputs: Any) -> None:
     settings = {**ONE_BY_ONE, "activation": "softmax", "data_format": "channels_first"}
     found, _ = outputs(("Conv2D", settings, [array(1, 1, 1, 3)]), shape=(1, 28, 28))
     assert np.allclose(found["layer0"].sum(-1), 1, atol=1e-6)
@@ -147,12 +153,12 @@ def test_a_softmax_of_channels_first_runs_along_keras_last_axis(outputs):
 @pytest.mark.parametrize(
     "kind", ["GaussianNoise", "SpatialDropout2D", "ActivityRegularization", "RandomRotation"]
 )
-def test_what_acts_in_training_alone_does_nothing(kind, outputs):
+def test_what_acts_in_training_alone_does_nothing(kind: Any, outputs: Any) -> None:
     found, _ = outputs((kind, {"rate": 0.5, "stddev": 0.3}, []))
     assert np.array_equal(found["layer0"], X)
 
 
-def test_frozen_layers_stay_frozen(outputs):
+def test_frozen_layers_stay_frozen(outputs: Any) -> None:
     kernel = array(1, 1, 1, 3)
     _, model = outputs(("Conv2D", {**ONE_BY_ONE, "trainable": False}, [kernel]))
     assert not model.layers[0].trainable
@@ -174,7 +180,9 @@ def test_frozen_layers_stay_frozen(outputs):
         ("Conv2D", {"filters": 2, "kernel_size": 3}, r"lacks arrays: found 0"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_mapped_is_refused_by_name(kind, settings, message, outputs):
+def test_what_cannot_be_mapped_is_refused_by_name(
+    kind: Any, settings: Any, message: str, outputs: Any
+) -> None:
     arrays = [] if kind in ("Conv2D", "LSTM") else [array(1)] * 4
     if kind == "Conv2D":
         arrays = [array(2)]
@@ -183,6 +191,6 @@ def test_what_cannot_be_mapped_is_refused_by_name(kind, settings, message, outpu
         outputs((kind, settings, arrays if kind in ("BatchNormalization", "Conv2D") else []))
 
 
-def test_arrays_of_another_shape_are_refused(outputs):
+def test_arrays_of_another_shape_are_refused(outputs: Any) -> None:
     with pytest.raises(InputError, match=r"layer0 should have the arrays .*found"):
         outputs(("Conv2D", {"filters": 2, "kernel_size": 3}, [array(3, 3, 2, 2), array(2)]))

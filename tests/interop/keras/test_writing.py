@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -14,7 +18,7 @@ from tinymnist.nn.sequential import Input, Sequential
 X = np.random.default_rng(0).random((2, 28, 28, 1), np.float32)
 
 
-def filled(model):
+def filled(model: Sequential) -> Sequential:
     """The model with arrays that are neither all 0 nor all 1."""
     rng = np.random.default_rng(1)
     for layer in model.layers:
@@ -22,12 +26,16 @@ def filled(model):
     return model
 
 
-def chain(*layers):
+def chain(*layers: L.Layer) -> Sequential:
     return filled(Sequential([Input((28, 28, 1)), *layers]))
 
 
-MODELS = {
-    **{name: lambda make=make: filled(make()) for name, make in ARCHITECTURES.items()},
+def shipped(name: str) -> Sequential:
+    return filled(ARCHITECTURES[name]())
+
+
+MODELS: dict[str, Callable[[], Sequential]] = {
+    **{name: partial(shipped, name) for name in ARCHITECTURES},
     "explicit padding": lambda: chain(
         L.Conv2D(2, 3, 2, ((1, 0), (2, 1)), activation="selu"),
         L.DepthwiseConv2D(3, padding=1, depth_multiplier=2),
@@ -61,7 +69,7 @@ MODELS = {
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize("name", MODELS)
-def test_a_round_trip_computes_the_same(name, suffix, tmp_path):
+def test_a_round_trip_computes_the_same(name: str, suffix: str, tmp_path: Path) -> None:
     model = MODELS[name]()
     model.layers[0].trainable = False
     keras.write(model, tmp_path / f"m{suffix}")
@@ -72,7 +80,7 @@ def test_a_round_trip_computes_the_same(name, suffix, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
-def test_the_same_model_gives_the_same_bytes(suffix, tmp_path):
+def test_the_same_model_gives_the_same_bytes(suffix: str, tmp_path: Path) -> None:
     for name in ("one", "two"):
         keras.write(MODELS["branches"](), tmp_path / f"{name}{suffix}")
     one, two = ((tmp_path / f"{name}{suffix}").read_bytes() for name in ("one", "two"))
@@ -87,14 +95,14 @@ def test_the_same_model_gives_the_same_bytes(suffix, tmp_path):
         (L.AveragePooling2D(3, 2, 1), r"pads by .*which Keras's pooling cannot"),
     ],
 )
-def test_what_keras_does_not_have_is_refused(layer, message, tmp_path):
+def test_what_keras_does_not_have_is_refused(layer: L.Layer, message: str, tmp_path: Path) -> None:
     layer.name = "it"
     with pytest.raises(InputError, match=f"it .*{message}"):
         keras.write(chain(L.Activation("tanh"), layer), tmp_path / "m.keras")
     assert not list(tmp_path.iterdir())
 
 
-def test_other_suffixes_and_places_are_refused(tmp_path):
+def test_other_suffixes_and_places_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"ends in '\.bin'; expected one of \['\.h5', '\.keras'\]"):
         keras.write(MODELS["shapes"](), tmp_path / "m.bin")
     with pytest.raises(InputError, match="cannot write"):

@@ -1,9 +1,12 @@
 """Files as PyTorch writes them, put together byte by byte, so that no test needs PyTorch."""
 
+from __future__ import annotations
+
 import io
 import struct
 import zipfile
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,15 +22,15 @@ class Raw:
     code: bytes
 
 
-def name(module, attribute):
+def name(module: Any, attribute: Any) -> Any:
     return b"c" + module.encode() + b"\n" + attribute.encode() + b"\n"
 
 
-def text(value):
+def text(value: Any) -> Any:
     return b"X" + struct.pack("<I", len(value.encode())) + value.encode()
 
 
-def whole(value):
+def whole(value: Any) -> Any:
     if -(1 << 31) <= value < 1 << 31:
         return b"J" + struct.pack("<i", value)
     return b"\x8a\x10" + value.to_bytes(16, "little", signed=True)
@@ -36,13 +39,14 @@ def whole(value):
 class Writer:
     """Pickles containers and arrays; every array becomes a tensor on a storage of its own."""
 
-    def __init__(self, legacy=False):
-        self.legacy, self.storages = legacy, {}
+    def __init__(self, legacy: bool = False) -> None:
+        self.legacy = legacy
+        self.storages: dict[str, Any] = {}
 
-    def dump(self, value):
+    def dump(self, value: Any) -> Any:
         return b"\x80\x02" + self.code(value) + b"."
 
-    def code(self, value):
+    def code(self, value: Any) -> Any:
         match value:
             case Raw(code):
                 return code
@@ -67,7 +71,9 @@ class Writer:
                 return self.tensor(value)
         raise TypeError(type(value))
 
-    def tensor(self, array, offset=0, shape=None, strides=None, count=None):
+    def tensor(
+        self, array: Any, offset: Any = 0, shape: Any = None, strides: Any = None, count: Any = None
+    ) -> Any:
         key = str(len(self.storages))
         flat = np.ascontiguousarray(array).ravel()
         self.storages[key] = flat
@@ -78,11 +84,13 @@ class Writer:
         count = flat.size if count is None else count
         identity = ("storage", kind, key, "cpu", count, *((None,) if self.legacy else ()))
         storage = Raw(self.code(identity) + b"Q")
-        arguments = (storage, offset, tuple(shape), strides, False, {})
+        arguments: Any = (storage, offset, tuple(shape), strides, False, {})
         return name("torch._utils", "_rebuild_tensor_v2") + self.code(arguments) + b"R"
 
 
-def zip_of(pickle, storages, extra=(), compression=zipfile.ZIP_STORED):
+def zip_of(
+    pickle: Any, storages: Any, extra: Any = (), compression: Any = zipfile.ZIP_STORED
+) -> Any:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compression) as archive:
         archive.writestr("archive/data.pkl", pickle)
@@ -95,10 +103,10 @@ def zip_of(pickle, storages, extra=(), compression=zipfile.ZIP_STORED):
 
 
 @pytest.fixture
-def zipped():
+def zipped() -> Any:
     """``zipped(value, extra=(), compression=...)``: the bytes of a file of today's PyTorch."""
 
-    def make(value, **settings):
+    def make(value: Any, **settings: Any) -> Any:
         writer = Writer()
         return zip_of(writer.dump(value), writer.storages, **settings)
 
@@ -106,10 +114,10 @@ def zipped():
 
 
 @pytest.fixture
-def legacy():
+def legacy() -> Any:
     """``legacy(value)``: the bytes of a file of before 1.6."""
 
-    def make(value):
+    def make(value: Any) -> Any:
         writer = Writer(legacy=True)
         magic = b"\x80\x02\x8a\x0a" + bytes.fromhex("6cfc9c46f9206aa85019") + b"."
         system = {"protocol_version": 1001, "little_endian": True, "type_sizes": {}}
@@ -123,13 +131,13 @@ def legacy():
 
 
 @pytest.fixture
-def opcodes():
+def opcodes() -> Any:
     """The raw pieces: ``Raw``, ``Writer``, ``name`` and ``zip_of``."""
     return {"Raw": Raw, "Writer": Writer, "name": name, "zip_of": zip_of}
 
 
 @pytest.fixture
-def mlp():
+def mlp() -> Any:
     """A state_dict 784 -> 16 -> 10."""
     rng = np.random.default_rng(0)
     shapes = {"fc1.weight": (16, 784), "fc1.bias": (16,), "fc2.weight": (10, 16), "fc2.bias": (10,)}

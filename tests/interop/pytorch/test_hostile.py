@@ -1,9 +1,13 @@
 """Files from strangers: no code is run, memory and time stay bounded, the refusal is clear."""
 
+from __future__ import annotations
+
 import resource
 import struct
 import sys
 import zipfile
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +20,8 @@ TRUTH = "weights.pt"
 
 
 @pytest.fixture
-def opened(tmp_path):
-    def attempt(data):
+def opened(tmp_path: Path) -> Any:
+    def attempt(data: Any) -> Any:
         path = tmp_path / TRUTH
         path.write_bytes(data)
         return open_model(path)
@@ -25,7 +29,7 @@ def opened(tmp_path):
     return attempt
 
 
-def refused(opened, data):
+def refused(opened: Any, data: Any) -> Any:
     with pytest.raises(InputError) as caught:
         opened(data)
     message = str(caught.value)
@@ -48,38 +52,47 @@ CALLS = [
 @pytest.mark.parametrize(("module", "attribute", "use"), CALLS)
 @pytest.mark.parametrize("kind", ["zipped", "legacy"])
 def test_every_name_but_tensors_is_refused_by_name(
-    kind, module, attribute, use, opened, mlp, opcodes, request
-):
+    kind: Any,
+    module: Any,
+    attribute: Any,
+    use: Any,
+    opened: Any,
+    mlp: Any,
+    opcodes: Any,
+    request: pytest.FixtureRequest,
+) -> None:
     trap = opcodes["Raw"](opcodes["name"](module, attribute) + use)
     data = request.getfixturevalue(kind)(mlp | {"trap": trap})
     assert f"{module}.{attribute}" in refused(opened, data)
 
 
-def test_opcodes_that_weights_do_not_need(opened, opcodes):
+def test_opcodes_that_weights_do_not_need(opened: Any, opcodes: Any) -> None:
     for code in (b"\x82\x01", b"i__builtin__\neval\n", b"Pnumber\n"):
         message = refused(opened, opcodes["zip_of"](b"\x80\x02" + code + b".", {}))
         assert "opcode" in message or "damaged" in message
 
 
-def test_a_memo_index_costs_no_memory(opened, opcodes):
+def test_a_memo_index_costs_no_memory(opened: Any, opcodes: Any) -> None:
     code = b"\x80\x02}r" + struct.pack("<I", 0xFFFFFFFF) + b"."
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     refused(opened, opcodes["zip_of"](code, {}))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # kB
 
 
-def test_a_pickle_of_too_many_steps(opened, opcodes, monkeypatch):
+def test_a_pickle_of_too_many_steps(
+    opened: Any, opcodes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(machine, "MOST_STEPS", 20_000)
     many = b"\x80\x02" + b"N0" * (machine.MOST_STEPS // 2) + b"."
     assert "20,000 steps" in refused(opened, opcodes["zip_of"](many, {}))
 
 
-def test_deep_nesting(opened, opcodes):
+def test_deep_nesting(opened: Any, opcodes: Any) -> None:
     refused(opened, opcodes["zip_of"](b"\x80\x02" + b"]" * 90_000 + b"a" * 89_999 + b".", {}))
     refused(opened, opcodes["zip_of"](b"\x80\x02}" + b")" + b"\x85" * 90_000 + b"Ns.", {}))
 
 
-def test_a_zip_bomb(opened, zipped):
+def test_a_zip_bomb(opened: Any, zipped: Any) -> None:
     big = np.zeros((17 << 10, 1 << 10), "f4")  # 68 MiB
     bomb = zipped({"fc.weight": big}, compression=zipfile.ZIP_DEFLATED)
     del big
@@ -99,7 +112,7 @@ def test_a_zip_bomb(opened, zipped):
         ({"shape": (10,) * 9}, "tensor of size"),
     ],
 )
-def test_tensors_of_invalid_sizes(change, message, opened, opcodes):
+def test_tensors_of_invalid_sizes(change: Any, message: str, opened: Any, opcodes: Any) -> None:
     writer = opcodes["Writer"]()
     code = writer.tensor(np.zeros((10, 784), "f4"), **change)
     value = {"fc.weight": opcodes["Raw"](code)}
@@ -107,14 +120,18 @@ def test_tensors_of_invalid_sizes(change, message, opened, opcodes):
 
 
 @pytest.mark.parametrize("kind", ["zipped", "legacy"])
-def test_truncated_at_every_hundredth(kind, opened, mlp, request):
+def test_truncated_at_every_hundredth(
+    kind: Any, opened: Any, mlp: Any, request: pytest.FixtureRequest
+) -> None:
     data = request.getfixturevalue(kind)(mlp)
     for percent in range(100):
         refused(opened, data[: len(data) * percent // 100])
 
 
 @pytest.mark.parametrize("kind", ["zipped", "legacy"])
-def test_damaged_bytes_are_refused_or_do_no_harm(kind, opened, mlp, request):
+def test_damaged_bytes_are_refused_or_do_no_harm(
+    kind: Any, opened: Any, mlp: Any, request: pytest.FixtureRequest
+) -> None:
     small = {"fc.weight": np.ones((3, 64), "f4"), "fc.bias": np.ones(3, "f4")}
     data = request.getfixturevalue(kind)(small)
     rng = np.random.default_rng(0)

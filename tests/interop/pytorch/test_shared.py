@@ -1,6 +1,10 @@
 """State_dicts of other people: opened, or refused for the reason that the manifest gives."""
 
+from __future__ import annotations
+
 import csv
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,12 +14,12 @@ from tinymnist.interop.pytorch import read
 
 
 @pytest.fixture(scope="module")
-def rows(shared_folder):
+def rows(shared_folder: Path) -> Any:
     with open(shared_folder / "models" / "manifest.csv", newline="", encoding="utf-8") as file:
         return [row for row in csv.DictReader(file) if row["format"] == "pt"]
 
 
-def test_every_plain_chain_is_opened_and_nothing_else(rows, shared_folder):
+def test_every_plain_chain_is_opened_and_nothing_else(rows: Any, shared_folder: Path) -> None:
     for row in rows:
         path = shared_folder / "models" / row["file"]
         if row["needs"]:
@@ -26,7 +30,9 @@ def test_every_plain_chain_is_opened_and_nothing_else(rows, shared_folder):
     assert len(rows) > 10
 
 
-def test_perceptrons_read_what_the_manifest_says(rows, shared_folder, mnist_folder, monkeypatch):
+def test_perceptrons_read_what_the_manifest_says(
+    rows: Any, shared_folder: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TINYMNIST_DATA", str(mnist_folder))
     pictures = mnist_at_hand()
     small = [row for row in rows if "conv" not in row["layers"] and not row["needs"]]
