@@ -15,7 +15,7 @@ FILES = [
 ]
 PATTERNS = {
     r"(?<!there )\bis no\b(?! longer| more)": "is not a",
-    r"\b(?:tells?|told)\b": "says, specifies, reports, distinguishes",
+    r"(?<!\.)\b(?:tells?|told)\b": "says, specifies, reports, distinguishes",
     r"\bbut for\b": "except, without",
     r"\banew\b": "again",
     r"\bso many\b": "this many, the number of",

@@ -103,3 +103,9 @@ def test_help_runs_nothing(module: str, capsys: pytest.CaptureFixture[str]) -> N
     assert stopped.value.code == 0
     help_text = capsys.readouterr().out
     assert help_text.startswith(f"usage: python -m benchmarks.{module.removesuffix('.__main__')} ")
+
+
+def test_the_readme_names_every_file() -> None:
+    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+    names = [file.name for file in FOLDER.glob("*.py") if file.name != "__init__.py"]
+    assert [name for name in names if f"`{name}`" not in text] == []
