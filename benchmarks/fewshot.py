@@ -28,7 +28,7 @@ from benchmarks.common import add_fine_tuning, add_json, command_line
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tinymnist.finetune import FineTuning
+    from tinymnist.finetuning import FineTuning
     from tinymnist.nn.sequential import Sequential
 
     Array = NDArray[Any]
@@ -132,7 +132,7 @@ def measure(
     """Fine-tune for every source, number of pictures and seed."""
     import numpy as np
 
-    from tinymnist.finetune import finetune
+    from tinymnist.finetuning import finetune
 
     rows = []
     for source in sources:
@@ -168,7 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark."""
     options = parse(arguments)
     from tinymnist.data import load_set
-    from tinymnist.finetune import FineTuning
+    from tinymnist.finetuning import FineTuning
     from tinymnist.nn.sequential import load_model
     from tinymnist.prepared import in_mnist_form
 

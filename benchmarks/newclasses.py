@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = command_line("newclasses", description, "--shots 5 --seeds 1    a rough run")
     add_fine_tuning(parser, seeds=3)
     options = parser.parse_args(arguments)
-    from tinymnist.finetune import FineTuning, finetune
+    from tinymnist.finetuning import FineTuning, finetune
     from tinymnist.nn.sequential import load_model
 
     base = load_model(options.model)

@@ -119,7 +119,7 @@ def test_an_npz(command, tmp_path: Path, name: str) -> None:
     assert json.loads(out)["failures"] == []
 
 
-@pytest.mark.parametrize("name", set(COMMANDS) - {"compare"})  # which takes arrays as they are
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "compare"])
 def test_a_picture_of_an_npz_that_cannot_be_read(command, tmp_path: Path, name: str) -> None:
     images = np.stack([draw(digit) for digit in (3, 7, 3, 7)])
     images[2] = 255

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pkgutil
 from pathlib import Path
 
 import numpy as np
@@ -68,8 +69,21 @@ def test_functions_do_what_commands_do(tmp_path: Path) -> None:
     assert tinymnist.diagnose(digits, "mlp", limit=3).n == 3
     assert tinymnist.explain(SAMPLE, "mlp").prediction.digit == 7
     tinymnist.export(tinymnist.load_model("mlp"), tmp_path / "mlp.safetensors")
+    trained, history = tinymnist.train(digits, "mlp", epochs=2, verbose=0)
+    assert trained.output_shape == (10,) and len(history.epoch) == 2
+    trial = tinymnist.finetune(digits, trained, epochs=1)
+    assert trial.n == 4 and trial.model.metadata["preprocessing"]["recipe"] == "mnist"
+    assert not tinymnist.compare(trained, trial.model, np.zeros((2, 28, 28, 1)) + 0.5).agrees
+    assert tinymnist.compare("mlp", "mlp", digits, limit=2).agrees
     converted = tinymnist.convert(tmp_path / "mlp.safetensors", pictures=digits)
     assert converted.model.output_shape == (10,)
+
+
+def test_a_room_does_not_hide_a_function() -> None:
+    """A submodule becomes an attribute of its package, whatever it was before."""
+    modules = {module.name for module in pkgutil.iter_modules(tinymnist.__path__)}
+    functions = {name for name in tinymnist.__all__ if callable(getattr(tinymnist, name))}
+    assert not modules & functions
 
 
 def test_a_prediction_is_a_value() -> None:

@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from tinymnist import losses as losses
     from tinymnist import optimizers as optimizers
     from tinymnist import utils as utils
+    from tinymnist.api import compare as compare
     from tinymnist.api import convert as convert
     from tinymnist.api import diagnose as diagnose
     from tinymnist.api import predict as predict
     from tinymnist.api import read as read
     from tinymnist.augmentation.generator import ImageDataGenerator as ImageDataGenerator
-    from tinymnist.compare import assert_model_matches as assert_model_matches
-    from tinymnist.compare import layer_outputs as layer_outputs
+    from tinymnist.comparison import assert_model_matches as assert_model_matches
+    from tinymnist.comparison import layer_outputs as layer_outputs
     from tinymnist.data import load_mnist as load_mnist
     from tinymnist.data import load_set as load_set
     from tinymnist.errors import InputError as InputError
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from tinymnist.imaging.digit.recipes import prepare_image as prepare_image
     from tinymnist.interop import export as export
     from tinymnist.interop import load_model as load_model
+    from tinymnist.learning import finetune as finetune
+    from tinymnist.learning import train as train
     from tinymnist.nn.graph import Input as Input
     from tinymnist.nn.sequential import Sequential as Sequential
     from tinymnist.nn.weights import verify as verify
@@ -55,14 +58,16 @@ _HOMES = {
     "Prediction": "prediction",
     "Reader": "reader",
     "Sequential": "nn.sequential",
-    "assert_model_matches": "compare",
+    "assert_model_matches": "comparison",
     "callbacks": "",
+    "compare": "api",
     "convert": "api",
     "diagnose": "api",
     "evaluate": "evaluation",
     "explain": "explanation",
     "export": "interop",
-    "layer_outputs": "compare",
+    "finetune": "learning",
+    "layer_outputs": "comparison",
     "layers": "",
     "load_mnist": "data",
     "load_model": "interop",
@@ -72,6 +77,7 @@ _HOMES = {
     "predict": "api",
     "prepare_image": "imaging.digit.recipes",
     "read": "api",
+    "train": "learning",
     "utils": "",
     "verify": "nn.weights",
 }

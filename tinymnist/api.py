@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinymnist.compare import ATOL, RTOL
+from tinymnist.comparison import ATOL, RTOL
 from tinymnist.data import LabelledSet, load_set
 from tinymnist.errors import InputError
 from tinymnist.nn.arrays import Array
@@ -23,7 +23,7 @@ from tinymnist.prepared import LabelledPictures, prepare_set, spread
 from tinymnist.reader import DEFAULT_MODEL, Reader
 
 if TYPE_CHECKING:
-    from tinymnist.compare import Comparison
+    from tinymnist.comparison import Comparison
     from tinymnist.diagnosis.results import Diagnosis
     from tinymnist.interop.conversion import Conversion
 
@@ -155,9 +155,9 @@ def compare(
         InputError: when a side or the examples cannot be used, or nothing on one side fits
             anything on the other.
     """
-    from tinymnist.compare import compare as compare_sides
-    from tinymnist.compare.gradients import with_gradients
-    from tinymnist.compare.opening import Opened, examples, open_side
+    from tinymnist.comparison import compare as compare_sides
+    from tinymnist.comparison.gradients import with_gradients
+    from tinymnist.comparison.opening import Opened, examples, open_side
     from tinymnist.interop import open_model
 
     first, second = (
@@ -185,7 +185,7 @@ def load_examples(inputs: Examples, limit: int) -> tuple[Array | None, dict[str,
     Raises:
         InputError: when there are no examples.
     """
-    from tinymnist.compare.captured import INPUT_NAMES, read_arrays
+    from tinymnist.comparison.captured import INPUT_NAMES, read_arrays
 
     if inputs is None:
         return None, {}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tinymnist.data import LabelledSet, load_set
 from tinymnist.errors import InputError
 from tinymnist.files import class_folders
-from tinymnist.finetune import Checkpoints, FineTuning, Trial, attempt
+from tinymnist.finetuning import Checkpoints, FineTuning, Trial, attempt
 from tinymnist.interop import load_model
 from tinymnist.nn.architectures import ARCHITECTURES
 from tinymnist.nn.losses import one_hot
@@ -23,8 +23,8 @@ from tinymnist.nn.training.callbacks import Callback
 from tinymnist.nn.training.history import History
 from tinymnist.prepared import LabelledPictures, in_mnist_form, prepare_set
 from tinymnist.reader import DEFAULT_MODEL, Reader
-from tinymnist.train import TRAINING_RECIPES, TrainingRecipe
-from tinymnist.train import train as train_by
+from tinymnist.training_recipes import TRAINING_RECIPES, TrainingRecipe
+from tinymnist.training_recipes import train as train_by
 
 Pictures = str | PathLike[str] | LabelledSet | LabelledPictures
 """What :func:`tinymnist.load_set` takes or returns, or such a set after a recipe."""
@@ -149,7 +149,7 @@ def train(
         pictures: see :data:`Pictures`.
         architecture: the name of a shipped one, whose training recipe fills in the settings.
         epochs, batch_size, learning_rate, augment, damage, scenes, average, seed: take the place
-            of that recipe's own; see :class:`tinymnist.train.TrainingRecipe`.
+            of that recipe's own; see :class:`tinymnist.training_recipes.TrainingRecipe`.
         recipe: how a picture becomes 28x28; None takes MNIST's own as they are, and ``"mnist"``
             for others.
         start: weights to continue from instead of fresh kernels.

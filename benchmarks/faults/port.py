@@ -1,6 +1,6 @@
 """A model computed by other code, as if ported to another framework.
 
-It shares nothing with ``tinymnist.compare`` or with the layers: the arithmetic is that of the
+It shares nothing with ``tinymnist.comparison`` or with the layers: the arithmetic is that of the
 standalone files, and the settings are plain dictionaries, which a fault changes.
 """
 

@@ -14,7 +14,7 @@ from benchmarks.faults.measure import VIEWS, cases, pictures
 from benchmarks.faults.models import MADE, colour, residual, settled
 from benchmarks.faults.planting import FAULTS
 from benchmarks.faults.port import port_of
-from tinymnist.compare.causes import CAUSES
+from tinymnist.comparison.causes import CAUSES
 
 
 @pytest.mark.parametrize("make", MADE)

@@ -13,7 +13,7 @@ import pytest
 
 import tinymnist
 from tinymnist.cli import main
-from tinymnist.compare import assert_model_matches, layer_outputs
+from tinymnist.comparison import assert_model_matches, layer_outputs
 from tinymnist.nn import layers as L
 from tinymnist.nn.sequential import Input, Sequential
 
@@ -243,8 +243,8 @@ def test_a_keras_model_fed_0_to_255_is_named(keras_model):
 
 
 def test_gradients_of_keras_agree(keras_model):
-    from tinymnist.compare.gradients import gradients_in_tinymnist, seed_weights
-    from tinymnist.compare.runners.keras import gradients
+    from tinymnist.comparison.gradients import gradients_in_tinymnist, seed_weights
+    from tinymnist.comparison.runners.keras import gradients
 
     theirs = {one.name: one.values for one in gradients(keras_model, pictures(), seed_weights)}
     for name, ours in gradients_in_tinymnist(network(), pictures()).items():

@@ -35,7 +35,7 @@ exit codes: 0 every layer agrees, 1 some layer differs or some pictures could no
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    from tinymnist.compare.outputs import ATOL, RTOL, RUNS
+    from tinymnist.comparison.outputs import ATOL, RTOL, RUNS
 
     for side in ("a", "b"):
         parser.add_argument(
@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
         gradients=arguments.gradients,
     )
     if arguments.report:
-        from tinymnist.compare.report import write_report
+        from tinymnist.comparison.report import write_report
 
         write_report(comparison, arguments.report)
     if arguments.json:

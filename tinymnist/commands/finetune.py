@@ -22,7 +22,7 @@ from tinymnist.errors import InputError
 from tinymnist.reporting.text import percent, table
 
 if TYPE_CHECKING:
-    from tinymnist.finetune import Trial
+    from tinymnist.finetuning import Trial
     from tinymnist.prepared import LabelledPictures
 
 EXAMPLES = """\
@@ -93,7 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Prepare, learn, measure, save, report."""
     from tinymnist.data import load_set
-    from tinymnist.finetune import Checkpoints
+    from tinymnist.finetuning import Checkpoints
     from tinymnist.learning import check_every_class, check_folders, finetune
     from tinymnist.reader import Reader
 
@@ -145,7 +145,7 @@ def _say(line: str) -> None:
 
 
 def _write_report(trial: Trial, pictures: LabelledPictures, base_name: str, path: Path) -> None:
-    from tinymnist.finetune.report import write_report
+    from tinymnist.finetuning.report import write_report
 
     names = [Path(name).name for name in pictures.names]
     unread = len(pictures.failures)
@@ -184,7 +184,7 @@ def _record(
 
 
 def _text(trial: Trial, arguments: argparse.Namespace, unread: int, seconds: float) -> str:
-    from tinymnist.finetune.report import how_measured
+    from tinymnist.finetuning.report import how_measured
 
     lines = [f"{how_measured(trial, unread)} {seconds:.1f} s"]
     if trial.accuracy is not None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tinymnist.train import TrainingRecipe
+    from tinymnist.training_recipes import TrainingRecipe
 
 EXAMPLES = """\
 examples:

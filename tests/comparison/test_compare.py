@@ -1,0 +1,444 @@
+"""The comparison: what is matched, measured, explained, and how the command tells it."""
+
+from __future__ import annotations
+
+import io
+import json
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinymnist
+from tinymnist.cli import main
+from tinymnist.comparison import Side, assert_model_matches, compare, layer_outputs
+from tinymnist.comparison.captured import as_outputs, is_captured, read_captured
+from tinymnist.comparison.causes import CAUSES
+from tinymnist.comparison.gradients import gradients_in_tinymnist, seed_weights
+from tinymnist.comparison.matching import match
+from tinymnist.comparison.measuring import difference, measure
+from tinymnist.comparison.outputs import Output, kind_of
+from tinymnist.comparison.rerun import Rerun, changed
+from tinymnist.comparison.search_cause import EXPERIMENTS
+from tinymnist.errors import InputError
+from tinymnist.nn import functional as F
+from tinymnist.nn import layers as L
+from tinymnist.nn.sequential import Input, Sequential
+
+RNG = np.random.default_rng
+
+
+def small(**settings):
+    """Two convolutions and two dense layers, with statistics that are not trivial."""
+    layers = [
+        Input((10, 10, 1)),
+        L.Conv2D(4, 3, padding="same", activation="relu", name="one"),
+        L.Conv2D(5, 3, 2, name="two"),
+        L.BatchNormalization(name="norm"),
+        L.ReLU(name="relu"),
+        L.Flatten(name="flatten"),
+        L.Dropout(0.4, name="dropout"),
+        L.Dense(12, activation="tanh", name="three"),
+        L.Dense(4, activation="softmax", name="four"),
+    ]
+    model, rng = Sequential(layers, rng=1, **settings), RNG(2)
+    for layer in model.layers:
+        for key, array in layer.weights.items():
+            low = 0.5 if key in ("gamma", "moving_variance") else -0.3
+            if key != "kernel":
+                setattr(layer, key, rng.uniform(low, low + 0.8, array.shape).astype(array.dtype))
+    return model
+
+
+def pictures(n=5):
+    """Smooth ones, without a symmetry that would hide a fault."""
+    x = RNG(3).random((n, 10, 10, 1)).astype("float32")
+    return np.clip(x * np.linspace(0, 1, 10, dtype="float32")[:, None, None], 0, 1)
+
+
+def side(model, x, name="a"):
+    return Side(name, tuple(Rerun(model, x).run()), model, x)
+
+
+def captured(outputs, name="b"):
+    return Side(name, as_outputs(outputs, name))
+
+
+def run(*argv):
+    """(exit code, standard output, standard error) of ``tinymnist compare``."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            code = main(["compare", *map(str, argv)])
+        except SystemExit as stop:
+            code = stop.code
+    return code, out.getvalue(), err.getvalue()
+
+
+# --- matching --------------------------------------------------------------------------------
+
+
+def test_a_model_agrees_with_itself_in_every_layer():
+    model, x = small(), pictures()
+    comparison = compare(side(model, x), side(model, x, "b"))
+    assert comparison.agrees and comparison.smallest_rtol == 0
+    assert [row.a for row in comparison.rows] == [row.b for row in comparison.rows]
+    assert comparison.unmatched_a == comparison.unmatched_b == ()
+
+
+def test_fused_and_separate_activations_match_and_dropout_may_be_missing():
+    """As PyTorch has it: other names, the activations as layers, no Dropout in the list."""
+    model, x = small(), pictures()
+    theirs = {}
+    outputs = Rerun(model, x).run()[1:]
+    for output in outputs:
+        if output.name != "dropout":
+            theirs[f"layer{len(theirs)}"] = output.values
+    comparison = compare(side(model, x), captured(theirs))
+    assert comparison.agrees
+    assert [row.a for row in comparison.rows] == [
+        output.name for output in outputs if output.name != "dropout"
+    ]
+    assert comparison.unmatched_a == ("dropout",)
+
+
+def test_only_the_last_output_is_enough():
+    model, x = small(), pictures()
+    comparison = compare(side(model, x), captured({"y": model.predict(x)}))
+    assert comparison.agrees and len(comparison.rows) == 1
+
+
+def test_channels_first_is_found_out():
+    model, x = small(), pictures()
+    theirs = {}
+    for name, y in model.capture(x).items():
+        theirs[name] = y.transpose(0, 3, 1, 2) if y.ndim == 4 else y
+    by_channel = theirs["relu"].reshape(len(x), -1)
+    theirs["flatten"] = theirs["dropout"] = by_channel
+    comparison = compare(side(model, x), captured(theirs))
+    assert comparison.agrees and len(comparison.rows) == len(theirs)
+    assert any("channels first" in note for note in comparison.notes)
+
+
+def test_the_same_name_decides_between_fused_and_not():
+    """Even where a fault has left no number alike."""
+    model, x = small(), pictures()
+    theirs = {name: 0.3 - 2 * y for name, y in model.capture(x).items() if name != "input"}
+    pairs = match(Rerun(model, x).run(), as_outputs(theirs, "b"))
+    assert all(pair.a.name == pair.b.name for pair in pairs)
+    assert len(pairs) == len(theirs)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("Conv2D", "conv"), ("BatchNorm2d", "batchnorm"), ("AdaptiveAvgPool2d", "global_pool"),
+        ("MaxPool", "max_pool"), ("fc1", "dense"), ("Gemm", "dense"), ("LogSoftmax", "log_softmax"),
+        ("LeakyReLU", "leaky_relu"), ("re_lu", "relu"), ("something", ""),
+    ],
+)  # fmt: skip
+def test_kinds_are_guessed_from_names(name, kind):
+    assert kind_of(name) == kind
+
+
+# --- measuring -------------------------------------------------------------------------------
+
+
+def test_the_figures_are_those_of_the_definition():
+    a = Output("a", "", np.array([[1.0, -4.0]]))
+    b = Output("b", "", np.array([[1.5, -4.0]]))
+    exact = Output("e", "", np.array([[1.0, -4.0]]))
+    row = measure(a, b, exact, atol=0.1, rtol=0.05)
+    assert (row.max_error, row.mean_error, row.relative_error) == (0.5, 0.25, 0.125)
+    assert row.smallest_rtol == pytest.approx(0.1)
+    assert (row.units_a, row.units_b) == (0.0, pytest.approx(0.5 / (4 * 2**-23)))
+    assert not row.passes
+    assert measure(a, b, None, atol=0.1, rtol=row.smallest_rtol + 1e-12).passes
+
+
+def test_not_a_number_is_a_difference_unless_it_is_on_both_sides():
+    a, b = np.array([np.nan, 1.0, np.inf, np.nan]), np.array([np.nan, 1.0, np.inf, 2.0])
+    assert difference(a, b).tolist() == [0, 0, 0, np.inf]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_an_infinite_value_does_not_excuse_the_others(bad):
+    values = np.array([[1.0, 2.0, bad]])
+    shifted = values + np.array([1.0, 0.0, 0.0])
+    a, b, far = (Output("it", "", v) for v in (values, values.copy(), shifted))
+    assert measure(a, b, None, 0.0, 1e-5).passes
+    assert not measure(a, far, None, 0.0, 1e-5).passes
+    assert not measure(Output("it", "", np.array([[1.0, 2.0, 3.0]])), b, None, 0.0, 1e-5).passes
+
+
+def test_values_that_are_not_finite_are_told():
+    outputs = (Output("it", "", np.array([[1.0, np.nan]])),)
+    comparison = compare(Side("a", outputs), Side("b", outputs))
+    assert comparison.agrees
+    assert "b holds values that are not finite, first in it" in comparison.notes
+
+
+def test_examples_that_are_not_finite_are_refused(tmp_path):
+    small().save(tmp_path / "model.npz")
+    np.savez(tmp_path / "x.npz", input=np.full((2, 10, 10, 1), np.nan, np.float32))
+    files = [str(tmp_path / name) for name in ("model.npz", "model.npz", "x.npz")]
+    with redirect_stderr(io.StringIO()) as said:
+        assert main(["compare", *files[:2], "--inputs", files[2]]) == 2
+    assert said.getvalue().count("\n") == 1
+    assert "not finite" in said.getvalue()
+
+
+def test_the_side_that_is_off_is_said():
+    model, x = small(), pictures()
+    theirs = model.capture(x)
+    theirs["two"] = theirs["two"] + 0.01
+    comparison = compare(side(model, x), captured(theirs))
+    row = comparison.first_mismatch
+    assert (row.a, row.b) == ("two", "two")
+    assert row.units_a < 10 and row.units_b > 1000
+
+
+# --- causes ----------------------------------------------------------------------------------
+
+
+def damaged():
+    """(cause, what the other side gives) for one fault of every kind; made by hand here."""
+    model, x = small(), pictures()
+    capture = model.capture
+
+    def with_layer(name, **values):
+        layers = [changed(a, **values) if a.name == name else a for a in model.layers]
+        return Sequential(layers, input_shape=model.input_shape).capture(x)
+
+    three, one, norm = (model.get_layer(name) for name in ("three", "one", "norm"))
+    order = np.arange(80).reshape(4, 4, 5).transpose(2, 0, 1).ravel()
+    yield "input scaling", capture(x * 255)
+    yield "input scaling", capture((x - 0.1307) / 0.3081)
+    yield "input scaling", capture(x * 3.3 - 0.7)
+    yield "polarity", capture(1 - x)
+    yield "channel order or layout", capture(x.transpose(0, 2, 1, 3))
+    yield "flatten order", with_layer("three", kernel=three.kernel[order])
+    yield "BatchNorm epsilon", with_layer("norm", epsilon=1e-5)
+    yield "padding side", with_layer("one", padding=((2, 0), (2, 0)))
+    yield "flipped kernels", with_layer("one", kernel=one.kernel[::-1, ::-1])
+    yield "activation", with_layer("three", activation="sigmoid")
+    logits = capture(x) | {"four": model.predict(x, logits=True)}
+    yield "softmax", logits
+    yield "softmax", capture(x) | {"again": F.softmax(model.predict(x))[0]}
+    frozen = [layer for layer in model.layers if layer.name != "dropout"]
+    y, batch = x, {}
+    for layer in frozen:
+        y, _ = layer.forward(y, training=layer is norm)
+        batch[layer.name] = y
+    yield "BatchNorm in training mode", batch
+    y, dropped = x, {}
+    for layer in model.layers:
+        y, _ = layer.forward(y, training=layer.name == "dropout", rng=RNG(4))
+        dropped[layer.name] = y
+    yield "dropout active", dropped
+    yield "dropout active", {"y": dropped["four"]}
+
+
+@pytest.mark.parametrize(("cause", "outputs"), list(damaged()))
+def test_the_cause_is_named_and_explains_everything(cause, outputs):
+    outputs.pop("input", None)
+    comparison = compare(side(small(), pictures()), captured(outputs))
+    assert not comparison.agrees
+    found = comparison.explanation
+    assert found.causes[0].cause == cause and cause in CAUSES
+    assert len(found.causes) == 1 and found.complete
+    assert found.causes[0].explained > 0.9
+
+
+def test_two_faults_are_both_named():
+    model, x = small(), pictures()
+    outputs = model.capture(x * 255)
+    outputs.pop("input")
+    outputs["four"] = F.softmax(outputs["four"])[0]
+    found = compare(side(model, x), captured(outputs)).explanation
+    assert [cause.cause for cause in found.causes] == ["input scaling", "softmax"]
+    assert found.causes[0].next_layer == "four" and found.complete
+
+
+def test_other_weights_are_not_explained_away():
+    model, x = small(), pictures()
+    other = small()
+    layer = other.get_layer("two")
+    layer.kernel = layer.kernel + RNG(5).normal(0, 0.1, layer.kernel.shape).astype("float32")
+    comparison = compare(side(model, x), captured(other.capture(x)))
+    assert comparison.first_mismatch.a == "two"
+    assert comparison.explanation is None
+
+
+def test_experiments_leave_the_model_alone():
+    model, x = small(), pictures()
+    before = {name: array.copy() for name, array in model.weights.items()}
+    compare(side(model, x), captured({"y": RNG(0).random((5, 4))}))
+    assert all(np.array_equal(array, before[name]) for name, array in model.weights.items())
+    assert len(EXPERIMENTS) == len(set(EXPERIMENTS))
+
+
+# --- the library ------------------------------------------------------------------------------
+
+
+def test_activations_are_every_layer_by_name():
+    model, x = small(), pictures()
+    found = layer_outputs(model, x)
+    assert list(found) == ["input", *(layer.name for layer in model.layers)]
+    assert all(np.array_equal(found[name], y) for name, y in model.capture(x).items())
+
+
+def test_activations_of_something_else_are_refused():
+    with pytest.raises(ValueError, match="Received: <class 'list'>"):
+        layer_outputs([1, 2], pictures())
+
+
+def test_a_match_is_silent_and_a_difference_names_layer_and_cause():
+    model, x = small(), pictures()
+    assert assert_model_matches(model, model.astype("float64"), x).agrees
+    assert_model_matches({"four": model.predict(x)}, model, x)
+    assert_model_matches(model.predict(x), model, x)
+    with pytest.raises(AssertionError) as failure:
+        assert_model_matches(model.predict(255 * x), model, x)
+    message = str(failure.value)
+    assert message.startswith("They differ first in output / four: up to ")
+    assert (
+        "Cause: input scaling. With the input brought from 0..1 to 0..255, in reference," in message
+    )
+
+
+def test_tolerances_count():
+    model, x = small(), pictures()
+    off = {name: y * 1.001 for name, y in model.capture(x).items() if name != "input"}
+    with pytest.raises(AssertionError):
+        assert_model_matches(off, model, x)
+    comparison = assert_model_matches(off, model, x, rtol=2e-3)
+    assert comparison.smallest_rtol == pytest.approx(1e-3, rel=0.05)
+
+
+def test_gradients_are_those_of_central_differences():
+    model, x = small(dtype="float64"), pictures(2).astype("float64")
+    weights = seed_weights((2, 4))
+    found = gradients_in_tinymnist(model, x)
+    nudge = RNG(6).normal(size=x.shape)
+    up, down = (float((model.predict(x + s * nudge) * weights).sum()) for s in (1e-6, -1e-6))
+    expected = (up - down) / 2e-6
+    assert float((found["input"].values * nudge).sum()) == pytest.approx(expected, rel=1e-5)
+    assert set(found) == {"input", *(layer.name for layer in model.layers)}
+
+
+# --- files and the command --------------------------------------------------------------------
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A model, its inputs, and outputs captured right and wrong."""
+    model, x = small(), pictures()
+    model.save(tmp_path / "model.npz")
+    np.savez(tmp_path / "x.npz", input=x)
+    np.savez(tmp_path / "right.npz", **model.capture(x))
+    wrong = model.capture(x * 255) | {"input": x}
+    np.savez(tmp_path / "wrong.npz", **wrong)
+    return tmp_path
+
+
+def test_the_command_says_that_they_agree(files):
+    code, out, err = run(files / "model.npz", files / "right.npz")
+    assert (code, err) == (0, "")
+    assert "They agree in all 9 outputs; an rtol of 0 would be enough." in out
+    assert "float64 run of model.npz" in out
+
+
+def test_the_command_says_where_and_why_they_part(files):
+    report = files / "report.html"
+    code, out, err = run(files / "model.npz", files / "wrong.npz", "--report", report)
+    assert (code, err) == (1, "")
+    assert "\n>  one " in out and "They differ first in one: up to " in out
+    assert "b is the side that is off" in out
+    assert "Cause: input scaling. With the input brought from 0..1 to 0..255, in model.npz" in out
+    page = report.read_text()
+    assert "input scaling" in page and "<svg" in page
+    assert "http" not in page and "<script" not in page
+
+
+def test_json_tells_the_same(files):
+    code, out, _ = run(files / "model.npz", files / "wrong.npz", "--json")
+    record = json.loads(out)
+    assert code == 1 and out.count("\n") == 1
+    assert record["first_mismatch"] == {"a": "one", "b": "one"}
+    assert record["explanation"]["causes"][0]["cause"] == "input scaling"
+    assert record["layers"][0]["a"] == "input" and record["layers"][0]["passes"]
+
+
+def test_two_models_and_their_gradients(files):
+    code, out, _ = run(files / "model.npz", files / "model.npz", "--gradients", "--json")
+    record = json.loads(out)
+    assert code == 0 and record["examples"] > 0
+    assert record["gradients"][0]["a"] == "four"
+    assert all(row["passes"] and row["units_a"] < 100 for row in record["gradients"])
+
+
+def test_a_shipped_model_is_run_on_the_sample_pictures():
+    code, out, _ = run("mlp", "mlp")
+    assert code == 0 and "6 examples" in out
+
+
+def test_two_captured_files_need_no_model(files):
+    code, out, _ = run(files / "right.npz", files / "right.npz")
+    assert code == 0 and "units" not in out
+    code, out, _ = run(files / "right.npz", files / "wrong.npz")
+    assert code == 1 and "Cause: not found" in out
+
+
+def test_whole_numbers_are_divided_by_255(files):
+    x = np.rint(pictures() * 255).astype(np.uint8)
+    np.savez(files / "bytes.npz", images=x[..., 0], labels=np.zeros(5, int))
+    np.savez(files / "last.npz", y=small().predict(x / np.float32(255)))
+    code, _, _ = run(files / "model.npz", files / "last.npz", "--inputs", files / "bytes.npz")
+    assert code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["model.npz", "missing.h5"], ["there is no model", "missing.h5"]),
+        (["model.npz", "noinput.npz"], ["does not hold the input", "--inputs"]),
+        (["model.npz", "ragged.npz"], ["arrays of [3, 5] examples"]),
+        (["model.npz", "pickled.npz"], ["is not an .npz of arrays"]),
+        (["model.npz", "words.npz"], ["expected numbers"]),
+        (["model.npz", "right.npz", "--run-b", "keras"], ["leave out --run"]),
+        (["model.npz", "other.npz", "--inputs", "x.npz"], ["no layer of other.npz has the shape"]),
+        (["model.npz", "right.npz", "--limit", "0"], ["--limit", "at least 1"]),
+        (["model.npz", "right.npz", "--rtol", "nan"], ["--rtol", "at least 0"]),
+        (["model.npz", "right.npz", "--report", "no/where.html"], ["no folder", "where.html"]),
+        (["model.npz", "right.npz", "--inputs", "few.npz"], ["has outputs for 2 examples"]),
+        (["model.npz", "right.npz", "--gradients"], ["holds outputs and no model"]),
+        (["model.npz", "model.npz", "--inputs", "wide.npz"], ["takes (10, 10, 1)"]),
+    ],
+)
+def test_bad_input_is_one_line_and_code_2(files, monkeypatch, arguments, words):
+    monkeypatch.chdir(files)
+    np.savez("noinput.npz", y=np.zeros((5, 4)))
+    np.savez("ragged.npz", a=np.zeros((5, 4)), b=np.zeros((3, 4)))
+    np.savez("pickled.npz", y=np.array([{}], object))
+    np.savez("words.npz", y=np.array(["a"]))
+    np.savez("other.npz", y=np.zeros((5, 7)))
+    np.savez("few.npz", input=pictures(2))
+    np.savez("wide.npz", input=np.zeros((5, 10, 11, 1)))
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("tinymnist: ") and err.count("\n") == 1
+    assert all(word in err for word in words), err
+
+
+def test_captured_files_are_told_from_models(files):
+    assert is_captured(files / "right.npz") and not is_captured(files / "model.npz")
+    assert not is_captured(Path(tinymnist.__file__))
+    outputs = read_captured(files / "right.npz")
+    assert outputs[0].kind == "input" and outputs[-1].name == "four"
+    damaged = (files / "right.npz").read_bytes()[:400]
+    (files / "cut.npz").write_bytes(damaged)
+    assert not is_captured(files / "cut.npz")
+    with pytest.raises(InputError):
+        read_captured(files / "cut.npz")

@@ -1,0 +1,101 @@
+"""Dropout that is still active: its mask visible in the numbers, or its spread further on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from tinymnist.comparison.causes import DROPOUT, Experiment, Experiments, Mismatch
+from tinymnist.comparison.rerun import Rerun
+from tinymnist.nn.arrays import Array
+from tinymnist.nn.layers import Dropout
+
+_MIN_DROPPED_SHARE = 0.005
+_RUNS = 32
+_MARGIN = 0.25
+"""How far a statistic may be outside the range of those of the runs, as a share of that range."""
+
+
+def masks(mismatch: Mismatch) -> Experiments:
+    """If some numbers are 0 and all others too large by the same factor, that is the mask."""
+    seen, target = mismatch.pairs[mismatch.first]
+    if not seen.layer:
+        return
+    a, b = seen.values.astype(np.float64), target.values.astype(np.float64)
+    alive = np.abs(a) > 1e-6 * np.abs(a).max(initial=0.0)
+    dropped = alive & (b == 0)
+    kept = alive & ~dropped
+    share = dropped.sum() / max(alive.sum(), 1)
+    if not _MIN_DROPPED_SHARE < share < 1 - _MIN_DROPPED_SHARE or not kept.any():
+        return
+    factor = float(np.median(b[kept] / a[kept]))
+    off = np.abs(b - a * np.where(dropped, 0, factor)).max() / np.abs(b).max()
+    if factor < 1 - 1e-3 or off > 1e-4:
+        return
+    mask = np.where(dropped, 0.0, factor).astype(np.float32)
+    rerun = replace(mismatch.rerun, masks={**mismatch.rerun.masks, seen.layer: mask})
+    change = (
+        f"{100 * share:.0f} % of the numbers after {seen.layer} dropped, the others times "
+        f"{factor:.4g}"
+    )
+    yield Experiment(DROPOUT, change, rerun)
+
+
+def dropout_spread(mismatch: Mismatch) -> str | None:
+    """Whether the first output that differs is within the spread of runs with dropout.
+
+    The mask itself is not visible after a Dense layer. But the model can be run with dropout many
+    times: these runs show how far dropout moves an output from that of the run without it.
+
+    Returns:
+        The observation in words; None if the output is outside that spread.
+    """
+    model = mismatch.rerun.model
+    dropouts = [one for one in model.layers if isinstance(one, Dropout) and one.rate]
+    seen, target = mismatch.pairs[mismatch.first]
+    if not dropouts:
+        return None
+    rng = np.random.default_rng(0)
+    random = replace(mismatch.rerun, dropout=rng)
+    runs = np.stack([_output(random, seen.name, seen.kind) for _ in range(_RUNS)])
+    still = _comparable(seen.values, seen.kind)
+    variance = np.square(runs - still).mean(axis=0)
+    usable = variance > 1e-12 * max(float(variance.max(initial=0.0)), 1e-30)
+    found = _comparable(target.values, seen.kind)
+    if not usable.any() or not np.isfinite(found).all():
+        return None
+    deviation = np.sqrt(np.where(usable, variance, np.inf))
+    usual = np.array([_statistics((one - still) / deviation) for one in runs])
+    room = _MARGIN * (usual.max(axis=0) - usual.min(axis=0))
+    found_statistics = _statistics((found - still) / deviation)
+    low, high = usual.min(axis=0) - room, usual.max(axis=0) + room
+    if not ((low <= found_statistics) & (found_statistics <= high)).all():
+        return None
+    rates = " and ".join(f"{100 * one.rate:.0f} %" for one in dropouts)
+    return f"{seen.name} deviates as much as in {_RUNS} runs with a dropout of {rates}"
+
+
+def _statistics(scores: Array) -> Array:
+    """What distinguishes chance from a fault: sizes and mean of deviations, and how they repeat.
+
+    Dropout draws again for each example; a fault changes all of them in the same way, so that the
+    mean over the examples is large.
+    """
+    over_examples = np.square(scores.mean(axis=0)).mean()
+    return np.array([np.square(scores).mean(), np.abs(scores).mean(), scores.mean(), over_examples])
+
+
+def _output(rerun: Rerun, name: str, kind: str) -> Array:
+    values = next(output.values for output in rerun.run() if output.name == name)
+    return _comparable(values, kind)
+
+
+def _comparable(values: Array, kind: str) -> Array:
+    """Probabilities by their logarithms, which spread evenly; other values as they are."""
+    exact: Array = values.astype(np.float64)
+    if kind != "softmax":
+        return exact
+    logs: Array = np.log(np.maximum(exact, 1e-30))
+    logs -= logs.mean(axis=-1, keepdims=True)
+    return logs

@@ -1,0 +1,138 @@
+"""The input: scaled, inverted, or with its axes in another order."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from tinymnist.comparison.causes import LAYOUT, POLARITY, SCALING, Experiments, Mismatch
+from tinymnist.comparison.rerun import Rerun
+from tinymnist.nn.arrays import Array
+
+MNIST_MEAN, MNIST_DEVIATION = 0.1307, 0.3081
+"""Of MNIST's training pixels in 0..1, as PyTorch's examples normalize them."""
+
+
+class Line(NamedTuple):
+    """``x * slope + shift``."""
+
+    slope: float
+    shift: float
+    name: str
+
+
+def _lines() -> Iterator[Line]:
+    """From each of the usual scalings to each other."""
+    known = {
+        "0..1": (1.0, 0.0),
+        "0..255": (255.0, 0.0),
+        "-1..1": (2.0, -1.0),
+        "-0.5..0.5": (1.0, -0.5),
+        "(x - 0.1307) / 0.3081": (1 / MNIST_DEVIATION, -MNIST_MEAN / MNIST_DEVIATION),
+    }
+    for (one, (a, b)), (other, (c, d)) in itertools.permutations(known.items(), 2):
+        # one is a u + b, other is c u + d, so other is (c / a) one + (d - b c / a)
+        yield Line(c / a, d - b * c / a, f"from {one} to {other}")
+
+
+LINES = tuple(_lines())
+
+
+def scalings(mismatch: Mismatch) -> Experiments:
+    """Another range, the negative, or both; at last a fitted line."""
+    if not mismatch.from_start:
+        return
+    x = mismatch.rerun.x
+    negative = inverted(x)
+    yield mismatch.with_input(POLARITY, "the input inverted", negative)
+    for line in LINES:
+        scaled = x * line.slope + line.shift
+        yield mismatch.with_input(SCALING, f"the input brought {line.name}", scaled)
+    for line in LINES:
+        both = negative * line.slope + line.shift
+        yield mismatch.with_input(POLARITY, f"the input inverted and brought {line.name}", both)
+    yield from _fitted_line(mismatch)
+
+
+def inverted(x: Array) -> Array:
+    """The negative within 0..1 or 0..255, if the values are in one of these, or their own range."""
+    low, high = float(x.min(initial=0)), float(x.max(initial=0))
+    for top in (1.0, 255.0):
+        if low >= 0 and high <= top:
+            return top - x
+    return low + high - x
+
+
+def standardizing(mismatch: Mismatch) -> Experiments:
+    """Each picture scaled by its own mean and deviation, or all by those of the batch."""
+    if not mismatch.from_start:
+        return
+    x = mismatch.rerun.x
+    for what, axes in (("each picture", tuple(range(1, x.ndim))), ("the batch", None)):
+        deviation = x.std(axis=axes, keepdims=True)
+        scaled = (x - x.mean(axis=axes, keepdims=True)) / np.maximum(deviation, 1e-7)
+        change = f"the input scaled by mean and deviation of {what}"
+        yield mismatch.with_input(SCALING, change, scaled)
+
+
+def _fitted_line(mismatch: Mismatch) -> Experiments:
+    """The line that fits best, if the output that differs is still linear in the input.
+
+    If a layer's output is ``z(x) = L x + z(0)``, then ``z(s x + t) = z(0) + s (z(x) - z(0)) +
+    t (z(1) - z(0))``, so s and t are found by least squares. Of a fused ReLU's output, the values
+    above 0 equal its input z.
+    """
+    seen, target = mismatch.pairs[mismatch.first]
+    name = f"{seen.layer} before relu" if seen.kind == "relu" else seen.name
+    x = mismatch.rerun.x
+    z = _output(mismatch.rerun, name)
+    zero, half, one = (
+        _output(mismatch.rerun.with_input(np.full_like(x[:1], grey)), name)
+        for grey in (0.0, 0.5, 1.0)
+    )
+    if z is None or zero is None or half is None or one is None:
+        return
+    usable = target.values > 0 if seen.kind == "relu" else np.isfinite(target.values)
+    if not np.allclose(half, (zero + one) / 2, rtol=1e-4, atol=1e-5) or usable.sum() < 4:
+        return  # not linear, or too few values to fit
+    gain = np.broadcast_to(one - zero, z.shape)
+    columns = np.stack([(z - zero)[usable], gain[usable]], axis=1).astype(np.float64)
+    (slope, shift), *_ = np.linalg.lstsq(columns, (target.values - zero)[usable], rcond=None)
+    cause = POLARITY if slope < 0 else SCALING
+    change = f"the input times {slope:.5g} plus {shift:.5g} (fitted)"
+    yield mismatch.with_input(cause, change, x * slope + shift)
+
+
+def _output(rerun: Rerun, name: str) -> Array | None:
+    return next((output.values for output in rerun.run() if output.name == name), None)
+
+
+def orientations(mismatch: Mismatch) -> Experiments:
+    """The picture's axes and channels in another order."""
+    x = mismatch.rerun.x
+    if not mismatch.from_start or x.ndim != 4:
+        return
+    for change, turned in _turned(x):
+        yield mismatch.with_input(LAYOUT, change, turned)
+
+
+def _turned(x: Array) -> Iterator[tuple[str, Array]]:
+    """What is done, and the pictures (n, h, w, c) after it."""
+    _, h, w, c = x.shape
+    for order in list(itertools.permutations(range(c)))[1:24] if c <= 4 else ():
+        yield f"the channels in the order {', '.join(map(str, order))}", x[..., list(order)]
+    if c > 1:
+        # (c, h, w) in memory was taken for (h, w, c), or the other way round
+        first = x.reshape(-1, c, h, w).transpose(0, 2, 3, 1)
+        yield "the input read as channels first", first
+        yield "the input written as channels first", x.transpose(0, 3, 1, 2).reshape(x.shape)
+    if h == w:
+        yield "height and width of the input swapped", x.transpose(0, 2, 1, 3)
+        yield "the input turned by 90 degrees", np.rot90(x, 1, axes=(1, 2))
+        yield "the input turned by 270 degrees", np.rot90(x, 3, axes=(1, 2))
+    yield "the input mirrored left to right", x[:, :, ::-1]
+    yield "the input upside down", x[:, ::-1]
+    yield "the input turned by 180 degrees", x[:, ::-1, ::-1]

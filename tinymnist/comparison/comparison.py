@@ -1,0 +1,180 @@
+"""What a comparison found, and how it shows itself: in words, as JSON, in a notebook."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from tinymnist.comparison.layer_table import how_far, html_table, names_of, number, text_table
+from tinymnist.comparison.measuring import Row
+from tinymnist.comparison.search_cause import Cause
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The causes that experiments confirmed.
+
+    Attributes:
+        changed_in: the side whose model the experiments changed.
+        causes: in the order of the layers where they act.
+        complete: whether the two sides agree with all of these changes.
+    """
+
+    changed_in: str
+    causes: tuple[Cause, ...]
+    complete: bool
+
+    def describe_change(self, cause: Cause) -> str:
+        """What was changed, and in which side's model; or what was observed instead."""
+        return cause.change if cause.is_observed else f"With {cause.change}, in {self.changed_in}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The result of :func:`~tinymnist.comparison.compare_sides.compare`.
+
+    Attributes:
+        a, b: the names of the sides.
+        n: the number of examples.
+        atol, rtol: the error allowed, see :class:`~tinymnist.comparison.measuring.Row`.
+        rows: one for each pair of layers, in order.
+        unmatched_a, unmatched_b: layers without a counterpart.
+        reference: the side whose model was run in float64; "" if none could be.
+        notes: other remarks.
+        explanation: why the sides differ, if they do and a cause was found.
+        gradients: a row for the gradient at each layer, from the last to the first.
+    """
+
+    a: str
+    b: str
+    n: int
+    atol: float
+    rtol: float
+    rows: tuple[Row, ...]
+    unmatched_a: tuple[str, ...]
+    unmatched_b: tuple[str, ...]
+    reference: str = ""
+    notes: tuple[str, ...] = ()
+    explanation: Findings | None = None
+    gradients: tuple[Row, ...] = ()
+
+    @property
+    def first_mismatch(self) -> Row | None:
+        """The first layer that differs, gradients last; None if all agree."""
+        return next((row for row in (*self.rows, *self.gradients) if not row.passes), None)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every layer passes."""
+        return self.first_mismatch is None
+
+    @property
+    def smallest_rtol(self) -> float:
+        """The smallest ``rtol`` with which every layer and gradient passes, at this ``atol``."""
+        return max((row.smallest_rtol for row in (*self.rows, *self.gradients)), default=0.0)
+
+    @property
+    def headline(self) -> str:
+        """The result in one line."""
+        row = self.first_mismatch
+        if row is None:
+            return (
+                f"They agree in all {len(self.rows)} outputs; an rtol of "
+                f"{number(self.smallest_rtol)} would be enough."
+            )
+        what = "the gradient at " if row in self.gradients else ""
+        return f"They differ first in {what}{names_of(row)}: {how_far(row)}."
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {self.a} and {self.b}: {self.headline}>"
+
+    def _repr_html_(self) -> str:
+        """The result, the causes and the table of layers, for a notebook."""
+        words = "<br>".join(map(escape, [self.headline, *self.explanation_lines()]))
+        return f"<p>a: {escape(self.a)}, b: {escape(self.b)}<br>{words}</p>{html_table(self.rows)}"
+
+    def explanation_lines(self) -> list[str]:
+        """The causes, in two lines each, or that none was found; empty if all outputs agree."""
+        if all(row.passes for row in self.rows):
+            return []
+        if self.explanation is None:
+            return [
+                "Cause: not found. None of the known ones explains it; the weights may differ, or "
+                "the models may compute something else."
+            ]
+        lines = []
+        for place, cause in enumerate(self.explanation.causes):
+            lead = "Then" if place else "Cause"
+            change = self.explanation.describe_change(cause)
+            lines += [f"{lead}: {cause.cause}. {change},", f"  {cause.outcome}."]
+        return lines
+
+    def unmatched_lines(self) -> list[str]:
+        """The layers without a counterpart, in a line per side that has any."""
+        sides: Sequence[tuple[str, tuple[str, ...]]] = (
+            ("a", self.unmatched_a),
+            ("b", self.unmatched_b),
+        )
+        return [f"only in {side}: {', '.join(layers)}" for side, layers in sides if layers]
+
+    def as_text(self) -> str:
+        """The whole comparison for a terminal: a table, the result, the causes."""
+        head = (
+            f"a: {self.a}\nb: {self.b}\n{self.n} examples, atol={self.atol:g}, rtol={self.rtol:g}"
+        )
+        parts = [head, text_table(self.rows)]
+        if self.reference:
+            parts[-1] += (
+                "\nunits: steps of float32 at the layer's largest number, counted from tinymnist's "
+                f"float64 run of {self.reference}"
+            )
+        if self.gradients:
+            parts.append("gradients\n" + text_table(self.gradients))
+        parts.append("\n".join([self.headline, *self.explanation_lines()]))
+        if unmatched := self.unmatched_lines():
+            parts.append("; ".join(unmatched))
+        return "\n\n".join([*parts, *(f"Note: {note}." for note in self.notes)])
+
+    def failure_message(self) -> str:
+        """For a failing test: the first layer that differs, how far, and why."""
+        passed = sum(row.passes for row in self.rows)
+        count = (
+            f"{passed} of {len(self.rows)} outputs agree (atol={self.atol:g}, "
+            f"rtol={self.rtol:g}, {self.n} examples)"
+        )
+        lines = [self.headline, *self.explanation_lines(), count]
+        return "\n".join([*lines, *(f"Note: {note}." for note in self.notes)])
+
+    def as_record(self) -> dict[str, Any]:
+        """Everything that :meth:`as_text` shows, ready for JSON; infinite numbers as strings."""
+        first, found = self.first_mismatch, self.explanation
+        place = None if first is None else {"a": first.a, "b": first.b}
+        return {
+            "a": self.a,
+            "b": self.b,
+            "examples": self.n,
+            "agrees": self.agrees,
+            "atol": self.atol,
+            "rtol": self.rtol,
+            "smallest_rtol": _finite(self.smallest_rtol),
+            "reference": self.reference or None,
+            "first_mismatch": place,
+            "first_parting": place,  # the key of versions before 0.2
+            "layers": [_row_record(row) for row in self.rows],
+            "gradients": [_row_record(row) for row in self.gradients],
+            "without_counterpart": {"a": self.unmatched_a, "b": self.unmatched_b},
+            "notes": self.notes,
+            "explanation": found and dataclasses.asdict(found),
+        }
+
+
+def _row_record(row: Row) -> dict[str, Any]:
+    return {key: _finite(value) for key, value in dataclasses.asdict(row).items()}
+
+
+def _finite(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

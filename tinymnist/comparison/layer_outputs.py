@@ -1,0 +1,96 @@
+"""Every layer's output of a live model, whatever framework it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from tinymnist.comparison.outputs import Output
+from tinymnist.comparison.rerun import Rerun
+from tinymnist.comparison.runners import keras, onnx, torch
+from tinymnist.errors import InputError
+from tinymnist.nn.arrays import Array
+from tinymnist.nn.sequential import Sequential
+
+RUNNERS: dict[str, ModuleType] = {"keras": keras, "onnx": onnx, "torch": torch}
+"""Framework -> the module that runs its models."""
+
+
+def layer_outputs(model: Any, x: Array) -> dict[str, Array]:
+    """Run a model on examples and return every layer's output, in the order of execution.
+
+    The outputs have tinymnist's layout: pictures are (n, h, w, c), even if the framework has
+    channels first, and flattened pictures are in the order height, width, channel. The first entry
+    is the input, the last one the model's output.
+
+    Args:
+        model: a model of tinymnist, a Keras model, a ``torch.nn.Module`` (run in its current mode:
+            usually call ``eval()`` first), or an ONNX ``ModelProto``.
+        x: (n, h, w, c), or (n, features).
+
+    Raises:
+        InputError: when the model does not take such examples, or its framework is missing.
+        ValueError: when it is not a model of a known kind.
+    """
+    return {output.name: output.values for output in outputs_of(model, x) if not output.inner}
+
+
+def outputs_of(model: Any, x: Array) -> list[Output]:
+    """The same as :func:`layer_outputs`, with the kind of each layer."""
+    if isinstance(model, Sequential):
+        return Rerun(model, x).run()
+    framework = framework_of(model)
+    if framework is None:
+        raise ValueError(
+            "model must be of tinymnist, Keras, PyTorch (a Module) or ONNX (a ModelProto). "
+            f"Received: {type(model)}"
+        )
+    outputs: list[Output] = runner(framework).run(model, np.asarray(x))
+    return outputs
+
+
+def first_change(model: Any, x: Array, once: Sequence[Output]) -> str:
+    """Run a model of another framework again and compare with its first run.
+
+    Returns:
+        The name of the first layer with a different output; "" if all are equal.
+    """
+    framework = str(framework_of(model))
+    settings = {"seed": 1} if framework == "torch" else {}
+    again = runner(framework).run(model, np.asarray(x), **settings)
+    for first, second in zip(once, again, strict=False):
+        if not np.array_equal(first.values, second.values, equal_nan=True):
+            return first.name
+    return ""
+
+
+def framework_of(model: Any) -> str | None:
+    """A key of :data:`RUNNERS`, judged by the modules of an object's classes; None if unknown."""
+    homes = {kind.__module__.split(".")[0] for kind in type(model).__mro__}
+    if "torch" in homes:
+        return "torch"
+    if "keras" in homes or "tf_keras" in homes:
+        return "keras"
+    is_file = isinstance(model, (str, PathLike)) and str(model).endswith(".onnx")
+    return "onnx" if is_file or type(model).__name__ == "ModelProto" else None
+
+
+def runner(framework: str) -> ModuleType:
+    """The module that runs models of a framework, a key of :data:`RUNNERS`.
+
+    Raises:
+        InputError: when the framework is not installed.
+    """
+    module = RUNNERS[framework]
+    try:
+        module.check_installed()
+    except ImportError as error:
+        raise InputError(
+            f"this needs {framework}, which cannot be imported ({error}); "
+            f"pip install {module.PACKAGES}"
+        ) from None
+    return module

@@ -1,0 +1,156 @@
+"""Which output of one side belongs to which output of the other: by order, shape, and kind.
+
+Names differ between frameworks; one fuses the activation that another has as a layer; a Dropout is
+listed on one side and left out on the other. Only the order is the same everywhere. So this is an
+alignment of two sequences, like the alignment of two texts in ``diff``: of all ways to pair
+outputs of the same shape without crossing, it takes the one with the highest total similarity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from tinymnist.comparison.outputs import Output, channels_last, channels_last_vector
+from tinymnist.nn.arrays import Array
+
+_EXAMPLES_LOOKED_AT = 8
+_MIN_SIMILARITY, _MIN_SIMILARITY_INNER = 1.2, 1.7
+"""Less similar outputs are not paired; a step inside a layer often has no counterpart."""
+
+
+class Pair(NamedTuple):
+    """Two outputs that belong together."""
+
+    a: Output
+    b: Output
+
+
+def match(a: Sequence[Output], b: Sequence[Output]) -> list[Pair]:
+    """Pair the outputs of two sides.
+
+    The last outputs always belong together if they have the same shape, whatever their layers do:
+    they are the results of the models.
+
+    Args:
+        a, b: outputs in the order of execution.
+    """
+    if not a or not b:
+        return []
+    if a[-1].values.shape == b[-1].values.shape:
+        return [*_aligned(a[:-1], b[:-1]), Pair(a[-1], b[-1])]
+    return _aligned(a, b)
+
+
+def _aligned(a: Sequence[Output], b: Sequence[Output]) -> list[Pair]:
+    """The best alignment: ``best[i, j]`` is the highest total of ``a[i:]`` and ``b[j:]``."""
+    best = np.zeros((len(a) + 1, len(b) + 1))
+    score = np.array([[_similarity(one, other) for other in b] for one in a])
+    for i in range(len(a) - 1, -1, -1):
+        for j in range(len(b) - 1, -1, -1):
+            together = best[i + 1, j + 1] + score[i, j] if score[i, j] > 0 else 0.0
+            best[i, j] = max(together, best[i + 1, j], best[i, j + 1])
+    pairs, i, j = [], 0, 0
+    while i < len(a) and j < len(b):
+        if score[i, j] > 0 and best[i, j] == best[i + 1, j + 1] + score[i, j]:
+            pairs.append(Pair(a[i], b[j]))
+            i, j = i + 1, j + 1
+        elif best[i, j] == best[i + 1, j]:
+            i += 1
+        else:
+            j += 1
+    return pairs
+
+
+def _similarity(a: Output, b: Output) -> float:
+    """How similar two outputs are in values, name and kind; 0 if they cannot be a pair."""
+    if a.values.shape != b.values.shape or (a.kind == "input") != (b.kind == "input"):
+        return 0.0
+    score = 2.0 + _closeness(a.values[:_EXAMPLES_LOOKED_AT], b.values[:_EXAMPLES_LOOKED_AT])
+    score += 1.5 * (a.name == b.name)
+    if a.kind and b.kind:
+        weight = 0.5 if a.guessed or b.guessed else 1.0
+        score += weight if a.kind == b.kind else -weight
+    score -= 0.75 * len(_signature(a.values) ^ _signature(b.values))
+    inner = a.inner or b.inner
+    enough = score >= (_MIN_SIMILARITY_INNER if inner else _MIN_SIMILARITY)
+    return score - 0.1 * inner if enough else 0.0
+
+
+def _closeness(a: Array, b: Array) -> float:
+    """5 for the same numbers, else their correlation, at least 0."""
+    a, b = a.astype(np.float64).ravel(), b.astype(np.float64).ravel()
+    if not (np.isfinite(a).all() and np.isfinite(b).all()) or not a.size:
+        return 0.0
+    if np.abs(a - b).max() <= 1e-3 * max(np.abs(a).max(), np.abs(b).max()):
+        return 5.0
+    a, b = a - a.mean(), b - b.mean()
+    norm = float(np.sqrt((a @ a) * (b @ b)))
+    return max(float(a @ b) / norm, 0.0) if norm else 0.0
+
+
+def _signature(values: Array) -> frozenset[str]:
+    """Traces of an activation: no value below 0 (relu), none beyond 1 (tanh), sums of 1."""
+    marks = set()
+    if values.ndim == 2 and (np.abs(values.sum(axis=1) - 1) <= 1e-3).all():
+        marks.add("probabilities")
+    if (values >= 0).all():
+        marks.add("positive")
+    if (np.abs(values) <= 1 + 1e-6).all():
+        marks.add("bounded")
+    return frozenset(marks)
+
+
+def in_layout_of(
+    a: Sequence[Output], b: Sequence[Output]
+) -> tuple[tuple[Output, ...], tuple[str, ...]]:
+    """Bring the outputs of ``b`` to the layout of ``a``: pictures and flattened pictures.
+
+    Nothing is changed unless more outputs match afterwards.
+
+    Returns:
+        The outputs of ``b``, and notes on what was done.
+    """
+    notes = []
+    chosen = tuple(b)
+    turned = tuple(replace(one, values=channels_last(one.values)) for one in b)
+    if len(match(a, turned)) > len(match(a, b)):
+        chosen = turned
+        notes.append("the second side has pictures channels first; read as channels last")
+    reordered = _flattened_alike(a, chosen)
+    if any(new is not old for new, old in zip(reordered, chosen, strict=True)):
+        notes.append(
+            "the second side flattens channels first: the same numbers in another order, which "
+            "is right if the rows of the next kernel are in that order, too"
+        )
+    return reordered, tuple(notes)
+
+
+def _flattened_alike(a: Sequence[Output], b: Sequence[Output]) -> tuple[Output, ...]:
+    """Reorder each vector of ``b`` that equals one of ``a`` flattened as (c, h, w)."""
+    pictures: list[tuple[int, int, int]] = [
+        one.values.shape[1:] for one in a if one.values.ndim == 4
+    ]
+    vectors = [one.values for one in a if one.values.ndim == 2]
+    found = []
+    for one in b:
+        new = one
+        for picture in reversed(pictures):
+            if one.values.ndim != 2 or np.prod(picture) != one.values.shape[1]:
+                continue
+            ordered = channels_last_vector(one.values, picture)
+            if any(_same(v, ordered) and not _same(v, one.values) for v in vectors):
+                new = replace(one, values=ordered)
+                break
+        found.append(new)
+    return tuple(found)
+
+
+def _same(a: Array, b: Array) -> bool:
+    """Whether two outputs are equal except for rounding."""
+    if a.shape != b.shape:
+        return False
+    return bool(np.abs(a - b).max(initial=0.0) <= 1e-4 * np.abs(a).max(initial=0.0))

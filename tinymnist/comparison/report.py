@@ -1,0 +1,109 @@
+"""A comparison as one HTML page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from tinymnist.comparison.comparison import Comparison
+from tinymnist.comparison.layer_table import html_table, names_of, number
+from tinymnist.comparison.measuring import Row
+from tinymnist.reporting import charts, html
+from tinymnist.reporting.text import shortened
+
+_LOWEST, _HIGHEST = -9, 1
+"""Powers of ten between which errors are drawn."""
+
+
+def write_report(comparison: Comparison, path: Path) -> None:
+    """Write the report completely or not at all.
+
+    Raises:
+        InputError: when the file cannot be written.
+    """
+    html.write_page(render(comparison), path)
+
+
+def render(comparison: Comparison) -> str:
+    """The page as a string."""
+    allowed = (
+        f"{comparison.n} examples; allowed are {comparison.atol:g} and {comparison.rtol:g} of a "
+        "layer's largest number."
+    )
+    measured = (
+        "Units are steps of float32 at the layer's largest number, counted from tinymnist's "
+        f"float64 run of {comparison.reference}."
+        if comparison.reference
+        else "Neither side could be run in float64, so there is no third opinion."
+    )
+    kind = "verdict" if comparison.agrees else "verdict wrong"
+    return html.page(
+        title=f"{comparison.a} and {comparison.b}",
+        command="compare",
+        heading=f"{escape(comparison.a)} <small>and</small> {escape(comparison.b)}",
+        header=html.paragraph(allowed) + f'<p class="{kind}">{escape(comparison.headline)}</p>',
+        sections=[
+            _causes(comparison),
+            html.section(
+                "Relative error, layer by layer",
+                html.paragraph(
+                    "The scale is logarithmic: at each mark the error is a hundred times that at "
+                    "the mark before. The broken line is the error allowed."
+                ),
+                _chart(comparison.rows, comparison.rtol),
+            ),
+            html.section("Figures", html.paragraph(measured), html_table(comparison.rows)),
+            html.section(
+                "Gradients",
+                _chart(comparison.gradients, comparison.rtol),
+                html_table(comparison.gradients),
+            )
+            if comparison.gradients
+            else "",
+            _remarks(comparison),
+        ],
+    )
+
+
+def _causes(comparison: Comparison) -> str:
+    found = comparison.explanation
+    if found is None:
+        return "".join(map(html.paragraph, comparison.explanation_lines()))
+    items = "".join(
+        f'<li><span class="topic">{escape(cause.cause)}</span> '
+        f"{escape(found.describe_change(cause))}: {escape(cause.outcome)}.</li>"
+        for cause in found.causes
+    )
+    return html.section("Why", f"<ol>{items}</ol>")
+
+
+def _chart(rows: Sequence[Row], rtol: float) -> str:
+    """Bars on a logarithmic scale."""
+    drawn = [
+        (
+            shortened(names_of(row), 40),
+            _place(row.relative_error),
+            number(row.relative_error),
+            "good" if row.passes else "wrong",
+        )
+        for row in rows
+    ]
+    ticks = [(_place(10.0**p), f"1e{p}") for p in range(_LOWEST, _HIGHEST + 1, 2)]
+    title = "Relative error of every layer"
+    return html.scroll(charts.bars(title, drawn, left=280, ticks=ticks, limit=_place(rtol)))
+
+
+def _place(error: float) -> float:
+    """Where an error is on the scale, 0..1."""
+    if error <= 0:
+        return 0.0
+    power = math.log10(error) if math.isfinite(error) else _HIGHEST
+    return min(max((power - _LOWEST) / (_HIGHEST - _LOWEST), 0.0), 1.0)
+
+
+def _remarks(comparison: Comparison) -> str:
+    lines = [*comparison.notes, *comparison.unmatched_lines()]
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return html.section("Notes", f"<ul>{items}</ul>") if items else ""
