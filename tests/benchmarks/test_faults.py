@@ -34,7 +34,7 @@ def test_planter_and_finder_share_no_code():
     for file in ("planting.py", "port.py"):
         for node in ast.walk(ast.parse((folder / file).read_text())):
             module = getattr(node, "module", None) or ""
-            assert "compare" not in module and not module.startswith("tinymnist.nn.functional")
+            assert "comparison" not in module and not module.startswith("tinymnist.nn.functional")
 
 
 def test_causes_are_spelt_as_the_finder_spells_them():

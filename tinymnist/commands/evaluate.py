@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tinymnist.commands.labelled import SET_HELP, counting, failure_record, report_failures
-from tinymnist.commands.output import add_reader_arguments, print_json
+from tinymnist.commands.output import add_reader_arguments, confusion_table, print_json
 from tinymnist.reporting.text import percent, table
 
 if TYPE_CHECKING:
@@ -59,25 +59,16 @@ def run(arguments: argparse.Namespace) -> int:
 def _text(found: Evaluation, by: dict[str, tuple[int, float]]) -> str:
     right = int(found.right.sum())
     unread = f", {len(found.failures)} of them not readable" if found.failures else ""
+    figures = found.as_record()["per_class"].values()
+    shares = {name: [of_class[name] for of_class in figures] for name in ("recall", "precision")}
     parts = [
         f"{found.model} on {found.pictures.source.name} (recipe: {found.pictures.recipe})\n"
         f"accuracy {percent(found.accuracy)}: {right} of {found.n} right, "
         f"{found.n - right} wrong{unread}\n"
         f"calibration error {percent(found.calibration_error)}",
-        "rows: what it is; columns: what it was taken for\n" + _confusion_table(found.as_record()),
+        confusion_table(found.class_names, found.confusion, shares),
     ]
     if by:
         rows = [(entry, str(n), percent(share)) for entry, (n, share) in by.items()]
         parts.append(table([("", "n", "accuracy"), *rows]))
     return "\n\n".join(parts)
-
-
-def _confusion_table(record: dict[str, Any]) -> str:
-    names = list(record["per_class"])
-    rows = [("", *names, "recall", "precision")]
-    for name, counts in zip(names, record["confusion"], strict=True):
-        figures = record["per_class"][name]
-        shares = [figures[key] for key in ("recall", "precision")]
-        cells = [str(count) if count else "." for count in counts]
-        rows.append((name, *cells, *("-" if s is None else percent(s) for s in shares)))
-    return table(rows)

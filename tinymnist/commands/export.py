@@ -11,8 +11,8 @@ EXAMPLES = """\
 examples:
   tinymnist export mnist-cnn mnist.keras        today's Keras opens it
   tinymnist export my.npz my.onnx               onnxruntime, and most others
-  tinymnist export my.npz my.safetensors        named and laid out as PyTorch's state_dict
-  tinymnist export my.npz my.py                 one readable file that needs NumPy alone
+  tinymnist export my.npz my.safetensors        named and laid out like a PyTorch state_dict
+  tinymnist export my.npz my.py                 one readable file that needs only NumPy
 
 exit codes: 0 written, 2 refused, with the reason
 """
@@ -25,13 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "destination",
         type=Path,
         metavar="DEST",
-        help="where to write; its ending says the format: .keras, .h5, .onnx, .safetensors, .py",
+        help="where to write; the ending chooses the format: .keras, .h5, .onnx, .safetensors, .py",
     )
     add_json_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Open, write, and say where."""
+    """Open, write, and report where."""
     from tinymnist.interop import check_ending, export, load_model
 
     destination: Path = arguments.destination

@@ -16,6 +16,7 @@ from tinymnist.commands.output import (
     add_model_argument,
     check_outputs,
     check_weights_name,
+    confusion_table,
     print_json,
 )
 from tinymnist.errors import InputError
@@ -196,7 +197,7 @@ def _text(trial: Trial, arguments: argparse.Namespace, unread: int, seconds: flo
         ]
         lines.append(table([("fine-tuning", "accuracy", ""), *rows]))
         if len(trial.class_names) <= 26:
-            lines.append("rows: what it is; columns: what it was taken for\n" + _confusion(trial))
+            lines.append(confusion_table(trial.class_names, trial.confusion))
         lines.append(_advice(trial))
     lines.append(f"saved {arguments.out}")
     if arguments.report:
@@ -204,20 +205,13 @@ def _text(trial: Trial, arguments: argparse.Namespace, unread: int, seconds: flo
     return "\n\n".join(line for line in lines if line)
 
 
-def _confusion(trial: Trial) -> str:
-    rows = [("", *trial.class_names)]
-    for name, counts in zip(trial.class_names, trial.confusion, strict=True):
-        rows.append((name, *(str(count) if count else "." for count in counts)))
-    return table(rows)
-
-
 def _advice(trial: Trial) -> str:
     before, after = trial.accuracy_before, trial.accuracy
     if before is None or after is None or after > before:
         return ""
     if before == 1.0:
-        return "The base reads all of these right already: there was nothing to gain."
+        return "The base already reads all of these right: there was nothing to gain."
     return (
-        "On what was held out, fine-tuning brought nothing: the base may be as good, or more "
+        "On the held-out pictures, fine-tuning gained nothing: the base may be as good, or more "
         "pictures may be needed."
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tinymnist.errors import InputError
+from tinymnist.reporting.text import percent, table
 
 
 def number(kind: Callable[[str], Any], expected: str, fits: Callable[[Any], bool]) -> Any:
@@ -113,6 +114,20 @@ def check_weights_name(path: Path) -> None:
     """
     if path.suffix != ".npz":
         raise InputError(f"{path} should end with .npz; `tinymnist export` writes other formats")
+
+
+def confusion_table(
+    names: Sequence[str],
+    confusion: Iterable[Iterable[int]],
+    further: Mapping[str, Sequence[float | None]] | None = None,
+) -> str:
+    """Counts of what the classes were taken for, with shares for each class as further columns."""
+    columns = further or {}
+    rows: list[tuple[str, ...]] = [("", *names, *columns)]
+    for name, counts, *shares in zip(names, confusion, *columns.values(), strict=True):
+        cells = (str(count) if count else "." for count in counts)
+        rows.append((name, *cells, *(percent(share) for share in shares)))
+    return "rows: what it is; columns: what it was taken for\n" + table(rows)
 
 
 def print_json(record: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ SAMPLES = Path(__file__).parents[1] / "samples"
 
 EXAMPLES = """\
 examples:
-  tinymnist predict                                    the sample pictures that come along
+  tinymnist predict                                    the sample pictures that come with it
   tinymnist predict 7.png scans/                       files and folders of pictures
   cat 7.png | tinymnist predict -                      a picture from standard input
   tinymnist predict --json *.jpg > digits.jsonl        for machines
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Read every picture; name those that cannot be read, and go on."""
+    """Read every picture; name those that cannot be read, and continue."""
     from tinymnist.reader import Reader
 
     reader = Reader(arguments.model, arguments.recipe)

@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Read every page; name those that cannot be read, and go on."""
+    """Read every page; name those that cannot be read, and continue."""
     from tinymnist.reader import Reader
 
     reader = Reader(arguments.model)

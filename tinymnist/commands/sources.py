@@ -1,4 +1,4 @@
-"""The pictures that a command was given, and what happens when some of them cannot be read."""
+"""The pictures that a command is given, and what happens when some cannot be read."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tinymnist.errors import InputError
 from tinymnist.files import pictures_in
 
 Source = tuple[str, Any]
-"""What to call a picture, and where it is: a path, or its bytes."""
+"""The name of a picture, and its path or bytes."""
 
 
 def sources_of(pictures: Iterable[str]) -> list[Source]:
-    """Every picture asked for: files, folders of pictures, and ``-`` for standard input."""
+    """All given pictures: files, those in folders, and ``-`` for standard input."""
     found: list[Source] = []
     for picture in pictures:
         if picture == "-":
             found.append(("-", sys.stdin.buffer.read()))
-        elif os.path.isdir(picture):  # False where that cannot be seen: reading will tell
+        elif os.path.isdir(picture):  # also False if it cannot be looked up; reading will fail
             found += [(str(file), file) for file in pictures_in(Path(picture))]
         else:
             found.append((picture, Path(picture)))
@@ -30,7 +30,7 @@ def sources_of(pictures: Iterable[str]) -> list[Source]:
 
 
 def for_each(sources: list[Source], work: Callable[[str, Any], None]) -> int:
-    """Call ``work(name, source)`` on every picture; name those that cannot be read, and go on.
+    """Call ``work(name, source)`` on every picture; name those that cannot be read, and continue.
 
     Returns:
         The exit code: 0, or 1 when some pictures could not be read.

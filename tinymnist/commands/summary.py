@@ -10,7 +10,7 @@ from tinymnist.reporting.text import percent
 EXAMPLES = """\
 examples:
   tinymnist summary                     the default model
-  tinymnist summary lenet5              another shipped one
+  tinymnist summary lenet5              another shipped model
   tinymnist summary my.npz --json       a weights file
 
 exit codes: 0 shown, 2 no such model, or an unusable file
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the table, and what the file tells beside it."""
+    """Print the table, and what else the file says."""
     from tinymnist import load_model
     from tinymnist.interop.provenance import provenance
 

@@ -39,7 +39,7 @@ examples:
   tinymnist train --start m.npz --epochs 4 --damage 0.15 --out m2.npz
                                                        continues from weights, with other settings
 
-Ctrl-C ends the training after the batch and keeps the model.
+Ctrl-C ends the training after the current batch and keeps the model.
 exit codes: 0 trained and saved, 1 trained without some pictures that could not be read,
 2 unusable input
 """

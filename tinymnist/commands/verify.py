@@ -1,4 +1,4 @@
-"""``tinymnist verify``: do weights still compute what they did when they were saved?"""
+"""``tinymnist verify``: do weights still compute what they did when saved?"""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Replay the sample in every file and compare each layer."""
+    """Run the sample in every file again and compare each layer's output."""
     from tinymnist.nn.weights import VERIFY_TOLERANCE, shipped, verify
 
     rows = [("model", "layers", "largest deviation", "in layer", "")]
