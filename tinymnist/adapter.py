@@ -1,16 +1,15 @@
-"""Between MNIST's form and a network: what goes in, and what comes out.
+"""From pictures in MNIST's form to a network's input, and from its output to probabilities.
 
-Pictures in MNIST's form are (28, 28, 1), 0..1, white ink on black. Networks of other people want
-them flat, larger, in 0..255 or normalized. A model's ``metadata["preprocessing"]`` says so::
+Pictures in MNIST's form are (28, 28, 1), 0..1, white ink on black. Other people's networks take
+them flat, larger, in 0..255 or normalized. A model's ``metadata["preprocessing"]`` says how::
 
     {"recipe": "mnist",
      "scaling": {"name": "x/127.5-1", "scale": 2.0, "offset": -1.0},
      "fit": "pad"}
 
-The network gets ``picture * scale + offset``; ``fit`` is how 28x28 becomes the size that it takes:
-zeros around the picture ("pad"), "resize", or means of blocks ("average", for 14x14 and 7x7). Both
-may be missing: then pictures go in as they are.
-How they are reshaped follows from the model's input shape.
+The network gets ``picture * scale + offset``. ``fit`` is how 28x28 becomes the size that it takes:
+zeros around the picture ("pad"), "resize", or means of blocks ("average", for 14x14 and 7x7). If
+both are missing, pictures go in as they are. The model's input shape decides how they are reshaped.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from tinymnist.nn.sequential import Sequential
 
 SIDE = 28
 FITS = ("pad", "resize", "average")
-"""How 28x28 becomes another size: larger by the first two, smaller by the last two."""
+"""How 28x28 becomes another size: the first two enlarge, the last two reduce."""
 SCALINGS: dict[str, tuple[float, float]] = {
     "x/255": (1.0, 0.0),
     "raw": (255.0, 0.0),
@@ -58,7 +57,7 @@ def picture_side(shape: Shape) -> int | None:
 
 
 def possible_fits(shape: Shape) -> tuple[str | None, ...]:
-    """The ways to bring 28x28 to the size that a model takes; (None,) where it is that size."""
+    """The ways to bring 28x28 to the size that a model takes; (None,) if it takes 28x28."""
     side = picture_side(shape)
     if side is None or side == SIDE:
         return (None,)
@@ -68,7 +67,7 @@ def possible_fits(shape: Shape) -> tuple[str | None, ...]:
 
 
 def scaling_entry(name: str) -> dict[str, Any]:
-    """What stands under ``preprocessing["scaling"]`` for a scaling of :data:`SCALINGS`."""
+    """The entry ``preprocessing["scaling"]`` for a scaling of :data:`SCALINGS`."""
     scale, offset = SCALINGS[name]
     return {"name": name, "scale": scale, "offset": offset}
 
@@ -82,10 +81,10 @@ def model_input(images: Array, shape: Shape, preprocessing: Mapping[str, Any]) -
         preprocessing: the model's.
 
     Returns:
-        (n, *shape), float32; the same array where there is nothing to do.
+        (n, *shape), float32; the same array if there is nothing to do.
 
     Raises:
-        InputError: when the model takes no pictures, or the preprocessing makes no sense.
+        InputError: when the model does not take pictures, or the preprocessing is invalid.
     """
     side = picture_side(shape)
     if side is None:
@@ -126,10 +125,10 @@ def _scaled(x: Array, scaling: object) -> Array:
 
 
 def probabilities(model: Sequential, x: Array) -> NDArray[np.float32]:
-    """What a model makes of its input, as probabilities (n, classes).
+    """A model's output for ``x``, as probabilities (n, classes).
 
-    Logits and log-probabilities go through a softmax; what went through one in the model does not
-    go through another; ten sigmoids are divided by their sum.
+    Logits and log-probabilities go through a softmax, unless the model ends in one; sigmoids are
+    divided by their sum.
     """
     outputs = model.predict(x, logits=True)
     outputs = outputs.reshape(len(outputs), -1)
@@ -144,6 +143,6 @@ def probabilities(model: Sequential, x: Array) -> NDArray[np.float32]:
 
 
 def _last_computation(model: Sequential) -> Layer | None:
-    """The last layer that does not merely move numbers."""
+    """The last layer that computes, rather than only moving numbers."""
     moving = (Dropout, Flatten, Reshape)
     return next((la for la in reversed(model.layers) if not isinstance(la, moving)), None)

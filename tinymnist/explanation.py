@@ -77,7 +77,7 @@ def explain(
         skip: stages to leave out, as for :func:`tinymnist.imaging.digit.normalize.normalize`.
 
     Raises:
-        InputError: when the source is no picture, or there is no digit on it.
+        InputError: when the source is not a picture, or no digit is found on it.
     """
     try:
         made = stages(decode(source), skip=skip)

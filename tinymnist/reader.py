@@ -1,4 +1,4 @@
-"""Pictures in, digits out: a recipe brings them to MNIST's form, a network reads them."""
+"""Pictures in, digits out: a recipe brings pictures to MNIST's form, and a network reads them."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "mnist-cnn"
 PAGE_SIDE = 1600
-"""Pixels on the longer side of a page in which digits are looked for; more are averaged."""
+"""Pixels on the longer side of a page; a larger one is reduced before digits are searched."""
 _MOST_ODDS = 1e4
-"""The most that one reading of a picture counts for: a network is never quite certain."""
+"""The largest weight of one reading of a picture: a network is never quite certain."""
 
 
 class Reader:
@@ -50,22 +50,22 @@ class Reader:
                 f"{self.model.name} takes {self.model.input_shape}; expected a model that takes "
                 "square pictures, (28, 28, 1) for instance"
             )
-        told = self.model.metadata
-        self.preprocessing = told.get("preprocessing", {})
+        metadata = self.model.metadata
+        self.preprocessing = metadata.get("preprocessing", {})
         self.recipe = recipe or self.preprocessing.get("recipe", "mnist")
         classes = self.model.output_shape[-1]
-        self.class_names = tuple(told.get("class_names") or map(str, range(classes)))
+        self.class_names = tuple(metadata.get("class_names") or map(str, range(classes)))
 
     def predict(self, source: Any) -> Prediction:
         """Read one picture.
 
-        Where the recipe is in doubt, all its readings count, each by the network's odds on it.
+        If the recipe gives several readings, all count, each by the network's odds on it.
 
         Args:
             source: a path, the bytes of a file, an open file, a Pillow image or an array.
 
         Raises:
-            InputError: when it is no picture, or no digit is found on it.
+            InputError: when it is not a picture, or no digit is found on it.
         """
         images = prepare_readings(source, self.recipe)
         ways = self.probabilities(images)
@@ -83,7 +83,7 @@ class Reader:
             source: as for :meth:`predict`.
 
         Raises:
-            InputError: when it is no picture, or no digit is found on it.
+            InputError: when it is not a picture, or no digit is found on it.
         """
         from tinymnist.imaging.digit.isolate import NoDigitFound
         from tinymnist.imaging.page.segment import segment
@@ -103,12 +103,12 @@ class Reader:
         )
 
     def _confidence(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """How sure the network is of each picture (n, 28, 28): (n,)."""
+        """The network's confidence in each picture (n, 28, 28): (n,)."""
         sure: NDArray[np.float32] = self.probabilities(images[..., None]).max(axis=1)
         return sure
 
     def _read_rows(self, rows: list[Row]) -> list[list[tuple[Prediction, Box]]]:
-        """What the network is surest of in each row; rows without a digit are left out."""
+        """The likeliest digits of each row; rows without a digit are left out."""
         images = [candidate.image for row in rows for candidate in row.candidates]
         if not images:
             return []
@@ -153,8 +153,8 @@ def _by_odds(
 ) -> NDArray[np.float32]:
     """The mean of every picture's readings, each weighed by the odds on its most probable class.
 
-    Where a reading has ink and paper mixed up, a network that knows what digits look like is
-    unsure. In a plain mean it would take away half the confidence of the other one.
+    If a reading confuses ink and paper, the network is unsure of it. In a plain mean it would halve
+    the confidence of the other reading.
 
     Args:
         ways: (r, classes) probabilities.
