@@ -27,7 +27,7 @@ SETTINGS = [
 def test_one_hot_pictures_times_powers_of_two(
     size: tuple[int, int], settings: dict[str, Any]
 ) -> None:
-    """With one pixel lit and tap t worth 2**t, each output tells which tap met the pixel."""
+    """With one pixel lit and tap t worth 2**t, each output shows which tap met the pixel."""
     kh, kw, channels = 3, 2, 2
     kernel = 2.0 ** np.arange(kh * kw * channels).reshape(kh, kw, channels, 1)
     pixels = list(np.ndindex(*size, channels))
