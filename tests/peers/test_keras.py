@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ with warnings.catch_warnings():
 from tinymnist.nn import layers as L
 from tinymnist.nn import optimizers
 from tinymnist.nn.architectures import ARCHITECTURES, keras_cnn
+from tinymnist.nn.arrays import Array
 from tinymnist.nn.losses import (
     CategoricalCrossentropy,
     SparseCategoricalCrossentropy,
@@ -50,7 +52,7 @@ ROUGH = {"float64": 1e-7, "float32": 1e-5}
 """For what Keras computes with constants that were rounded to float32, whatever the dtype."""
 
 
-def relative_error(found, expected):
+def relative_error(found: Any, expected: Any) -> float:
     """The largest difference as a share of the largest magnitude."""
     found, expected = np.asarray(found), np.asarray(expected)
     assert found.shape == expected.shape
@@ -63,7 +65,7 @@ def relative_error(found, expected):
 # --- layers: output and gradients -----------------------------------------------------------
 
 
-def layer_pairs():
+def layer_pairs() -> Iterator[tuple[Any, ...]]:
     """(id, input shape, our layers, Keras's layers), over odd and even sizes."""
     rng = np.random.default_rng(0)
     windows = itertools.product((1, 2, 3, 4, 5), (1, 2, 3), ("same", "valid"))
@@ -72,7 +74,8 @@ def layer_pairs():
         size = (int(rng.integers(5, 9)), int(rng.integers(9, 13)))
         other = int(rng.integers(1, 6))
         word = f"{kernel}x{other}-stride{stride}-{padding}-{size[0]}x{size[1]}"
-        shape, way = (*size, 3), {"strides": stride, "padding": padding}
+        shape = (*size, 3)
+        way: dict[str, Any] = {"strides": stride, "padding": padding}
         pool = {"pool_size": (kernel, other), **way}
         window = {"kernel_size": (kernel, other), **way}
         yield f"conv-{word}", shape, [L.Conv2D(4, **window)], [K.Conv2D(4, **window)]
@@ -96,16 +99,16 @@ def layer_pairs():
             [L.AveragePooling2D(**pool)],
             [K.AveragePooling2D(**pool)],
         )
-    for dilation, size, padding in itertools.product((2, 3), (9, 10), ("same", "valid")):
+    for dilation, side, padding in itertools.product((2, 3), (9, 10), ("same", "valid")):
         way = {"padding": padding, "dilation_rate": dilation}
         yield (
-            f"conv-dilated{dilation}-{padding}-{size}",
-            (size, 8, 3),
+            f"conv-dilated{dilation}-{padding}-{side}",
+            (side, 8, 3),
             [L.Conv2D(4, (3, 2), **way)],
             [K.Conv2D(4, (3, 2), **way)],
         )
     pads = ((1, 0), (2, 3))
-    same_name = {
+    same_name: dict[str, dict[str, Any]] = {
         "GlobalMaxPooling2D": {},
         "GlobalAveragePooling2D": {},
         "Flatten": {},
@@ -125,7 +128,7 @@ def layer_pairs():
     }
     for name, settings in same_name.items():
         yield name, (4, 5, 3), [getattr(L, name)(**settings)], [getattr(K, name)(**settings)]
-    bent = {"max_value": 1.5, "negative_slope": 0.25, "threshold": 0.5}
+    bent: dict[str, Any] = {"max_value": 1.5, "negative_slope": 0.25, "threshold": 0.5}
     yield "ReLU-bent", (4, 5, 3), [L.ReLU(**bent)], [K.ReLU(**bent)]
     for word in L.ACTIVATIONS:
         yield f"dense-{word}", (7,), [L.Dense(5, activation=word)], [K.Dense(5, activation=word)]
@@ -140,7 +143,7 @@ def layer_pairs():
 LAYER_PAIRS = list(layer_pairs())
 
 
-def keras_weights(ours):
+def keras_weights(ours: Any) -> list[Array]:
     """One of our layers' arrays in Keras's order and shapes."""
     arrays = dict(ours.weights)
     if isinstance(ours, L.DepthwiseConv2D):
@@ -149,7 +152,7 @@ def keras_weights(ours):
     return list(arrays.values())
 
 
-def randomize(model, rng):
+def randomize(model: Sequential, rng: np.random.Generator) -> None:
     """Random arrays, positive where they are variances."""
     values = {
         name: rng.uniform(0.5, 2, a.shape) if "variance" in name else rng.standard_normal(a.shape)
@@ -158,7 +161,7 @@ def randomize(model, rng):
     model.set_weights(values)
 
 
-def keras_twin(model, stack, dtype):
+def keras_twin(model: Sequential, stack: list[Any], dtype: str) -> Any:
     """A Keras model of the layers ``stack`` with our model's weights."""
     for layer in stack:
         layer.dtype_policy = keras.DTypePolicy(dtype)
@@ -167,7 +170,7 @@ def keras_twin(model, stack, dtype):
     return twin
 
 
-def keras_gradients(twin, x, dy, training):
+def keras_gradients(twin: Any, x: Any, dy: Array, training: bool) -> tuple[Array, list[Array]]:
     """Keras's output, dx, and the gradients of its trainable weights in their order."""
     x = tf.constant(x)
     with tf.GradientTape() as tape:
@@ -178,7 +181,14 @@ def keras_gradients(twin, x, dy, training):
     return y.numpy(), [gradient.numpy() for gradient in tape.gradient(total, wanted)]
 
 
-def compare(model, stack, x, dtype, training=False, tolerances=TOLERANCE):
+def compare(
+    model: Sequential,
+    stack: list[Any],
+    x: Any,
+    dtype: str,
+    training: bool = False,
+    tolerances: dict[str, float] = TOLERANCE,
+) -> tuple[Any, Any]:
     """Output, dx and all parameter gradients of both; returns our caches and Keras's model."""
     tolerance = tolerances[dtype]
     rng, x = np.random.default_rng(7), x.astype(dtype)
@@ -187,6 +197,7 @@ def compare(model, stack, x, dtype, training=False, tolerances=TOLERANCE):
     dy = rng.standard_normal(y.shape).astype(dtype)
     dx, gradients = model.backward(dy, caches, need_dx=True)
     their_y, (their_dx, *theirs) = keras_gradients(twin, x, dy, training)
+    assert dx is not None
     assert {y.dtype, dx.dtype, *(g.dtype for g in gradients.values())} == {np.dtype(dtype)}
     assert relative_error(y, their_y) <= tolerance
     assert relative_error(dx, their_dx) <= tolerance
@@ -250,7 +261,7 @@ def test_add_and_concatenate(dtype: str) -> None:
 @pytest.mark.parametrize("shape", [(5, 4, 3), (6,)], ids=["pictures", "vectors"])
 def test_batch_normalization_in_training(shape: tuple[int, ...], dtype: str) -> None:
     rng = np.random.default_rng(2)
-    settings = {"momentum": 0.9, "epsilon": 1e-3}
+    settings: dict[str, Any] = {"momentum": 0.9, "epsilon": 1e-3}
     model = Sequential([L.BatchNormalization(**settings)], input_shape=shape, dtype=dtype)
     randomize(model, rng)
     x = rng.standard_normal((8, *shape)) * 3 + 1
@@ -270,7 +281,10 @@ def test_a_frozen_batch_normalization_infers() -> None:
     x = np.random.default_rng(1).standard_normal((3, 4, 4, 2))
     (cache,), twin = compare(model, [theirs], x, "float64", training=True)
     assert model.layers[0].new_statistics(cache) == {}
-    assert relative_error(model.layers[0].moving_mean, twin.get_weights()[2]) == 0
+    assert (
+        relative_error(model.weights[f"{model.layers[0].name}/moving_mean"], twin.get_weights()[2])
+        == 0
+    )
 
 
 # --- whole models ---------------------------------------------------------------------------
@@ -292,7 +306,7 @@ KERAS_LAYERS = {
 }
 
 
-def twin_of(model, dtype="float32"):
+def twin_of(model: Sequential, dtype: str = "float32") -> Any:
     """Keras's layers of the same names, with our weights in them."""
     stack = [
         KERAS_LAYERS.get(type(layer), lambda layer: getattr(K, type(layer).__name__)())(layer)
@@ -388,7 +402,7 @@ def test_cross_entropy(smoothing: float, sparse: bool) -> None:
     assert relative_error(cross_entropy_backward(share, cache), tape.gradient(total, z)) <= 1e-10
 
 
-WEIGHTINGS = {
+WEIGHTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
     "class_weight": {"class_weight": {0: 2.0, 3: 0.25, 7: 0.0}},
     "sample_weight": {"sample_weight": np.linspace(0, 2, 23).astype(np.float32)},
@@ -423,9 +437,9 @@ def test_a_step_of_fit(weighting: str, smoothing: float) -> None:
 
 # Keras turns every setting into float32, so all of them are exact in float32 here.
 RATE, DECAY, MOMENTUM = 2.0**-7, 2.0**-3, 1 - 2.0**-3
-ADAM = {"beta_1": 1 - 2.0**-3, "beta_2": 1 - 2.0**-10, "epsilon": 2.0**-23}
+ADAM: dict[str, Any] = {"beta_1": 1 - 2.0**-3, "beta_2": 1 - 2.0**-10, "epsilon": 2.0**-23}
 
-RMSPROP = {"rho": 1 - 2.0**-3, "epsilon": 2.0**-23}
+RMSPROP: dict[str, Any] = {"rho": 1 - 2.0**-3, "epsilon": 2.0**-23}
 
 OPTIMIZERS = {
     "sgd": ("SGD", {}),
@@ -480,7 +494,7 @@ def test_parameters_spared_from_weight_decay() -> None:
 
 
 S = keras.optimizers.schedules
-SCHEDULES = {
+SCHEDULES: dict[str, tuple[Any, Any]] = {
     "constant": (Constant(0.5), S.PiecewiseConstantDecay([100], [0.5, 0.5])),
     "cosine": (CosineDecay(0.5, 20), S.CosineDecay(0.5, 20)),
     "cosine-alpha": (CosineDecay(0.5, 20, 0.1), S.CosineDecay(0.5, 20, alpha=0.1)),

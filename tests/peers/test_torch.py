@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tinymnist.nn import functional as F
 from tinymnist.nn.architectures import keras_cnn
+from tinymnist.nn.arrays import Array
 from tinymnist.nn.layers import BatchNormalization, Dropout
 from tinymnist.nn.losses import (
     CategoricalCrossentropy,
@@ -32,6 +35,10 @@ torch = pytest.importorskip("torch")
 T = torch.nn.functional
 pytestmark = pytest.mark.peer
 
+Arrays = dict[str, Array]
+Drawn = tuple[Arrays, dict[str, Any]]
+"""Arrays and settings of one case."""
+
 TOLERANCE = {"float64": 1e-10, "float32": 1e-5}
 FIXED = ("labels", "weights", "mean", "variance")
 """Arguments without a gradient."""
@@ -42,15 +49,15 @@ class Configuration:
     """One operation with one choice of arrays and settings."""
 
     operation: str
-    arrays: dict
-    settings: dict = field(default_factory=dict)
+    arrays: Arrays
+    settings: dict[str, Any] = field(default_factory=dict)
 
-    def __str__(self):
+    def __str__(self) -> str:
         shapes = {name: array.shape for name, array in self.arrays.items()}
         return f"{self.operation}({shapes}, {self.settings})"
 
 
-def relative_error(found, expected):
+def relative_error(found: Any, expected: Any) -> float:
     """The largest difference as a share of the largest magnitude."""
     assert found.shape == expected.shape
     if not expected.size:
@@ -60,7 +67,7 @@ def relative_error(found, expected):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_torch_thread():
+def one_torch_thread() -> Iterator[None]:
     """On arrays as small as these, PyTorch's threads only wait for each other."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -72,15 +79,17 @@ def one_torch_thread():
 # ours(arrays, **settings) -> y, backward; theirs(tensors, **settings) -> y in our layout.
 
 
-def channels_first(x):
+def channels_first(x: Any) -> Any:
     return x.permute(0, 3, 1, 2)
 
 
-def channels_last(y):
+def channels_last(y: Any) -> Any:
     return y.permute(0, 2, 3, 1)
 
 
-def in_pixels(padding, sizes, kernel, strides, dilation=(1, 1)):
+def in_pixels(
+    padding: Any, sizes: Sequence[int], kernel: Any, strides: Any, dilation: Any = (1, 1)
+) -> Any:
     """((top, bottom), (left, right)), worked out apart from tinymnist."""
     if padding == "valid":
         return (0, 0), (0, 0)
@@ -96,18 +105,18 @@ def in_pixels(padding, sizes, kernel, strides, dilation=(1, 1)):
     return tuple((side, side) if isinstance(side, int) else side for side in padding)
 
 
-def framed(x, pads, value=0.0):
+def framed(x: Any, pads: Any, value: float = 0.0) -> Any:
     """A picture (n, c, h, w) with a frame around it."""
     (top, bottom), (left, right) = pads
     return T.pad(x, (left, right, top, bottom), value=value)
 
 
-def our_conv2d(a, **settings):
+def our_conv2d(a: Arrays, **settings: Any) -> tuple[Array, Any]:
     y, cache = F.conv2d(a["x"], a["kernel"], a.get("bias"), **settings)
     return y, lambda dy: zip(("x", "kernel", "bias"), F.conv2d_backward(dy, cache), strict=True)
 
 
-def their_conv2d(t, strides, padding, dilation, groups):
+def their_conv2d(t: dict[str, Any], strides: Any, padding: Any, dilation: Any, groups: int) -> Any:
     x = channels_first(t["x"])
     kernel = t["kernel"].permute(3, 2, 0, 1).contiguous()
     pads = in_pixels(padding, x.shape[2:], kernel.shape[2:], strides, dilation)
@@ -119,23 +128,25 @@ def their_conv2d(t, strides, padding, dilation, groups):
     return channels_last(y)
 
 
-def our_max_pool2d(a, **settings):
+def our_max_pool2d(a: Arrays, **settings: Any) -> tuple[Array, Any]:
     y, cache = F.max_pool2d(a["x"], **settings)
     return y, lambda dy: {"x": F.max_pool2d_backward(dy, cache)}.items()
 
 
-def their_max_pool2d(t, pool_size, strides, padding):
+def their_max_pool2d(t: dict[str, Any], pool_size: Any, strides: Any, padding: Any) -> Any:
     x = channels_first(t["x"])
     pads = in_pixels(padding, x.shape[2:], pool_size, strides or pool_size)
     return channels_last(T.max_pool2d(framed(x, pads, -math.inf), pool_size, strides))
 
 
-def our_average_pool2d(a, **settings):
+def our_average_pool2d(a: Arrays, **settings: Any) -> tuple[Array, Any]:
     y, cache = F.average_pool2d(a["x"], **settings)
     return y, lambda dy: {"x": F.average_pool2d_backward(dy, cache)}.items()
 
 
-def their_average_pool2d(t, pool_size, strides, padding, count_include_pad):
+def their_average_pool2d(
+    t: dict[str, Any], pool_size: Any, strides: Any, padding: Any, count_include_pad: bool
+) -> Any:
     x = channels_first(t["x"])
     pads = in_pixels(padding, x.shape[2:], pool_size, strides or pool_size)
     native = all(a == b and a <= k // 2 for (a, b), k in zip(pads, pool_size, strict=True))
@@ -149,18 +160,18 @@ def their_average_pool2d(t, pool_size, strides, padding, count_include_pad):
     return channels_last(y)
 
 
-def our_dense(a):
+def our_dense(a: Arrays) -> tuple[Array, Any]:
     y, cache = F.dense(a["x"], a["kernel"], a.get("bias"))
     return y, lambda dy: zip(("x", "kernel", "bias"), F.dense_backward(dy, cache), strict=True)
 
 
-def our_batch_normalization(a, epsilon):
+def our_batch_normalization(a: Arrays, epsilon: float) -> tuple[Array, Any]:
     y, cache = F.batch_normalization(a["x"], a["gamma"], a["beta"], epsilon)
     names = ("x", "gamma", "beta")
     return y, lambda dy: zip(names, F.batch_normalization_backward(dy, cache), strict=True)
 
 
-def our_batch_normalization_inference(a, epsilon):
+def our_batch_normalization_inference(a: Arrays, epsilon: float) -> tuple[Array, Any]:
     y, cache = F.batch_normalization_inference(**a, epsilon=epsilon)
     names = ("x", "gamma", "beta")
     return y, lambda dy: zip(
@@ -168,14 +179,14 @@ def our_batch_normalization_inference(a, epsilon):
     )
 
 
-def their_batch_normalization(t, epsilon):
+def their_batch_normalization(t: dict[str, Any], epsilon: float) -> Any:
     x = t["x"].movedim(-1, 1)
     training = "mean" not in t
     settings = {"weight": t["gamma"], "bias": t["beta"], "training": training, "eps": epsilon}
     return T.batch_norm(x, t.get("mean"), t.get("variance"), **settings).movedim(1, -1)
 
 
-def our_cross_entropy(a, smoothing, classes):
+def our_cross_entropy(a: Arrays, smoothing: float, classes: int) -> tuple[Array, Any]:
     """A batch's loss as ``fit`` computes it: the weighted sum over the number of examples."""
     dtype, n = a["x"].dtype, len(a["x"])
     targets = CategoricalCrossentropy(label_smoothing=smoothing).smooth(
@@ -188,7 +199,7 @@ def our_cross_entropy(a, smoothing, classes):
     return y, lambda dy: {"x": cross_entropy_backward(dy * weights / n, cache)}.items()
 
 
-def their_cross_entropy(t, smoothing, classes):
+def their_cross_entropy(t: dict[str, Any], smoothing: float, classes: int) -> Any:
     """PyTorch's, brought to the same normalization.
 
     PyTorch divides by the sum of the weights, tinymnist (like Keras) by the number of examples.
@@ -205,32 +216,32 @@ def their_cross_entropy(t, smoothing, classes):
     return (losses * of_example).mean()
 
 
-def our_zero_padding2d(a, pads):
+def our_zero_padding2d(a: Arrays, pads: Any) -> tuple[Array, Any]:
     y, cache = F.zero_padding2d(a["x"], pads)
     return y, lambda dy: {"x": F.zero_padding2d_backward(dy, cache)}.items()
 
 
-def our_concatenate(a):
+def our_concatenate(a: Arrays) -> tuple[Array, Any]:
     y, cache = F.concatenate(*a.values())
     return y, lambda dy: zip(a, F.concatenate_backward(dy, cache), strict=True)
 
 
-def our_add(a):
+def our_add(a: Arrays) -> tuple[Array, Any]:
     y, cache = F.add(*a.values())
     return y, lambda dy: zip(a, F.add_backward(dy, cache), strict=True)
 
 
-def of_x(forward, backward):
+def of_x(forward: Callable[..., tuple[Array, Any]], backward: Callable[[Array, Any], Any]) -> Any:
     """Our side of an operation that takes nothing but ``x``."""
 
-    def ours(a, **settings):
+    def ours(a: Arrays, **settings: Any) -> tuple[Array, Any]:
         y, cache = forward(a["x"], **settings)
         return y, lambda dy: {"x": backward(dy, cache)}.items()
 
     return ours
 
 
-OPERATIONS = {
+OPERATIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "conv2d": (our_conv2d, their_conv2d),
     "max_pool2d": (our_max_pool2d, their_max_pool2d),
     "average_pool2d": (our_average_pool2d, their_average_pool2d),
@@ -279,21 +290,21 @@ OPERATIONS = {
 # --- random configurations ------------------------------------------------------------------
 
 
-def normal(rng, *shape, scale=1.0, offset=0.0):
+def normal(rng: np.random.Generator, *shape: Any, scale: float = 1.0, offset: float = 0.0) -> Array:
     return (rng.standard_normal(shape) * scale + offset).astype(np.float32)
 
 
-def pictures(rng, channels=None):
+def pictures(rng: np.random.Generator, channels: Any = None) -> Array:
     h, w = rng.integers(1, 14, 2)
     return normal(rng, rng.integers(1, 5), h, w, channels or rng.integers(1, 7))
 
 
-def pair(rng, low, high):
+def pair(rng: np.random.Generator, low: int, high: int) -> tuple[int, int]:
     first, second = (int(v) for v in rng.integers(low, high + 1, 2))
     return first, second
 
 
-def draw_padding(rng, kernel):
+def draw_padding(rng: np.random.Generator, kernel: Any) -> Any:
     """Any way to write it; never so much that a window sees nothing but padding."""
     most = [k - 1 for k in kernel]
     sides = tuple(tuple(int(v) for v in rng.integers(0, m + 1, 2)) for m in most)
@@ -302,7 +313,7 @@ def draw_padding(rng, kernel):
     return written[rng.integers(len(written))]
 
 
-def fits(x, padding, kernel, strides, dilation=(1, 1)):
+def fits(x: Any, padding: Any, kernel: Any, strides: Any, dilation: Any = (1, 1)) -> bool:
     pads = in_pixels(padding, x.shape[1:3], kernel, strides, dilation)
     return all(
         size + sum(pad) > (k - 1) * d
@@ -310,7 +321,7 @@ def fits(x, padding, kernel, strides, dilation=(1, 1)):
     )
 
 
-def draw_conv2d(rng, number):
+def draw_conv2d(rng: np.random.Generator, number: int) -> Drawn:
     """In turn: one group, one group dilated, several groups, depthwise."""
     kind = number % 4
     groups = int(rng.integers(2, 5)) if kind == 2 else 1
@@ -332,7 +343,7 @@ def draw_conv2d(rng, number):
     return arrays, settings
 
 
-def draw_pool(rng):
+def draw_pool(rng: np.random.Generator) -> Drawn:
     while True:
         pool_size, x = pair(rng, 1, 5), pictures(rng)
         strides = None if rng.random() < 0.3 else pair(rng, 1, 4)
@@ -341,25 +352,25 @@ def draw_pool(rng):
             return {"x": x}, {"pool_size": pool_size, "strides": strides, "padding": padding}
 
 
-def draw_max_pool2d(rng, number):
+def draw_max_pool2d(rng: np.random.Generator, number: int) -> Drawn:
     arrays, settings = draw_pool(rng)
     if number % 3 == 0:  # ties: the first maximum takes the gradient
         arrays["x"] = rng.integers(-1, 2, arrays["x"].shape).astype(np.float32)
     return arrays, settings
 
 
-def draw_average_pool2d(rng, number):
+def draw_average_pool2d(rng: np.random.Generator, number: int) -> Drawn:
     arrays, settings = draw_pool(rng)
     return arrays, settings | {"count_include_pad": bool(number % 2)}
 
 
-def draw_dense(rng, number):
+def draw_dense(rng: np.random.Generator, number: int) -> Drawn:
     n, features, units = rng.integers(1, 40, 3)
     arrays = {"x": normal(rng, n, features), "kernel": normal(rng, features, units)}
     return arrays | ({"bias": normal(rng, units)} if number % 3 else {}), {}
 
 
-def draw_batch_normalization(rng, number):
+def draw_batch_normalization(rng: np.random.Generator, number: int) -> Drawn:
     """Off-centre inputs, pictures and vectors; enough numbers that the gradient is not all 0."""
     c = rng.integers(1, 9)
     shape = (rng.integers(8, 33), c) if number % 2 else (*rng.integers(3, 8, 3), c)
@@ -371,14 +382,14 @@ def draw_batch_normalization(rng, number):
     return arrays, {"epsilon": float(rng.choice([1e-3, 1e-5]))}
 
 
-def draw_batch_normalization_inference(rng, number):
+def draw_batch_normalization_inference(rng: np.random.Generator, number: int) -> Drawn:
     arrays, settings = draw_batch_normalization(rng, number)
     c = arrays["x"].shape[-1]
-    variance = rng.uniform(0.3, 4, c).astype(np.float32)
+    variance = rng.uniform(0.3, 4, (c,)).astype(np.float32)
     return arrays | {"mean": normal(rng, c, scale=3), "variance": variance}, settings
 
 
-def draw_any(rng, number):
+def draw_any(rng: np.random.Generator, number: int) -> Drawn:
     """Vectors and pictures; large magnitudes and exact zeros among them."""
     x = pictures(rng) if number % 2 else normal(rng, *rng.integers(1, 12, 2))
     if number % 3 == 0:
@@ -386,7 +397,7 @@ def draw_any(rng, number):
     return {"x": x * np.float32(10.0 if number % 5 == 0 else 1.0)}, {}
 
 
-def draw_cross_entropy(rng, number):
+def draw_cross_entropy(rng: np.random.Generator, number: int) -> Drawn:
     n, classes = (int(v) for v in rng.integers(2, 20, 2))
     arrays = {
         "x": normal(rng, n, classes, scale=float(rng.choice([1, 5, 50]))),
@@ -397,29 +408,29 @@ def draw_cross_entropy(rng, number):
     return arrays, {"smoothing": [0.0, 0.1, 0.3][number % 3], "classes": classes}
 
 
-def draw_several(rng, number, same):
+def draw_several(rng: np.random.Generator, number: int, same: bool) -> Drawn:
     x = pictures(rng)
     widths = [x.shape[-1] if same else rng.integers(1, 6) for _ in range(2 + number % 2)]
     return {f"x{i}": normal(rng, *x.shape[:-1], width) for i, width in enumerate(widths)}, {}
 
 
-def with_setting(name, values):
-    def draw(rng, number):
+def with_setting(name: str, values: Sequence[Any]) -> Callable[..., Drawn]:
+    def draw(rng: np.random.Generator, number: int) -> Drawn:
         return draw_any(rng, number)[0], {name: values[number % len(values)]}
 
     return draw
 
 
-def draw_pictures(rng, number):
+def draw_pictures(rng: np.random.Generator, number: int) -> Drawn:
     x = pictures(rng)
     return {"x": np.round(x) if number % 3 == 0 else x}, {}
 
 
-def draw_zero_padding2d(rng, number):
+def draw_zero_padding2d(rng: np.random.Generator, number: int) -> Drawn:
     return {"x": pictures(rng)}, {"pads": (pair(rng, 0, 3), pair(rng, 0, 3))}
 
 
-DRAWS = {
+DRAWS: dict[str, tuple[int, Callable[[np.random.Generator, int], Drawn]]] = {
     "conv2d": (240, draw_conv2d),
     "max_pool2d": (90, draw_max_pool2d),
     "average_pool2d": (90, draw_average_pool2d),
@@ -444,7 +455,7 @@ DRAWS = {
 }
 
 
-def configurations():
+def configurations() -> list[Any]:
     """All of them, the same ones in every run."""
     return [
         pytest.param(
@@ -462,7 +473,7 @@ CONFIGURATIONS = configurations()
 # --- the comparison -------------------------------------------------------------------------
 
 
-def compute_theirs(configuration, seed=0):
+def compute_theirs(configuration: Configuration, seed: int = 0) -> tuple[Array, Arrays]:
     """PyTorch's output and gradients in float64, and the gradient of the output that was used."""
     arrays = {k: widen(v) for k, v in configuration.arrays.items()}
     tensors = {k: torch.tensor(v, requires_grad=k not in FIXED) for k, v in arrays.items()}
@@ -473,11 +484,11 @@ def compute_theirs(configuration, seed=0):
     return dy, {"y": y.detach().numpy(), **gradients}
 
 
-def widen(array):
+def widen(array: Array) -> Array:
     return array.astype(np.float64) if array.dtype == np.float32 else array
 
 
-def compute_ours(configuration, dy, dtype):
+def compute_ours(configuration: Configuration, dy: Array, dtype: str) -> Arrays:
     """Our output and gradients in ``dtype``, which they must all have."""
     arrays = {
         k: v.astype(dtype) if v.dtype == np.float32 else v for k, v in configuration.arrays.items()
@@ -487,7 +498,7 @@ def compute_ours(configuration, dy, dtype):
     return {"y": y, **found}
 
 
-def errors(configuration, dtype):
+def errors(configuration: Configuration, dtype: str) -> dict[str, float]:
     """The relative error of the output and of every gradient."""
     dy, expected = compute_theirs(configuration)
     found = compute_ours(configuration, dy, dtype)
@@ -540,7 +551,7 @@ def test_moving_statistics(shape: tuple[int, ...], momentum: float) -> None:
 
 # --- optimizers and schedules ---------------------------------------------------------------
 
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "sgd": (lambda: SGD(0.1), lambda p: torch.optim.SGD(p, 0.1)),
     "momentum": (lambda: SGD(0.1, 0.9), lambda p: torch.optim.SGD(p, 0.1, 0.9)),
     "nesterov": (
@@ -558,7 +569,9 @@ OPTIMIZERS = {
 }
 
 
-def take_steps(ours, theirs, clip=lambda tensors: None, scale=1.0):
+def take_steps(
+    ours: Any, theirs: Any, clip: Callable[[Any], None] = lambda tensors: None, scale: float = 1.0
+) -> tuple[Arrays, Arrays]:
     """Ten steps of both along the same gradients; the parameters of both at the end."""
     rng = np.random.default_rng(3)
     shapes = {"a/kernel": (5, 4), "a/bias": (4,)}
@@ -602,8 +615,8 @@ def test_clipping() -> None:
 
 
 def test_schedules() -> None:
-    schedules = torch.optim.lr_scheduler
-    pairs = [
+    schedules: Any = torch.optim.lr_scheduler
+    pairs: list[tuple[Any, Callable[[Any], Any]]] = [
         (ExponentialDecay(0.5, 4, 0.3, staircase=True), lambda o: schedules.StepLR(o, 4, 0.3)),
         (CosineDecay(0.5, 12, 0.1), lambda o: schedules.CosineAnnealingLR(o, 12, 0.05)),
     ]
@@ -619,12 +632,12 @@ def test_schedules() -> None:
 # --- a whole training step ------------------------------------------------------------------
 
 
-def without_dropout(dtype):
+def without_dropout(dtype: str) -> Sequential:
     layers = [layer for layer in keras_cnn(rng=1) if not isinstance(layer, Dropout)]
     return Sequential(layers, input_shape=(28, 28, 1), dtype=dtype)
 
 
-def torch_loss(weights, x, labels):
+def torch_loss(weights: dict[str, Any], x: Any, labels: Array) -> Any:
     """The keras-cnn architecture, written out in PyTorch's own layout."""
     y = torch.tensor(x).permute(0, 3, 1, 2)
     for name in ("conv2d", "conv2d_1"):
@@ -635,7 +648,7 @@ def torch_loss(weights, x, labels):
     return T.cross_entropy(logits, torch.tensor(labels))
 
 
-def batch():
+def batch() -> tuple[Array, Array]:
     rng = np.random.default_rng(5)
     x = rng.random((37, 28, 28, 1), np.float32) * (rng.random((37, 28, 28, 1)) < 0.2)
     return x.astype(np.float32), rng.integers(0, 10, 37)
