@@ -2,10 +2,10 @@
 
 ``reading`` distinguishes the forms of files, with ``hdf5`` for what is safe to read; ``config``
 parses the description of layers, in the words of ``vocabulary``; ``weights`` finds their arrays
-(``weights_alone`` if there is no description); ``assembling`` lays inner models out flat and
-converts layer by layer, with the functions of ``learned``, ``elementwise`` and ``shaping`` that
-``registry`` lists. A layer that cannot be converted exactly is refused. ``exporting`` describes a
-model in Keras's words, and ``writing`` writes it.
+(``weights_alone`` if the file has no description); ``assembling`` lays inner models out flat and
+converts layer by layer, by the tables of ``learned``, ``elementwise`` and ``shaping``. A layer that
+cannot be converted exactly is refused. ``exporting`` describes a model in Keras's words, and
+``writing`` writes it.
 """
 
 from __future__ import annotations

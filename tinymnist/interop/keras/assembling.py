@@ -10,15 +10,42 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tinymnist.errors import InputError
-
-# The modules of layers are imported for the functions that they register.
-from tinymnist.interop.keras import elementwise, learned, shaping
-from tinymnist.interop.keras.building import MOST_NUMBERS, Builder
+from tinymnist.interop.keras.building import MOST_NUMBERS, Builder, Handler, Tensor
 from tinymnist.interop.keras.config import LayerConfig, ModelConfig, Source, input_shape
-from tinymnist.interop.keras.registry import build_layer, check_known
+from tinymnist.interop.keras.elementwise import HANDLERS as ELEMENTWISE
+from tinymnist.interop.keras.elementwise import MERGING_HANDLERS
+from tinymnist.interop.keras.learned import HANDLERS as LEARNED
+from tinymnist.interop.keras.shaping import HANDLERS as SHAPING
 from tinymnist.nn.sequential import Sequential
 
-_REGISTERED = (elementwise, learned, shaping)
+HANDLERS: dict[str, Handler] = {**LEARNED, **ELEMENTWISE, **SHAPING, **MERGING_HANDLERS}
+"""What converts each class of layers."""
+_NEEDS = {
+    "Lambda": "its author's Python code, which a reader of files should not run",
+    "TFOpLambda": "the TensorFlow function that it wraps",
+    "SlicingOpLambda": "the TensorFlow function that it wraps",
+    "TensorFlowOpLayer": "the TensorFlow operation that it wraps",
+    "MultiHeadAttention": "attention",
+    "Attention": "attention",
+    "Embedding": "a table of words",
+    "TimeDistributed": "a layer applied along an axis of time",
+    "Bidirectional": "recurrence",
+    "ConvLSTM2D": "recurrence",
+    "LSTM": "recurrence",
+    "GRU": "recurrence",
+    "SimpleRNN": "recurrence",
+    "RNN": "recurrence",
+    "Masking": "masks along an axis of time",
+    "Conv1D": "convolution along one axis",
+    "Conv3D": "convolution along three axes",
+    "Conv2DTranspose": "transposed convolution",
+    "UpSampling2D": "pictures that grow",
+    "Cropping2D": "cutting frames off",
+    "Resizing": "pictures that change their size",
+    "LocallyConnected2D": "kernels that differ from place to place",
+    "KerasLayer": "TensorFlow Hub",
+}
+"""What support of a layer would need."""
 _START = ""
 """The key of the whole model's input."""
 
@@ -30,7 +57,19 @@ def check_layers(model: ModelConfig, path: str) -> None:
         InputError: with the layer's name and what it would need.
     """
     for leaf in model.leaves():
-        check_known(leaf, path)
+        _check_known(leaf, path)
+
+
+def _check_known(config: LayerConfig, path: str) -> None:
+    kind, policy = config.kind, config.settings.get("dtype")
+    if kind in HANDLERS:
+        if not isinstance(policy, dict) or "Quantized" not in str(policy.get("class_name")):
+            return
+        kind = f"quantized {kind}"
+    need = _NEEDS.get(kind.rpartition(">")[2], "code that the file or tinymnist does not have")
+    if "quant" in kind.lower():
+        need = "arithmetic in 8 bits or fewer"
+    raise InputError(f"{path}: the layer {config.name!r} is a {kind}; it would need {need}")
 
 
 def assemble(model: ModelConfig, path: str, version: int, theano: bool, name: str) -> Sequential:
@@ -62,10 +101,17 @@ def assemble(model: ModelConfig, path: str, version: int, theano: bool, name: st
         used.add(id(step.layer))
         before = len(builder)
         inputs = [tensors[source] for source in step.sources]
-        tensors[key] = build_layer(builder, step.layer, inputs)
+        tensors[key] = _convert(builder, step.layer, inputs)
         if step.layer.settings.get("trainable") is False:
             builder.freeze_from(before)
     return builder.finish(tensors[next(reversed(steps))], name)
+
+
+def _convert(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
+    _check_known(config, builder.path)
+    if len(inputs) != 1 and config.kind not in MERGING_HANDLERS:
+        raise builder.refused(config, f"takes {len(inputs)} inputs; expected one")
+    return HANDLERS[config.kind](builder, config, inputs)
 
 
 @dataclass(eq=False)

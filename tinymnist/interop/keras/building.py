@@ -8,12 +8,14 @@ order: if Keras keeps the channels first, (c, h, w), tinymnist keeps (h, w, c). 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from tinymnist.errors import InputError
+from tinymnist.interop.keras.config import LayerConfig
 from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.graph import INPUT
 from tinymnist.nn.layers import Layer, Permute, Reshape
@@ -137,6 +139,10 @@ class Builder:
             return tensor
         return self.in_order(tensor)
 
+    def refused(self, config: LayerConfig, reason: str) -> InputError:
+        """The error for a layer whose settings cannot be converted."""
+        return InputError(f"{self.path}: the layer {config.name!r} ({config.kind}) {reason}")
+
     def freeze_from(self, count: int) -> None:
         """Freeze the layers from the ``count``-th on, which are not trainable in Keras."""
         for layer in self._layers[count:]:
@@ -161,6 +167,10 @@ class Builder:
             wiring=self._wiring,
             name=name,
         )
+
+
+Handler: TypeAlias = Callable[[Builder, LayerConfig, list[Tensor]], Tensor]
+"""``handler(builder, layer, inputs) -> output`` converts a layer of Keras."""
 
 
 def _as_picture(shape: Shape) -> tuple[Shape, Shape | None]:

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tinymnist.interop.keras.building import Builder, Tensor
+from tinymnist.interop.keras.building import Builder, Handler, Tensor
 from tinymnist.interop.keras.config import LayerConfig
-from tinymnist.interop.keras.registry import build_layer, handles, refused
 from tinymnist.interop.keras.vocabulary import activation_layers, activation_word
 from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.layers import (
@@ -68,9 +67,9 @@ def activate(builder: Builder, config: LayerConfig, value: Any, tensor: Tensor) 
     if word is None:
         kind = str(value.get("class_name")) if isinstance(value, dict) else str(value)
         if kind not in _LAYERS_AS_ACTIVATIONS:
-            raise refused(builder, config, f"has {kind!r} for an activation; expected a function")
+            raise builder.refused(config, f"has {kind!r} for an activation; expected a function")
         settings = value.get("config") if isinstance(value.get("config"), dict) else {}
-        return build_layer(builder, LayerConfig(kind, config.name, settings), [tensor])
+        return HANDLERS[kind](builder, LayerConfig(kind, config.name, settings), [tensor])
     if word in _OVER_THE_LAST_AXIS:
         tensor = builder.in_order(tensor)
     *before, last = _layers_of(word, builder, config)
@@ -79,7 +78,6 @@ def activate(builder: Builder, config: LayerConfig, value: Any, tensor: Tensor) 
     return put(builder, last, config.name, tensor)
 
 
-@handles("Activation")
 def _activation(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
     return activate(builder, config, config.settings.get("activation"), inputs[0])
 
@@ -96,7 +94,6 @@ _RECTIFIERS: dict[str, Callable[[dict[str, Any]], Layer]] = {
 }
 
 
-@handles(*_RECTIFIERS)
 def _rectifier(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
     return put(builder, _RECTIFIERS[config.kind](config.settings), config.name, inputs[0])
 
@@ -105,18 +102,16 @@ def _number(value: Any) -> float:
     return float(np.asarray(value, float).reshape(()))
 
 
-@handles("PReLU")
 def _prelu(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
     tensor = inputs[0] if inputs[0].axes is not None else builder.in_order(inputs[0])
     if len(config.arrays) != 1 or config.arrays[0].ndim != len(tensor.shape):
-        raise refused(builder, config, "should have slopes of as many axes as its input")
+        raise builder.refused(config, "should have slopes of as many axes as its input")
     alpha = config.arrays[0].transpose(tensor.axes)
     sides = zip(alpha.shape, builder.held(tensor), strict=True)
     shared = [axis for axis, (slopes, side) in enumerate(sides, 1) if slopes != side]
     return put(builder, PReLU(shared), config.name, tensor, alpha=alpha)
 
 
-@handles("Softmax")
 def _softmax(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
     tensor = axis_last(builder, config, inputs[0])
     return put(builder, Softmax(), config.name, tensor)
@@ -128,23 +123,22 @@ def axis_last(builder: Builder, config: LayerConfig, tensor: Tensor) -> Tensor:
     axes = [axis] if isinstance(axis, int) else axis
     rank = len(tensor.shape)
     if not isinstance(axes, list) or len(axes) != 1 or not isinstance(axes[0], int):
-        raise refused(builder, config, f"works along the axes {axis}; expected one axis")
+        raise builder.refused(config, f"works along the axes {axis}; expected one axis")
     wanted = axes[0] - 1 if axes[0] > 0 else rank + axes[0]
     if axes[0] == 0 or not 0 <= wanted < rank:
-        raise refused(builder, config, f"works along axis {axes[0]}, which is not there")
+        raise builder.refused(config, f"works along axis {axes[0]}, which is not there")
     if tensor.axes is not None and tensor.axes[-1] == wanted:
         return tensor
     return builder.arranged(tensor, (*(a for a in range(rank) if a != wanted), wanted))
 
 
-@handles("BatchNormalization", "LayerNormalization")
 def _normalizing(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
     """Gamma and beta, either of which may be missing, then a batch norm's statistics."""
     settings, arrays = config.settings, list(config.arrays)
     if settings.get("mode", 0) != 0:
-        raise refused(builder, config, f"has mode {settings['mode']}; expected 0, by channels")
+        raise builder.refused(config, f"has mode {settings['mode']}; expected 0, by channels")
     if settings.get("rms_scaling"):
-        raise refused(builder, config, "divides by the root of the mean square; expected variance")
+        raise builder.refused(config, "divides by the root of the mean square; expected variance")
     tensor = axis_last(builder, config, inputs[0])
     epsilon = float(settings.get("epsilon", 1e-3))
     layer: Layer = LayerNormalization(epsilon)
@@ -155,25 +149,23 @@ def _normalizing(builder: Builder, config: LayerConfig, inputs: list[Tensor]) ->
         names += ["moving_mean", "moving_variance"]
         arrays = arrays[: len(names)]  # batch renormalization keeps more
     if len(arrays) != len(names):
-        raise refused(builder, config, f"should have {names}; found {len(arrays)} arrays")
+        raise builder.refused(config, f"should have {names}; found {len(arrays)} arrays")
     channels = builder.held(tensor)[-1]
     found = {"gamma": np.ones(channels), "beta": np.zeros(channels)}
     return put(builder, layer, config.name, tensor, **found | dict(zip(names, arrays, strict=True)))
 
 
-@handles("Rescaling")
 def _rescaling(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
     values = (config.settings.get("scale", 1), config.settings.get("offset", 0))
     return _fixed(builder, config, inputs[0], Rescaling, *values)
 
 
-@handles("Normalization")
 def _normalization(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
     mean, variance = config.settings.get("mean"), config.settings.get("variance")
     if mean is None and len(config.arrays) >= 2:
         mean, variance = config.arrays[:2]
     if config.settings.get("invert"):
-        raise refused(builder, config, "is inverted; expected one that normalizes")
+        raise builder.refused(config, "is inverted; expected one that normalizes")
     return _fixed(builder, config, inputs[0], Normalization, mean, variance)
 
 
@@ -189,13 +181,12 @@ def _fixed(
             plain.append([float(v) for v in value.ravel()])
             tensor = builder.in_order(tensor)
         else:
-            raise refused(
-                builder, config, f"holds values of shape {value.shape}; expected one per channel"
+            raise builder.refused(
+                config, f"holds values of shape {value.shape}; expected one per channel"
             )
     return put(builder, kind(*plain), config.name, tensor)
 
 
-@handles("Dropout")
 def _dropout(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
     rate = float(config.settings.get("rate") or 0)
     if not 0 <= rate < 1 or config.settings.get("noise_shape"):
@@ -203,17 +194,19 @@ def _dropout(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Ten
     return put(builder, Dropout(rate), config.name, inputs[0])
 
 
-@handles(
+_TRAINING_ONLY = (
     *("ActivityRegularization", "AlphaDropout", "GaussianDropout", "GaussianNoise"),
-    *("SpatialDropout1D", "SpatialDropout2D", "RandomBrightness", "RandomContrast", "RandomFlip"),
-    *("RandomHeight", "RandomRotation", "RandomTranslation", "RandomWidth", "RandomZoom"),
+    *("SpatialDropout1D", "SpatialDropout2D"),
+    *(f"Random{what}" for what in ("Brightness", "Contrast", "Flip", "Height", "Rotation")),
+    *(f"Random{what}" for what in ("Translation", "Width", "Zoom")),
 )
+
+
 def _nothing(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
     """Layers that do nothing in inference, and have no counterpart for training."""
     return put(builder, Activation("linear"), config.name, inputs[0])
 
 
-@handles("InputLayer", "Identity")
 def _passing(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
     return inputs[0]
 
@@ -222,7 +215,7 @@ def _alike(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> list[
     """The inputs with their axes in the same order."""
     if len(inputs) < 2 or len({tensor.shape for tensor in inputs}) != 1:
         shapes = [tensor.shape for tensor in inputs]
-        raise refused(builder, config, f"takes inputs of one shape; found {shapes}")
+        raise builder.refused(config, f"takes inputs of one shape; found {shapes}")
     axes = inputs[0].axes or inputs[0].in_order
     return [builder.arranged(tensor, axes) for tensor in inputs]
 
@@ -234,31 +227,27 @@ def _merge(
     return Tensor(source, shape or inputs[0].shape, inputs[0].axes)
 
 
-@handles("Add", "Multiply", merges=True)
 def _elementwise(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
     layer = Add() if config.kind == "Add" else Multiply()
     return _merge(builder, layer, config.name, _alike(builder, config, inputs))
 
 
-@handles("Average", merges=True)
 def _average(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
     total = _merge(builder, Add(), f"{config.name}_sum", _alike(builder, config, inputs))
     return _merge(builder, Rescaling(1 / len(inputs)), config.name, [total])
 
 
-@handles("Subtract", merges=True)
 def _subtract(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
     inputs = _alike(builder, config, inputs)
     if len(inputs) != 2:
-        raise refused(builder, config, f"takes {len(inputs)} inputs; expected two")
+        raise builder.refused(config, f"takes {len(inputs)} inputs; expected two")
     negative = _merge(builder, Rescaling(-1.0), f"{config.name}_negative", inputs[1:])
     return _merge(builder, Add(), config.name, [inputs[0], negative])
 
 
-@handles("Concatenate", merges=True)
 def _concatenate(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
     if len({len(tensor.shape) for tensor in inputs}) != 1:
-        raise refused(builder, config, "takes inputs with the same number of axes")
+        raise builder.refused(config, "takes inputs with the same number of axes")
     first = axis_last(builder, config, inputs[0])
     axes = first.axes or first.in_order
     tensors = [first, *(builder.arranged(tensor, axes) for tensor in inputs[1:])]
@@ -266,3 +255,25 @@ def _concatenate(builder: Builder, config: LayerConfig, inputs: list[Tensor]) ->
     shape = list(first.shape)
     shape[axis] = sum(tensor.shape[axis] for tensor in tensors)
     return _merge(builder, Concatenate(), config.name, tensors, tuple(shape))
+
+
+HANDLERS: dict[str, Handler] = {
+    "Activation": _activation,
+    **dict.fromkeys(_RECTIFIERS, _rectifier),
+    "PReLU": _prelu,
+    "Softmax": _softmax,
+    **dict.fromkeys(("BatchNormalization", "LayerNormalization"), _normalizing),
+    "Rescaling": _rescaling,
+    "Normalization": _normalization,
+    "Dropout": _dropout,
+    **dict.fromkeys(_TRAINING_ONLY, _nothing),
+    **dict.fromkeys(("InputLayer", "Identity"), _passing),
+}
+"""The functions of this file, by the layer's class."""
+MERGING_HANDLERS: dict[str, Handler] = {
+    **dict.fromkeys(("Add", "Multiply"), _elementwise),
+    "Average": _average,
+    "Subtract": _subtract,
+    "Concatenate": _concatenate,
+}
+"""The functions for layers that take several inputs."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tinymnist.interop.keras.building import CHANNELS_FIRST, Builder, Tensor
+from tinymnist.interop.keras.building import CHANNELS_FIRST, Builder, Handler, Tensor
 from tinymnist.interop.keras.config import LayerConfig
 from tinymnist.interop.keras.elementwise import with_activation
-from tinymnist.interop.keras.registry import handles, refused
 from tinymnist.interop.keras.vocabulary import theano_pads
 from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.layers import Conv2D, Dense, DepthwiseConv2D, Layer, Reshape
@@ -55,23 +54,21 @@ def _bias(config: LayerConfig, position: int = 1) -> dict[str, Array]:
 def _kernel(builder: Builder, config: LayerConfig, rank: int, position: int = 0) -> Array:
     """The kernel; quantized and factored ones are refused."""
     if len(config.arrays) <= position:
-        raise refused(builder, config, f"lacks arrays: found {len(config.arrays)}")
+        raise builder.refused(config, f"lacks arrays: found {len(config.arrays)}")
     kernel = config.arrays[position]
     if kernel.ndim != rank or kernel.dtype.kind != "f":
-        raise refused(
-            builder, config, f"has a kernel {kernel.shape} of {kernel.dtype}; expected {rank} axes "
-            "of floating-point numbers"
-        )  # fmt: skip
+        raise builder.refused(
+            config, f"has a kernel {kernel.shape} of {kernel.dtype}; expected {rank} axes of floats"
+        )
     return kernel
 
 
-@handles("Dense")
 def _dense(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
     """On pictures and rows, a convolution with a window of one pixel does the same at each."""
     tensor, kernel, bias = builder.in_order(inputs[0]), _kernel(builder, config, 2), _bias(config)
     units, rank = int(config.settings.get("units") or kernel.shape[1]), len(tensor.shape)
     if rank > 3:
-        raise refused(builder, config, f"takes examples of {rank} axes; expected at most three")
+        raise builder.refused(config, f"takes examples of {rank} axes; expected at most three")
     if rank == 1:
         return _add(
             builder, config, tensor,
@@ -92,7 +89,7 @@ def _dense(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tenso
 def picture(builder: Builder, config: LayerConfig, tensor: Tensor) -> Tensor:
     """The tensor as height, width, channels, wherever the layer has its channels."""
     if len(tensor.shape) != 3:
-        raise refused(builder, config, f"takes pictures; its input is {tensor.shape}")
+        raise builder.refused(config, f"takes pictures; its input is {tensor.shape}")
     first = config.settings.get("data_format") == "channels_first"
     return builder.arranged(tensor, CHANNELS_FIRST if first else (0, 1, 2))
 
@@ -102,7 +99,6 @@ def pair(value: Any, name: str) -> Pair:
     return as_pair(value if isinstance(value, int) else tuple(value or ()), name)
 
 
-@handles("Conv2D")
 def _conv2d(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
     tensor, settings = picture(builder, config, inputs[0]), config.settings
     size = pair(settings.get("kernel_size"), "kernel_size")
@@ -140,7 +136,7 @@ def _window(builder: Builder, config: LayerConfig, tensor: Tensor, size: Pair) -
     padding: Any = checked_padding(builder, config)
     if padding == "same" and builder.theano:
         if dilation != (1, 1):
-            raise refused(builder, config, "is dilated and padded by Theano; expected only one")
+            raise builder.refused(config, "is dilated and padded by Theano; expected only one")
         height, width, _ = builder.held(tensor)
         padding = theano_pads((height, width), size, strides, pools=False)
     return {"strides": strides, "padding": padding, "dilation_rate": dilation}
@@ -150,7 +146,7 @@ def checked_padding(builder: Builder, config: LayerConfig) -> str:
     """The layer's padding: "valid" or "same"."""
     padding = config.settings.get("padding", "valid")
     if padding not in ("valid", "same"):
-        raise refused(builder, config, f"has the padding {padding!r}; expected valid or same")
+        raise builder.refused(config, f"has the padding {padding!r}; expected valid or same")
     return str(padding)
 
 
@@ -159,11 +155,11 @@ def _depthwise(
 ) -> tuple[Array, dict[str, Any]]:
     """Kernel and settings of the depthwise part; in Keras (kh, kw, in, multiplier)."""
     if builder.theano:
-        raise refused(builder, config, "was written under Theano, which never had this layer")
+        raise builder.refused(config, "was written under Theano, which never had this layer")
     kernel = _kernel(builder, config, 4)
     kh, kw, channels, multiplier = kernel.shape
     if channels != builder.held(tensor)[-1]:
-        raise refused(builder, config, f"has a kernel {kernel.shape} for {channels} channels")
+        raise builder.refused(config, f"has a kernel {kernel.shape} for {channels} channels")
     settings = {
         "kernel_size": (kh, kw),
         "depth_multiplier": multiplier,
@@ -173,7 +169,6 @@ def _depthwise(
     return kernel.reshape(kh, kw, 1, channels * multiplier), settings
 
 
-@handles("DepthwiseConv2D")
 def _depthwise_conv2d(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
     tensor, bias = picture(builder, config, inputs[0]), _bias(config)
     kernel, settings = _depthwise(builder, config, tensor, bool(bias))
@@ -184,7 +179,6 @@ def _depthwise_conv2d(builder: Builder, config: LayerConfig, inputs: list[Tensor
     )  # fmt: skip
 
 
-@handles("SeparableConv2D")
 def _separable_conv2d(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
     """A depthwise convolution, then one with a window of one pixel, which mixes the channels."""
     tensor, bias = picture(builder, config, inputs[0]), _bias(config, 2)
@@ -200,3 +194,12 @@ def _separable_conv2d(builder: Builder, config: LayerConfig, inputs: list[Tensor
         lambda activation: Conv2D(filters, 1, activation=activation, use_bias=bool(bias)),
         {"kernel": mixing, **bias},
     )  # fmt: skip
+
+
+HANDLERS: dict[str, Handler] = {
+    "Dense": _dense,
+    "Conv2D": _conv2d,
+    "DepthwiseConv2D": _depthwise_conv2d,
+    "SeparableConv2D": _separable_conv2d,
+}
+"""The functions of this file, by the layer's class."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinymnist.interop.keras.building import CHANNELS_FIRST, Builder, Tensor
+from tinymnist.interop.keras.building import CHANNELS_FIRST, Builder, Handler, Tensor
 from tinymnist.interop.keras.config import LayerConfig
 from tinymnist.interop.keras.learned import checked_padding, pair, picture
-from tinymnist.interop.keras.registry import handles, refused
 from tinymnist.interop.keras.vocabulary import theano_pads
 from tinymnist.nn.layers import (
     AveragePooling2D,
@@ -27,7 +26,6 @@ _GLOBAL_POOLS = {
 }
 
 
-@handles(*_POOLS)
 def _pooling(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
     tensor, settings = picture(builder, config, inputs[0]), config.settings
     window = pair(settings.get("pool_size", 2), "pool_size")
@@ -35,9 +33,7 @@ def _pooling(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Ten
     padding: Any = checked_padding(builder, config)
     if padding == "same" and builder.theano:
         if config.kind != "MaxPooling2D":
-            raise refused(
-                builder, config, "averages over Theano's padding, which changed over time"
-            )
+            raise builder.refused(config, "averages over Theano's padding, which changed over time")
         height, width, _ = builder.held(tensor)
         padding = theano_pads((height, width), window, strides, pools=True)
     kind = _POOLS[config.kind]
@@ -45,7 +41,6 @@ def _pooling(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Ten
     return builder.after(source, tensor.axes or ())
 
 
-@handles(*_GLOBAL_POOLS)
 def _global_pooling(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
     tensor = picture(builder, config, inputs[0])
     kind = _GLOBAL_POOLS[config.kind]
@@ -58,7 +53,6 @@ def _global_pooling(builder: Builder, config: LayerConfig, inputs: list[Tensor])
     return Tensor(builder.add(Reshape(shape), config.name, middle), shape, (0, 1, 2))
 
 
-@handles("Flatten")
 def _flatten(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
     """Row by row in Keras's order; with ``channels_first``, Keras first moves the channels last."""
     tensor = inputs[0]
@@ -69,7 +63,6 @@ def _flatten(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Ten
     return _as_held(builder, builder.add(Flatten(), config.name, tensor.source))
 
 
-@handles("Reshape")
 def _reshape(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
     target = config.settings.get("target_shape", config.settings.get("dims"))
     layer = Reshape(tuple(int(side) for side in target or ()))
@@ -77,7 +70,6 @@ def _reshape(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Ten
     return _as_held(builder, source)
 
 
-@handles("Permute")
 def _permute(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
     dims = [int(dim) for dim in config.settings.get("dims") or ()]
     source = builder.add(Permute(dims), config.name, builder.in_order(inputs[0]).source)
@@ -90,7 +82,6 @@ def _as_held(builder: Builder, source: str) -> Tensor:
     return Tensor(source, shape, tuple(range(len(shape))))
 
 
-@handles("ZeroPadding2D")
 def _zero_padding(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
     tensor = picture(builder, config, inputs[0])
     padding = _four_sides(config.settings.get("padding", 1))
@@ -108,3 +99,14 @@ def _four_sides(padding: Any) -> Any:
     if isinstance(padding, list):
         return tuple(tuple(side) if isinstance(side, list) else side for side in padding)
     return padding
+
+
+HANDLERS: dict[str, Handler] = {
+    **dict.fromkeys(_POOLS, _pooling),
+    **dict.fromkeys(_GLOBAL_POOLS, _global_pooling),
+    "Flatten": _flatten,
+    "Reshape": _reshape,
+    "Permute": _permute,
+    "ZeroPadding2D": _zero_padding,
+}
+"""The functions of this file, by the layer's class."""
