@@ -74,6 +74,14 @@ def test_every_command_explains_itself_with_examples(capsys, command):
     assert "examples:" in out and f"tinymnist {command}" in out and "exit codes" in out
 
 
+@pytest.mark.parametrize("arguments", [["predict", "--nonsense"], ["nonsense"], ["train"]])
+def test_a_wrong_argument_is_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    words = {"train": "--out"}.get(arguments[-1], arguments[-1])
+    assert_refused(run(capsys, *arguments), words, "--help")
+
+
 def test_version(capsys):
     code, out, _ = run(capsys, "--version")
     assert (code, out) == (0, f"tinymnist {tinymnist.__version__}\n")
