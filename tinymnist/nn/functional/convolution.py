@@ -145,16 +145,17 @@ def _dkernel(dy: Array, cache: ConvCache) -> Array:
     """``dK = R^T dY``. R is copied again, which costs less than keeping it in memory."""
     x, kernel, windows, groups, _ = cache
     rows = im2col(x, windows)  # (n*oh*ow, kh*kw*c)
-    one = groups == 1
-    dkernel = rows.T @ as_matrix(dy) if one else _grouped_dkernel(rows, dy, kernel, groups)
+    dkernel = rows.T @ as_matrix(dy) if groups == 1 else _grouped_dkernel(rows, dy, kernel, groups)
     return dkernel.reshape(kernel.shape)
 
 
 def _dx(dy: Array, cache: ConvCache) -> Array:
     """``dR = dY K^T``, then col2im."""
     _, kernel, windows, groups, _ = cache
-    one = groups == 1
-    drows = as_matrix(dy) @ as_matrix(kernel).T if one else _grouped_drows(dy, kernel, groups)
+    if groups == 1:
+        drows = as_matrix(dy) @ as_matrix(kernel).T  # (n*oh*ow, kh*kw*c)
+    else:
+        drows = _grouped_drows(dy, kernel, groups)
     return col2im(drows, windows)
 
 
@@ -211,8 +212,8 @@ def _split_rows(rows: Array, kernel: Array, groups: int) -> Array:
 
 
 # The two copies, which take most of the time beside the products ---------------------------------
-# The gains are geometric means over the shipped convolutions, forward and backward, as
-# ``python -m benchmarks.im2col`` measures them.
+# The gains are quotients of rows of ``python -m benchmarks.im2col``, which measures forward and
+# backward passes over the shipped convolutions.
 
 _LONG_STRETCH = 16  # numbers
 _TAPS_FIRST = (3, 4, 5, 0, 1, 2)  # its own inverse
@@ -240,7 +241,7 @@ def _copy_tap_by_tap(view: Array) -> Array:
 
 
 def col2im(rows: Array, windows: Windows) -> Array:
-    """Add windows up into pictures: (n*oh*ow, kh*kw*c) -> (n, h, w, c), the adjoint of im2col.
+    """Add windows into pictures: (n*oh*ow, kh*kw*c) -> (n, h, w, c), the adjoint of im2col.
 
     A pixel that lies in several windows receives the sum of their values. Adding the rows of the
     windows first and then their columns takes kh + kw additions of whole slices instead of kh*kw:
