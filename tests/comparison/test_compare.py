@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,14 +26,16 @@ from tinymnist.comparison.search_cause import EXPERIMENTS
 from tinymnist.errors import InputError
 from tinymnist.nn import functional as F
 from tinymnist.nn import layers as L
+from tinymnist.nn.arrays import Array
+from tinymnist.nn.layers import Layer
 from tinymnist.nn.sequential import Input, Sequential
 
 RNG = np.random.default_rng
 
 
-def small(**settings):
+def small(**settings: Any) -> Sequential:
     """Two convolutions and two dense layers, with statistics that are not trivial."""
-    layers = [
+    layers: list[Layer | Input] = [
         Input((10, 10, 1)),
         L.Conv2D(4, 3, padding="same", activation="relu", name="one"),
         L.Conv2D(5, 3, 2, name="two"),
@@ -51,35 +55,40 @@ def small(**settings):
     return model
 
 
-def pictures(n=5):
+def layer_of(model: Sequential, name: str) -> Any:
+    return model.get_layer(name)
+
+
+def pictures(n: int = 5) -> Array:
     """Smooth ones, without a symmetry that would hide a fault."""
     x = RNG(3).random((n, 10, 10, 1)).astype("float32")
-    return np.clip(x * np.linspace(0, 1, 10, dtype="float32")[:, None, None], 0, 1)
+    brighter = np.linspace(0, 1, 10, dtype="float32")[:, None, None]
+    return np.asarray(np.clip(x * brighter, 0, 1))
 
 
-def side(model, x, name="a"):
+def side(model: Sequential, x: Array, name: str = "a") -> Side:
     return Side(name, tuple(Rerun(model, x).run()), model, x)
 
 
-def captured(outputs, name="b"):
+def captured(outputs: dict[str, Any], name: str = "b") -> Side:
     return Side(name, as_outputs(outputs, name))
 
 
-def run(*argv):
+def run(*argv: object) -> tuple[Any, str, str]:
     """(exit code, standard output, standard error) of ``tinymnist compare``."""
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         try:
             code = main(["compare", *map(str, argv)])
         except SystemExit as stop:
-            code = stop.code
+            code = int(stop.code or 0)
     return code, out.getvalue(), err.getvalue()
 
 
 # --- matching --------------------------------------------------------------------------------
 
 
-def test_a_model_agrees_with_itself_in_every_layer():
+def test_a_model_agrees_with_itself_in_every_layer() -> None:
     model, x = small(), pictures()
     comparison = compare(side(model, x), side(model, x, "b"))
     assert comparison.agrees and comparison.smallest_rtol == 0
@@ -87,10 +96,10 @@ def test_a_model_agrees_with_itself_in_every_layer():
     assert comparison.unmatched_a == comparison.unmatched_b == ()
 
 
-def test_fused_and_separate_activations_match_and_dropout_may_be_missing():
+def test_fused_and_separate_activations_match_and_dropout_may_be_missing() -> None:
     """As PyTorch has it: other names, the activations as layers, no Dropout in the list."""
     model, x = small(), pictures()
-    theirs = {}
+    theirs: dict[str, Array] = {}
     outputs = Rerun(model, x).run()[1:]
     for output in outputs:
         if output.name != "dropout":
@@ -103,15 +112,15 @@ def test_fused_and_separate_activations_match_and_dropout_may_be_missing():
     assert comparison.unmatched_a == ("dropout",)
 
 
-def test_only_the_last_output_is_enough():
+def test_only_the_last_output_is_enough() -> None:
     model, x = small(), pictures()
     comparison = compare(side(model, x), captured({"y": model.predict(x)}))
     assert comparison.agrees and len(comparison.rows) == 1
 
 
-def test_channels_first_is_found_out():
+def test_channels_first_is_found_out() -> None:
     model, x = small(), pictures()
-    theirs = {}
+    theirs: dict[str, Array] = {}
     for name, y in model.capture(x).items():
         theirs[name] = y.transpose(0, 3, 1, 2) if y.ndim == 4 else y
     by_channel = theirs["relu"].reshape(len(x), -1)
@@ -121,7 +130,7 @@ def test_channels_first_is_found_out():
     assert any("channels first" in note for note in comparison.notes)
 
 
-def test_the_same_name_decides_between_fused_and_not():
+def test_the_same_name_decides_between_fused_and_not() -> None:
     """Even where a fault has left no number alike."""
     model, x = small(), pictures()
     theirs = {name: 0.3 - 2 * y for name, y in model.capture(x).items() if name != "input"}
@@ -138,32 +147,32 @@ def test_the_same_name_decides_between_fused_and_not():
         ("LeakyReLU", "leaky_relu"), ("re_lu", "relu"), ("something", ""),
     ],
 )  # fmt: skip
-def test_kinds_are_guessed_from_names(name, kind):
+def test_kinds_are_guessed_from_names(name: str, kind: str) -> None:
     assert kind_of(name) == kind
 
 
 # --- measuring -------------------------------------------------------------------------------
 
 
-def test_the_figures_are_those_of_the_definition():
+def test_the_figures_are_those_of_the_definition() -> None:
     a = Output("a", "", np.array([[1.0, -4.0]]))
     b = Output("b", "", np.array([[1.5, -4.0]]))
     exact = Output("e", "", np.array([[1.0, -4.0]]))
     row = measure(a, b, exact, atol=0.1, rtol=0.05)
     assert (row.max_error, row.mean_error, row.relative_error) == (0.5, 0.25, 0.125)
     assert row.smallest_rtol == pytest.approx(0.1)
-    assert (row.units_a, row.units_b) == (0.0, pytest.approx(0.5 / (4 * 2**-23)))
+    assert row.units_a == 0.0 and row.units_b == pytest.approx(0.5 / (4 * 2**-23))
     assert not row.passes
     assert measure(a, b, None, atol=0.1, rtol=row.smallest_rtol + 1e-12).passes
 
 
-def test_not_a_number_is_a_difference_unless_it_is_on_both_sides():
+def test_not_a_number_is_a_difference_unless_it_is_on_both_sides() -> None:
     a, b = np.array([np.nan, 1.0, np.inf, np.nan]), np.array([np.nan, 1.0, np.inf, 2.0])
     assert difference(a, b).tolist() == [0, 0, 0, np.inf]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_an_infinite_value_does_not_excuse_the_others(bad):
+def test_an_infinite_value_does_not_excuse_the_others(bad: float) -> None:
     values = np.array([[1.0, 2.0, bad]])
     shifted = values + np.array([1.0, 0.0, 0.0])
     a, b, far = (Output("it", "", v) for v in (values, values.copy(), shifted))
@@ -172,14 +181,14 @@ def test_an_infinite_value_does_not_excuse_the_others(bad):
     assert not measure(Output("it", "", np.array([[1.0, 2.0, 3.0]])), b, None, 0.0, 1e-5).passes
 
 
-def test_values_that_are_not_finite_are_told():
+def test_values_that_are_not_finite_are_told() -> None:
     outputs = (Output("it", "", np.array([[1.0, np.nan]])),)
     comparison = compare(Side("a", outputs), Side("b", outputs))
     assert comparison.agrees
     assert "b holds values that are not finite, first in it" in comparison.notes
 
 
-def test_examples_that_are_not_finite_are_refused(tmp_path):
+def test_examples_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     small().save(tmp_path / "model.npz")
     np.savez(tmp_path / "x.npz", input=np.full((2, 10, 10, 1), np.nan, np.float32))
     files = [str(tmp_path / name) for name in ("model.npz", "model.npz", "x.npz")]
@@ -189,12 +198,13 @@ def test_examples_that_are_not_finite_are_refused(tmp_path):
     assert "not finite" in said.getvalue()
 
 
-def test_the_side_that_is_off_is_said():
+def test_the_side_that_is_off_is_said() -> None:
     model, x = small(), pictures()
     theirs = model.capture(x)
     theirs["two"] = theirs["two"] + 0.01
     comparison = compare(side(model, x), captured(theirs))
     row = comparison.first_mismatch
+    assert row is not None and row.units_a is not None and row.units_b is not None
     assert (row.a, row.b) == ("two", "two")
     assert row.units_a < 10 and row.units_b > 1000
 
@@ -202,16 +212,16 @@ def test_the_side_that_is_off_is_said():
 # --- causes ----------------------------------------------------------------------------------
 
 
-def damaged():
+def damaged() -> Iterator[tuple[str, dict[str, Array]]]:
     """(cause, what the other side gives) for one fault of every kind; made by hand here."""
     model, x = small(), pictures()
     capture = model.capture
 
-    def with_layer(name, **values):
+    def with_layer(name: str, **values: Any) -> dict[str, Array]:
         layers = [changed(a, **values) if a.name == name else a for a in model.layers]
         return Sequential(layers, input_shape=model.input_shape).capture(x)
 
-    three, one, norm = (model.get_layer(name) for name in ("three", "one", "norm"))
+    three, one, norm = (layer_of(model, name) for name in ("three", "one", "norm"))
     order = np.arange(80).reshape(4, 4, 5).transpose(2, 0, 1).ravel()
     yield "input scaling", capture(x * 255)
     yield "input scaling", capture((x - 0.1307) / 0.3081)
@@ -241,37 +251,39 @@ def damaged():
 
 
 @pytest.mark.parametrize(("cause", "outputs"), list(damaged()))
-def test_the_cause_is_named_and_explains_everything(cause, outputs):
+def test_the_cause_is_named_and_explains_everything(cause: str, outputs: dict[str, Any]) -> None:
     outputs.pop("input", None)
     comparison = compare(side(small(), pictures()), captured(outputs))
     assert not comparison.agrees
     found = comparison.explanation
+    assert found is not None
     assert found.causes[0].cause == cause and cause in CAUSES
     assert len(found.causes) == 1 and found.complete
     assert found.causes[0].explained > 0.9
 
 
-def test_two_faults_are_both_named():
+def test_two_faults_are_both_named() -> None:
     model, x = small(), pictures()
     outputs = model.capture(x * 255)
     outputs.pop("input")
     outputs["four"] = F.softmax(outputs["four"])[0]
     found = compare(side(model, x), captured(outputs)).explanation
+    assert found is not None
     assert [cause.cause for cause in found.causes] == ["input scaling", "softmax"]
     assert found.causes[0].next_layer == "four" and found.complete
 
 
-def test_other_weights_are_not_explained_away():
+def test_other_weights_are_not_explained_away() -> None:
     model, x = small(), pictures()
     other = small()
-    layer = other.get_layer("two")
+    layer = layer_of(other, "two")
     layer.kernel = layer.kernel + RNG(5).normal(0, 0.1, layer.kernel.shape).astype("float32")
     comparison = compare(side(model, x), captured(other.capture(x)))
-    assert comparison.first_mismatch.a == "two"
+    assert comparison.first_mismatch and comparison.first_mismatch.a == "two"
     assert comparison.explanation is None
 
 
-def test_experiments_leave_the_model_alone():
+def test_experiments_leave_the_model_alone() -> None:
     model, x = small(), pictures()
     before = {name: array.copy() for name, array in model.weights.items()}
     compare(side(model, x), captured({"y": RNG(0).random((5, 4))}))
@@ -282,19 +294,19 @@ def test_experiments_leave_the_model_alone():
 # --- the library ------------------------------------------------------------------------------
 
 
-def test_activations_are_every_layer_by_name():
+def test_activations_are_every_layer_by_name() -> None:
     model, x = small(), pictures()
     found = layer_outputs(model, x)
     assert list(found) == ["input", *(layer.name for layer in model.layers)]
     assert all(np.array_equal(found[name], y) for name, y in model.capture(x).items())
 
 
-def test_activations_of_something_else_are_refused():
+def test_activations_of_something_else_are_refused() -> None:
     with pytest.raises(ValueError, match="Received: <class 'list'>"):
         layer_outputs([1, 2], pictures())
 
 
-def test_a_match_is_silent_and_a_difference_names_layer_and_cause():
+def test_a_match_is_silent_and_a_difference_names_layer_and_cause() -> None:
     model, x = small(), pictures()
     assert assert_model_matches(model, model.astype("float64"), x).agrees
     assert_model_matches({"four": model.predict(x)}, model, x)
@@ -308,7 +320,7 @@ def test_a_match_is_silent_and_a_difference_names_layer_and_cause():
     )
 
 
-def test_tolerances_count():
+def test_tolerances_count() -> None:
     model, x = small(), pictures()
     off = {name: y * 1.001 for name, y in model.capture(x).items() if name != "input"}
     with pytest.raises(AssertionError):
@@ -317,7 +329,7 @@ def test_tolerances_count():
     assert comparison.smallest_rtol == pytest.approx(1e-3, rel=0.05)
 
 
-def test_gradients_are_those_of_central_differences():
+def test_gradients_are_those_of_central_differences() -> None:
     model, x = small(dtype="float64"), pictures(2).astype("float64")
     weights = seed_weights((2, 4))
     found = gradients_in_tinymnist(model, x)
@@ -332,25 +344,25 @@ def test_gradients_are_those_of_central_differences():
 
 
 @pytest.fixture
-def files(tmp_path):
+def files(tmp_path: Path) -> Path:
     """A model, its inputs, and outputs captured right and wrong."""
     model, x = small(), pictures()
     model.save(tmp_path / "model.npz")
     np.savez(tmp_path / "x.npz", input=x)
-    np.savez(tmp_path / "right.npz", **model.capture(x))
+    np.savez(tmp_path / "right.npz", **model.capture(x))  # type: ignore[arg-type]
     wrong = model.capture(x * 255) | {"input": x}
-    np.savez(tmp_path / "wrong.npz", **wrong)
+    np.savez(tmp_path / "wrong.npz", **wrong)  # type: ignore[arg-type]
     return tmp_path
 
 
-def test_the_command_says_that_they_agree(files):
+def test_the_command_says_that_they_agree(files: Path) -> None:
     code, out, err = run(files / "model.npz", files / "right.npz")
     assert (code, err) == (0, "")
     assert "They agree in all 9 outputs; an rtol of 0 would be enough." in out
     assert "float64 run of model.npz" in out
 
 
-def test_the_command_says_where_and_why_they_part(files):
+def test_the_command_says_where_and_why_they_part(files: Path) -> None:
     report = files / "report.html"
     code, out, err = run(files / "model.npz", files / "wrong.npz", "--report", report)
     assert (code, err) == (1, "")
@@ -362,7 +374,7 @@ def test_the_command_says_where_and_why_they_part(files):
     assert "http" not in page and "<script" not in page
 
 
-def test_json_tells_the_same(files):
+def test_json_tells_the_same(files: Path) -> None:
     code, out, _ = run(files / "model.npz", files / "wrong.npz", "--json")
     record = json.loads(out)
     assert code == 1 and out.count("\n") == 1
@@ -371,7 +383,18 @@ def test_json_tells_the_same(files):
     assert record["layers"][0]["a"] == "input" and record["layers"][0]["passes"]
 
 
-def test_two_models_and_their_gradients(files):
+def test_a_comparison_shows_itself(files: Path) -> None:
+    model, x = small(), pictures()
+    comparison = compare(side(model, x), captured({"y": model.predict(255 * x)}, "<b>"))
+    assert repr(comparison) == f"<Comparison of a and <b>: {comparison.headline}>"
+    shown = comparison._repr_html_()
+    assert "&lt;b&gt;" in shown and "<b>" not in shown
+    assert "input scaling" in shown and '<tr class="differs first"><th>four</th>' in shown
+    assert comparison.headline in comparison.as_text()
+    assert comparison.as_record()["first_mismatch"] == {"a": "four", "b": "y"}
+
+
+def test_two_models_and_their_gradients(files: Path) -> None:
     code, out, _ = run(files / "model.npz", files / "model.npz", "--gradients", "--json")
     record = json.loads(out)
     assert code == 0 and record["examples"] > 0
@@ -379,19 +402,19 @@ def test_two_models_and_their_gradients(files):
     assert all(row["passes"] and row["units_a"] < 100 for row in record["gradients"])
 
 
-def test_a_shipped_model_is_run_on_the_sample_pictures():
+def test_a_shipped_model_is_run_on_the_sample_pictures() -> None:
     code, out, _ = run("mlp", "mlp")
     assert code == 0 and "6 examples" in out
 
 
-def test_two_captured_files_need_no_model(files):
+def test_two_captured_files_need_no_model(files: Path) -> None:
     code, out, _ = run(files / "right.npz", files / "right.npz")
     assert code == 0 and "units" not in out
     code, out, _ = run(files / "right.npz", files / "wrong.npz")
     assert code == 1 and "Cause: not found" in out
 
 
-def test_whole_numbers_are_divided_by_255(files):
+def test_whole_numbers_are_divided_by_255(files: Path) -> None:
     x = np.rint(pictures() * 255).astype(np.uint8)
     np.savez(files / "bytes.npz", images=x[..., 0], labels=np.zeros(5, int))
     np.savez(files / "last.npz", y=small().predict(x / np.float32(255)))
@@ -417,7 +440,9 @@ def test_whole_numbers_are_divided_by_255(files):
         (["model.npz", "model.npz", "--inputs", "wide.npz"], ["takes (10, 10, 1)"]),
     ],
 )
-def test_bad_input_is_one_line_and_code_2(files, monkeypatch, arguments, words):
+def test_bad_input_is_one_line_and_code_2(
+    files: Path, monkeypatch: pytest.MonkeyPatch, arguments: Any, words: Any
+) -> None:
     monkeypatch.chdir(files)
     np.savez("noinput.npz", y=np.zeros((5, 4)))
     np.savez("ragged.npz", a=np.zeros((5, 4)), b=np.zeros((3, 4)))
@@ -432,7 +457,7 @@ def test_bad_input_is_one_line_and_code_2(files, monkeypatch, arguments, words):
     assert all(word in err for word in words), err
 
 
-def test_captured_files_are_told_from_models(files):
+def test_captured_files_are_told_from_models(files: Path) -> None:
     assert is_captured(files / "right.npz") and not is_captured(files / "model.npz")
     assert not is_captured(Path(tinymnist.__file__))
     outputs = read_captured(files / "right.npz")

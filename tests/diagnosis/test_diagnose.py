@@ -6,8 +6,10 @@ import base64
 import io
 import json
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,16 +26,20 @@ from tinymnist.diagnosis.results import Pictures
 from tinymnist.errors import InputError
 from tinymnist.imaging.digit import normalize as recipe
 from tinymnist.imaging.synthetic.paint import ink
+from tinymnist.nn.arrays import Array
 from tinymnist.reader import Reader
+
+Digits = tuple[Array, Array]
+"""Images (n, 28, 28) and labels (n,)."""
 
 
 @pytest.fixture(scope="module")
-def reader():
+def reader() -> Reader:
     return Reader("keras-cnn", "mnist")
 
 
 @pytest.fixture(scope="module")
-def digits(reader):
+def digits(reader: Reader) -> Digits:
     """(images in MNIST's form, labels), all of which the network reads right."""
     images, labels = [], []
     for slant in (0.0, 0.1, 0.2):
@@ -47,28 +53,28 @@ def digits(reader):
     return stacked[right], known[right]
 
 
-def planted(digits, fault):
+def planted(digits: Digits, fault: Callable[[Array], Array]) -> Pictures:
     images, labels = digits
     return Pictures("planted", [fault(image) for image in images], labels)
 
 
-def inverted(image):
+def inverted(image: Array) -> Array:
     return 1 - image
 
 
-def small(image):
+def small(image: Array) -> Array:
     return np.pad(image, 24)
 
 
-def shifted(image):
+def shifted(image: Array) -> Array:
     return np.pad(image, ((0, 14), (0, 14)))[3:31, 4:32]
 
 
-def dim(image):
+def dim(image: Array) -> Array:
     return 0.08 * image
 
 
-def test_what_is_mnist_costs_nothing(reader, digits):
+def test_what_is_mnist_costs_nothing(reader: Reader, digits: Digits) -> None:
     found = diagnose(planted(digits, lambda image: image), reader)
     assert found.right(NONE).all() and found.right(EVERY).all() and found.right(None).all()
     assert [cost.points for cost in found.costs] == [0] * len(REPAIRS)
@@ -86,7 +92,9 @@ def test_what_is_mnist_costs_nothing(reader, digits):
         (dim, "intensity", "contrast"),
     ],
 )
-def test_the_planted_fault_is_the_dearest_and_drifts(reader, digits, fault, repair, property_):
+def test_the_planted_fault_is_the_dearest_and_drifts(
+    reader: Reader, digits: Digits, fault: Any, repair: str, property_: str
+) -> None:
     found = diagnose(planted(digits, fault), reader)
     dearest = found.costs[0]
     assert dearest.repair == repair
@@ -96,14 +104,16 @@ def test_the_planted_fault_is_the_dearest_and_drifts(reader, digits, fault, repa
     assert any(f"{repair.capitalize()} costs" in one.text for one in advise(found))
 
 
-def test_costs_add_up_to_the_whole_gain(reader, digits):
+def test_costs_add_up_to_the_whole_gain(reader: Reader, digits: Digits) -> None:
     found = diagnose(planted(digits, lambda image: inverted(small(image))), reader)
     total = found.right(EVERY).mean() - found.right(NONE).mean()
     assert sum(cost.points for cost in found.costs) == pytest.approx(total)
     assert total > 0.5
 
 
-def test_without_labels_agreement_with_the_recipe_is_measured(reader, digits):
+def test_without_labels_agreement_with_the_recipe_is_measured(
+    reader: Reader, digits: Digits
+) -> None:
     images, _ = digits
     found = diagnose(Pictures("unknown", [inverted(image) for image in images]), reader)
     assert not found.is_labelled
@@ -113,7 +123,9 @@ def test_without_labels_agreement_with_the_recipe_is_measured(reader, digits):
     assert found.costs[0].repair == "polarity"
 
 
-def test_pictures_without_a_digit_count_as_wrong_and_are_named(reader, digits, tmp_path):
+def test_pictures_without_a_digit_count_as_wrong_and_are_named(
+    reader: Reader, digits: Digits, tmp_path: Path
+) -> None:
     images, labels = digits
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"\x89PNG\r\n\x1a\nno")
@@ -126,13 +138,13 @@ def test_pictures_without_a_digit_count_as_wrong_and_are_named(reader, digits, t
     assert any("2 of" in one.text and "could not be read" in one.text for one in advise(found))
 
 
-def test_nothing_readable_is_an_error(reader, tmp_path):
+def test_nothing_readable_is_an_error(reader: Reader, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"no picture")
     with pytest.raises(InputError, match=r"no picture of x could be read.*a\.png"):
         diagnose(Pictures("x", [tmp_path / "a.png"]), reader)
 
 
-def test_a_class_that_stands_out_is_named(reader, digits):
+def test_a_class_that_stands_out_is_named(reader: Reader, digits: Digits) -> None:
     images, labels = digits
     swapped = np.where(labels == 7, 2, labels)  # as if these were a strange way to write a 2
     found = diagnose(Pictures("strange", [*images] * 4, np.tile(swapped, 4)), reader)
@@ -140,7 +152,7 @@ def test_a_class_that_stands_out_is_named(reader, digits):
     assert any("Class 2 stands out" in text and "mostly as 7" in text for text in told)
 
 
-def test_a_few_pictures_cannot_tell(reader, digits):
+def test_a_few_pictures_cannot_tell(reader: Reader, digits: Digits) -> None:
     images, labels = digits
     few = Pictures("few", [inverted(image) for image in images[:4]], labels[:4])
     told = [one.text for one in advise(diagnose(few, reader))]
@@ -149,12 +161,12 @@ def test_a_few_pictures_cannot_tell(reader, digits):
     assert any("only 4 pictures" in text for text in told)
 
 
-def game(worth):
+def game(worth: Callable[[int, frozenset[str]], bool]) -> Callable[[frozenset[str]], Array]:
     """Six players whose coalition reads picture i right if worth(i, coalition)."""
     return lambda plan: np.array([worth(i, plan) for i in range(8)])
 
 
-def test_shapley_of_a_known_game():
+def test_shapley_of_a_known_game() -> None:
     """A picture that needs two repairs is half to the credit of each; none to the others'."""
     right = game(lambda i, plan: {"paper", "size"} <= plan)
     shares = {name: shapley(right, name) for name in REPAIRS}
@@ -163,14 +175,14 @@ def test_shapley_of_a_known_game():
         np.testing.assert_allclose(shares[name], expected, atol=1e-12)
 
 
-def test_shapley_of_either_of_three():
+def test_shapley_of_either_of_three() -> None:
     right = game(lambda i, plan: bool({"paper", "size", "stroke"} & plan))
     for name in ("paper", "size", "stroke"):
         np.testing.assert_allclose(shapley(right, name), 1 / 3)
 
 
-def test_changes_are_those_between_the_right_sets():
-    def right(plan):
+def test_changes_are_those_between_the_right_sets() -> None:
+    def right(plan: frozenset[str]) -> Array:
         return np.array([True, "polarity" in plan, "paper" not in plan, plan == EVERY])
 
     cost = next(cost for cost in costs_of(right) if cost.repair == "paper")
@@ -182,7 +194,7 @@ def test_changes_are_those_between_the_right_sets():
 
 @pytest.mark.parametrize("fixed", [0, 1, 5, 6, 12, 400])
 @pytest.mark.parametrize("broken", [0, 1, 3, 350])
-def test_mcnemar_is_the_binomial_test(fixed, broken):
+def test_mcnemar_is_the_binomial_test(fixed: int, broken: int) -> None:
     total = fixed + broken
     expected = total > 0 and binomtest(fixed, total, 0.5).pvalue <= 0.05
     assert Change(0, 0, fixed, broken).is_certain == expected
@@ -191,20 +203,20 @@ def test_mcnemar_is_the_binomial_test(fixed, broken):
 @pytest.mark.parametrize(
     "table", [(3, 10, 2, 90), (0, 5, 3, 20), (5, 5, 0, 4), (40, 900, 20, 9000)]
 )
-def test_odds_are_fishers(table):
+def test_odds_are_fishers(table: tuple[int, int, int, int]) -> None:
     few, of_few, many, of_many = table
     cells = [[few, of_few - few], [many, of_many - many]]
     expected = fisher_exact(cells, alternative="greater").pvalue
     assert odds(*table) == pytest.approx(expected, rel=1e-6)
 
 
-def test_advice_names_stages_that_there_are():
+def test_advice_names_stages_that_there_are() -> None:
     named = {stage for stages in STAGES.values() for stage in stages.split(", ")}
     assert named <= set(recipe.STAGES)
     assert list(STAGES) == list(REPAIRS)
 
 
-def save_set(place, digits):
+def save_set(place: Path, digits: Digits) -> Path:
     """Dark digits on white, one folder a class; the names are traps for HTML."""
     for i, (image, label) in enumerate(zip(*digits, strict=True)):
         (place / str(label)).mkdir(parents=True, exist_ok=True)
@@ -214,17 +226,19 @@ def save_set(place, digits):
 
 
 @pytest.fixture
-def folder(tmp_path, digits):
+def folder(tmp_path: Path, digits: Digits) -> Path:
     return save_set(tmp_path / "set", digits)
 
 
-def run(capsys, *arguments):
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
     code = main(["diagnose", *map(str, arguments)])
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 
 
-def test_the_command_prints_tables_and_advice(capsys, folder):
+def test_the_command_prints_tables_and_advice(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
     code, out, err = run(capsys, folder, "--model", "keras-cnn")
     assert (code, err) == (0, "")
     for words in ("repaired one after the other", "the whole recipe", "Wasserstein-1", "Advice"):
@@ -232,7 +246,9 @@ def test_the_command_prints_tables_and_advice(capsys, folder):
     assert re.search(r"^polarity \*", out, re.MULTILINE)
 
 
-def test_json_is_one_object_with_all_figures(capsys, folder, digits):
+def test_json_is_one_object_with_all_figures(
+    capsys: pytest.CaptureFixture[str], folder: Path, digits: Digits
+) -> None:
     code, out, _ = run(capsys, folder, "--model", "keras-cnn", "--json")
     record = json.loads(out)
     assert code == 0 and out.count("\n") == 1
@@ -246,13 +262,17 @@ def test_json_is_one_object_with_all_figures(capsys, folder, digits):
 
 
 @pytest.mark.parametrize("arguments", [("--no-labels",), ()])
-def test_an_unlabelled_folder(capsys, folder, arguments):
+def test_an_unlabelled_folder(
+    capsys: pytest.CaptureFixture[str], folder: Path, arguments: Any
+) -> None:
     flat = folder if arguments else folder / "3"
     code, out, _ = run(capsys, flat, "--json", *arguments, "--model", "keras-cnn")
     assert code == 0 and json.loads(out)["measure"] == "agreement"
 
 
-def test_folders_that_are_no_classes_are_taken_as_not_labelled(capsys, folder):
+def test_folders_that_are_no_classes_are_taken_as_not_labelled(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
     (folder / "3").rename(folder / "holiday")
     code, out, err = run(capsys, folder, "--json", "--model", "keras-cnn")
     assert code == 0 and json.loads(out)["measure"] == "agreement"
@@ -260,7 +280,9 @@ def test_folders_that_are_no_classes_are_taken_as_not_labelled(capsys, folder):
 
 
 @pytest.mark.parametrize("case", ["unlabelled", "unknown", "missing", "limit", "out"])
-def test_what_cannot_be_is_refused(capsys, folder, tmp_path, case):
+def test_what_cannot_be_is_refused(
+    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path, case: str
+) -> None:
     (tmp_path / "odd" / "holiday").mkdir(parents=True)
     first = next((folder / "3").iterdir())
     (tmp_path / "odd" / "holiday" / "x.png").write_bytes(first.read_bytes())
@@ -275,7 +297,9 @@ def test_what_cannot_be_is_refused(capsys, folder, tmp_path, case):
     assert (code, out) == (2, "") and words in err and err.count("\n") == 1
 
 
-def test_limit_draws_the_same_pictures_each_time(capsys, folder):
+def test_limit_draws_the_same_pictures_each_time(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
     first, second = (
         run(capsys, folder, "--limit", 7, "--json", "--model", "keras-cnn")[1] for _ in "ab"
     )
@@ -288,28 +312,31 @@ class Page(HTMLParser):
 
     VOID = frozenset({"meta", "img", "br", "link", "input", "hr"})
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.open, self.tags, self.links, self.text = [], [], [], ""
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, Any]]] = []
+        self.links: list[str] = []
+        self.text = ""
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
-        self.links += [value for name, value in attrs if name in ("src", "href")]
+        self.links += [str(value) for name, value in attrs if name in ("src", "href")]
         if tag not in self.VOID:
             self.open.append(tag)
 
-    def handle_startendtag(self, tag, attrs):
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         self.text += data
 
 
 @pytest.fixture(scope="module")
-def page(digits, tmp_path_factory):
+def page(digits: Digits, tmp_path_factory: pytest.TempPathFactory) -> Page:
     folder = save_set(tmp_path_factory.mktemp("page") / "set", digits)
     (folder / "5" / "blank.png").write_bytes(b"")
     report = folder.parent / "report.html"
@@ -320,27 +347,28 @@ def page(digits, tmp_path_factory):
     return parsed
 
 
-def test_the_report_is_well_formed_and_self_contained(page):
+def test_the_report_is_well_formed_and_self_contained(page: Page) -> None:
     assert page.open == []
     assert page.links and all(link.startswith("data:image/png;base64,") for link in page.links)
     assert not any(tag in ("script", "link", "iframe") for tag, _ in page.tags)
     assert "$" not in page.text
 
 
-def test_the_reports_pictures_are_pictures(page):
+def test_the_reports_pictures_are_pictures(page: Page) -> None:
     for link in page.links:
         picture = Image.open(io.BytesIO(base64.b64decode(link.partition(",")[2])))
         picture.load()
         assert max(picture.size) <= 112
 
 
-def test_the_reports_names_are_escaped(page):
+def test_the_reports_names_are_escaped(page: Page) -> None:
     assert "a & <b>" in page.text
     assert not any(tag == "b" and attrs for tag, attrs in page.tags)
 
 
-def test_the_charts_stay_within_their_frames(page):
-    frame, checked = None, 0
+def test_the_charts_stay_within_their_frames(page: Page) -> None:
+    frame: list[float] = []
+    checked = 0
     for tag, attrs in page.tags:
         if tag == "svg":
             frame = [float(number) for number in attrs["viewbox"].split()]
@@ -352,12 +380,14 @@ def test_the_charts_stay_within_their_frames(page):
     assert checked > 100
 
 
-def test_the_report_tells_what_the_terminal_tells(page):
+def test_the_report_tells_what_the_terminal_tells(page: Page) -> None:
     for words in ("Polarity costs", "What each mismatch costs", "class balance", "blank.png"):
         assert words in page.text
 
 
-def test_a_report_that_cannot_be_written_leaves_nothing(reader, digits, tmp_path):
+def test_a_report_that_cannot_be_written_leaves_nothing(
+    reader: Reader, digits: Digits, tmp_path: Path
+) -> None:
     from tinymnist.diagnosis.report import write_report
 
     found = diagnose(planted(digits, inverted), reader)
@@ -367,7 +397,7 @@ def test_a_report_that_cannot_be_written_leaves_nothing(reader, digits, tmp_path
     assert list(tmp_path.iterdir()) == [tmp_path / "report.html"]
 
 
-def test_real_pictures_rank_polarity_first(reader, shared_folder):
+def test_real_pictures_rank_polarity_first(reader: Reader, shared_folder: Path) -> None:
     from tinymnist.data import load_set
 
     own = load_set(shared_folder / "data" / "own")

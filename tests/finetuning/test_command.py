@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,14 +14,14 @@ from tinymnist.imaging.synthetic.paint import ink
 from tinymnist.nn.sequential import load_model
 
 
-def run(capsys, *argv):
+def run(capsys: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, str]:
     """(exit code, standard output, standard error) of a command."""
     code = main([str(argument) for argument in argv])
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 
 
-def write(folder, digit, each, seed=0):
+def write(folder: Path, digit: int, each: int, seed: int = 0) -> None:
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True)
     for number in range(each):
@@ -29,21 +30,23 @@ def write(folder, digit, each, seed=0):
 
 
 @pytest.fixture
-def marks(tmp_path):
+def marks(tmp_path: Path) -> Path:
     """Two classes that no model knows by name."""
     write(tmp_path / "marks" / "tick", 7, 3)
     write(tmp_path / "marks" / "ring", 0, 3, seed=1)
     return tmp_path / "marks"
 
 
-def refused(result, *words):
+def refused(result: tuple[int, str, str], *words: str) -> None:
     code, out, err = result
     assert (code, out) == (2, "")
     last = err.splitlines()[-1]
     assert last.startswith("tinymnist: ") and all(word in last for word in words), last
 
 
-def test_new_classes_from_a_folder_and_back(capsys, marks, tmp_path):
+def test_new_classes_from_a_folder_and_back(
+    capsys: pytest.CaptureFixture[str], marks: Path, tmp_path: Path
+) -> None:
     out, report = tmp_path / "marks.npz", tmp_path / "report.html"
     args = ("--model", "mlp", "--out", out, "--report", report, "--epochs", 8)
     code, text, err = run(capsys, "finetune", marks, *args)
@@ -64,7 +67,9 @@ def test_new_classes_from_a_folder_and_back(capsys, marks, tmp_path):
     assert code == 0
 
 
-def test_digits_keep_the_head_and_json_tells_all(capsys, tmp_path):
+def test_digits_keep_the_head_and_json_tells_all(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     folder = tmp_path / "mine"
     for digit in (1, 4, 8):
         write(folder / str(digit), digit, 2, seed=digit)
@@ -80,7 +85,9 @@ def test_digits_keep_the_head_and_json_tells_all(capsys, tmp_path):
     assert load_model(out).metadata["metrics"]["held-out"]["n"] == 6
 
 
-def test_arrays_and_a_table_of_labels(capsys, marks, tmp_path):
+def test_arrays_and_a_table_of_labels(
+    capsys: pytest.CaptureFixture[str], marks: Path, tmp_path: Path
+) -> None:
     rows = [f"{c}/{i}.png,{c}" for c in ("tick", "ring") for i in range(3)]
     (marks / "labels.csv").write_text("\n".join(["file,label", *rows]))
     common = ("--model", "mlp", "--out", tmp_path / "m.npz", "--json", "--quiet", "--epochs", 1)
@@ -91,7 +98,9 @@ def test_arrays_and_a_table_of_labels(capsys, marks, tmp_path):
     assert code == 0 and json.loads(text)["classes"] == ["a", "b"]
 
 
-def test_what_cannot_be_learnt_is_said_clearly(capsys, marks, tmp_path):
+def test_what_cannot_be_learnt_is_said_clearly(
+    capsys: pytest.CaptureFixture[str], marks: Path, tmp_path: Path
+) -> None:
     out = ("--model", "mlp", "--out", tmp_path / "m.npz", "--epochs", 1)
     (marks / "empty").mkdir()
     refused(run(capsys, "finetune", marks, *out), "no picture of class 'empty'", "at least one")
@@ -110,7 +119,9 @@ def test_what_cannot_be_learnt_is_said_clearly(capsys, marks, tmp_path):
     refused(run(capsys, "finetune", marks, "--out", tmp_path / "no" / "m.npz"), "no folder")
 
 
-def test_misread_pictures_are_named(capsys, marks, tmp_path):
+def test_misread_pictures_are_named(
+    capsys: pytest.CaptureFixture[str], marks: Path, tmp_path: Path
+) -> None:
     """Also where others of the set could not be read."""
     (marks / "ring" / "0.png").write_bytes(b"no picture")
     for number in range(2):
@@ -130,7 +141,9 @@ def test_misread_pictures_are_named(capsys, marks, tmp_path):
     assert "1 more could not be read" in report.read_text("utf-8")
 
 
-def test_nothing_is_overwritten_that_is_needed(capsys, marks, tmp_path):
+def test_nothing_is_overwritten_that_is_needed(
+    capsys: pytest.CaptureFixture[str], marks: Path, tmp_path: Path
+) -> None:
     images = np.stack([np.asarray(Image.open(file)) for file in sorted(marks.glob("*/*.png"))])
     own = tmp_path / "own.npz"
     np.savez(own, images=images, labels=np.array(["a", "b"] * 3))
@@ -145,7 +158,9 @@ def test_nothing_is_overwritten_that_is_needed(capsys, marks, tmp_path):
     refused(run(capsys, "finetune", marks, *out, *picture, *fast), "would overwrite")
 
 
-def test_what_cannot_be_written_is_said_before_the_work(capsys, marks, tmp_path):
+def test_what_cannot_be_written_is_said_before_the_work(
+    capsys: pytest.CaptureFixture[str], marks: Path, tmp_path: Path
+) -> None:
     (tmp_path / "folder.npz").mkdir()
     (tmp_path / "file").write_text("")
     out = ("--out", tmp_path / "m.npz")

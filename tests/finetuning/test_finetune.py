@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from tinymnist.finetuning import Checkpoints, FineTuning, attempt, finetune, tri
 from tinymnist.finetuning.head import start_from
 from tinymnist.finetuning.stages import input_distortion
 from tinymnist.imaging.synthetic.paint import ink
+from tinymnist.nn.arrays import Array
 from tinymnist.nn.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, ReLU, Softmax
 from tinymnist.nn.sequential import Input, Sequential, load_model
 from tinymnist.nn.training.callbacks import Checkpoint
@@ -31,7 +34,7 @@ DIGITS = tuple("0123456789")
 QUICK = FineTuning(epochs=4)
 
 
-def painted(digits, each, seed=0):
+def painted(digits: Sequence[int], each: int, seed: int = 0) -> tuple[Array, Array]:
     """Digits in several pens and slants: (n, 28, 28, 1), and their numbers in ``digits``."""
     rng = np.random.default_rng(seed)
     pictures = [
@@ -61,35 +64,36 @@ def base() -> Sequential:
     return model
 
 
-def same(one, other):
+def same(one: Sequential, other: Sequential) -> bool:
     return all(np.array_equal(a, other.weights[n]) for n, a in one.weights.items())
 
 
 # The start ---------------------------------------------------------------------------------------
 
 
-def test_the_bases_own_head_is_kept_where_it_knows_the_classes(base):
+def test_the_bases_own_head_is_kept_where_it_knows_the_classes(base: Sequential) -> None:
     start = start_from(base, ("3", "7"))
     assert not start.is_new and start.class_names == DIGITS
     assert same(start.model, base)
     assert start.model.layers[0] is not base.layers[0]
 
 
-def test_a_new_head_takes_over_what_the_old_one_knows(base):
+def test_a_new_head_takes_over_what_the_old_one_knows(base: Sequential) -> None:
     start = start_from(base, ("7", "tick"))
     assert start.is_new and start.class_names == ("7", "tick")
-    old, new = base.layers[-1], start.model.layers[-1]
+    old: Any = base.layers[-1]
+    new: Any = start.model.layers[-1]
     assert np.array_equal(new.kernel[:, 0], old.kernel[:, 7]) and new.bias[0] == old.bias[7]
     assert not np.isin(new.kernel[:, 1], old.kernel).any()
 
 
-def test_a_hidden_layer_makes_the_head_new(base):
+def test_a_hidden_layer_makes_the_head_new(base: Sequential) -> None:
     start = start_from(base, DIGITS, hidden=16)
     assert start.is_new and start.head_layers == 2
     assert [layer.name for layer in start.model][-2:] == ["head_hidden", "head"]
 
 
-def test_labels_change_their_numbers_with_the_names():
+def test_labels_change_their_numbers_with_the_names() -> None:
     found = renumbered(np.array([0, 2, 1]), ("b", "a", "c"), ("a", "b"))
     assert found.tolist() == [1, -1, 0]
 
@@ -101,7 +105,9 @@ LAYERS = {0: ("dense",), 1: ("conv2d_1", "dense"), None: ("conv2d", "conv2d_1", 
 
 
 @pytest.mark.parametrize("unfreeze", LAYERS)
-def test_the_base_is_not_touched_and_what_is_frozen_keeps_every_bit(base, unfreeze):
+def test_the_base_is_not_touched_and_what_is_frozen_keeps_every_bit(
+    base: Sequential, unfreeze: int | None
+) -> None:
     before = fingerprint(base)
     settings = FineTuning(unfreeze=unfreeze, epochs=4)
     tuned = finetune(base, *painted(range(10), 2, seed=1), DIGITS, settings)
@@ -111,7 +117,7 @@ def test_the_base_is_not_touched_and_what_is_frozen_keeps_every_bit(base, unfree
     assert all(layer.trainable for layer in tuned)
 
 
-def test_the_result_lies_between_the_base_and_what_was_learnt(base):
+def test_the_result_lies_between_the_base_and_what_was_learnt(base: Sequential) -> None:
     x, y = painted(range(10), 2, seed=1)
     learnt, half = (
         finetune(base, x, y, DIGITS, FineTuning(epochs=4, average=share)) for share in (0.0, 0.5)
@@ -121,7 +127,7 @@ def test_the_result_lies_between_the_base_and_what_was_learnt(base):
         np.testing.assert_allclose(array, middle, rtol=1e-5, atol=1e-6)
 
 
-def test_a_new_head_is_not_averaged(base):
+def test_a_new_head_is_not_averaged(base: Sequential) -> None:
     """Its columns for new classes started as noise."""
     x, y = painted((1, 8), 2)
     learnt, half = (
@@ -134,12 +140,14 @@ def test_a_new_head_is_not_averaged(base):
 @pytest.mark.parametrize(
     ("told", "few", "many"), [(None, True, False), (True, True, True), (False, False, False)]
 )
-def test_few_pictures_are_varied_unless_told_otherwise(told, few, many):
+def test_few_pictures_are_varied_unless_told_otherwise(
+    told: bool | None, few: bool, many: bool
+) -> None:
     settings = FineTuning(augment=told)
     assert settings.augments(1999) is few and settings.augments(2000) is many
 
 
-def test_it_remembers_classes_recipe_and_parent(base, tmp_path):
+def test_it_remembers_classes_recipe_and_parent(base: Sequential, tmp_path: Path) -> None:
     x, y = painted((1, 8), 2)
     once = finetune(base, x, y, ("one", "eight"), QUICK)
     once.save(tmp_path / "once.npz")
@@ -151,25 +159,27 @@ def test_it_remembers_classes_recipe_and_parent(base, tmp_path):
     assert twice.metadata["parent"]["parent"] == told["parent"]
 
 
-def test_held_harder_it_moves_less(base):
+def test_held_harder_it_moves_less(base: Sequential) -> None:
     """L2-SP: the stronger the decay to the start, the nearer to it."""
     x, y = painted(range(10), 2, seed=2)
 
-    def moved(decay):
+    def moved(decay: float) -> float:
         settings = FineTuning(epochs=40, decay=decay, augment=False)
         tuned = finetune(base, x, y[::-1].copy(), DIGITS, settings)
-        return np.abs(tuned.weights["conv2d_1/kernel"] - base.weights["conv2d_1/kernel"]).mean()
+        return float(
+            np.abs(tuned.weights["conv2d_1/kernel"] - base.weights["conv2d_1/kernel"]).mean()
+        )
 
     assert moved(400.0) < 0.6 * moved(0.0)
 
 
-def test_same_seed_same_bytes(base):
+def test_same_seed_same_bytes(base: Sequential) -> None:
     x, y = painted(range(10), 2)
     tuned = [finetune(base, x, y, DIGITS, FineTuning(epochs=2, seed=s)) for s in (1, 1, 2)]
     assert same(tuned[0], tuned[1]) and not same(tuned[0], tuned[2])
 
 
-def test_stages_stop_by_a_validation_set(base, monkeypatch):
+def test_stages_stop_by_a_validation_set(base: Sequential, monkeypatch: pytest.MonkeyPatch) -> None:
     """Labels that are wrong there make any learning look harmful: the best is near the start."""
     x, y = painted(range(10), 3)
     wrong = (y + 1) % 10
@@ -183,47 +193,48 @@ def test_stages_stop_by_a_validation_set(base, monkeypatch):
 # The trial ---------------------------------------------------------------------------------------
 
 
-def test_new_classes_are_measured_in_folds(base):
+def test_new_classes_are_measured_in_folds(base: Sequential) -> None:
     x, y = painted((1, 8, 0), 6)
     found = attempt(base, x, y, ("one", "eight", "zero"), FineTuning(epochs=20))
     assert found.folds == 5 and found.n == 18
     assert not found.comparable and found.accuracy_before is None
-    assert found.accuracy > 0.9
+    assert found.accuracy is not None and found.accuracy > 0.9
     assert found.confusion.sum() == 18
     assert found.model.evaluate(x, y)[1] == 1.0
 
 
-def test_a_base_that_knows_the_classes_is_measured_as_well(base):
+def test_a_base_that_knows_the_classes_is_measured_as_well(base: Sequential) -> None:
     x, y = painted((4, 7), 6)
     lying = x.swapaxes(1, 2).copy()  # what the base has never seen
     found = attempt(base, lying, y, ("4", "7"), FineTuning(epochs=30, learning_rate=0.01))
     assert found.class_names == DIGITS
+    assert found.accuracy_before is not None and found.accuracy is not None
     assert found.accuracy_before < 0.7 < found.accuracy
     assert set(found.labels) == {4, 7}
     assert set(found.wrong) == set(np.flatnonzero(found.after != found.labels))
 
 
-def test_one_picture_a_class_cannot_be_measured_but_learnt(base):
+def test_one_picture_a_class_cannot_be_measured_but_learnt(base: Sequential) -> None:
     found = attempt(base, *painted((1, 8), 1), ("one", "eight"), FineTuning())
     assert (found.folds, found.n, found.accuracy) == (0, 0, None)
     assert found.model.evaluate(*painted((1, 8), 5, seed=3))[1] > 0.8
 
 
-def test_the_only_picture_of_a_class_is_learnt_from_in_every_fold(base):
+def test_the_only_picture_of_a_class_is_learnt_from_in_every_fold(base: Sequential) -> None:
     x, y = painted((1, 8), 4)
     found = attempt(base, x[:5], y[:5], ("one", "eight"), QUICK)
     assert found.n == 4 and not found.measured[4]
 
 
-def test_many_pictures_are_split_once(base, monkeypatch):
+def test_many_pictures_are_split_once(base: Sequential, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "MANY", 60)
-    lines = []
+    lines: list[str] = []
     found = attempt(base, *painted((1, 8), 40), ("one", "eight"), QUICK, say=lines.append)
     assert found.folds == 1 and found.n == 8
     assert lines == ["learning from 64 pictures, stopping by 8, measuring on 8"]
 
 
-def test_one_class_is_no_task(base):
+def test_one_class_is_no_task(base: Sequential) -> None:
     x, _ = painted((1,), 3)
     with pytest.raises(InputError, match="expected pictures of at least two, found only 'tick'"):
         attempt(base, x, np.ones(3, int), ("cross", "tick"))
@@ -232,16 +243,17 @@ def test_one_class_is_no_task(base):
 # Bases that want their pictures otherwise --------------------------------------------------------
 
 
-def scaled(base):
+def scaled(base: Sequential) -> Sequential:
     """The same network for pixels in 0..255, as its preprocessing says."""
     other = copy.deepcopy(base)
-    other.layers[0].kernel /= 255
+    first: Any = other.layers[0]
+    first.kernel /= 255
     other.metadata["preprocessing"] = {"recipe": "mnist", "scaling": scaling_entry("raw")}
     return other
 
 
 @pytest.mark.parametrize("unfreeze", [0, None])
-def test_a_bases_scaling_is_kept_and_heeded(base, unfreeze):
+def test_a_bases_scaling_is_kept_and_heeded(base: Sequential, unfreeze: int | None) -> None:
     """Only the rate of the scaled kernel is another then: it is 255 times as small."""
     x, y = painted((1, 8), 4)
     settings = FineTuning(unfreeze=unfreeze, epochs=3, augment=False, average=0.5, base_rate=0.0)
@@ -253,14 +265,14 @@ def test_a_bases_scaling_is_kept_and_heeded(base, unfreeze):
 
 
 @pytest.mark.parametrize("shape", [(784,), (28, 28, 3), (32, 32, 1), (14, 14, 1)])
-def test_bases_of_other_shapes_learn(shape):
+def test_bases_of_other_shapes_learn(shape: tuple[int, ...]) -> None:
     base = Sequential([Input(shape), Flatten(), Dense(10, activation="softmax")])
     x, y = painted((1, 8), 6)
     found = attempt(base, x, y, ("one", "eight"), FineTuning(epochs=20))
-    assert found.accuracy > 0.9 and found.model.input_shape == shape
+    assert found.accuracy is not None and found.accuracy > 0.9 and found.model.input_shape == shape
 
 
-def test_what_is_scaled_is_bent_as_if_it_were_a_picture():
+def test_what_is_scaled_is_bent_as_if_it_were_a_picture() -> None:
     x, _ = painted((1, 8), 2)
     model = Sequential([Input((28, 28, 3)), Flatten()])
     model.metadata = {"preprocessing": {"scaling": scaling_entry("x/127.5-1")}}
@@ -269,7 +281,7 @@ def test_what_is_scaled_is_bent_as_if_it_were_a_picture():
     np.testing.assert_allclose(bent, np.repeat(expected, 3, axis=-1), atol=1e-6)
 
 
-def test_a_new_head_needs_a_dense_layer_to_replace():
+def test_a_new_head_needs_a_dense_layer_to_replace() -> None:
     base = Sequential([Input((28, 28, 1)), Conv2D(10, 28), Flatten(), Softmax()])
     with pytest.raises(InputError, match="has no Dense layer"):
         finetune(base, *painted((1, 8), 2), ("tick", "ring"), QUICK)
@@ -278,7 +290,7 @@ def test_a_new_head_needs_a_dense_layer_to_replace():
 @pytest.mark.parametrize(
     "settings", [{"unfreeze": -1}, {"hidden": 0}, {"batch_size": 0}, {"average": 1.5}]
 )
-def test_settings_out_of_range_are_refused(settings):
+def test_settings_out_of_range_are_refused(settings: Any) -> None:
     with pytest.raises(ValueError, match=next(iter(settings))):
         FineTuning(**settings)
 
@@ -317,7 +329,9 @@ def tune_and_save(state: Path, out: Path) -> None:
 
 KILLED = """
 import signal, sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from tests.finetuning.test_finetune import Interrupted, tune_and_save
 Interrupted.batches, Interrupted.signal = 15, signal.SIGKILL
 tune_and_save(Path(sys.argv[1]), Path(sys.argv[2]))
@@ -336,7 +350,9 @@ def test_ctrl_c_ends_all_of_it_and_leaves_the_state(
 
 
 @pytest.mark.parametrize("change", ["pictures", "labels", "seed"])
-def test_the_state_of_another_task_is_refused(base, tmp_path, change):
+def test_the_state_of_another_task_is_refused(
+    base: Sequential, tmp_path: Path, change: str
+) -> None:
     x, y = painted(range(10), 2)
     settings = FineTuning(epochs=1)
     finetune(base, x, y, DIGITS, settings, checkpoints=Checkpoints(tmp_path))
@@ -371,8 +387,13 @@ STAGES = [
 
 @pytest.mark.parametrize(("digits", "names", "unfreeze", "stages"), STAGES)
 def test_a_new_head_learns_alone_first_and_a_finished_stage_is_restored(
-    base, tmp_path, digits, names, unfreeze, stages
-):
+    base: Sequential,
+    tmp_path: Path,
+    digits: Any,
+    names: tuple[str, ...],
+    unfreeze: int | None,
+    stages: list[str],
+) -> None:
     x, y = painted(digits, 2)
     order = (base, x, y, names, FineTuning(unfreeze=unfreeze, epochs=3))
     first = finetune(*order, checkpoints=Checkpoints(tmp_path / "state"))

@@ -7,6 +7,8 @@ import json
 import os
 import warnings
 from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ import tinymnist
 from tinymnist.cli import main
 from tinymnist.comparison import assert_model_matches, layer_outputs
 from tinymnist.nn import layers as L
+from tinymnist.nn.arrays import Array
 from tinymnist.nn.sequential import Input, Sequential
 
 pytestmark = pytest.mark.peer
@@ -22,12 +25,12 @@ RNG = np.random.default_rng
 
 
 @pytest.fixture(scope="module")
-def torch():
+def torch() -> Any:
     return pytest.importorskip("torch")
 
 
 @pytest.fixture(scope="module")
-def keras():
+def keras() -> Any:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with warnings.catch_warnings():
@@ -36,9 +39,9 @@ def keras():
         return pytest.importorskip("keras")
 
 
-def network():
+def network() -> Sequential:
     """What all three frameworks are given: convolutions, statistics, pooling, dropout, softmax."""
-    layers = [
+    layers: list[L.Layer | Input] = [
         Input((12, 12, 1)),
         L.Conv2D(6, 3, padding=1, name="conv1"),
         L.BatchNormalization(epsilon=1e-5, name="bn"),
@@ -58,7 +61,11 @@ def network():
     return model
 
 
-def pictures(n=5):
+def layer_of(model: Sequential, name: str) -> Any:
+    return model.get_layer(name)
+
+
+def pictures(n: int = 5) -> Array:
     x = RNG(5).random((n, 12, 12, 1)).astype("float32")
     return x * np.linspace(0, 1, 12, dtype="float32")[:, None, None]
 
@@ -67,12 +74,12 @@ def pictures(n=5):
 
 
 @pytest.fixture
-def module(torch):
+def module(torch: Any) -> Any:
     """The network as PyTorch's users write it: half in modules, half in functions."""
     from torch.nn import functional as TF
 
-    class Net(torch.nn.Module):
-        def __init__(self):
+    class Net(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
             super().__init__()
             self.conv1 = torch.nn.Conv2d(1, 6, 3, padding=1)
             self.bn = torch.nn.BatchNorm2d(6)
@@ -81,7 +88,7 @@ def module(torch):
             self.dropout = torch.nn.Dropout(0.5)
             self.fc = torch.nn.Linear(128, 10)
 
-        def forward(self, x):
+        def forward(self, x: Any) -> Any:
             x = TF.max_pool2d(self.relu1(self.bn(self.conv1(x))), 2)
             x = TF.relu(self.conv2(x))
             x = self.dropout(torch.flatten(x, 1))
@@ -90,16 +97,16 @@ def module(torch):
     net, model = Net(), network()
     by_channel = np.arange(128).reshape(4, 4, 8).transpose(2, 0, 1).ravel()
     arrays = {
-        "conv1.weight": model.get_layer("conv1").kernel.transpose(3, 2, 0, 1),
-        "conv1.bias": model.get_layer("conv1").bias,
-        "bn.weight": model.get_layer("bn").gamma,
-        "bn.bias": model.get_layer("bn").beta,
-        "bn.running_mean": model.get_layer("bn").moving_mean,
-        "bn.running_var": model.get_layer("bn").moving_variance,
-        "conv2.weight": model.get_layer("conv2").kernel.transpose(3, 2, 0, 1),
-        "conv2.bias": model.get_layer("conv2").bias,
-        "fc.weight": model.get_layer("fc").kernel[by_channel].T,
-        "fc.bias": model.get_layer("fc").bias,
+        "conv1.weight": layer_of(model, "conv1").kernel.transpose(3, 2, 0, 1),
+        "conv1.bias": layer_of(model, "conv1").bias,
+        "bn.weight": layer_of(model, "bn").gamma,
+        "bn.bias": layer_of(model, "bn").beta,
+        "bn.running_mean": layer_of(model, "bn").moving_mean,
+        "bn.running_var": layer_of(model, "bn").moving_variance,
+        "conv2.weight": layer_of(model, "conv2").kernel.transpose(3, 2, 0, 1),
+        "conv2.bias": layer_of(model, "conv2").bias,
+        "fc.weight": layer_of(model, "fc").kernel[by_channel].T,
+        "fc.bias": layer_of(model, "fc").bias,
     }
     state = net.state_dict()
     state.update({k: torch.as_tensor(np.ascontiguousarray(a)) for k, a in arrays.items()})
@@ -107,7 +114,7 @@ def module(torch):
     return net.eval()
 
 
-def test_a_torch_module_matches_layer_by_layer(module):
+def test_a_torch_module_matches_layer_by_layer(module: Any) -> None:
     comparison = assert_model_matches(module, network(), pictures())
     told = [(row.a, row.b) for row in comparison.rows]
     assert told == [
@@ -119,13 +126,13 @@ def test_a_torch_module_matches_layer_by_layer(module):
     assert comparison.unmatched_a == comparison.unmatched_b == ()
 
 
-def test_activations_of_torch_are_channels_last(module):
+def test_activations_of_torch_are_channels_last(module: Any) -> None:
     found, expected = layer_outputs(module, pictures()), layer_outputs(network(), pictures())
     for theirs, ours in (("conv1", "conv1"), ("max_pool2d", "pool"), ("flatten", "flatten")):
         assert np.allclose(found[theirs], expected[ours], rtol=1e-4, atol=1e-5)
 
 
-def test_a_torch_module_in_training_mode_is_seen_through(torch, module):
+def test_a_torch_module_in_training_mode_is_seen_through(torch: Any, module: Any) -> None:
     statistics = module.bn.running_mean.clone()
     state = torch.random.get_rng_state()
     module.train()
@@ -140,21 +147,21 @@ def test_a_torch_module_in_training_mode_is_seen_through(torch, module):
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-def test_a_wrong_flatten_order_in_torch_is_named(torch, module):
+def test_a_wrong_flatten_order_in_torch_is_named(torch: Any, module: Any) -> None:
     with torch.no_grad():
-        module.fc.weight.copy_(torch.as_tensor(network().get_layer("fc").kernel.T.copy()))
+        module.fc.weight.copy_(torch.as_tensor(layer_of(network(), "fc").kernel.T.copy()))
     with pytest.raises(AssertionError, match=r"(?s)first in fc / .*Cause: flatten order"):
         assert_model_matches(module, network(), pictures())
 
 
-def run(*argv):
+def run(*argv: object) -> tuple[int, dict[str, Any]]:
     out = io.StringIO()
     with redirect_stdout(out):
         code = main(["compare", *map(str, argv), "--json"])
     return code, json.loads(out.getvalue())
 
 
-def decided(model, x, margin=3e-6):
+def decided(model: Sequential, x: Array, margin: float = 3e-6) -> Array:
     """Those of ``x`` for which no ReLU's sign and no maximum hangs on rounding.
 
     Where one does, the gradient is another on either side of it, and both are right.
@@ -176,7 +183,9 @@ def decided(model, x, margin=3e-6):
 
 
 @pytest.mark.parametrize("name", ["mnist-cnn", "keras-cnn", "lenet5", "mlp"])
-def test_shipped_models_agree_with_torch_in_outputs_and_gradients(torch, name, tmp_path):
+def test_shipped_models_agree_with_torch_in_outputs_and_gradients(
+    torch: Any, name: str, tmp_path: Path
+) -> None:
     x = RNG(5).random((60, 28, 28, 1), np.float32)
     x = decided(tinymnist.load_model(name), x)[:6]
     assert len(x) >= 2
@@ -193,7 +202,7 @@ def test_shipped_models_agree_with_torch_in_outputs_and_gradients(torch, name, t
 
 
 @pytest.fixture
-def keras_model(keras):
+def keras_model(keras: Any) -> Any:
     """The network with Keras's fused activations, half of it nested in a model of its own."""
     K = keras.layers
     features = keras.Sequential(
@@ -216,18 +225,18 @@ def keras_model(keras):
     model = network()
     for layer in (*features.layers, *head):
         if layer.weights:
-            layer.set_weights(list(model.get_layer(layer.name).weights.values()))
+            layer.set_weights(list(layer_of(model, layer.name).weights.values()))
     return whole
 
 
-def test_a_keras_model_matches_layer_by_layer(keras_model):
+def test_a_keras_model_matches_layer_by_layer(keras_model: Any) -> None:
     comparison = assert_model_matches(keras_model, network(), pictures())
     assert [row.a for row in comparison.rows] == [row.b for row in comparison.rows]
     assert len(comparison.rows) == 9
     assert comparison.unmatched_a == comparison.unmatched_b == ()
 
 
-def test_listening_leaves_the_keras_model_as_it_was(keras_model):
+def test_listening_leaves_the_keras_model_as_it_was(keras_model: Any) -> None:
     before = keras_model.predict(pictures(), verbose=0)
     found = layer_outputs(keras_model, pictures())
     assert np.allclose(found["fc"], before, rtol=1e-5, atol=1e-6)
@@ -235,14 +244,14 @@ def test_listening_leaves_the_keras_model_as_it_was(keras_model):
     assert np.array_equal(keras_model.predict(pictures(), verbose=0), before)
 
 
-def test_a_keras_model_fed_0_to_255_is_named(keras_model):
+def test_a_keras_model_fed_0_to_255_is_named(keras_model: Any) -> None:
     theirs = layer_outputs(keras_model, pictures() * 255)
     del theirs["input"]
     with pytest.raises(AssertionError, match="Cause: input scaling"):
         assert_model_matches(theirs, network(), pictures())
 
 
-def test_gradients_of_keras_agree(keras_model):
+def test_gradients_of_keras_agree(keras_model: Any) -> None:
     from tinymnist.comparison.gradients import gradients_in_tinymnist, seed_weights
     from tinymnist.comparison.runners.keras import gradients
 
@@ -255,7 +264,7 @@ def test_gradients_of_keras_agree(keras_model):
 
 
 @pytest.fixture
-def proto():
+def proto() -> Any:
     """The network as PyTorch exports it: channels first, activations as nodes of their own."""
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
@@ -263,7 +272,7 @@ def proto():
 
     model = network()
     by_channel = np.arange(128).reshape(4, 4, 8).transpose(2, 0, 1).ravel()
-    conv1, bn, conv2, fc = (model.get_layer(name) for name in ("conv1", "bn", "conv2", "fc"))
+    conv1, bn, conv2, fc = (layer_of(model, name) for name in ("conv1", "bn", "conv2", "fc"))
     arrays = {
         "w1": conv1.kernel.transpose(3, 2, 0, 1), "b1": conv1.bias,
         "g": bn.gamma, "b": bn.beta, "m": bn.moving_mean, "v": bn.moving_variance,
@@ -295,7 +304,7 @@ def proto():
     return made
 
 
-def test_an_onnx_model_matches_node_by_node(proto):
+def test_an_onnx_model_matches_node_by_node(proto: Any) -> None:
     comparison = assert_model_matches(proto, network(), pictures())
     assert [row.a for row in comparison.rows] == [
         "input", "conv1", "bn", "relu1", "pool", "conv2", "relu2", "flatten", "fc", "softmax",
@@ -303,7 +312,7 @@ def test_an_onnx_model_matches_node_by_node(proto):
     assert len(proto.graph.output) == 1  # the model was not changed
 
 
-def test_a_wrong_epsilon_in_onnx_is_named(proto):
+def test_a_wrong_epsilon_in_onnx_is_named(proto: Any) -> None:
     from onnx import helper
 
     proto.graph.node[1].attribute.append(helper.make_attribute("epsilon", 1e-3))
@@ -314,13 +323,13 @@ def test_a_wrong_epsilon_in_onnx_is_named(proto):
 
 
 @pytest.mark.parametrize("size", [2, 5, 7])
-def test_an_onnx_model_of_a_fixed_batch_is_run_piece_by_piece(proto, size):
+def test_an_onnx_model_of_a_fixed_batch_is_run_piece_by_piece(proto: Any, size: Any) -> None:
     proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = size
     proto.graph.output[0].type.tensor_type.shape.dim[0].dim_value = size
     assert len(assert_model_matches(proto, network(), pictures(5)).rows) == 10
 
 
-def test_a_second_input_of_onnx_is_fed_zeros(proto):
+def test_a_second_input_of_onnx_is_fed_zeros(proto: Any) -> None:
     from onnx import TensorProto, helper
 
     labels = helper.make_tensor_value_info("labels", TensorProto.FLOAT, ["n", 10])
@@ -328,7 +337,7 @@ def test_a_second_input_of_onnx_is_fed_zeros(proto):
     assert_model_matches(proto, network(), pictures())
 
 
-def test_an_onnx_file_is_run_by_onnxruntime(proto, tmp_path):
+def test_an_onnx_file_is_run_by_onnxruntime(proto: Any, tmp_path: Path) -> None:
     (tmp_path / "net.onnx").write_bytes(proto.SerializeToString())
     network().save(tmp_path / "net.npz")
     np.savez(tmp_path / "x.npz", input=pictures())

@@ -8,6 +8,7 @@ if MNIST hardly varies (its polarity, paper and size are constants, which cannot
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -70,7 +71,7 @@ def quantiles_of(values: NDArray[np.floating]) -> Values:
     return np.quantile(np.asarray(values, np.float64), levels, method="inverted_cdf")
 
 
-def make_reference(values: dict[str, NDArray[np.floating]], classes: Values) -> Reference:
+def make_reference(values: Mapping[str, NDArray[np.floating]], classes: Values) -> Reference:
     """Summarize the values of each of :data:`ALL`, without NaN, and the share of each class."""
     known = {name: column[~np.isnan(column)] for name, column in values.items()}
     quantiles = {name: quantiles_of(column) for name, column in known.items()}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinymnist.errors import InputError
-from tinymnist.nn.training.callbacks import Callback, Checkpoint
+from tinymnist.nn.training.callbacks import Checkpoint
 
 STEPS = 200
 """Optimizer steps of a stage, unless five epochs have more: see ``FineTuning.epochs``."""
@@ -94,7 +94,7 @@ class Checkpoints:
     folder: Path
     resume: bool = False
 
-    def callback(self, stage: str, epochs: int) -> Callback:
+    def callback(self, stage: str, epochs: int) -> Checkpoint:
         """The callback that saves a stage's state: about ten times, and every 100 steps.
 
         Raises:
