@@ -241,3 +241,12 @@ def test_bad_settings_are_refused_with_the_known_ones(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_moving_statistics_keep_the_share_momentum_of_the_old_value() -> None:
+    layer = L.BatchNormalization(momentum=0.9)
+    layer.build((1,), rng=RNG, dtype=np.dtype("float64"))
+    _, cache = layer.forward(np.array([[1.0], [5.0]]), training=True)  # mean 3, variance 4
+    moved = layer.new_statistics(cache)
+    assert moved["moving_mean"] == pytest.approx([0.9 * 0 + 0.1 * 3])
+    assert moved["moving_variance"] == pytest.approx([0.9 * 1 + 0.1 * 4])
