@@ -42,11 +42,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def read_bytes(path: str | os.PathLike[str], most: int) -> bytes:
-    """The content of a file of at most ``most`` bytes.
-
-    Raises:
-        InputError: when it cannot be read, or is larger.
-    """
+    """The content of a file of at most ``most`` bytes; InputError if it is larger or unreadable."""
     try:
         if (size := Path(path).stat().st_size) > most:
             raise InputError(f"{path} has {size:,} bytes; expected at most {most:,}")
@@ -55,46 +51,29 @@ def read_bytes(path: str | os.PathLike[str], most: int) -> bytes:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
 
 
-def is_hidden(name: str) -> bool:
-    """Whether the system made the file or folder of this name: ``.git``, ``__MACOSX``."""
-    return name.startswith(".") or name == "__MACOSX"  # the latter is in every zip from a Mac
-
-
 def is_picture(file: Path) -> bool:
     """Whether a file counts as a picture by its suffix."""
     return file.suffix.lower() in PICTURE_SUFFIXES
 
 
 def files_in(folder: Path) -> list[Path]:
-    """All files in a folder and its subfolders, sorted by path, without hidden ones.
-
-    Raises:
-        OSError: if the folder cannot be read.
-    """
+    """All files in a folder and its subfolders, sorted by path, without hidden ones."""
     os.scandir(folder).close()  # rglob would treat an unreadable folder as empty
-    return [
-        file
-        for file in sorted(folder.rglob("*"))
-        if not any(is_hidden(part) for part in file.relative_to(folder).parts) and file.is_file()
-    ]
+    found = [f for f in sorted(folder.rglob("*")) if f.is_file()]
+    return [f for f in found if not any(map(_is_hidden, f.relative_to(folder).parts))]
 
 
 def class_folders(folder: Path) -> list[Path]:
-    """The folders in a folder, sorted by name, without hidden ones: one for each class.
+    """The folders in a folder, sorted by name, without hidden ones: one for each class."""
+    return sorted(d for d in folder.iterdir() if d.is_dir() and not _is_hidden(d.name))
 
-    Raises:
-        OSError: if the folder cannot be read.
-    """
-    return sorted(d for d in folder.iterdir() if d.is_dir() and not is_hidden(d.name))
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"  # the latter is in every zip from a Mac
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The pictures among :func:`files_in`.
-
-    Raises:
-        InputError: if there are none.
-        OSError: if the folder cannot be read.
-    """
+    """The pictures in a folder and its subfolders, sorted by path; InputError if it has none."""
     files = [file for file in files_in(folder) if is_picture(file)]
     if not files:
         raise InputError(f"{folder}: holds no pictures; expected files such as .png or .jpg")

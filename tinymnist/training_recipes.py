@@ -141,8 +141,10 @@ def train(
 
 
 def _augmentation(share: float) -> Augment:
-    from tinymnist.augmentation.damage import RandomDamage  # these need scipy
-    from tinymnist.augmentation.distort import RandomDistortion
+    from tinymnist.augmentation.distort import (
+        RandomDamage,  # these need scipy
+        RandomDistortion,
+    )
 
     distort, damage = RandomDistortion(elastic=1.3), RandomDamage(share)
     return lambda images, rng: damage(distort(images, rng), rng)

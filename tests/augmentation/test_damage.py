@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinymnist.augmentation.damage import KINDS, RandomDamage, hollow, on_two_papers
+from tinymnist.augmentation.distort import KINDS, RandomDamage, hollow, on_two_papers
 from tinymnist.imaging.digit.normalize import normalize
 from tinymnist.imaging.synthetic.paint import ink
 

@@ -18,9 +18,8 @@ from tinymnist.augmentation import (
     Perspective,
     StrokeWidth,
 )
-from tinymnist.augmentation.damage import crossed, grainy
-from tinymnist.augmentation.distort import RandomDistortion
-from tinymnist.augmentation.warps import homographies
+from tinymnist.augmentation.distort import RandomDistortion, crossed, grainy
+from tinymnist.augmentation.effects import homographies
 from tinymnist.imaging.digit.strokes import stroke_width
 from tinymnist.imaging.synthetic.paint import ink
 

@@ -31,7 +31,7 @@ def test_a_folder_a_class(tmp_path):
     assert [path.name for path in labelled.images] == ["a.JPG", "b.png", "c.png"]
     assert labelled.labels.tolist() == [3, 3, 7]
     assert labelled.class_names == tuple("0123456789")
-    assert labelled.is_files and not labelled.is_mnist
+    assert labelled.files == labelled.images and not labelled.is_mnist
 
 
 def test_classes_that_are_no_digits_are_sorted(tmp_path):

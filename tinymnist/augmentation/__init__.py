@@ -2,14 +2,21 @@
 
 Reading order: ``resample`` (values between pixels, affine maps), ``ranges`` (what Keras's generator
 draws), ``standardization``, ``flows`` and ``directory`` (batches), ``generator``; then ``compose``,
-``effects`` and ``warps`` (transforms of batches), ``damage`` and ``distort`` (what the training of
-the shipped models adds).
+``effects`` (transforms of batches), ``distort`` (what the training of the shipped models adds).
 """
 
 from tinymnist.augmentation.compose import Compose, EachPicture, Transform
-from tinymnist.augmentation.effects import Blur, Contrast, Cutout, Gamma, Noise, StrokeWidth
+from tinymnist.augmentation.effects import (
+    Blur,
+    Contrast,
+    Cutout,
+    Elastic,
+    Gamma,
+    Noise,
+    Perspective,
+    StrokeWidth,
+)
 from tinymnist.augmentation.generator import ImageDataGenerator
-from tinymnist.augmentation.warps import Elastic, Perspective
 
 __all__ = [
     "Blur",

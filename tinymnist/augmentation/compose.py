@@ -18,52 +18,39 @@ from numpy.typing import NDArray
 Images: TypeAlias = NDArray[Any]
 """(n, h, w, c): floats in 0..1, or integers over the whole range of their dtype."""
 
-Limits: TypeAlias = Mapping[str, tuple[float, float]]
 Step: TypeAlias = Callable[[Images, np.random.Generator], Images]
 
-_OVERSHOOT = 1e-3
-"""How far outside of 0..1 values may be, as interpolation elsewhere may overshoot."""
+_OVERSHOOT = 1e-3  # how far outside of 0..1 values may be, as interpolation may overshoot
 
 
 @dataclass(frozen=True)
 class Transform(ABC):
-    """The base of all transforms.
+    """The base of all transforms, which keep the shape, dtype and range of the images.
 
-    Shape, dtype and range of the images are kept, and the input is not modified. The same
-    generator state always gives the same result.
+    A subclass names the lowest and the highest value of its settings after its base.
 
     Attributes:
         probability: of each image to be transformed; the others are copied.
-
-    Raises:
-        ValueError: for a setting outside of its :attr:`limits`.
     """
 
-    limits: ClassVar[Limits] = {}
-    """The lowest and the highest value of each setting, by name."""
-
+    limits: ClassVar[Mapping[str, tuple[float, float]]] = {}
     probability: float = field(default=1.0, kw_only=True)
+
+    def __init_subclass__(cls, **limits: tuple[float, float]) -> None:
+        cls.limits = limits or cls.limits
 
     def __post_init__(self) -> None:
         for name, (least, most) in {"probability": (0, 1), **self.limits}.items():
             value = getattr(self, name)
             if not least <= value <= most:
-                raise ValueError(
-                    f"{name} must be in {least:g}..{most:g}. Received: {name}={value!r}"
-                )
+                rule = f"{name} must be in {least:g}..{most:g}"
+                raise ValueError(f"{rule}. Received: {name}={value!r}")
         low, high = getattr(self, "low", 0), getattr(self, "high", math.inf)
         if low > high:
             raise ValueError(f"low must not be above high. Received: {low=}, {high=}")
 
     def __call__(self, images: Images, rng: np.random.Generator) -> Images:
-        """Draw a variant of every image.
-
-        Args:
-            images: (n, h, w, c), light ink on a dark background.
-            rng: the source of randomness.
-
-        Returns:
-            A new array like ``images``.
+        """Draw variants of images (n, h, w, c), light ink on a dark background: a new array.
 
         Raises:
             ValueError: for floats outside of 0..1, or another number of axes.
@@ -85,12 +72,7 @@ class Transform(ABC):
 
 @dataclass(frozen=True)
 class Compose(Transform):
-    """Several transforms, one after another: ``Compose([Blur(probability=0.2), Noise()])``.
-
-    Attributes:
-        transforms: anything called as ``transform(images, rng)``.
-        probability: of an image to go through all of them.
-    """
+    """Several transforms, one after another: ``Compose([Blur(probability=0.2), Noise()])``."""
 
     transforms: Sequence[Step]
 
@@ -112,9 +94,14 @@ class EachPicture(Transform):
     function: Step
 
     def _vary(self, images: Images, rng: np.random.Generator) -> Images:
-        planes = np.moveaxis(images, -1, 1)  # (n, c, h, w)
-        varied = [[self.function(plane, rng) for plane in image] for image in planes]
-        return np.moveaxis(np.array(varied, images.dtype), 1, -1)
+        return map_planes(lambda plane, _: self.function(plane, rng), images)
+
+
+def map_planes(function: Callable[[Images, int], Images], images: Images) -> Images:
+    """Apply ``function(plane, number of the image)`` to each channel of images (n, h, w, c)."""
+    planes = np.moveaxis(images, -1, 1)  # (n, c, h, w)
+    varied = [[function(plane, i) for plane in image] for i, image in enumerate(planes)]
+    return np.moveaxis(np.array(varied, images.dtype), 1, -1)
 
 
 def per_image(numbers: NDArray[Any], like: Images) -> Images:
@@ -124,26 +111,23 @@ def per_image(numbers: NDArray[Any], like: Images) -> Images:
 
 def _to_unit(images: Images) -> Images:
     """Convert to floats in 0..1: a new array."""
-    if images.dtype.kind == "b":
-        return images.astype(np.float32)
-    if images.dtype.kind in "iu":
-        wide = np.float32 if images.dtype.itemsize <= 2 else np.float64
-        scaled: Images = images.astype(wide)
-        scaled /= np.iinfo(images.dtype).max
+    if images.dtype.kind in "biu":
+        scaled: Images = images.astype(np.float32 if images.dtype.itemsize <= 2 else np.float64)
+        scaled /= _largest(images.dtype)
         return scaled
     if images.size and not -_OVERSHOOT <= images.min() <= images.max() <= 1 + _OVERSHOOT:
-        raise ValueError(
-            "images must be floats in 0..1, or integers. "
-            f"Received: values {images.min():g}..{images.max():g}"
-        )
+        found = f"values {images.min():g}..{images.max():g}"
+        raise ValueError(f"images must be floats in 0..1, or integers. Received: {found}")
     return images.astype(np.promote_types(images.dtype, np.float32))
 
 
 def _from_unit(values: Images, dtype: np.dtype[Any]) -> Images:
     """Convert floats in 0..1 back to ``dtype``."""
-    if dtype.kind == "b":
-        return values > 0.5
-    if dtype.kind in "iu":
-        values = np.rint(values * np.iinfo(dtype).max)
+    if dtype.kind in "biu":
+        values = np.rint(values * _largest(dtype))
     converted: Images = values.astype(dtype)
     return converted
+
+
+def _largest(dtype: np.dtype[Any]) -> int:
+    return 1 if dtype.kind == "b" else int(np.iinfo(dtype).max)

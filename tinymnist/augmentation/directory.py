@@ -19,9 +19,9 @@ from tinymnist.imaging.digit.recipes import RECIPES, prepare_image
 
 Array = NDArray[Any]
 
-COLOR_MODES = {"grayscale": ("L", 1), "rgb": ("RGB", 3), "rgba": ("RGBA", 4)}
-"""Keras's name -> Pillow's name and the number of channels."""
-CLASS_MODES = ("categorical", "sparse", "binary", "input", None)
+_COLOR_MODES = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
+"""Pillow's name, with a letter for each channel, by Keras's name."""
+_CLASS_MODES = ("categorical", "sparse", "binary", "input", None)
 _DEEP_GREY = ("I;16", "I")  # grey of more than 8 bits keeps its values
 
 
@@ -52,17 +52,23 @@ class DirectoryFlow(Flow):
         interpolation: str,
         recipe: str | None,
     ) -> None:
-        _check("color_mode", color_mode, COLOR_MODES)
-        _check("class_mode", class_mode, CLASS_MODES)
-        _check("interpolation", interpolation, [how.name.lower() for how in Resampling])
-        _check("recipe", recipe, [None, *RECIPES])
+        for name, value, known in (
+            ("color_mode", color_mode, _COLOR_MODES),
+            ("class_mode", class_mode, _CLASS_MODES),
+            ("interpolation", interpolation, [how.name.lower() for how in Resampling]),
+            ("recipe", recipe, [None, *RECIPES]),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} must be one of {list(known)}. Received: {name}={value!r}")
         self.directory = folder = Path(directory)
-        self.class_indices = {name: i for i, name in enumerate(classes or _folders(folder))}
+        if not classes and not folder.is_dir():
+            raise InputError(f"{folder}: is not a folder; expected one with a folder per class")
+        names = classes or [entry.name for entry in class_folders(folder)]
+        self.class_indices = {name: i for i, name in enumerate(names)}
         self.class_mode, self.recipe = class_mode, recipe
         self.color_mode, self.interpolation = color_mode, interpolation
         self.target_size = (28, 28) if recipe else tuple(target_size)
-        channels = 1 if recipe else COLOR_MODES[color_mode][1]
-        self.image_shape = (*self.target_size, channels)
+        self.image_shape = (*self.target_size, 1 if recipe else len(_COLOR_MODES[color_mode]))
         self.filepaths: list[Path] = []
         labels: list[int] = []
         for name, number in self.class_indices.items():
@@ -72,10 +78,8 @@ class DirectoryFlow(Flow):
             self.filepaths += files
             labels += [number] * len(files)
         if not labels:
-            raise InputError(
-                f"{folder}: holds no pictures; expected one folder of pictures per class "
-                f"({folder.name}/3/xyz.png)"
-            )
+            expected = f"one folder of pictures per class ({folder.name}/3/xyz.png)"
+            raise InputError(f"{folder}: holds no pictures; expected {expected}")
         self.classes = np.array(labels, np.int64)
         super().__init__(generator, len(labels), batch_size, shuffle, seed)
 
@@ -105,9 +109,11 @@ class DirectoryFlow(Flow):
         """(h, w, c) float32."""
         if self.recipe is not None:
             return prepare_image(path, self.recipe)
-        image = _load(path, self.color_mode, self.target_size, self.interpolation)
-        values = np.asarray(image, np.float32)
-        return values[..., None] if values.ndim == 2 else values
+        height, width = self.target_size
+        image = _load(path, _COLOR_MODES[self.color_mode])
+        if image.size != (width, height):
+            image = image.resize((width, height), Resampling[self.interpolation.upper()])
+        return np.asarray(image, np.float32).reshape(self.image_shape)
 
     def _with_targets(self, images: Array, chosen: Array) -> Any:
         labels = self.classes[chosen]
@@ -120,28 +126,12 @@ class DirectoryFlow(Flow):
         return images, labels
 
 
-def _check(name: str, value: Any, known: Any) -> None:
-    if value not in known:
-        raise ValueError(f"{name} must be one of {list(known)}. Received: {name}={value!r}")
-
-
-def _folders(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        raise InputError(f"{folder}: is not a folder; expected one with a folder per class")
-    return [entry.name for entry in class_folders(folder)]
-
-
-def _load(path: Path, color_mode: str, size: Sequence[int], interpolation: str) -> Image.Image:
-    """An image converted to a colour mode and size exactly as Keras does it."""
-    mode = COLOR_MODES[color_mode][0]
+def _load(path: Path, mode: str) -> Image.Image:
+    """An image converted to a Pillow mode exactly as Keras does it."""
     try:
         with warnings.catch_warnings(), Image.open(path) as picture:
             warnings.simplefilter("ignore")  # broken metadata does not matter here
             kept = picture.mode == mode or (mode == "L" and picture.mode in _DEEP_GREY)
-            image = picture.copy() if kept else picture.convert(mode)
+            return picture.copy() if kept else picture.convert(mode)
     except Exception as error:  # Pillow's plug-ins raise all kinds of errors
         raise InputError(f"{path}: cannot be read as a picture: {error}") from None
-    height, width = size
-    if image.size == (width, height):
-        return image
-    return image.resize((width, height), Resampling[interpolation.upper()])

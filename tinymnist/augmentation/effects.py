@@ -1,61 +1,48 @@
-"""Transforms that change values in place: stroke width, focus, light, noise, covered areas."""
+"""Transforms beyond Keras's generator: stroke width, focus, light, noise, holes, deformation."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinymnist.augmentation.compose import Images, Limits, Transform, per_image
+from tinymnist.augmentation.compose import Images, Transform, map_planes, per_image
+from tinymnist.augmentation.resample import resample
 from tinymnist.imaging.digit.strokes import dilate
 
-_DISC = 1.5
-"""The radius, from the centre of a pixel, of a disc that covers its four neighbours."""
+Places = NDArray[np.float64]
+
+_DISC = 1.5  # the radius, from the centre of a pixel, of a disc that covers its four neighbours
 
 
 @dataclass(frozen=True)
-class StrokeWidth(Transform):
+class StrokeWidth(Transform, thinner=(0, 1), thicker=(0, 1)):
     """Thicker and thinner pens, by grey dilation and erosion with a disc.
 
     Attributes:
         thinner, thicker: how far, in pixels up to 1, the edge of a stroke may move in or out.
     """
 
-    limits: ClassVar[Limits] = {"thinner": (0, 1), "thicker": (0, 1)}
-
     thinner: float = 0.5
     thicker: float = 0.7
 
     def _vary(self, images: Images, rng: np.random.Generator) -> Images:
         moves = rng.uniform(-self.thinner, self.thicker, len(images))
-        planes = np.moveaxis(images, -1, 1)  # (n, c, h, w)
-        goals = [
-            [_by_one_pixel(plane, move > 0) for plane in image]
-            for image, move in zip(planes, moves, strict=True)
-        ]
-        varied = np.moveaxis(np.array(goals, images.dtype), 1, -1) - images
+
+        def by_one_pixel(plane: Images, i: int) -> Images:
+            return dilate(plane, _DISC) if moves[i] > 0 else 1 - dilate(1 - plane, _DISC)
+
+        varied = map_planes(by_one_pixel, images) - images
         varied *= per_image(np.abs(moves), images)  # a fraction of a pixel: interpolate
         varied += images
         return varied
 
 
-def _by_one_pixel(plane: Images, thicker: bool) -> Images:
-    """Dilate or erode light strokes by a pixel."""
-    return dilate(plane, _DISC) if thicker else 1 - dilate(1 - plane, _DISC)
-
-
 @dataclass(frozen=True)
-class Blur(Transform):
-    """Out of focus: a Gaussian blur.
-
-    Attributes:
-        low, high: limits of its standard deviation in pixels.
-    """
-
-    limits: ClassVar[Limits] = {"low": (0.01, math.inf)}
+class Blur(Transform, low=(0.01, math.inf)):
+    """Out of focus: a Gaussian blur with a standard deviation of low..high pixels."""
 
     low: float = 0.3
     high: float = 1.0
@@ -68,7 +55,7 @@ class Blur(Transform):
         return _convolved(_convolved(images, weights, 1), weights, 2)
 
 
-def _convolved(images: Images, weights: NDArray[np.float64], axis: int) -> Images:
+def _convolved(images: Images, weights: Places, axis: int) -> Images:
     """Convolve along one axis, each image with its own weights; mirrored at the border."""
     taps, size = weights.shape[1], images.shape[axis]
     margins = [(taps // 2, taps // 2) if i == axis else (0, 0) for i in range(4)]
@@ -81,14 +68,8 @@ def _convolved(images: Images, weights: NDArray[np.float64], axis: int) -> Image
 
 
 @dataclass(frozen=True)
-class Contrast(Transform):
-    """Distances from the image's mean, times a factor.
-
-    Attributes:
-        low, high: limits of the factor.
-    """
-
-    limits: ClassVar[Limits] = {"low": (0, math.inf)}
+class Contrast(Transform, low=(0, math.inf)):
+    """Distances from the image's mean, times a factor in low..high."""
 
     low: float = 0.6
     high: float = 1.4
@@ -101,14 +82,8 @@ class Contrast(Transform):
 
 
 @dataclass(frozen=True)
-class Gamma(Transform):
-    """Values to a power, as in scanners and screens: black and white stay.
-
-    Attributes:
-        low, high: limits of the exponent, whose logarithm is uniformly distributed.
-    """
-
-    limits: ClassVar[Limits] = {"low": (0.01, math.inf)}
+class Gamma(Transform, low=(0.01, math.inf)):
+    """Values to a power in low..high, log-uniform, as in scanners; black and white stay."""
 
     low: float = 0.6
     high: float = 1.6
@@ -120,37 +95,14 @@ class Gamma(Transform):
 
 
 @dataclass(frozen=True)
-class Noise(Transform):
-    """Independent normal noise in every pixel.
-
-    Attributes:
-        strongest: upper limit of its standard deviation; the lower limit is 0.
-    """
-
-    limits: ClassVar[Limits] = {"strongest": (0, math.inf)}
+class Noise(Transform, strongest=(0, math.inf)):
+    """Independent normal noise in every pixel, with a standard deviation of 0..``strongest``."""
 
     strongest: float = 0.2
 
     def _vary(self, images: Images, rng: np.random.Generator) -> Images:
-        return add_noise(
-            images, per_image(rng.uniform(0, self.strongest, len(images)), images), rng
-        )
-
-
-@dataclass(frozen=True)
-class Cutout(Transform):
-    """Covers a rectangle; see :func:`cover_rectangle`.
-
-    Attributes:
-        longest: the longest side of the rectangle in pixels.
-    """
-
-    limits: ClassVar[Limits] = {"longest": (1, math.inf)}
-
-    longest: int = 10
-
-    def _vary(self, images: Images, rng: np.random.Generator) -> Images:
-        return np.stack([cover_rectangle(image, rng, self.longest) for image in images])
+        deviations = rng.uniform(0, self.strongest, len(images))
+        return add_noise(images, per_image(deviations, images), rng)
 
 
 def add_noise(image: Images, deviation: Images | np.floating, rng: np.random.Generator) -> Images:
@@ -159,19 +111,26 @@ def add_noise(image: Images, deviation: Images | np.floating, rng: np.random.Gen
     return noisy
 
 
+@dataclass(frozen=True)
+class Cutout(Transform, longest=(1, math.inf)):
+    """Covers a rectangle with sides of up to ``longest`` pixels; see :func:`cover_rectangle`."""
+
+    longest: int = 10
+
+    def _vary(self, images: Images, rng: np.random.Generator) -> Images:
+        return np.stack([cover_rectangle(image, rng, self.longest) for image in images])
+
+
 def cover_rectangle(image: Images, rng: np.random.Generator, longest: int = 10) -> Images:
     """Set a random rectangle to one value: background, ink, or in between.
 
     DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout"
-    (2017).
+    (2017). Part of the rectangle may lie outside the image.
 
     Args:
-        image: (h, w) or (h, w, c) in 0..1.
+        image: (h, w) or (h, w, c) in 0..1; not modified.
         rng: the source of randomness.
-        longest: the longest side in pixels; part of the rectangle may lie outside the image.
-
-    Returns:
-        A new image.
+        longest: the longest side in pixels.
     """
     sides = rng.integers(2, longest + 1, 2)
     first = [int(rng.integers(1 - s, n)) for s, n in zip(sides, image.shape[:2], strict=True)]
@@ -179,3 +138,81 @@ def cover_rectangle(image: Images, rng: np.random.Generator, longest: int = 10) 
     covered = image.copy()
     covered[rows, columns] = np.clip(rng.uniform(-1, 1.3), 0, 1)
     return covered
+
+
+@dataclass(frozen=True)
+class Elastic(Transform, sigma=(0.01, math.inf)):
+    """Moves every pixel a little, neighbours together, as handwriting varies.
+
+    Simard, Steinkraus and Platt, "Best Practices for Convolutional Neural Networks Applied to
+    Visual Document Analysis" (2003): a uniform number in -1..1 for each pixel and direction,
+    smoothed by a Gaussian of ``sigma`` pixels, times ``alpha``. Their 34 and 4 move the pixels of
+    a 28x28 image by 1.4 pixels (standard deviation) in each direction. ``fill_mode`` and ``cval``
+    fill the outside, as in ``resample``.
+    """
+
+    alpha: float = 34.0
+    sigma: float = 4.0
+    fill_mode: str = "nearest"
+    cval: float = 0.0
+
+    def _vary(self, images: Images, rng: np.random.Generator) -> Images:
+        n, h, w, _ = images.shape
+        noise = rng.uniform(-1, 1, (n, 2, h, w))
+        moves = self.alpha * (_smoothing(h, self.sigma) @ noise @ _smoothing(w, self.sigma))
+        return resample(images, np.indices((h, w)) + moves, self.fill_mode, self.cval)
+
+
+def _smoothing(side: int, sigma: float) -> Places:
+    """A matrix that convolves ``side`` numbers with a Gaussian; there are zeros beyond the ends."""
+    reach = int(6 * sigma) + 1
+    total = gaussian_weights(np.arange(-reach, reach + 1.0), np.zeros(1), sigma).sum()
+    pixels = np.arange(float(side))
+    smoothing: Places = gaussian_weights(pixels, pixels, sigma) / total
+    return smoothing
+
+
+def gaussian_weights(places: Places, centres: Places, sigma: float) -> Places:
+    """``exp(-d^2 / (2 sigma^2))`` for the distance d of each place from each centre: (n, k)."""
+    weights: Places = np.exp(-0.5 * ((places[:, None] - centres) / sigma) ** 2)
+    return weights
+
+
+@dataclass(frozen=True)
+class Perspective(Transform, strength=(0, 0.49)):
+    """The paper as seen by a camera held at an angle.
+
+    Attributes:
+        strength: how far each corner may move, as a fraction of the sides; below one half.
+        fill_mode, cval: what fills the outside, as in ``resample``.
+    """
+
+    strength: float = 0.1
+    fill_mode: str = "nearest"
+    cval: float = 0.0
+
+    def _vary(self, images: Images, rng: np.random.Generator) -> Images:
+        n, h, w, _ = images.shape
+        corners = np.array([[0, 0], [0, w], [h, 0], [h, w]]) - 0.5
+        moves = rng.uniform(-self.strength, self.strength, (n, 4, 2)) * (h, w)
+        maps = homographies(corners, corners + moves)
+        grid = np.stack([*np.indices((h, w)).reshape(2, -1), np.ones(h * w)])  # (3, h*w)
+        seen = maps @ grid  # (n, 3, 3) @ (3, h*w) -> (n, 3, h*w)
+        places = (seen[:, :2] / seen[:, 2:]).reshape(n, 2, h, w)
+        return resample(images, places, self.fill_mode, self.cval)
+
+
+def homographies(corners: Places, goals: Places) -> Places:
+    """The maps (n, 3, 3) that take four points (4, 2), no three on a line, to ``goals`` (n, 4, 2).
+
+    A homography takes (r, c) to (a r + b c + d, e r + f c + g) / (p r + q c + 1). Multiplied by the
+    denominator, each point gives two linear equations for the eight unknowns.
+    """
+    n = len(goals)
+    equations = np.zeros((n, 4, 2, 8))
+    for axis in (0, 1):
+        equations[:, :, axis, 3 * axis : 3 * axis + 2] = corners
+        equations[:, :, axis, 3 * axis + 2] = 1
+        equations[:, :, axis, 6:] = -corners * goals[..., axis, None]
+    unknowns = np.linalg.solve(equations.reshape(n, 8, 8), goals.reshape(n, 8, 1))[..., 0]
+    return np.concatenate([unknowns, np.ones((n, 1))], axis=1).reshape(n, 3, 3)

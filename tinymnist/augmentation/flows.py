@@ -22,8 +22,6 @@ from tinymnist.memory import reuse_freed_memory
 Array = NDArray[Any]
 
 _thread = threading.local()
-_SEEDS = 2**32
-"""NumPy's legacy generator takes seeds below this."""
 
 
 class Varies(Protocol):
@@ -32,11 +30,9 @@ class Varies(Protocol):
     validation_split: float
 
     def draw(self, images: Array, random: np.random.RandomState) -> dict[str, Array]: ...
-
     def vary_by(
         self, batches: Sequence[Array], parameters: Sequence[Mapping[str, Array]]
     ) -> list[Array]: ...
-
     def plan(self) -> dict[str, Any]: ...
 
 
@@ -57,10 +53,8 @@ class Flow(ABC):
         self, generator: Varies, n: int, batch_size: int, shuffle: bool, seed: int | None
     ) -> None:
         if batch_size < 1 or n < 1:
-            raise ValueError(
-                "a flow needs images, and a batch_size of at least 1. "
-                f"Received: {n} images, {batch_size=}"
-            )
+            found = f"Received: {n} images, {batch_size=}"
+            raise ValueError(f"a flow needs images, and a batch_size of at least 1. {found}")
         self.generator, self.n, self.batch_size, self.shuffle = generator, n, batch_size, shuffle
         self.seed = np.random.randint(2**31) if seed is None else seed  # as np.random.seed says
         self._is_seeded = seed is not None
@@ -73,11 +67,7 @@ class Flow(ABC):
         return math.ceil(self.n / self.batch_size)
 
     def batch(self, number: int) -> Any:
-        """Batch ``number``, counted from 0 through all rounds; always the same.
-
-        Returns:
-            (x, y), (x, y, sample_weight), or x alone.
-        """
+        """Batch ``number``, counted from 0 through all rounds: (x, y), (x, y, weights), or x."""
         return self.batches([number])[0]
 
     def batches(self, numbers: Sequence[int]) -> list[Any]:
@@ -88,21 +78,16 @@ class Flow(ABC):
         """
         chosen, images, parameters = [], [], []
         for number in numbers:
-            rows, random = self._drawn(number)
-            chosen.append(rows)
-            images.append(self._images(rows))
+            this_round, place = divmod(number, len(self))
+            random = _seeded(self.seed + number - place)
+            order = self._order_of(this_round, random, again=place == 0)
+            if place:
+                random = _seeded(self.seed + number)
+            chosen.append(order[place * self.batch_size : (place + 1) * self.batch_size])
+            images.append(self._images(chosen[-1]))
             parameters.append(self.generator.draw(images[-1], random))
         varied = self.generator.vary_by(images, parameters)
         return [self._with_targets(*pair) for pair in zip(varied, chosen, strict=True)]
-
-    def _drawn(self, number: int) -> tuple[Array, np.random.RandomState]:
-        """The image numbers of a batch, and the generator that draws their parameters."""
-        this_round, place = divmod(number, len(self))
-        random = _seeded(self.seed + number - place)
-        order = self._order_of(this_round, random, again=place == 0)
-        if place:
-            random = _seeded(self.seed + number)
-        return order[place * self.batch_size : (place + 1) * self.batch_size], random
 
     def __getitem__(self, place: int) -> Any:
         """Batch ``place`` of the current round."""
@@ -138,17 +123,11 @@ class Flow(ABC):
             ValueError: if the seed was drawn, as another process would draw a different one.
         """
         if not self._is_seeded:
-            raise ValueError(
-                "a training that can be resumed needs flow(..., seed=0). Received: seed=None"
-            )
-        return {
-            "flow": type(self).__name__,
-            "examples": self.n,
-            "batch_size": self.batch_size,
-            "shuffle": self.shuffle,
-            "seed": self.seed,
-            **self.generator.plan(),
-        }
+            rule = "a training that can be resumed needs flow(..., seed=0)"
+            raise ValueError(f"{rule}. Received: seed=None")
+        own = {"examples": self.n, "batch_size": self.batch_size, "shuffle": self.shuffle}
+        named = {"flow": type(self).__name__, **own, "seed": self.seed}
+        return named | self.generator.plan()
 
     @abstractmethod
     def _images(self, chosen: Array) -> Array:
@@ -174,16 +153,12 @@ def _seeded(seed: int) -> np.random.RandomState:
     if not hasattr(_thread, "random"):
         _thread.random = np.random.RandomState()
     random: np.random.RandomState = _thread.random
-    random.seed(seed % _SEEDS)
+    random.seed(seed % 2**32)  # NumPy's legacy generator takes seeds below this
     return random
 
 
 class ArrayFlow(Flow):
-    """Batches from arrays; see :meth:`ImageDataGenerator.flow`.
-
-    Attributes:
-        x, y, sample_weight: the subset's arrays.
-    """
+    """Batches from arrays; see :meth:`ImageDataGenerator.flow`."""
 
     def __init__(
         self,
@@ -198,10 +173,8 @@ class ArrayFlow(Flow):
     ) -> None:
         self.x = np.asarray(x)
         if self.x.ndim != 4 or self.x.dtype.kind not in "buif":
-            raise ValueError(
-                "flow takes numeric images (n, h, w, c). "
-                f"Received: x.shape={self.x.shape}, x.dtype={self.x.dtype}"
-            )
+            found = f"x.shape={self.x.shape}, x.dtype={self.x.dtype}"
+            raise ValueError(f"flow takes numeric images (n, h, w, c). Received: {found}")
         n = len(self.x)
         part = slice(n) if subset is None else part_of(subset, n, generator.validation_split)
         self.y = _aligned("y", y, n, part)
@@ -223,9 +196,8 @@ class ArrayFlow(Flow):
     def _with_targets(self, images: Array, chosen: Array) -> Any:
         if self.y is None:
             return images
-        if self.sample_weight is None:
-            return images, self.y[chosen]
-        return images, self.y[chosen], self.sample_weight[chosen]
+        others = (self.y, self.sample_weight)
+        return images, *(array[chosen] for array in others if array is not None)
 
 
 def _aligned(name: str, values: Array | None, n: int, part: slice) -> Array | None:
@@ -238,11 +210,7 @@ def _aligned(name: str, values: Array | None, n: int, part: slice) -> Array | No
 
 
 def part_of(subset: str, n: int, validation_split: float) -> slice:
-    """The part of ``n`` images in a subset: the first ``validation_split`` is for validation.
-
-    Raises:
-        ValueError: for an unknown subset, or if ``validation_split`` is 0.
-    """
+    """The part of ``n`` images in a subset: the first ``validation_split`` is for validation."""
     if subset not in ("training", "validation"):
         raise ValueError(f'subset must be "training" or "validation". Received: {subset=}')
     if not validation_split:

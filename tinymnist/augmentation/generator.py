@@ -1,7 +1,6 @@
-"""``ImageDataGenerator``: Keras's, with the same parameters, random numbers and results.
+"""``keras.src.legacy.preprocessing.image.ImageDataGenerator``, with the same results for a seed.
 
-For a given seed it draws what ``keras.src.legacy.preprocessing.image.ImageDataGenerator`` draws and
-returns the same values, but it works on whole batches and resamples each image once.
+It draws the same numbers as Keras, but works on whole batches, and resamples each image once.
 """
 
 from __future__ import annotations
@@ -16,19 +15,15 @@ from numpy.typing import NDArray
 from tinymnist.augmentation.directory import DirectoryFlow
 from tinymnist.augmentation.flows import ArrayFlow
 from tinymnist.augmentation.ranges import Ranges, Shift
-from tinymnist.augmentation.resample import (
-    FILL_MODES,
-    IDENTITY,
-    Parameters,
-    affine_maps,
-    resample_affine,
-)
-from tinymnist.augmentation.standardization import Standardization, brighten, flip, shift_channels
+from tinymnist.augmentation.resample import FILL_MODES, affine_maps, resample_affine
+from tinymnist.augmentation.standardization import Standardization, brighten, shift_channels
 
 Images = NDArray[Any]
+Parameters = Mapping[str, NDArray[Any]]
+"""Transform parameters by Keras's names, (n,) each."""
 
-FLIPS = {"flip_horizontal": 2, "flip_vertical": 1}
-"""The axis of (n, h, w, c) that each reverses."""
+_IDENTITY = {"theta": 0.0, "tx": 0.0, "ty": 0.0, "shear": 0.0, "zx": 1.0, "zy": 1.0}
+_FLIPPED_AXIS = {"flip_horizontal": 2, "flip_vertical": 1}  # of (n, h, w, c)
 
 
 class ImageDataGenerator:
@@ -38,13 +33,6 @@ class ImageDataGenerator:
 
         generator = ImageDataGenerator(rotation_range=10, zoom_range=0.1)
         model.fit(generator.flow(images, labels, batch_size=32, seed=0), epochs=10)
-
-    Attributes:
-        ranges: the limits of the random parameters.
-        standardization: what happens to pixel values at the end.
-        fill_mode, cval: what fills the area outside an image.
-        validation_split: the fraction that ``flow(subset="validation")`` returns.
-        dtype: of the batches.
     """
 
     def __init__(
@@ -82,9 +70,9 @@ class ImageDataGenerator:
             samplewise_center, samplewise_std_normalization: the same with each image's own.
             zca_whitening, zca_epsilon: decorrelate pixels; needs :meth:`fit`.
             rotation_range: degrees in either direction.
-            width_shift_range, height_shift_range: in either direction. A float below 1 is a
-                fraction of the side, a larger float a number of pixels, an integer k one of
-                0..k-1 whole pixels, and from a list one entry is chosen.
+            width_shift_range, height_shift_range: in either direction: a float below 1 is a
+                fraction of the side, a larger one pixels; an integer k means one of 0..k-1 whole
+                pixels, a list one of its entries.
             brightness_range: the lowest and highest factor, for images in 0..255.
             shear_range: degrees in either direction.
             zoom_range: 0.1 means 0.9 to 1.1; or both limits. Width and height independently.
@@ -92,28 +80,34 @@ class ImageDataGenerator:
             fill_mode, cval: what fills the outside: "nearest", "constant" (``cval``), "reflect" or
                 "wrap".
             horizontal_flip, vertical_flip: whether to mirror half of the images.
-            rescale: a factor for the values, applied after ``preprocessing_function`` and before
-                all centring and scaling.
-            preprocessing_function: called with each image (h, w, c) after the transform.
+            preprocessing_function, rescale: a function of each transformed image (h, w, c), then
+                a factor, before all centring and scaling.
             data_format: "channels_last" or None.
             validation_split: the fraction that ``subset="validation"`` means, in [0, 1).
             interpolation_order: 1 (bilinear).
             dtype: of the batches; None is float32.
-
-        Raises:
-            ValueError: for a setting that is out of range or not supported.
         """
-        _check(fill_mode, data_format, interpolation_order, validation_split)
-        self.fill_mode, self.cval = fill_mode, cval
-        self.validation_split = validation_split
+        for name, value, is_valid, rule in (
+            ("fill_mode", fill_mode, fill_mode in FILL_MODES, f"one of {FILL_MODES}"),
+            ("data_format", data_format, data_format in (None, "channels_last"), "channels_last"),
+            ("interpolation_order", interpolation_order, interpolation_order == 1, "1"),
+            ("validation_split", validation_split, 0 <= validation_split < 1, "in [0, 1)"),
+        ):
+            if not is_valid:
+                raise ValueError(f"{name} must be {rule}. Received: {name}={value!r}")
+        self.fill_mode, self.cval, self.validation_split = fill_mode, cval, validation_split
         self.dtype = np.dtype(np.float32 if dtype is None else dtype)
         self.ranges = Ranges(
             rotation_range=rotation_range,
             width_shift_range=width_shift_range,
             height_shift_range=height_shift_range,
-            brightness_range=_pair(brightness_range, "brightness_range"),
+            brightness_range=None
+            if brightness_range is None
+            else _pair("brightness_range", brightness_range),
             shear_range=shear_range,
-            zoom_range=_zoom(zoom_range),
+            zoom_range=(1 - zoom_range, 1 + zoom_range)
+            if isinstance(zoom_range, (int, float))
+            else _pair("zoom_range", zoom_range),
             channel_shift_range=channel_shift_range,
             horizontal_flip=horizontal_flip,
             vertical_flip=vertical_flip,
@@ -145,14 +139,11 @@ class ImageDataGenerator:
         Args:
             x: (n, h, w, c), of any real dtype; never modified.
             y: (n, ...), targets; None for batches of images only.
-            batch_size: images per batch; the last one of a round may be smaller.
+            batch_size: images per batch; the last batch of a round may be smaller.
             shuffle: whether every round has its own order.
             sample_weight: (n,), returned as a third array.
             seed: determines all that is drawn; None draws a seed.
             subset: "training" or "validation", the rest or the first ``validation_split``.
-
-        Raises:
-            ValueError: if the lengths of arrays differ, or for an unknown subset.
         """
         return ArrayFlow(self, x, y, batch_size, shuffle, sample_weight, seed, subset)
 
@@ -188,7 +179,6 @@ class ImageDataGenerator:
 
         Raises:
             InputError: if the folder does not exist or holds no images.
-            ValueError: for an unknown setting.
         """
         return DirectoryFlow(
             self,
@@ -213,9 +203,6 @@ class ImageDataGenerator:
         Returns:
             theta, tx, ty, shear, zx, zy, flip_horizontal, flip_vertical, channel_shift_intensity
             and brightness; the last two are None unless their ranges are set.
-
-        Raises:
-            ValueError: for a shape with another number of axes.
         """
         _check_image(img_shape)
         drawn = self.ranges.draw(1, img_shape[0], img_shape[1], np.random.RandomState(seed))
@@ -227,35 +214,32 @@ class ImageDataGenerator:
 
         Returns:
             A new image of the same shape and dtype (float32 if the brightness changes).
-
-        Raises:
-            ValueError: for an image with another number of axes, or unknown parameters.
         """
         _check_image(np.shape(x))
-        known = {*IDENTITY, *FLIPS, "channel_shift_intensity", "brightness"}
+        known = {*_IDENTITY, *_FLIPPED_AXIS, "channel_shift_intensity", "brightness"}
         if unknown := sorted(transform_parameters.keys() - known):
             raise ValueError(f"transform_parameters are {sorted(known)}. Received: {unknown}")
-        given = {n: np.array([v]) for n, v in transform_parameters.items() if v is not None}
-        identity = {name: np.array([value]) for name, value in IDENTITY.items()}
-        transformed: Images = self.transform_batch(np.asarray(x)[None], identity | given)[0]
+        given = {name: v for name, v in transform_parameters.items() if v is not None}
+        parameters = {name: np.array([v]) for name, v in {**_IDENTITY, **given}.items()}
+        transformed: Images = self._transform(np.asarray(x)[None], parameters)[0]
         return transformed
 
     def random_transform(self, x: Images, seed: int | None = None) -> Images:
         """Transform one image (h, w, c) at random."""
         return self.apply_transform(x, self.get_random_transform(np.shape(x), seed))
 
-    def transform_batch(self, images: Images, parameters: Parameters) -> Images:
-        """Transform images (n, h, w, c) by parameters (n,) each; always a new array."""
-        if any(np.any(parameters[name] != value) for name, value in IDENTITY.items()):
+    def _transform(self, images: Images, parameters: Parameters) -> Images:
+        """Transform images (n, h, w, c); always a new array."""
+        if any(np.any(parameters[name] != value) for name, value in _IDENTITY.items()):
             maps = affine_maps(parameters, *images.shape[1:3])
             images = resample_affine(images, *maps, self.fill_mode, self.cval)
         else:
             images = images.copy()
         if "channel_shift_intensity" in parameters:
             images = shift_channels(images, parameters["channel_shift_intensity"])
-        for name, axis in FLIPS.items():
-            if name in parameters and parameters[name].any():
-                images = flip(images, parameters[name], axis)
+        for name, axis in _FLIPPED_AXIS.items():
+            if name in parameters and (chosen := parameters[name]).any():
+                images[chosen] = np.flip(images[chosen], axis)
         if "brightness" in parameters:
             images = brighten(images, parameters["brightness"])
         return images
@@ -266,7 +250,7 @@ class ImageDataGenerator:
 
     def draw(self, images: Images, random: np.random.RandomState) -> dict[str, NDArray[Any]]:
         """Draw the parameters of images (n, h, w, c), (n,) each."""
-        n, height, width, _ = images.shape
+        n, height, width = images.shape[:3]
         return self.ranges.draw(n, height, width, random)
 
     def vary_by(self, batches: Sequence[Images], parameters: Sequence[Parameters]) -> list[Images]:
@@ -275,16 +259,14 @@ class ImageDataGenerator:
             return []
         images = np.concatenate(batches).astype(self.dtype, copy=False)
         joined = {name: np.concatenate([p[name] for p in parameters]) for name in parameters[0]}
-        varied = self.transform_batch(images, joined).astype(self.dtype, copy=False)
-        cuts = np.cumsum([len(batch) for batch in batches])[:-1]
-        standardize = self.standardization.apply
-        return [standardize(part, (1, 2, 3)) for part in np.split(varied, cuts)]
+        varied = self._transform(images, joined).astype(self.dtype, copy=False)
+        parts = np.split(varied, np.cumsum([len(batch) for batch in batches])[:-1])
+        return [self.standardization.apply(part, (1, 2, 3)) for part in parts]
 
     def standardize(self, x: Images) -> Images:
         """Standardize a copy of an image; a batch counts as one large image, as in Keras."""
-        images = np.array(x, self.dtype)
-        batch = images.reshape(-1, *images.shape[-3:])
-        return self.standardization.apply(batch, (0, 1, 2, 3)).reshape(images.shape)
+        batch = np.array(x, self.dtype).reshape(-1, *np.shape(x)[-3:])
+        return self.standardization.apply(batch, (0, 1, 2, 3)).reshape(np.shape(x))
 
     def plan(self) -> dict[str, Any]:
         """Everything the variants depend on, as plain values for a checkpoint to compare."""
@@ -305,9 +287,6 @@ class ImageDataGenerator:
             augment: whether to compute them from random variants.
             rounds: number of variants per image.
             seed: for the variants.
-
-        Raises:
-            ValueError: if ``x`` has another number of axes.
         """
         if np.ndim(x) != 4:
             raise ValueError(f"fit takes images (n, h, w, c). Received: x.shape={np.shape(x)}")
@@ -319,7 +298,7 @@ class ImageDataGenerator:
         if augment:
             images = np.concatenate([images] * rounds)
             drawn = self.draw(images, np.random.RandomState(seed))
-            images = self.transform_batch(images, drawn).astype(self.dtype, copy=False)
+            images = self._transform(images, drawn).astype(self.dtype, copy=False)
         self.standardization.fit(images)
 
 
@@ -328,29 +307,7 @@ def _check_image(shape: Sequence[int]) -> None:
         raise ValueError(f"an image is (h, w, c). Received: shape={tuple(shape)}")
 
 
-def _check(
-    fill_mode: str, data_format: str | None, interpolation_order: int, validation_split: float
-) -> None:
-    if fill_mode not in FILL_MODES:
-        raise ValueError(f"fill_mode must be one of {FILL_MODES}. Received: {fill_mode=}")
-    if data_format not in (None, "channels_last"):
-        raise ValueError(f'data_format must be "channels_last". Received: {data_format=}')
-    if interpolation_order != 1:
-        raise ValueError(f"interpolation_order must be 1. Received: {interpolation_order=}")
-    if not 0 <= validation_split < 1:
-        raise ValueError(f"validation_split must be in [0, 1). Received: {validation_split=}")
-
-
-def _pair(limits: Sequence[float] | None, name: str) -> tuple[float, float] | None:
-    if limits is None:
-        return None
+def _pair(name: str, limits: Any) -> tuple[float, float]:
     if np.shape(limits) != (2,):
         raise ValueError(f"{name} must be two numbers. Received: {name}={limits!r}")
     return limits[0], limits[1]
-
-
-def _zoom(zoom_range: float | Sequence[float]) -> tuple[float, float]:
-    if isinstance(zoom_range, (int, float)):
-        return 1 - zoom_range, 1 + zoom_range
-    limits = _pair(zoom_range, "zoom_range")
-    return limits or (1.0, 1.0)

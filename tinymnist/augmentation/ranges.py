@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -24,9 +25,9 @@ class Ranges:
     rotation_range: float = 0.0
     width_shift_range: Shift = 0.0
     height_shift_range: Shift = 0.0
-    brightness_range: tuple[float, float] | None = None
+    brightness_range: tuple[float, ...] | None = None
     shear_range: float = 0.0
-    zoom_range: tuple[float, float] = (1.0, 1.0)
+    zoom_range: tuple[float, ...] = (1.0, 1.0)
     channel_shift_range: float = 0.0
     horizontal_flip: bool = False
     vertical_flip: bool = False
@@ -46,13 +47,16 @@ class Ranges:
             set, channel_shift_intensity and brightness, (n,) each.
         """
         if not (_is_choice(self.width_shift_range) or _is_choice(self.height_shift_range)):
-            return self._parameters(_Uniform(n, self._draws, random), height, width)
-        each = [self._parameters(_OneByOne(random), height, width) for _ in range(n)]
+            table = random.random_sample((n, self._numbers_per_image))
+            return self._parameters(_Draws(n, iter(table.T), random), height, width)
+        # Choosing a shift takes other numbers in between, so each image is drawn by itself.
+        draws = _Draws(1, (random.random_sample(1) for _ in count()), random)
+        each = [self._parameters(draws, height, width) for _ in range(n)]
         names = each[0] if each else {}
         return {name: np.concatenate([one[name] for one in each]) for name in names}
 
     @property
-    def _draws(self) -> int:
+    def _numbers_per_image(self) -> int:
         """How many uniform numbers an image takes if no shift is a choice."""
         moves = (self.rotation_range, self.height_shift_range, self.width_shift_range)
         others = (self.shear_range, self.channel_shift_range, self.brightness_range)
@@ -60,9 +64,9 @@ class Ranges:
 
     @property
     def _zooms(self) -> bool:
-        return tuple(self.zoom_range) != (1, 1)
+        return self.zoom_range != (1, 1)
 
-    def _parameters(self, draws: _Uniform, height: int, width: int) -> dict[str, Numbers]:
+    def _parameters(self, draws: _Draws, height: int, width: int) -> dict[str, Numbers]:
         """All parameters, drawn in Keras's order."""
         zoom = self.zoom_range
         drawn = {
@@ -72,8 +76,8 @@ class Ranges:
             "shear": draws.within(self.shear_range),
             "zx": draws.between(*zoom) if self._zooms else np.ones(draws.n),
             "zy": draws.between(*zoom) if self._zooms else np.ones(draws.n),
-            "flip_horizontal": (draws.next() < 0.5) & bool(self.horizontal_flip),
-            "flip_vertical": (draws.next() < 0.5) & bool(self.vertical_flip),
+            "flip_horizontal": (next(draws.numbers) < 0.5) & bool(self.horizontal_flip),
+            "flip_vertical": (next(draws.numbers) < 0.5) & bool(self.vertical_flip),
         }
         if self.channel_shift_range:
             drawn["channel_shift_intensity"] = draws.within(self.channel_shift_range)
@@ -82,50 +86,32 @@ class Ranges:
         return drawn
 
 
-class _Uniform:
-    """A table of uniform numbers with a row for each image, read column by column."""
+@dataclass(frozen=True)
+class _Draws:
+    """Random numbers for ``n`` images at a time; ``numbers`` yields uniform ones in 0..1."""
 
-    def __init__(self, n: int, each: int, random: np.random.RandomState) -> None:
-        self.n = n
-        self._columns = iter(random.random_sample((n, each)).T)
-
-    def next(self) -> Numbers:
-        """Numbers in 0..1."""
-        return next(self._columns)
+    n: int
+    numbers: Iterator[Numbers]
+    random: np.random.RandomState
 
     def between(self, low: float, high: float) -> Numbers:
-        """Numbers in low..high."""
-        return low + (high - low) * self.next()
+        return low + (high - low) * next(self.numbers)
 
     def within(self, limit: float) -> Numbers:
         """Numbers in -limit..limit; a limit of 0 draws nothing."""
         return self.between(-limit, limit) if limit else np.zeros(self.n)
 
-    def shift(self, shift: Shift, side: int) -> Numbers:
+    def shift(self, shift: Any, side: int) -> Numbers:
         """Shifts in pixels; a limit below 1 is a fraction of the side."""
         if not shift:
             return np.zeros(self.n)
-        return self._chosen(shift) * (side if np.max(shift) < 1 else 1)
-
-    def _chosen(self, shift: Any) -> Numbers:
-        return self.within(shift)
-
-
-class _OneByOne(_Uniform):
-    """The numbers of a single image; choosing a shift takes other draws in between."""
-
-    def __init__(self, random: np.random.RandomState) -> None:
-        self.n, self._random = 1, random
-
-    def next(self) -> Numbers:
-        return self._random.random_sample(1)
-
-    def _chosen(self, shift: Any) -> Numbers:
-        if not _is_choice(shift):
-            return self.within(shift)
-        steps = range(shift) if isinstance(shift, int) else shift
-        step = steps[self._random.randint(len(steps))]
-        return np.array([step * (-1, 1)[self._random.randint(2)]])
+        if _is_choice(shift):
+            steps = range(shift) if isinstance(shift, int) else shift
+            step = steps[self.random.randint(len(steps))]
+            shifts = np.array([step * (-1, 1)[self.random.randint(2)]])
+        else:
+            shifts = self.within(shift)
+        return shifts * (side if np.max(shift) < 1 else 1)
 
 
 def _is_choice(shift: Shift) -> bool:

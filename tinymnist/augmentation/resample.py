@@ -20,12 +20,6 @@ Images = NDArray[Any]
 FILL_MODES = ("nearest", "constant", "reflect", "wrap")
 """What fills the area outside an image, in Keras's and SciPy's words; see :func:`resample`."""
 
-Parameters = Mapping[str, NDArray[Any]]
-"""Transform parameters by Keras's names (theta, tx, ty, shear, zx, zy ...), (n,) each."""
-
-IDENTITY = {"theta": 0.0, "tx": 0.0, "ty": 0.0, "shear": 0.0, "zx": 1.0, "zy": 1.0}
-"""The affine parameters that leave an image as it is."""
-
 _CHUNK_PIXELS = 1 << 17
 """Pixels per step: enough to make Python's overhead small. Threads wait for each other at every
 step, since they cannot share that overhead."""
@@ -49,9 +43,6 @@ def resample(
     Returns:
         (n, oh, ow, c) in the dtype of the images; integers are rounded. Except for ``cval``, all
         values are within the range of their image.
-
-    Raises:
-        ValueError: for an unknown fill mode.
     """
     n, _, oh, ow = places.shape
     sampler = _sampler(images, (oh, ow))
@@ -72,14 +63,7 @@ def resample_affine(
 ) -> Images:
     """Sample images at ``matrix @ (row, column) + offset`` for each (row, column) of the output.
 
-    Args:
-        images: (n, h, w, c).
-        matrices: (n, 2, 2).
-        offsets: (n, 2).
-        fill_mode, cval: as in :func:`resample`.
-
-    Returns:
-        (n, h, w, c) in the dtype of the images, as :func:`resample`.
+    The same as :func:`resample` with places from matrices (n, 2, 2) and offsets (n, 2).
     """
     n, h, w, _ = images.shape
     sampler = _sampler(images, (h, w))
@@ -96,7 +80,7 @@ def resample_affine(
 
 
 def affine_maps(
-    parameters: Parameters, height: int, width: int
+    parameters: Mapping[str, NDArray[Any]], height: int, width: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Keras's maps from output to input: ``matrix @ (row, column) + offset``, one for each image.
 

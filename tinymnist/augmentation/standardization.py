@@ -1,4 +1,4 @@
-"""What Keras's generator does to pixel values: brightness, flips, centring and scaling."""
+"""What Keras's generator does to pixel values: brightness, centring and scaling."""
 
 from __future__ import annotations
 
@@ -14,26 +14,14 @@ from tinymnist.checksum import checksum
 
 Images = NDArray[Any]
 
-_EPSILON = 1e-6
-"""Keras adds this to every standard deviation."""
-_EACH_IMAGE = (1, 2, 3)
-"""The axes of (n, h, w, c) that belong to one image."""
+_EPSILON = 1e-6  # Keras adds this to every standard deviation
 
 
 def shift_channels(images: Images, intensities: NDArray[Any]) -> Images:
     """Add ``intensities`` (n,) to images (n, h, w, c), clipped to each image's own range."""
-    lowest = images.min(axis=_EACH_IMAGE, keepdims=True)
-    highest = images.max(axis=_EACH_IMAGE, keepdims=True)
-    shifted = np.clip(images + intensities.reshape(-1, 1, 1, 1), lowest, highest)
+    shifted = np.clip(images + intensities.reshape(-1, 1, 1, 1), *_limits(images))
     kept: Images = shifted.astype(images.dtype)
     return kept
-
-
-def flip(images: Images, chosen: NDArray[Any], axis: int) -> Images:
-    """Mirror the images that ``chosen`` (n,) marks; axis 1 is top to bottom, 2 left to right."""
-    flipped = images.copy()
-    flipped[chosen] = np.flip(images[chosen], axis)
-    return flipped
 
 
 def brighten(images: Images, factors: NDArray[Any]) -> Images:
@@ -46,9 +34,6 @@ def brighten(images: Images, factors: NDArray[Any]) -> Images:
     Args:
         images: (n, h, w, c); the fourth of four channels is opacity and stays.
         factors: (n,).
-
-    Returns:
-        (n, h, w, c) float32.
     """
     values = images.astype(np.float32)
     if values.size and 0 < values.max() <= 1:
@@ -57,8 +42,7 @@ def brighten(images: Images, factors: NDArray[Any]) -> Images:
             "use images in 0..255 and rescale=1/255",
             stacklevel=2,
         )
-    lowest = values.min(axis=_EACH_IMAGE, keepdims=True)
-    highest = values.max(axis=_EACH_IMAGE, keepdims=True)
+    lowest, highest = _limits(values)
     stretched = (lowest < 0) | (highest > 255)
     span = highest - lowest
     unit = (values - lowest) / np.where(span > 0, span, 1) * np.float32(255)
@@ -70,20 +54,19 @@ def brighten(images: Images, factors: NDArray[Any]) -> Images:
     return back.astype(np.float32, copy=False)
 
 
+def _limits(images: Images) -> tuple[Images, Images]:
+    """The lowest and the highest value of each image: (n, 1, 1, 1)."""
+    return images.min((1, 2, 3), keepdims=True), images.max((1, 2, 3), keepdims=True)
+
+
 @dataclass
 class Standardization:
     """Keras's settings, in the order in which they apply, and the statistics from :meth:`fit`.
 
     Attributes:
-        preprocessing_function: from one image (h, w, c) to another of that shape.
-        rescale: a factor.
-        samplewise_center, samplewise_std_normalization: by each image's own mean and deviation.
-        featurewise_center, featurewise_std_normalization: by those of each channel in the
-            training set.
-        zca_whitening: whether to decorrelate pixels; it needs a matrix of (h * w * c)^2 numbers.
         zca_epsilon: limits the gain of directions with little variance.
-        mean, std: (1, 1, c), from :meth:`fit`.
-        whitening: (h * w * c, h * w * c), from :meth:`fit`.
+        mean, std: (1, 1, c).
+        whitening: (h * w * c, h * w * c).
     """
 
     preprocessing_function: Callable[[Images], Images] | None = None
@@ -131,14 +114,9 @@ class Standardization:
             self.whitening = (u * (np.sqrt(len(flat)) / (s + self.zca_epsilon))) @ u.T
 
     def apply(self, images: Images, over: tuple[int, ...]) -> Images:
-        """Standardize float images (n, h, w, c), in place where possible.
+        """Standardize float images (n, h, w, c), in place except for ZCA whitening.
 
-        Args:
-            images: a batch that may be overwritten.
-            over: the axes of a "sample": (1, 2, 3) for single images.
-
-        Returns:
-            (n, h, w, c): the same array, or a new one after ZCA whitening.
+        ``over`` are the axes of a "sample": (1, 2, 3) for single images.
         """
         if self.preprocessing_function is not None:
             for picture in images:
@@ -158,11 +136,11 @@ class Standardization:
         return images
 
     def _has(self, statistic: str) -> bool:
-        if getattr(self, statistic) is None:
+        is_known = getattr(self, statistic) is not None
+        if not is_known:
             warnings.warn(
                 "featurewise settings need statistics of the training set: call "
                 "generator.fit(images) first. Until then they have no effect, as in Keras",
                 stacklevel=3,
             )
-            return False
-        return True
+        return is_known

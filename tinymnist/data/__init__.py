@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tinymnist.data.idx import read_idx
-from tinymnist.data.mnist import find_mnist, load_mnist
+from tinymnist.data.mnist import find_mnist, load_mnist, read_idx
 from tinymnist.data.sets import LabelledSet, load_set
 from tinymnist.files import pictures_in
 from tinymnist.lazy import lazy_names

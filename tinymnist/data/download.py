@@ -10,7 +10,6 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import IO
 
 from tinymnist.data.mnist import cache_folder
 from tinymnist.errors import InputError
@@ -36,7 +35,6 @@ Progress = Callable[[str, int, int], None]
 
 _CHUNK_BYTES = 1 << 16
 _MAX_BYTES = 1 << 26  # the largest file has 10 million
-_TIMEOUT = 30.0  # seconds without a byte
 
 
 def download_mnist(
@@ -45,9 +43,9 @@ def download_mnist(
     mirrors: Sequence[str] = MIRRORS,
     files: Mapping[str, str] = SHA256,
     progress: Progress = lambda file, done, total: None,
-    timeout: float = _TIMEOUT,
+    timeout: float = 30.0,
 ) -> Path:
-    """Download the files that are missing.
+    """Download the files that are missing, and return their folder.
 
     Args:
         destination: a folder; None uses tinymnist's cache.
@@ -55,9 +53,6 @@ def download_mnist(
         files: names and their SHA-256.
         progress: called as bytes arrive.
         timeout: seconds without data before the next mirror is tried.
-
-    Returns:
-        The folder.
 
     Raises:
         InputError: if no mirror has a file with the right hash. Complete files stay, and the
@@ -83,8 +78,7 @@ def _download(
         try:
             _fetch(mirror + target.name, part, progress, timeout)
         except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", None) or error
-            failures.append(f"{mirror}: {reason}")
+            failures.append(f"{mirror}: {getattr(error, 'reason', None) or error}")
             continue
         if _has_hash(part, digest):
             os.replace(part, target)
@@ -109,20 +103,14 @@ def _fetch(address: str, part: Path, progress: Progress, timeout: float) -> None
         resumed = response.status == http.client.PARTIAL_CONTENT
         total = int(response.headers.get("Content-Length") or 0) + (done if resumed else 0)
         with open(part, "ab" if resumed else "wb") as file:
-            _copy(response, file, lambda size: progress(part.stem, size, total))
+            while chunk := response.read(_CHUNK_BYTES):
+                file.write(chunk)
+                progress(part.stem, file.tell(), total)
+                if file.tell() > _MAX_BYTES:
+                    raise OSError(f"received more than {_MAX_BYTES:,} bytes, which cannot be MNIST")
     if total and part.stat().st_size < total:
         raise OSError(f"cut off after {part.stat().st_size:,} of {total:,} bytes")
 
 
-def _copy(response: IO[bytes], file: IO[bytes], report: Callable[[int], None]) -> None:
-    while chunk := response.read(_CHUNK_BYTES):
-        file.write(chunk)
-        report(file.tell())
-        if file.tell() > _MAX_BYTES:
-            raise OSError(f"received more than {_MAX_BYTES:,} bytes, which cannot be MNIST")
-
-
 def _has_hash(path: Path, digest: str) -> bool:
-    if not path.is_file():
-        return False
-    return hashlib.sha256(path.read_bytes()).hexdigest() == digest
+    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == digest

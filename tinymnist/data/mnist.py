@@ -1,25 +1,35 @@
-"""Find MNIST on this machine and load its images and labels."""
+"""Find MNIST on this machine and load its images and labels.
+
+The IDX format of its files is described at the foot of http://yann.lecun.com/exdb/mnist/: two zero
+bytes, a type code, the number of dimensions, each size as four bytes (big-endian), then the data.
+"""
 
 from __future__ import annotations
 
+import gzip
+import math
 import os
+import struct
 import sys
 import zipfile
+import zlib
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinymnist.data.idx import read_idx
 from tinymnist.errors import InputError
 
 VARIABLE = "TINYMNIST_DATA"
-KERAS_FILE = Path(".keras", "datasets", "mnist.npz")
 SIZES = {"train": 60_000, "test": 10_000}
 _PREFIXES = {"train": "train", "test": "t10k"}
 _KINDS = {"images": "idx3", "labels": "idx1"}
+
+_IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_IDX_MAX_DIMENSIONS = 4
+_IDX_MAX_BYTES = 1 << 31
 
 
 def load_mnist(
@@ -29,14 +39,13 @@ def load_mnist(
 
     Args:
         split: "train" (60,000) or "test" (10,000).
-        folder: the folder of the files; None searches as :func:`find_mnist` does.
+        folder: as in :func:`find_mnist`.
 
     Returns:
         images (n, 28, 28) uint8, white ink on black, and labels (n,) int64.
 
     Raises:
         InputError: if MNIST is not found, or a file has unexpected contents.
-        ValueError: for an unknown split.
     """
     if split not in SIZES:
         raise ValueError(f"split must be one of {list(SIZES)}. Received: split={split!r}")
@@ -44,9 +53,9 @@ def load_mnist(
     images, labels = _from_keras(place, split) if place.is_file() else _from_idx(place, split)
     n = SIZES[split]
     if images.shape != (n, 28, 28) or labels.shape != (n,) or images.dtype != np.uint8:
+        found = f"{images.dtype} {images.shape} and {labels.shape}"
         raise InputError(
-            f"{place}: expected {n} images of 28x28 bytes and {n} labels; found "
-            f"{images.dtype} {images.shape} and {labels.shape}"
+            f"{place}: expected {n} images of 28x28 bytes and {n} labels; found {found}"
         )
     if labels.min() < 0 or labels.max() > 9:
         raise InputError(f"{place}: has labels outside of 0..9")
@@ -66,14 +75,14 @@ def find_mnist(folder: str | PathLike[str] | None = None) -> Path:
         return _require(Path(folder), "the given folder")
     if named := os.environ.get(VARIABLE):
         return _require(Path(named), f"${VARIABLE}")
-    usual = _usual_places()
-    for place in usual:
-        if _holds_mnist(place):
-            return place
-    places = ", ".join(map(str, usual))
+    keras_home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
+    torchvision = [Path(base, "MNIST", "raw") for base in (".", "data", Path.home() / "data")]
+    usual = [cache_folder(), keras_home / "datasets" / "mnist.npz", *torchvision]
+    if found := next(filter(_holds_mnist, usual), None):
+        return found
     raise InputError(
         f"MNIST is not on this machine; get it with `tinymnist data download`, or set ${VARIABLE} "
-        f"to its folder (looked in {places})"
+        f"to its folder (looked in {', '.join(map(str, usual))})"
     )
 
 
@@ -88,17 +97,9 @@ def cache_folder() -> Path:
     return Path.home() / ".cache" / "tinymnist" / "mnist"
 
 
-def _usual_places() -> list[Path]:
-    keras_home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
-    torchvision = [Path(base, "MNIST", "raw") for base in (".", "data", Path.home() / "data")]
-    return [cache_folder(), keras_home / "datasets" / "mnist.npz", *torchvision]
-
-
 def _require(place: Path, what: str) -> Path:
-    nested = place / "MNIST" / "raw"
-    for candidate in (place, nested):
-        if _holds_mnist(candidate):
-            return candidate
+    if found := next(filter(_holds_mnist, (place, place / "MNIST" / "raw")), None):
+        return found
     raise InputError(
         f"{place} ({what}) does not hold MNIST; expected train-images-idx3-ubyte and the other "
         "three files, plain or .gz"
@@ -131,3 +132,62 @@ def _from_keras(path: Path, split: str) -> tuple[NDArray[Any], NDArray[Any]]:
             return arrays[f"x_{split}"], arrays[f"y_{split}"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: is not Keras's MNIST, or is damaged: {error}") from None
+
+
+def read_idx(path: str | PathLike[str]) -> NDArray[Any]:
+    """Read an IDX file, plain or gzipped (detected by its content).
+
+    Returns:
+        An array of the shape in the header, in the machine's byte order.
+
+    Raises:
+        InputError: if the file cannot be read, is not an IDX file, or is longer or shorter than
+            its header states.
+    """
+    try:
+        with open(path, "rb") as file:
+            zipped = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            if not zipped:
+                return _read(file, path)
+            with gzip.open(file) as unzipped:
+                return _read(unzipped, path)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path}: is damaged or cut off: {error}") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def _read(file: Any, path: Any) -> NDArray[Any]:
+    magic = file.read(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _IDX_TYPES:
+        raise InputError(
+            f"{path}: is not an IDX file; expected it to start with 0, 0 and a type code, "
+            f"found {magic.hex(' ') or 'nothing'}"
+        )
+    most, dimensions = _IDX_MAX_DIMENSIONS, magic[3]
+    if not 1 <= dimensions <= most:
+        raise InputError(f"{path}: states {dimensions} dimensions; expected 1 to {most}")
+    sizes = file.read(4 * dimensions)
+    if len(sizes) < 4 * dimensions:
+        raise InputError(f"{path}: is cut off within its header")
+    dtype, shape = np.dtype(_IDX_TYPES[magic[2]]), struct.unpack(f">{dimensions}I", sizes)
+    size = math.prod(shape) * dtype.itemsize
+    if size > _IDX_MAX_BYTES:
+        expected = f"expected at most {_IDX_MAX_BYTES:,}"
+        raise InputError(f"{path}: states {size:,} bytes of data; {expected}")
+    data = _read_at_most(file, size + 1)  # one more, to see whether more follows
+    if len(data) != size:
+        found = f"only {len(data):,}" if len(data) < size else "more"
+        raise InputError(f"{path}: its header states {size:,} bytes of data; found {found}")
+    array = np.frombuffer(data, dtype).reshape(shape)
+    return array.astype(dtype.newbyteorder("="))
+
+
+def _read_at_most(file: BinaryIO, size: int) -> bytes:
+    """Read in steps: a false size in the header costs no more memory than the file has data."""
+    step, parts, left = 1 << 20, [], size
+    while left and (part := file.read(min(step, left))):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)

@@ -1,4 +1,4 @@
-"""Labelled pictures from MNIST, folders, a labels.csv, or an .npz."""
+"""Labelled pictures from MNIST, folders, a labels.csv, or an .npz; and how to split them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import warnings
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -21,14 +21,14 @@ from tinymnist.errors import InputError
 from tinymnist.files import class_folders, files_in, is_picture
 
 DIGITS = tuple("0123456789")
-_DAMAGED = (
+NEVER = -1
+"""The fold of a picture that is never held out, as the only one of its class."""
+
+_SKIPPED = {"labels.csv", "thumbs.db", "desktop.ini", ".txt", ".md"}  # without a warning
+_DAMAGED_NPZ = (
     *(OSError, ValueError, EOFError, AttributeError, NotImplementedError, RuntimeError),
     *(MemoryError, zipfile.BadZipFile, zlib.error),
 )
-"""The errors that reading a damaged .npz raises."""
-_KNOWN_NAMES = frozenset(("labels.csv", "thumbs.db", "desktop.ini"))
-_KNOWN_SUFFIXES = frozenset((".txt", ".md"))
-"""Files that are skipped without a warning, by their name or suffix in lower case."""
 
 
 @dataclass(frozen=True)
@@ -52,18 +52,13 @@ class LabelledSet:
     columns: dict[str, list[str]] = field(default_factory=dict)
 
     @property
-    def is_files(self) -> bool:
-        """Whether the pictures are files to be decoded."""
-        return isinstance(self.images, list)
-
-    @property
     def files(self) -> list[Path]:
         """The files of the pictures; empty if they are an array."""
         return self.images if isinstance(self.images, list) else []
 
     def name_of(self, number: int) -> str:
         """What to call a picture: its file, or its number in the set, from 0."""
-        return str(self.images[number]) if self.is_files else f"picture {number}"
+        return str(self.files[number]) if self.files else f"picture {number}"
 
 
 def load_set(spec: str | PathLike[str]) -> LabelledSet:
@@ -83,9 +78,8 @@ def load_set(spec: str | PathLike[str]) -> LabelledSet:
     try:
         return _open(spec)
     except OSError as error:
-        raise InputError(
-            f"{error.filename or spec}: cannot be read: {error.strerror or error}"
-        ) from None
+        place, reason = error.filename or spec, error.strerror or error
+        raise InputError(f"{place}: cannot be read: {reason}") from None
 
 
 def _open(spec: str | PathLike[str]) -> LabelledSet:
@@ -94,9 +88,10 @@ def _open(spec: str | PathLike[str]) -> LabelledSet:
         return LabelledSet(str(spec), images, labels, DIGITS, is_mnist=True)
     path = Path(spec)
     if str(spec) and path.is_dir():  # Path("") is the current folder
-        return _from_csv(path) if (path / "labels.csv").is_file() else _from_folders(path)
+        table = path / "labels.csv"
+        return _from_csv(table) if table.is_file() else _from_folders(path)
     if path.is_file():
-        return _from_csv(path.parent, path) if path.suffix == ".csv" else _from_npz(path)
+        return _from_csv(path) if path.suffix == ".csv" else _from_npz(path)
     raise InputError(
         f"there is no set {str(spec)!r}; expected mnist-test, mnist-train, a folder or an .npz"
     )
@@ -118,13 +113,8 @@ def _from_folders(folder: Path) -> LabelledSet:
 
 def _describe_others(found: list[Path]) -> str:
     """Describe the files that are neither pictures nor expected, such as a phone's .heic."""
-    others = [
-        file
-        for file in found
-        if not is_picture(file)
-        and file.name.lower() not in _KNOWN_NAMES
-        and file.suffix.lower() not in _KNOWN_SUFFIXES
-    ]
+    unknown = (file for file in found if not is_picture(file))
+    others = [f for f in unknown if _SKIPPED.isdisjoint((f.name.lower(), f.suffix.lower()))]
     if not others:
         return ""
     suffixes = ", ".join(sorted({file.suffix.lower() or "no suffix" for file in others}))
@@ -133,8 +123,8 @@ def _describe_others(found: list[Path]) -> str:
     return f"{place}: {are} by name ({suffixes})"
 
 
-def _from_csv(folder: Path, table: Path | None = None) -> LabelledSet:
-    table = table or folder / "labels.csv"
+def _from_csv(table: Path) -> LabelledSet:
+    folder = table.parent
     try:
         with open(table, newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
@@ -142,16 +132,14 @@ def _from_csv(folder: Path, table: Path | None = None) -> LabelledSet:
         raise InputError(f"{table}: cannot be read as a table: {error}") from None
     if not rows:
         raise InputError(f"{table}: holds no pictures; expected a header, and a line per picture")
-    if missing := {"file", "label"} - rows[0].keys():
-        raise InputError(
-            f"{table}: has no column {' and '.join(sorted(missing))}; expected file,label"
-        )
+    if missing := " and ".join(sorted({"file", "label"} - rows[0].keys())):
+        raise InputError(f"{table}: has no column {missing}; expected file,label")
     files = [_inside(folder, row["file"], table) for row in rows]
     if duplicates := len(files) - len(set(files)):
         raise InputError(f"{table}: names {duplicates} pictures twice")
     names = [_parse_label(row["label"], f"{table}: line {i}") for i, row in enumerate(rows, 2)]
-    further = [name for name in rows[0] if name not in ("file", "label") and name]
-    columns = {name: [row[name] or "" for row in rows] for name in further}
+    others = [name for name in rows[0] if name and name not in ("file", "label")]
+    columns = {name: [row[name] or "" for row in rows] for name in others}
     return _with_labels(str(folder), files, names, columns)
 
 
@@ -159,14 +147,12 @@ def _inside(folder: Path, name: str | None, table: Path) -> Path:
     """The file of this name, which must be inside the folder of the table."""
     path = folder / (name or "").strip()
     try:
-        is_inside = path.resolve().is_relative_to(folder.resolve())
-        is_there = path.is_file()
+        is_inside, is_there = path.resolve().is_relative_to(folder.resolve()), path.is_file()
     except (OSError, ValueError, RuntimeError) as error:  # too long, a zero byte, a loop
         raise InputError(f"{table}: names an invalid file: {name!r}: {error}") from None
-    if not is_inside:
-        raise InputError(f"{table}: names a file outside of its folder: {name!r}")
-    if not is_there:
-        raise InputError(f"{table}: names a file that does not exist: {name!r}")
+    if not (is_inside and is_there):
+        problem = "that does not exist" if is_inside else "outside of its folder"
+        raise InputError(f"{table}: names a file {problem}: {name!r}")
     return path
 
 
@@ -181,22 +167,18 @@ def _parse_label(text: str | None, place: str) -> str:
 
 def _from_npz(path: Path) -> LabelledSet:
     images, labels = _arrays(path)
+    n, rule, wrong = len(images), "", images
     if images.ndim not in (3, 4) or images.dtype.kind not in "buif" or 0 in images.shape:
-        raise InputError(
-            f"{path}: images must be numbers (n, h, w) or (n, h, w, c), and at least one; "
-            f"found {images.dtype} {images.shape}"
-        )
-    if labels.shape != (len(images),) or labels.dtype.kind not in "uiU":
-        raise InputError(
-            f"{path}: labels must be integers or names ({len(images)},); "
-            f"found {labels.dtype} {labels.shape}"
-        )
+        rule = "images must be numbers (n, h, w) or (n, h, w, c), and at least one"
+    elif labels.shape != (n,) or labels.dtype.kind not in "uiU":
+        rule, wrong = f"labels must be integers or names ({n},)", labels
+    if rule:
+        raise InputError(f"{path}: {rule}; found {wrong.dtype} {wrong.shape}")
     names = [_parse_label(str(label), f"{path}: picture {i}") for i, label in enumerate(labels)]
     return _with_labels(path.stem, images, names)
 
 
 def _arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The images and labels in the file."""
     with open(path, "rb") as file:
         start = file.read(len(np.lib.format.MAGIC_PREFIX))
     if start == np.lib.format.MAGIC_PREFIX:
@@ -208,18 +190,14 @@ def _arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
         )
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            if missing := {"images", "labels"} - set(arrays.files):
-                raise InputError(
-                    f"{path}: has no array {' and '.join(sorted(missing))}; expected images and "
-                    f"labels, found {sorted(arrays.files)}"
-                )
-            return arrays["images"], arrays["labels"]
-    except InputError:
-        raise
-    except _DAMAGED as error:
-        raise InputError(
-            f"{path}: is not an .npz of images and labels, or is damaged: {error}"
-        ) from None
+            names = sorted(arrays.files)
+            if {"images", "labels"} <= set(names):
+                return arrays["images"], arrays["labels"]
+    except _DAMAGED_NPZ as error:
+        rule = "is not an .npz of images and labels, or is damaged"
+        raise InputError(f"{path}: {rule}: {error}") from None
+    missing = " and ".join(sorted({"images", "labels"} - set(names)))
+    raise InputError(f"{path}: has no array {missing}; expected images and labels, found {names}")
 
 
 def _with_labels(
@@ -238,15 +216,57 @@ def _with_labels(
 def renumbered(
     labels: NDArray[np.int64], names: Sequence[str], wanted: Sequence[str]
 ) -> NDArray[np.int64]:
-    """Translate class numbers from one list of names to another.
-
-    Args:
-        labels: (n,), numbers into ``names``.
-        names, wanted: the two lists.
-
-    Returns:
-        (n,), numbers into ``wanted``; -1 for a class that it lacks.
-    """
+    """Translate numbers (n,) into ``names`` to numbers into ``wanted``; -1 if it lacks the name."""
     position = {name: number for number, name in enumerate(wanted)}
     table = np.array([position.get(name, -1) for name in names], np.int64)
     return table[labels]
+
+
+def stratified_split(
+    labels: NDArray[np.int64], share: float, rng: np.random.Generator | int
+) -> NDArray[np.bool_]:
+    """Hold out a random share of every class, but never a whole class.
+
+    Args:
+        labels: (n,) class numbers.
+        share: of each class, in 0..1; rounded to whole pictures.
+        rng: a generator or a seed.
+
+    Returns:
+        (n,) bool: True for the pictures held out.
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share must be in 0..1. Received: share={share!r}")
+    held_out = np.zeros(len(labels), bool)
+    for own in _shuffled_classes(labels, rng):
+        held_out[own[: min(round(share * len(own)), len(own) - 1)]] = True
+    return held_out
+
+
+def stratified_folds(
+    labels: NDArray[np.int64], folds: int, rng: np.random.Generator | int
+) -> NDArray[np.int64]:
+    """Distribute every class over at least two folds, so that each picture is held out once.
+
+    Returns:
+        (n,): the fold of each picture, or :data:`NEVER` for the only one of its class; so the
+        other folds always have at least one picture of every class.
+    """
+    if folds < 2:
+        raise ValueError(f"folds must be at least 2. Received: folds={folds!r}")
+    dealt = np.full(len(labels), NEVER)
+    next_fold = 0
+    for own in _shuffled_classes(labels, rng):
+        if len(own) > 1:  # continue where the last class ended: folds of equal size
+            dealt[own] = (next_fold + np.arange(len(own))) % folds
+            next_fold += len(own)
+    return dealt
+
+
+def _shuffled_classes(
+    labels: NDArray[np.int64], rng: np.random.Generator | int
+) -> Iterator[NDArray[np.int64]]:
+    """The positions of each class's labels, in random order."""
+    generator = np.random.default_rng(rng)
+    for label in np.unique(labels):
+        yield generator.permutation(np.flatnonzero(labels == label))

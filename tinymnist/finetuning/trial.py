@@ -9,8 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from tinymnist.data.sets import renumbered
-from tinymnist.data.splits import stratified_folds, stratified_split
+from tinymnist.data.sets import renumbered, stratified_folds, stratified_split
 from tinymnist.errors import InputError
 from tinymnist.finetuning.head import class_names_of
 from tinymnist.finetuning.settings import MANY, Checkpoints, FineTuning
