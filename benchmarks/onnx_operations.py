@@ -7,21 +7,23 @@ NumPy, so that the suite tests tinymnist's own functions.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from tinymnist.interop.onnx import run_layers
-from tinymnist.interop.onnx.attributes import clip_bounds, pads_of
+from tinymnist.interop.onnx import reading
+from tinymnist.interop.onnx.activations import clip_bounds
+from tinymnist.interop.onnx.moves import pads_of
 from tinymnist.interop.onnx.nodes import Node, Unmappable
-from tinymnist.interop.onnx.run_arrays import Operation, bounded, broadcast
-from tinymnist.interop.onnx.run_layers import channels_first, channels_last
+from tinymnist.interop.onnx.running import Operation, bounded, broadcast
+from tinymnist.interop.onnx.windows import channels_first, channels_last
 from tinymnist.nn import functional as F
 from tinymnist.nn.arrays import FLOATS, Array
 from tinymnist.nn.layers import BatchNormalization
 from tinymnist.nn.losses import cross_entropy, example_weights, one_hot
 
-_READER = run_layers.OPERATIONS
+_READER = {name: op.run for name, op in reading.OPERATIONS.items() if op.run is not None}
 
 
 def add(node: Node, *xs: Array) -> Array:
@@ -143,7 +145,7 @@ def pad(node: Node, x: Array, *more: Array | None) -> Array:
     return np.pad(x, pads, mode=mode)
 
 
-OPERATIONS: dict[str, Operation] = _READER | {
+_OWN: dict[str, Callable[..., Any]] = {
     "Add": add,
     "ArgMax": arg_max,
     "BatchNormalization": batch_normalization,
@@ -158,4 +160,5 @@ OPERATIONS: dict[str, Operation] = _READER | {
     "SoftmaxCrossEntropyLoss": loss,
     "Sum": add,
 }
+OPERATIONS = {name: Operation(run) for name, run in (_READER | _OWN).items()}
 """Every operation that the suite can run, by ONNX's name."""

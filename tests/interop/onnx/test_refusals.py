@@ -88,7 +88,7 @@ def test_a_mapping_that_were_wrong_would_be_noticed(graph, refused, monkeypatch)
     from tinymnist.nn.layers import Activation
 
     wrong = lambda mapper, node, view: mapper.append(Activation("tanh"), view)  # noqa: E731
-    monkeypatch.setitem(reading.MAPPINGS, "Relu", wrong)
+    monkeypatch.setitem(reading.OPERATIONS, "Relu", reading.OPERATIONS["Relu"]._replace(map=wrong))
     message = refused(graph.model(dense(graph, graph.node("Relu", "x"))))
     assert "something else than its graph" in message
 

@@ -7,9 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from tinymnist.interop.onnx.mapping import in_order
 from tinymnist.interop.onnx.nodes import Unmappable
-from tinymnist.interop.onnx.views import Atom, Uncut, View, fresh
+from tinymnist.interop.onnx.views import Atom, Uncut, View, fresh, in_order
 
 BATCH = 5
 

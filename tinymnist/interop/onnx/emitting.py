@@ -1,13 +1,15 @@
-"""A growing graph: nodes, constants, and every tensor in the layout in which it is wanted.
+"""A growing graph, and activations as operations of it.
 
 ONNX wants channels in front where windows slide, tinymnist keeps them last. A picture stays in the
 layout in which it was computed; a Transpose makes the other one, once, when it is asked for.
+Activations that opset 17 lacks are written out in other operations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -40,19 +42,15 @@ class Emitter:
     def first(self, layer: str) -> str:
         """A picture as (n, c, h, w)."""
         if layer not in self._first:
-            name = f"{layer}_channels_first"
-            self._first[layer] = self.node(
-                "Transpose", [self._last[layer]], name, perm=[0, 3, 1, 2]
-            )
+            x, name = self._last[layer], f"{layer}_channels_first"
+            self._first[layer] = self.node("Transpose", [x], name, perm=[0, 3, 1, 2])
         return self._first[layer]
 
     def last(self, layer: str) -> str:
         """Any output with channels last."""
         if layer not in self._last:
-            name = f"{layer}_channels_last"
-            self._last[layer] = self.node(
-                "Transpose", [self._first[layer]], name, perm=[0, 2, 3, 1]
-            )
+            x, name = self._first[layer], f"{layer}_channels_last"
+            self._last[layer] = self.node("Transpose", [x], name, perm=[0, 2, 3, 1])
         return self._last[layer]
 
     def either(self, *layers: str) -> tuple[list[str], bool]:
@@ -92,3 +90,96 @@ class Emitter:
             self.constants.append(library().numpy_helper.from_array(array, name))
             self._known[key] = name
         return self._known[key]
+
+    def weights(self, layer: Any) -> list[str]:
+        """The arrays of a layer as constants, kernels of pictures as ONNX has them."""
+        arrays = dict(layer.weights)
+        if "kernel" in arrays and arrays["kernel"].ndim == 4:
+            # (kh, kw, in / groups, out) -> (out, in / groups, kh, kw)
+            arrays["kernel"] = arrays["kernel"].transpose(3, 2, 0, 1)
+        return [self.constant(array, f"{layer.name}/{key}") for key, array in arrays.items()]
+
+
+Emission: TypeAlias = Callable[[Emitter, str, str, int], str]
+"""``f(emitter, tensor, name, axis)`` appends nodes, the last one called ``name``; returns that.
+
+``axis`` is that of the channels.
+"""
+
+
+def simple(op: str, **attributes: Any) -> Emission:
+    """One operation."""
+    return lambda e, x, name, axis: e.node(op, [x], name, **attributes)
+
+
+def _along(op: str) -> Emission:
+    """One operation over the channels."""
+    return lambda e, x, name, axis: e.node(op, [x], name, axis=axis)
+
+
+def _clipped(low: float, high: float) -> Emission:
+    return lambda e, x, name, axis: e.node("Clip", [x, e.constant(low), e.constant(high)], name)
+
+
+def _silu(e: Emitter, x: str, name: str, axis: int) -> str:
+    """``x * sigmoid(x)``."""
+    return e.node("Mul", [x, e.node("Sigmoid", [x], f"{name}_gate")], name)
+
+
+def _mish(e: Emitter, x: str, name: str, axis: int) -> str:
+    """``x * tanh(softplus(x))``."""
+    return e.node("Mul", [x, e.node("Tanh", [e.node("Softplus", [x])], f"{name}_gate")], name)
+
+
+def gelu(approximate: bool = False) -> Emission:
+    """``x / 2 * (1 + bell)``; the bell is the error function, or a tanh."""
+
+    def emit(e: Emitter, x: str, name: str, axis: int) -> str:
+        if approximate:
+            cube = e.node("Mul", [e.node("Mul", [x, x]), x])
+            inner = e.node("Add", [x, e.node("Mul", [cube, e.constant(0.044715)])])
+            bell = e.node("Tanh", [e.node("Mul", [inner, e.constant(math.sqrt(2 / math.pi))])])
+        else:
+            bell = e.node("Erf", [e.node("Div", [x, e.constant(math.sqrt(2))])])
+        product = e.node("Mul", [x, e.node("Add", [bell, e.constant(1.0)])])
+        return e.node("Mul", [product, e.constant(0.5)], name)
+
+    return emit
+
+
+def general_relu(highest: float | None, slope: float, threshold: float) -> Emission:
+    """Keras's general ReLU: ``Relu``, ``Clip``, or written out."""
+    if slope == 0 and threshold == 0:
+        return simple("Relu") if highest is None else _clipped(0.0, highest)
+
+    def emit(e: Emitter, x: str, name: str, axis: int) -> str:
+        top = x if highest is None else e.node("Min", [x, e.constant(highest)])
+        edge = e.constant(threshold)
+        below = e.node("Mul", [e.node("Sub", [x, edge]), e.constant(slope)])
+        return e.node("Where", [e.node("Less", [x, edge]), below, top], name)
+
+    return emit
+
+
+ACTIVATIONS: dict[str, Emission] = {
+    "elu": simple("Elu", alpha=1.0),
+    "exponential": simple("Exp"),
+    "gelu": gelu(),
+    "hard_sigmoid": simple("HardSigmoid", alpha=1 / 6, beta=0.5),
+    "hard_silu": simple("HardSwish"),
+    "hard_tanh": _clipped(-1.0, 1.0),
+    "leaky_relu": simple("LeakyRelu", alpha=0.2),
+    "linear": simple("Identity"),
+    "log_softmax": _along("LogSoftmax"),
+    "mish": _mish,
+    "relu": simple("Relu"),
+    "relu6": _clipped(0.0, 6.0),
+    "selu": simple("Selu", alpha=1.6732632423543772, gamma=1.0507009873554805),
+    "sigmoid": simple("Sigmoid"),
+    "silu": _silu,
+    "softmax": _along("Softmax"),
+    "softplus": simple("Softplus"),
+    "softsign": simple("Softsign"),
+    "tanh": simple("Tanh"),
+}
+"""Every activation by Keras's name."""

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from tinymnist.interop.onnx.attributes import GENERAL_RELU
 from tinymnist.interop.onnx.nodes import Network, Node
 
+GENERAL_RELU = "tinymnist.Relu"
+"""A ReLU with the attributes "max_value", "slope" and "threshold"."""
 LAYER_NORM = "tinymnist.LayerNormalization"
 """Normalizes over the axes in the attribute "axes"; ONNX's own can only name the last ones."""
 
@@ -30,8 +31,7 @@ class Matcher:
     """A network, and how to find patterns in it."""
 
     def __init__(self, network: Network) -> None:
-        self.constants = network.constants
-        self.producers = network.producers
+        self.constants, self.producers = network.constants, network.producers
 
     def matches(self, pattern: Pattern, name: str, found: Found) -> Iterator[Found]:
         """Every way in which the tensor ``name`` is the pattern, beginning with ``found``."""
@@ -146,16 +146,12 @@ def _norm(graph: Matcher, node: Node, found: Found) -> Made:
     return LAYER_NORM, (found["x"], *affine), {"axes": found["axes"], "epsilon": epsilon}, 17
 
 
-def _plain(op: str, opset: int) -> Callable[[Matcher, Node, Found], Made]:
-    return lambda graph, node, found: (op, (found["x"],), {}, opset)
-
-
 FUSIONS: tuple[tuple[Pattern, Callable[[Matcher, Node, Found], Made]], ...] = (
     (LOG_SOFTMAX, _log_softmax),
     (SOFTMAX, _softmax),
-    (SOFTSIGN, _plain("Softsign", 17)),
+    (SOFTSIGN, lambda graph, node, found: ("Softsign", (found["x"],), {}, 17)),
     (RELU, _relu),
-    (GELU, _plain("Gelu", 20)),
+    (GELU, lambda graph, node, found: ("Gelu", (found["x"],), {}, 20)),
     (NORM, _norm),
     (KERAS_NORM, _norm),
 )
@@ -166,18 +162,18 @@ def fuse(network: Network) -> Network:
     """The same network, with every pattern that was found replaced by one node."""
     graph, nodes = Matcher(network), []
     for node in network.nodes:
-        if (fused := _fused(graph, node)) is not None:
+        fused = _fused(graph, node)
+        if fused is not node:
             graph.producers |= dict.fromkeys(node.outputs, fused)
-        nodes.append(fused or node)
+        nodes.append(fused)
     return replace(network, nodes=nodes).needed_for(*network.outputs)
 
 
-def _fused(graph: Matcher, node: Node) -> Node | None:
-    """The node that a pattern ending with this node is replaced by."""
-    for name in node.outputs[:1] if node.op != "Identity" else ():
-        for pattern, make in FUSIONS:
-            for found in graph.matches(pattern, name, {}):
-                if (made := make(graph, node, found)) is not None:
-                    op, inputs, attributes, opset = made
-                    return Node(op, inputs, node.outputs, attributes, opset, node.name)
-    return None
+def _fused(graph: Matcher, node: Node) -> Node:
+    """The node that replaces a pattern ending with this node, or the node itself."""
+    for pattern, make in FUSIONS if node.op != "Identity" and node.outputs else ():
+        for found in graph.matches(pattern, node.outputs[0], {}):
+            if (made := make(graph, node, found)) is not None:
+                op, inputs, attributes, opset = made
+                return Node(op, inputs, node.outputs, attributes, opset, node.name)
+    return node

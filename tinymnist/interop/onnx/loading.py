@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from tinymnist.errors import InputError
-from tinymnist.interop.onnx.nodes import Network, Node, Port, sort
-from tinymnist.interop.wire import Damaged, count_fields
+from tinymnist.interop.onnx.nodes import DAMAGE, Network, Node, Port, one_line, sort
+from tinymnist.interop.wire import count_fields
 from tinymnist.nn.arrays import Array
 
 MAX_BYTES = 1 << 30
@@ -68,17 +68,13 @@ def load(path: str | PathLike[str]) -> tuple[Network, dict[str, Any], dict[str, 
     data = _read(place)
     try:
         count_fields(data, _NESTED, "model", MAX_FIELDS)
-    except Damaged as error:
-        raise InputError(
-            f"{place} is not an ONNX model, or is damaged: {error}; get the file again"
-        ) from None
-    model = library().ModelProto()
-    try:
+        model = library().ModelProto()
         model.ParseFromString(data)
+    except InputError:
+        raise
     except Exception as error:  # protobuf's DecodeError, whose module differs between versions
-        raise InputError(
-            f"{place} is not an ONNX model, or is damaged: {_one_line(error)}; get the file again"
-        ) from None
+        reason = f"{one_line(error)[:200]}; get the file again"
+        raise InputError(f"{place} is not an ONNX model, or is damaged: {reason}") from None
     if not model.HasField("graph") or not model.graph.node:
         raise InputError(f"{place} holds no ONNX graph; expected a trained model")
     origin = {
@@ -107,10 +103,10 @@ def network_of(model: Any, path: Path) -> Network:
         model = _inlined(model, path)
     try:
         return _Loader(path, opsets).network(model.graph, frozenset(), 0)
-    except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
+    except DAMAGE as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path} is damaged: {_one_line(error)}") from None
+        raise InputError(f"{path} is damaged: {one_line(error)[:200]}") from None
 
 
 def _opsets(model: Any, path: Path) -> dict[str, int]:
@@ -155,7 +151,7 @@ def _inlined(model: Any, path: Path) -> Any:
     try:
         return inline_local_functions(model)
     except Exception as error:  # the library's own, from C++
-        raise InputError(f"{path} is damaged: {_one_line(error)}") from None
+        raise InputError(f"{path} is damaged: {one_line(error)[:200]}") from None
 
 
 class _Loader:
@@ -286,7 +282,3 @@ def _inside(model: Path, location: str) -> Path:
             "it, nothing was read"
         )
     return place
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -1,42 +1,175 @@
-"""From nodes to layers: the walk through a network, and what the mappings of operations use.
+"""From nodes to layers: the walk through a network, and the layers that it makes.
 
 The walk goes through the nodes in order and keeps, for every tensor, either its numbers, if they
 are known, or a :class:`~tinymnist.interop.onnx.views.View` of the layer that computes it.
 Operations on known numbers are computed. The shape of a view is known, so the arithmetic that
-some files do on shapes is too. All other operations are looked up in a table of mappings.
+some files do on shapes is too. All other operations are mapped to layers.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-from tinymnist.interop.onnx.building import Builder
-from tinymnist.interop.onnx.nodes import Contradiction, Network, Node, Unmappable
-from tinymnist.interop.onnx.running import run_node
-from tinymnist.interop.onnx.views import Atom, Axis, View, fresh, size_of
-from tinymnist.nn.arrays import Array
-from tinymnist.nn.layers import Layer
+from tinymnist.interop.onnx.nodes import (
+    DAMAGE,
+    Contradiction,
+    Network,
+    Node,
+    Unmappable,
+    one_line,
+)
+from tinymnist.interop.onnx.running import Operation, Operations, run_node
+from tinymnist.interop.onnx.views import Atom, Axis, View, fresh, joined, size_of
+from tinymnist.nn.arrays import Array, Shape
+from tinymnist.nn.graph import INPUT
+from tinymnist.nn.layers import Flatten, Layer, Permute, Reshape
+from tinymnist.nn.layers.base import default_name, free_name
+from tinymnist.nn.sequential import Sequential
 
-MapFunction: TypeAlias = Callable[["Mapper", Node, View], View]
-"""``f(mapper, node, view)`` appends the layers of a node.
-
-``view`` is the first of its inputs that depends on the picture; all others are expected to be fixed
-unless the function looks at them itself. The result is the node's first output.
-"""
+_MAX_OUTPUT_NUMBERS = 1 << 24
+"""Upper limit of one layer's output for one picture; larger files are rejected."""
 _ABSORBED = {"Add", "Sub", "Mul", "Div"}
 """Operations that the layer before may take over: its output is then that of this node."""
 
 
-class Mapper:
+class Builder:
+    """A growing list of layers, and the moves of memory that they need between them.
+
+    Attributes:
+        layers, wiring, shapes: as in :class:`~tinymnist.nn.graph.Graph`.
+        origins: the ONNX tensor that each layer's output corresponds to.
+    """
+
+    def __init__(self, input_shape: Shape, dtype: str) -> None:
+        self.dtype = np.dtype(dtype)
+        self.layers: list[Layer] = []
+        self.wiring: dict[str, tuple[str, ...]] = {}
+        self.shapes: dict[str, Shape] = {INPUT: input_shape}
+        self.origins: dict[str, str] = {}
+        self._moves: dict[tuple[str, str, Any], str] = {}
+
+    def add(self, layer: Layer, *sources: str, hint: str = "", **arrays: Array) -> str:
+        """Append a layer.
+
+        Args:
+            layer: without arrays.
+            sources: the names of the layers that it takes its inputs from.
+            hint: a name to derive its own from.
+            arrays: its weights.
+
+        Returns:
+            Its name.
+
+        Raises:
+            Unmappable: if it does not fit its inputs.
+        """
+        given = {k: np.ascontiguousarray(a, self.dtype) for k, a in arrays.items()}
+        inputs = [self.shapes[source] for source in sources]
+        try:
+            shape = layer.output_shape(*inputs)
+            wanted = layer.weight_shapes(*inputs)
+        except ValueError as error:
+            raise Unmappable(str(error)) from None
+        if (found := {k: a.shape for k, a in given.items()}) != wanted:
+            raise Unmappable(f"its weights are {found}, where {wanted} would fit")
+        if math.prod(shape) > _MAX_OUTPUT_NUMBERS:
+            limit = f"limit {_MAX_OUTPUT_NUMBERS:,} numbers"
+            raise Unmappable(f"output of shape {shape} too large ({limit})")
+        for key, array in given.items():
+            setattr(layer, key, array)
+        stem = re.sub(r"[^A-Za-z0-9_.]+", "_", hint or default_name(layer)).strip("_.") or "layer"
+        layer.name = free_name(stem, self.shapes)
+        self.layers.append(layer)
+        self.wiring[layer.name], self.shapes[layer.name] = sources, shape
+        return layer.name
+
+    def append(self, layer: Layer, view: View) -> View:
+        """Append a layer without weights that keeps the axes of its input."""
+        return view.moved(self.add(layer, view.source))
+
+    def laid_out(self, view: View, groups: Sequence[Axis]) -> str:
+        """A layer whose output has these groups of atoms as its axes, in this order.
+
+        If memory lies in that order already, only its shape changes; else a Permute layer moves
+        the axes.
+        """
+        order, source = joined(groups), view.source
+        if order != view.order:
+            source = self._move(source, Reshape([a.size for a in view.order]), view.order)
+            dims = [view.order.index(atom) + 1 for atom in order]
+            source = self._move(source, Permute(dims), tuple(dims))
+        shape = tuple(size_of(group) for group in groups) or (1,)
+        return self._move(source, Flatten() if len(shape) == 1 else Reshape(list(shape)), shape)
+
+    def _move(self, source: str, layer: Layer, key: Any) -> str:
+        """Add a layer that moves numbers, unless it would change nothing or exists already."""
+        place = (source, type(layer).__name__, key)
+        if layer.output_shape(self.shapes[source]) == self.shapes[source] and not (
+            isinstance(layer, Permute) and list(layer.dims) != sorted(layer.dims)
+        ):
+            return source
+        if place not in self._moves:
+            self._moves[place] = self.add(layer, source)
+        return self._moves[place]
+
+    def with_last(self, view: View, atoms: Axis) -> View:
+        """The view over memory in which ``atoms`` are the last axis, in their present order."""
+        last = tuple(atom for atom in view.order if atom in atoms)
+        rest = tuple(atom for atom in view.order if atom not in atoms)
+        if view.order == (*rest, *last) and self.shapes[view.source][-1] == size_of(last):
+            return view
+        groups = [*((atom,) for atom in rest), last]
+        return replace(view, source=self.laid_out(view, groups), order=(*rest, *last))
+
+    def as_picture(self, view: View, high: Axis, wide: Axis, channels: Axis) -> str:
+        """A layer with the output (h, w, c), each made of these atoms."""
+        order = (*high, *wide, *channels)
+        if sorted(a.number for a in order) != sorted(a.number for a in view.order):
+            raise Unmappable("it would need every axis of the picture")
+        return self.laid_out(view, [high, wide, channels])
+
+    def whole(self, view: View) -> View:
+        """The view over memory that is one row, in the order of the tensor."""
+        source = self.laid_out(view, [joined(view.axes)])
+        one = Atom(size_of(view.order))
+        return View(source, (one,), ((one,),), view.batch)
+
+    def new_view(self, source: str, axes_from: Sequence[int], batch: int | None) -> View:
+        """A view of a new layer's output.
+
+        Args:
+            source: the layer.
+            axes_from: for each axis of the tensor, which axis of memory it is.
+            batch: as of :class:`View`.
+        """
+        memory = fresh(self.shapes[source])
+        return View(source, joined(memory), tuple(memory[i] for i in axes_from), batch)
+
+    def model(self, name: str, last: str) -> Sequential:
+        """The model that ends with the layer ``last``, without layers that it does not need."""
+        wanted, queue = {last}, [last]
+        while queue:
+            needed = set(self.wiring.get(queue.pop(), ())) - wanted
+            wanted |= needed
+            queue += needed
+        kept = [layer for layer in self.layers if layer.name in wanted]
+        kept.sort(key=lambda layer: layer.name == last)  # the last one is the model's output
+        wiring = {layer.name: self.wiring[layer.name] for layer in kept}
+        return Sequential(
+            kept, input_shape=self.shapes[INPUT], wiring=wiring, dtype=self.dtype, name=name
+        )
+
+
+class Mapper(Builder):
     """The walk: its tensors so far, and the layers that it made.
 
     Attributes:
-        builder: the layers.
         tensors: the tensors that depend on the picture.
         constants: the tensors that do not.
         uses: how often each tensor is taken.
@@ -45,11 +178,13 @@ class Mapper:
     def __init__(
         self,
         network: Network,
-        builder: Builder,
         tensors: Mapping[str, View],
-        mappings: Mapping[str, MapFunction],
+        operations: Operations,
+        input_shape: Shape,
+        dtype: str,
     ) -> None:
-        self.builder, self._mappings = builder, mappings
+        super().__init__(input_shape, dtype)
+        self._operations = operations
         self.tensors: dict[str, View] = dict(tensors)
         self.constants: dict[str, Array] = dict(network.constants)
         self.uses = network.uses()
@@ -65,30 +200,29 @@ class Mapper:
                 self._step(node)
             except Unmappable as reason:
                 raise Unmappable(f"node {node} cannot be mapped: {reason}") from None
-            except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
-                # Attributes or shapes that contradict each other; NumPy says how.
-                message = " ".join(str(error).split())
-                raise Contradiction(f"node {node} is damaged: {message}") from None
+            except DAMAGE as error:
+                raise Contradiction(f"node {node} is damaged: {one_line(error)}") from None
 
     def _step(self, node: Node) -> None:
         first = node.inputs[0] if node.inputs else ""
+        mapping = self._operations.get(node.op, Operation()).map
         if node.op in ("Shape", "Size") and first in self.tensors:
             shape = np.empty(self.tensors[first].shape, bool)
-            self.constants |= run_node(node, {first: shape})
+            self.constants |= run_node(node, {first: shape}, self._operations)
         elif node.op == "If" and first in self.constants:
             self._branch(node, bool(self.constants[first].reshape(-1)[0]))
         elif all(name in self.constants for name in node.inputs if name):
-            self.constants |= run_node(node, self.constants)
-        elif node.op not in self._mappings:
+            self.constants |= run_node(node, self.constants, self._operations)
+        elif mapping is None:
             raise Unmappable(f"tinymnist has no counterpart of {node.op}")
         elif further := [name for name in node.outputs[1:] if self.uses.get(name)]:
             raise Unmappable(f"it would need its output {further[0]!r}")
         else:
             live = next(name for name in node.inputs if name in self.tensors)
-            view = self._mappings[node.op](self, node, self.tensors[live])
+            view = mapping(self, node, self.tensors[live])
             self.tensors[node.outputs[0]] = view
-            if view.source not in self.builder.tensors or node.op in _ABSORBED:
-                self.builder.tensors[view.source] = node.outputs[0]
+            if view.source not in self.origins or node.op in _ABSORBED:
+                self.origins[view.source] = node.outputs[0]
 
     def _branch(self, node: Node, condition: bool) -> None:
         """A choice that the shapes decide: the branch taken becomes part of the walk."""
@@ -100,8 +234,6 @@ class Mapper:
         for outer, inner in zip(node.outputs, branch.outputs, strict=False):
             where: Any = self.tensors if inner in self.tensors else self.constants
             where[outer] = where[inner]
-
-    # For mappings --------------------------------------------------------------------------------
 
     def view(self, name: str) -> View:
         """A tensor that depends on the picture."""
@@ -124,67 +256,18 @@ class Mapper:
         """The inputs of a node by place: None for the first, which is a view; all others fixed."""
         return [None, *(self.optional(node, i) for i in range(1, len(node.inputs)))]
 
-    def add(self, node: Node, layer: Layer, *sources: str, weights: str = "", **arrays: Any) -> str:
-        """Append a layer for a node, named after the file's own names."""
-        return self.builder.add(layer, *sources, hint=name_for(node, weights), arrays=arrays)
+    def add_for(self, node: Node, layer: Layer, source: str, **arrays: Array) -> str:
+        """Append a layer for a node, named after its weights in the file or the node itself."""
+        weights = node.inputs[1] if len(node.inputs) > 1 else ""
+        return self.add(layer, source, hint=stem(weights) or stem(node.name), **arrays)
 
     def alone(self, name: str) -> bool:
         """Whether a tensor and all views of its layer are used once, and by no layer yet."""
         source = self.view(name).source
-        if any(source in sources for sources in self.builder.wiring.values()):
+        if any(source in sources for sources in self.wiring.values()):
             return False
         views = [other for other, view in self.tensors.items() if view.source == source]
         return all(self.uses.get(other, 0) == 1 for other in views)
-
-    def append(self, layer: Layer, view: View) -> View:
-        """Append a layer without weights that keeps the axes of its input."""
-        return view.moved(self.builder.add(layer, view.source))
-
-    def with_last(self, view: View, atoms: Axis) -> View:
-        """The view over memory in which ``atoms`` are the last axis, in their present order."""
-        last = tuple(atom for atom in view.order if atom in atoms)
-        rest = tuple(atom for atom in view.order if atom not in atoms)
-        shape = self.builder.shapes[view.source]
-        if view.order == (*rest, *last) and shape[-1] == size_of(last):
-            return view
-        groups = [*((atom,) for atom in rest), last]
-        return replace(view, source=self.builder.laid_out(view, groups), order=(*rest, *last))
-
-    def as_picture(self, view: View, high: Axis, wide: Axis, channels: Axis) -> str:
-        """A layer with the output (h, w, c), each made of these atoms."""
-        order = (*high, *wide, *channels)
-        if sorted(a.number for a in order) != sorted(a.number for a in view.order):
-            raise Unmappable("it would need every axis of the picture")
-        return self.builder.laid_out(view, [high, wide, channels])
-
-    def whole(self, view: View) -> View:
-        """The view over memory that is one row, in the order of the tensor."""
-        flat = tuple(atom for axis in view.axes for atom in axis)
-        source = self.builder.laid_out(view, [flat])
-        one = Atom(size_of(flat))
-        return View(source, (one,), ((one,),), view.batch)
-
-
-def new_view(source: str, order_shape: tuple[int, ...], axes_from: tuple[int, ...],
-             batch: int | None) -> View:  # fmt: skip
-    """A view of a new output.
-
-    Args:
-        source: its layer.
-        order_shape: the shape in memory.
-        axes_from: for each axis of the tensor, which axis of memory it is.
-        batch: as of :class:`View`.
-    """
-    memory = fresh(order_shape)
-    order = tuple(atom for axis in memory for atom in axis)
-    return View(source, order, tuple(memory[i] for i in axes_from), batch)
-
-
-def in_order(values: Array, atoms: Axis, order: Axis) -> Array:
-    """Numbers along ``atoms``, brought into the order in which memory has these atoms."""
-    kept = [atom for atom in order if atom in atoms]
-    pieces = values.reshape([atom.size for atom in atoms])
-    return pieces.transpose([atoms.index(atom) for atom in kept]).reshape(-1)
 
 
 _ENDINGS = re.compile(
@@ -193,18 +276,11 @@ _ENDINGS = re.compile(
 )
 
 
-def name_for(node: Node, weights: str = "") -> str:
-    """A name for a layer: that of its weights or its node, without endings that name its kind."""
-    for name in (weights, node.name):
-        stem = _ENDINGS.sub("", name).replace("::", "_").split("/")[-1].strip("_.")
-        if re.search(r"[A-Za-z]{2}", stem) and not re.match(r"(onnx|val|Parameter|node)_?", stem):
-            return stem
-    return ""
-
-
-def is_one(value: Array | float) -> bool:
-    """Whether all numbers are 1."""
-    return bool(np.all(np.asarray(value) == 1))
+def stem(name: str) -> str:
+    """A name without endings that name a kind of layer; empty if it was only numbered."""
+    stem = _ENDINGS.sub("", name).replace("::", "_").split("/")[-1].strip("_.")
+    usable = re.search(r"[A-Za-z]{2}", stem) and not re.match(r"(onnx|val|Parameter|node)_?", stem)
+    return stem if usable else ""
 
 
 def finite(values: Array) -> Array:

@@ -1,12 +1,11 @@
-"""ONNX's graph in plain Python: what the passes of the reader hand to each other.
+"""ONNX's graph in plain Python: a :class:`Network` of nodes, each with named inputs and outputs.
 
-A :class:`Node` is an operation with named inputs and outputs, a :class:`Network` the list of them.
 Nothing here knows the library ``onnx``; ``loading`` fills these from a file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +19,15 @@ class Unmappable(Exception):
 
 class Contradiction(Unmappable):
     """Attributes and shapes that do not fit each other; the message is NumPy's."""
+
+
+DAMAGE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
+"""What Python and NumPy raise if a file contradicts itself."""
+
+
+def one_line(error: Exception) -> str:
+    """The message of an error without line breaks."""
+    return " ".join(str(error).split())
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,27 @@ class Node:
         """An attribute, or the default."""
         return self.attributes.get(name, default)
 
+    def option(self, name: str, arrays: Sequence[Array | None], index: int) -> Any:
+        """An attribute in old versions that is input ``index`` in new ones; None without it."""
+        if name in self.attributes:
+            return self.attributes[name]
+        given = arrays[index] if index < len(arrays) else None
+        return None if given is None else given.tolist()
+
+    def axes(self, arrays: Sequence[Array | None], index: int, rank: int) -> tuple[int, ...] | None:
+        """The option "axes", counted from 0; None if none are given.
+
+        Raises:
+            Unmappable: for an axis outside ``-rank <= axis < rank``.
+        """
+        value = self.option("axes", arrays, index)
+        if value is None:
+            return None
+        listed = [value] if isinstance(value, int) else list(value)
+        if any(not -rank <= axis < rank for axis in listed):
+            raise Unmappable(f"axes {listed} do not exist in {rank} dimensions")
+        return tuple(axis % rank for axis in listed)
+
     def __str__(self) -> str:
         return f"{self.name or self.outputs[0]!r} ({self.op})"
 
@@ -60,10 +89,10 @@ class Port:
 
 @dataclass
 class Network:
-    """A graph: nodes in an order in which each comes after its inputs.
+    """A graph.
 
     Attributes:
-        nodes: the operations.
+        nodes: in an order in which each comes after its inputs.
         constants: arrays by the names of their tensors.
         inputs: what has to be fed.
         outputs: the names of the results.
@@ -84,7 +113,7 @@ class Network:
         producers, wanted, queue = self.producers, set(outputs), list(outputs)
         while queue:
             if (node := producers.get(queue.pop())) is not None:
-                fresh = {name for name in taken_by(node) if name not in wanted}
+                fresh = set(taken_by(node)) - wanted
                 wanted |= fresh
                 queue += fresh
         return Network(
@@ -128,36 +157,30 @@ def sort(nodes: Iterable[Node], known: Iterable[str], where: str) -> list[Node]:
         InputError: if nodes wait for each other in a circle, an input is never computed, or two
             nodes compute the same tensor.
     """
-    listed = list(nodes)
+    listed, there = list(nodes), set(known)
     made_by: dict[str, int] = {}
     for index, node in enumerate(listed):
         for name in filter(None, node.outputs):
             if made_by.setdefault(name, index) != index:
                 raise InputError(f"{where} computes the tensor {name!r} twice")
-    there = set(known)
     sources: list[list[int]] = []
     for node in listed:
         names = sorted(set(taken_by(node)) - there)
         if missing := [name for name in names if name not in made_by]:
             raise InputError(f"{where}: node {node} takes {missing[0]!r}, which nothing computes")
         sources.append(sorted({made_by[name] for name in names}, reverse=True))
-    return [listed[index] for index in _order(sources, where)]
-
-
-def _order(sources: list[list[int]], where: str) -> list[int]:
-    """Depth first: before each node, those that it takes its inputs from."""
+    # Depth first: before each node, those that it takes its inputs from.
     order: dict[int, None] = {}
     opened: set[int] = set()
-    for start in range(len(sources)):
-        stack = [start]
-        while stack:
-            index = stack[-1]
-            waiting = [] if index in order else [s for s in sources[index] if s not in order]
-            if not waiting:
-                order[stack.pop()] = None
-            elif index in opened:
-                raise InputError(f"{where} has nodes that wait for each other in a circle")
-            else:
-                opened.add(index)
-                stack += waiting
-    return list(order)
+    stack = list(range(len(listed)))[::-1]
+    while stack:
+        index = stack[-1]
+        waiting = [] if index in order else [s for s in sources[index] if s not in order]
+        if not waiting:
+            order[stack.pop()] = None
+        elif index in opened:
+            raise InputError(f"{where} has nodes that wait for each other in a circle")
+        else:
+            opened.add(index)
+            stack += waiting
+    return [listed[index] for index in order]

@@ -1,45 +1,59 @@
 """Reading ONNX files: ``read(path)`` makes a model of layers, or names the node that it cannot map.
 
-The passes, in order: ``loading`` parses the file and sorts the graph, ``inputs_outputs`` finds the
-scores and the picture, ``running`` computes constants, ``fusing`` finds layers that are written out
-in primitive nodes, ``mapping`` walks through the graph and makes layers, tracking axes with
-``views``. Last, ``verify_against_graph`` runs the graph itself beside the layers.
+The passes, in order: ``loading`` parses the file and sorts the graph, ``running`` computes
+constants, ``fusing`` finds layers that are written out in primitive nodes, ``mapping`` walks
+through the graph and makes layers, tracking axes with ``views``. Last, ``running`` runs the graph
+itself beside the layers. What each operation computes, and which layers it becomes, is in
+``moves``, ``windows``, ``normalization``, ``activations`` and ``arithmetic``.
+
+Graphs end in more than scores (classes, accuracies, dictionaries), begin with more than pictures
+(labels, flags), and leave sizes open. Which output holds the scores, which input the pictures and
+what one example is, is guessed here; each guess is tried, and kept only if all layers fit.
 """
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterator
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from tinymnist.errors import InputError
-from tinymnist.interop.onnx.building import Builder
+from tinymnist.interop.onnx.activations import ACTIVATIONS
+from tinymnist.interop.onnx.arithmetic import ARITHMETIC
 from tinymnist.interop.onnx.fusing import fuse
-from tinymnist.interop.onnx.inputs_outputs import (
-    Beginning,
-    beginnings,
-    endings,
-    picture_port,
-    switched_off,
-)
 from tinymnist.interop.onnx.loading import load
-from tinymnist.interop.onnx.map_arithmetic import ARITHMETIC
-from tinymnist.interop.onnx.map_layers import LAYERS
-from tinymnist.interop.onnx.map_moves import MOVES
 from tinymnist.interop.onnx.mapping import Mapper
-from tinymnist.interop.onnx.nodes import Network, Port, Unmappable
-from tinymnist.interop.onnx.running import fold
-from tinymnist.interop.onnx.verify_against_graph import verify
-from tinymnist.interop.onnx.views import View
+from tinymnist.interop.onnx.moves import MOVES
+from tinymnist.interop.onnx.nodes import Network, Port, Unmappable, taken_by
+from tinymnist.interop.onnx.normalization import NORMALIZATION
+from tinymnist.interop.onnx.running import Operation, fold, verify
+from tinymnist.interop.onnx.views import Atom, View, fresh, joined
+from tinymnist.interop.onnx.windows import WINDOWS
 from tinymnist.interop.onnx.writing import CARRIED, METADATA_KEY
+from tinymnist.nn.arrays import Shape
+from tinymnist.nn.graph import INPUT
 from tinymnist.nn.layers import Activation
 from tinymnist.nn.sequential import Sequential
 
-MAPPINGS = {**ARITHMETIC, **LAYERS, **MOVES}
-"""What makes layers of each operation, by ONNX's name."""
+OPERATIONS: dict[str, Operation] = ACTIVATIONS | ARITHMETIC | MOVES | NORMALIZATION | WINDOWS
+"""Every operation that can be run, mapped to layers, or both, by ONNX's name."""
 _MAX_METADATA_LENGTH = 1 << 16
+_DECISIONS = {
+    "ArgMax", "TopK", "Hardmax", "ai.onnx.ml.ZipMap", "ai.onnx.ml.ArrayFeatureExtractor",
+    "ai.onnx.ml.LabelEncoder",
+}  # fmt: skip
+"""Operations that turn scores into classes; what follows them is not part of the network."""
+_OPEN_BATCH = 97
+"""Stands for a batch of open size: a prime, so that no other axis is taken for it."""
+_SIDE = 28
+_MAX_PIXELS = 1 << 20
+_MAX_EXAMPLES = 1 << 17
 
 
 def read(path: str | PathLike[str]) -> Sequential:
@@ -58,7 +72,7 @@ def read(path: str | PathLike[str]) -> Sequential:
     """
     network, origin, metadata = load(path)
     reasons: list[Unmappable] = []
-    for ending in endings(network):
+    for ending in _endings(network):
         try:
             model, about = _convert(network.needed_for(ending.tensor), Path(path).stem)
         except Unmappable as reason:
@@ -74,47 +88,44 @@ def read(path: str | PathLike[str]) -> Sequential:
 
 def _convert(part: Network, name: str) -> tuple[Sequential, dict[str, Any]]:
     """A model of a graph with one output, how the file wants its input, and the tensors."""
-    part = switched_off(part)
-    port = picture_port(part)
-    folded = fuse(fold(part))
+    part = _switched_off(part)
+    port = _picture_port(part)
+    folded = fuse(fold(part, OPERATIONS))
     first: Unmappable | None = None
-    for beginning in beginnings(port, part):
+    for shape, beginning in _beginnings(port, part):
         try:
-            builder, view = _layers(folded, port, beginning)
-            model = builder.model(name, view.source)
-            verify(model, part, port, beginning, view)
+            mapper, ending = _layers(folded, port, shape, beginning)
+            model = mapper.model(name, ending.source)
+            verify(model, part, port, (beginning, ending), OPERATIONS)
         except Unmappable as reason:
             first = first or reason
             continue
         kept = {layer.name for layer in model.layers}
-        tensors = {layer: tensor for layer, tensor in builder.tensors.items() if layer in kept}
-        return model, {"input": _input(port, beginning), "tensors": tensors}
+        tensors = {layer: tensor for layer, tensor in mapper.origins.items() if layer in kept}
+        return model, {"input": _wanted_input(port, beginning), "tensors": tensors}
     raise first or Unmappable("its input cannot be understood")
 
 
-def _layers(network: Network, port: Port, beginning: Beginning) -> tuple[Builder, View]:
+def _layers(network: Network, port: Port, shape: Shape, beginning: View) -> tuple[Mapper, View]:
     """Walk through the graph; the layers, and the scores over the last of them."""
     dtype = "float64" if port.kind == "float64" else "float32"
-    builder = Builder(beginning.shape, dtype)
-    mapper = Mapper(network, builder, {port.name: beginning.view}, MAPPINGS)
+    mapper = Mapper(network, {port.name: beginning}, OPERATIONS, shape, dtype)
     mapper.walk(network.nodes)
     view = mapper.view(network.outputs[0])
-    axes = [axis for axis in view.axes if axis]
     # Pictures stay as they lie, channels last; what was flattened gets the file's own order.
-    axes.sort(key=lambda axis: view.order.index(axis[0]))
-    last = builder.laid_out(view, axes)
-    if not builder.layers:
-        last = builder.add(Activation("linear"), last)
-    order = tuple(atom for axis in axes for atom in axis)
-    return builder, replace(view, source=last, order=order)
+    axes = sorted((axis for axis in view.axes if axis), key=lambda axis: view.order.index(axis[0]))
+    last = mapper.laid_out(view, axes)
+    if not mapper.layers:
+        last = mapper.add(Activation("linear"), last)
+    return mapper, replace(view, source=last, order=joined(axes))
 
 
-def _input(port: Port, beginning: Beginning) -> dict[str, Any]:
+def _wanted_input(port: Port, view: View) -> dict[str, Any]:
     """How the file wants its input: what to feed another framework with."""
-    axes = beginning.view.axes
-    sides = [axis for axis in axes if axis]
-    moved = tuple(atom for axis in sides for atom in axis) != beginning.view.order
-    in_front = len(axes) == 3 and (moved or (len(sides) == 2 and not axes[0]))
+    sides = [axis for axis in view.axes if axis]
+    in_front = len(view.axes) == 3 and (
+        joined(sides) != view.order or (len(sides) == 2 and not view.axes[0])
+    )
     shape = list(port.shape) if port.shape is not None else None
     layout = "channels_first" if in_front else "channels_last"
     return {"name": port.name, "shape": shape, "layout": layout}
@@ -122,12 +133,125 @@ def _input(port: Port, beginning: Beginning) -> dict[str, Any]:
 
 def _carried(text: str) -> dict[str, Any]:
     """What ``writing`` left in the metadata; anything else is ignored."""
-    if len(text) > _MAX_METADATA_LENGTH:
-        return {}
     try:
-        stated = json.loads(text)
+        stated = json.loads(text) if len(text) <= _MAX_METADATA_LENGTH else None
     except (ValueError, RecursionError):
         return {}
     if not isinstance(stated, dict):
         return {}
     return {key: stated[key] for key, kind in CARRIED.items() if isinstance(stated.get(key), kind)}
+
+
+# The scores ---------------------------------------------------------------------------------------
+
+
+class _Ending(NamedTuple):
+    """The tensor with the scores, the output that depends on it, and the nodes between them."""
+
+    tensor: str
+    output: str
+    left_out: tuple[str, ...] = ()
+
+
+def _endings(network: Network) -> list[_Ending]:
+    """The tensors that may be the network's scores, the most likely first."""
+    found = [_cut(network, output) for output in network.outputs]
+    found.sort(key=lambda ending: len(ending.left_out) > 0)
+    return list({ending.tensor: ending for ending in reversed(found)}.values())[::-1]
+
+
+def _cut(network: Network, output: str) -> _Ending:
+    """The output itself, or the input of the first decision on the way to it."""
+    part = network.needed_for(output)
+    producers, depends = part.producers, {port.name for port in part.inputs}
+    for node in part.nodes:
+        if depends.intersection(taken_by(node)):
+            depends.update(node.outputs)
+    for node in part.nodes:
+        scores = [name for name in node.inputs if name in depends and name in producers]
+        if node.op in _DECISIONS and scores:
+            kept = {name for n in part.needed_for(scores[0]).nodes for name in n.outputs}
+            left = tuple(str(n) for n in part.nodes if not kept.intersection(n.outputs))
+            return _Ending(scores[0], output, left)
+    return _Ending(output, output)
+
+
+# The pictures -------------------------------------------------------------------------------------
+
+
+def _picture_port(network: Network) -> Port:
+    """The one input that is fed with pictures."""
+    ports = [port for port in network.inputs if port.kind != "bool"]
+    if len(ports) != 1:
+        names = [port.name for port in network.inputs]
+        raise Unmappable(f"it would need one input with pictures, and has {names}")
+    return ports[0]
+
+
+def _switched_off(network: Network) -> Network:
+    """Flags such as ``is_training`` set to False."""
+    flags = [port for port in network.inputs if port.kind == "bool"]
+    rest = [port for port in network.inputs if port.kind != "bool"]
+    off = {port.name: np.zeros((1,) * len(port.shape or ()), bool) for port in flags}
+    return Network(network.nodes, network.constants | off, rest, network.outputs)
+
+
+def _beginnings(port: Port, network: Network) -> Iterator[tuple[Shape, View]]:
+    """Every way to understand an input, the most likely first: the model's shape, and its view."""
+    transposed = any(n.op == "Transpose" and port.name in n.inputs for n in network.nodes)
+    shapes: list[tuple[int | None, ...]]
+    if port.shape is None:
+        shapes = [(None, 1, _SIDE, _SIDE), (None, _SIDE * _SIDE), (None, _SIDE, _SIDE, 1)]
+    elif len(port.shape) == 4 and port.shape[1] is port.shape[3] is None:
+        shapes = [port.shape, (*port.shape[:3], 1)]
+    else:
+        shapes = [port.shape]
+    for open_shape in shapes:
+        shape = _completed(open_shape)
+        pixels, examples = math.prod(side or 1 for side in shape[1:]), (shape or (1,))[0] or 1
+        if pixels > _MAX_PIXELS or examples > _MAX_EXAMPLES:
+            limits = f"limit {_MAX_EXAMPLES:,} examples of {_MAX_PIXELS:,} numbers"
+            raise Unmappable(f"input of shape {list(shape)} too large ({limits})")
+        if not shape:
+            raise Unmappable("its input is a single number, not a picture")
+        if len(shape) > 1:
+            yield _input_view(shape[1:], shape[0] or _OPEN_BATCH, transposed)
+            if shape[0] is None:
+                yield _input_view(shape[1:], 1, transposed)
+        # One picture without a batch axis, or one whose rows are called a batch.
+        first = shape[0] if shape[0] is not None else shape[-1]
+        if first is not None and len(shape) <= 3:
+            yield _input_view((first, *shape[1:]), None, transposed)
+
+
+def _completed(shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    """The shape, with open sides as pictures of digits have them."""
+    if len(shape) == 4:
+        n, a, b, c = shape
+        last = c in (1, 3) and a not in (1, 3)
+        return (n, a or _SIDE, b or _SIDE, c) if last else (n, a or 1, b or _SIDE, c or _SIDE)
+    usual = _SIDE if len(shape) == 3 else _SIDE * _SIDE
+    return (*shape[:1], *(side or usual for side in shape[1:]))
+
+
+def _input_view(
+    open_sides: tuple[int | None, ...], batch: int | None, transposed: bool
+) -> tuple[Shape, View]:
+    """The input shape, the atoms in memory, and the axes of the tensor.
+
+    A row of a square number of features, such as 784, is a square picture. If the sizes do not
+    show which axis holds the channels, a graph that transposes its input takes channels last.
+    """
+    sides = tuple(side or 1 for side in open_sides)
+    axes = fresh(sides)
+    long = [i for i, side in enumerate(sides) if side != 1]
+    moved, shape = [axes[i] for i in long], tuple(sides[i] for i in long) or (1,)
+    last = sides[-1] in (1, 3) or (transposed and sides[0] not in (1, 3))
+    if len(sides) == len(long) == 3 and not last:  # channels in front
+        moved, shape = [*axes[1:], axes[0]], (*sides[1:], sides[0])
+    elif len(long) == 2:
+        shape = (*shape, 1)
+    elif len(long) == 1 and (root := math.isqrt(shape[0])) ** 2 == shape[0] >= 16:
+        axes[long[0]] = (Atom(root), Atom(root))
+        moved, shape = [axes[long[0]]], (root, root, 1)
+    return shape, View(INPUT, joined(moved), tuple(axes), batch)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from tinymnist.interop.onnx.nodes import Unmappable
-from tinymnist.nn.arrays import Array, Shape
+from tinymnist.nn.arrays import Array
 
 _COUNTER = itertools.count()
 
@@ -40,9 +40,25 @@ def size_of(atoms: Iterable[Atom]) -> int:
     return math.prod(atom.size for atom in atoms)
 
 
+def joined(axes: Iterable[Axis]) -> Axis:
+    """The atoms of several axes, one after the other."""
+    return tuple(atom for axis in axes for atom in axis)
+
+
 def fresh(shape: Sequence[int]) -> list[Axis]:
     """New axes of these sizes."""
     return [(Atom(side),) if side != 1 else () for side in shape]
+
+
+def in_order(values: Array, atoms: Axis, order: Axis) -> Array:
+    """Numbers along ``atoms``, brought into the order in which memory has these atoms."""
+    kept = [atom for atom in order if atom in atoms]
+    pieces = values.reshape([atom.size for atom in atoms])
+    return pieces.transpose([atoms.index(atom) for atom in kept]).reshape(-1)
+
+
+class Uncut(Unmappable):
+    """A reshape that would cut an atom into pieces that do not divide it."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +114,7 @@ class View:
             Uncut: if an atom would have to be cut where the sizes do not allow it.
         """
         batch, own = self._without_batch(tuple(shape))
-        flat = [atom for axis in self.axes for atom in axis]
+        flat = list(joined(self.axes))
         axes: list[Axis] = []
         cuts: dict[Atom, Axis] = {}
         for side in own:
@@ -106,10 +122,10 @@ class View:
             while (left := side // size_of(taken)) > 1:
                 taken.append(_take(flat, left, cuts))
             axes.append(tuple(taken))
-        order = list(self.order)
+        order = self.order
         while any(atom in cuts for atom in order):
-            order = [piece for atom in order for piece in cuts.get(atom, (atom,))]
-        return View(self.source, tuple(order), tuple(axes), batch)
+            order = joined(cuts.get(atom, (atom,)) for atom in order)
+        return View(self.source, order, tuple(axes), batch)
 
     def _without_batch(self, shape: tuple[int, ...]) -> tuple[int | None, tuple[int, ...]]:
         example = size_of(self.order)
@@ -131,29 +147,22 @@ class View:
         return replace(self, source=source)
 
     def pattern(self) -> tuple[tuple[int, int, int], ...]:
-        """For each atom in memory: its axis, its place in that axis, its size.
-
-        Two tensors of equal patterns lie in memory in the same way.
-        """
+        """How the tensor lies in memory: for each atom there, its axis, place in it, and size."""
         place = {atom: (a, i) for a, axis in enumerate(self.axes) for i, atom in enumerate(axis)}
         return tuple((*place[atom], atom.size) for atom in self.order)
 
     def tensor_of(self, memory: Array) -> Array:
         """A layer's output (n, ...) as the tensor (n, ...), axes in the tensor's order."""
-        wanted = [self.order.index(atom) + 1 for axis in self.axes for atom in axis]
+        wanted = [self.order.index(atom) + 1 for atom in joined(self.axes)]
         pieces = memory.reshape(len(memory), *(atom.size for atom in self.order))
         sides = [size_of(axis) for axis in self.axes]
         return np.ascontiguousarray(pieces.transpose([0, *wanted]).reshape(len(memory), *sides))
 
     def memory_of(self, tensor: Array) -> Array:
         """A tensor as the output of the layer, (n, ...) with one axis for each atom."""
-        own = [atom for axis in self.axes for atom in axis]
+        own = joined(self.axes)
         pieces = tensor.reshape(-1, *(atom.size for atom in own))
         return pieces.transpose([0, *(own.index(atom) + 1 for atom in self.order)])
-
-
-class Uncut(Unmappable):
-    """A reshape that would cut an atom into pieces that do not divide it."""
 
 
 def _take(flat: list[Atom], wanted: int, cuts: dict[Atom, Axis]) -> Atom:
@@ -167,8 +176,3 @@ def _take(flat: list[Atom], wanted: int, cuts: dict[Atom, Axis]) -> Atom:
     cuts[atom] = (front, rest)
     flat.insert(0, rest)
     return front
-
-
-def shape_of(groups: Sequence[Axis]) -> Shape:
-    """The shape that groups of atoms make, in tinymnist's sense: at least one axis."""
-    return tuple(size_of(group) for group in groups) or (1,)

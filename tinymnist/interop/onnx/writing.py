@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from os import PathLike
-from typing import Any
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from tinymnist import __version__
 from tinymnist.files import whole_file
-from tinymnist.interop.onnx.emit_layers import EMISSIONS
-from tinymnist.interop.onnx.emitting import Emitter
+from tinymnist.interop.onnx.emitting import (
+    ACTIVATIONS,
+    Emission,
+    Emitter,
+    gelu,
+    general_relu,
+    simple,
+)
 from tinymnist.interop.onnx.loading import library
+from tinymnist.nn import layers as L
+from tinymnist.nn.arrays import Array
 from tinymnist.nn.graph import INPUT
 from tinymnist.nn.sequential import Sequential
+from tinymnist.nn.shapes import Pads, as_pair, resolve_padding
 
 OPSET = 17
 IR_VERSION = 8
@@ -22,6 +34,9 @@ METADATA_KEY = "tinymnist"
 """The entry of ONNX's own metadata for what a model states about itself, as JSON."""
 CARRIED: dict[str, type] = {"class_names": list, "preprocessing": dict, "metrics": dict}
 """The entries of a model's metadata that the file takes along, and their types."""
+
+LayerEmission: TypeAlias = Callable[[Emitter, Any, tuple[str, ...]], None]
+"""``f(emitter, layer, sources)`` appends the nodes of a layer that takes these layers' outputs."""
 
 
 def write(model: Sequential, path: str | PathLike[str], *, channels_first: bool = False) -> None:
@@ -62,19 +77,17 @@ def _graph_of(model: Sequential, channels_first: bool) -> Any:
     e.set(INPUT, INPUT, first=channels_first)
     for layer in model.layers:
         EMISSIONS[type(layer)](e, layer, model.sources[layer.name])
-    last = model.layers[-1].name if model.layers else INPUT
-    output = e.last(last) if model.layers else e.node("Identity", [INPUT], "output")
+    output = (
+        e.last(model.layers[-1].name) if model.layers else e.node("Identity", [INPUT], "output")
+    )
     kind = helper.np_dtype_to_tensor_dtype(model.dtype)
     sides = model.input_shape[-1:] + model.input_shape[:-1] if channels_first else model.input_shape
-    graph = helper.make_graph(
-        e.nodes,
-        model.name,
-        [helper.make_tensor_value_info(INPUT, kind, ["batch", *sides])],
-        [helper.make_tensor_value_info(output, kind, ["batch", *model.output_shape])],
-        e.constants,
-    )
+    ports = [
+        [helper.make_tensor_value_info(name, kind, ["batch", *shape])]
+        for name, shape in ((INPUT, sides), (output, model.output_shape))
+    ]
     proto = helper.make_model(
-        graph,
+        helper.make_graph(e.nodes, model.name, *ports, e.constants),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="tinymnist",
@@ -84,3 +97,198 @@ def _graph_of(model: Sequential, channels_first: bool) -> Any:
     if carried:
         helper.set_model_props(proto, {METADATA_KEY: json.dumps(carried)})
     return proto
+
+
+# Layers -------------------------------------------------------------------------------------------
+
+
+def _elementwise(emission: Callable[[Any], Emission]) -> LayerEmission:
+    """Layers that are one activation, in whichever layout their input has."""
+
+    def emit(e: Emitter, layer: L.Layer, sources: tuple[str, ...]) -> None:
+        (x,), first = e.either(sources[0])
+        e.give(layer.name)
+        made = emission(layer)(e, x, layer.name, 1 if first else -1)
+        e.set(layer.name, made, first=first)
+
+    return emit
+
+
+def _product(
+    e: Emitter, layer: Any, x: str, op: str, first: bool = False, **attributes: Any
+) -> None:
+    """A product with the layer's weights, then its activation."""
+    inputs = [x, *e.weights(layer)]
+    if layer.activation == "linear":
+        e.finish(layer.name, op, inputs, first, **attributes)
+        return
+    e.give(layer.name)
+    y = e.node(op, inputs, f"{layer.name}_{op.lower()}", **attributes)
+    made = ACTIVATIONS[layer.activation](e, y, layer.name, 1 if first else -1)
+    e.set(layer.name, made, first=first)
+
+
+def _by_channel(e: Emitter, values: Any, first: bool, name: str) -> str:
+    """Numbers of each channel, so that they broadcast in a layout."""
+    array: Array = np.asarray(values, float) if not isinstance(values, np.ndarray) else values
+    return e.constant(array.reshape(-1, 1, 1) if first and array.size > 1 else array, name)
+
+
+def _onnx_pads(pads: Pads) -> list[int]:
+    """((top, bottom), (left, right)) in ONNX's order."""
+    (top, bottom), (left, right) = pads
+    return [top, left, bottom, right]
+
+
+def _dense(e: Emitter, layer: L.Dense, sources: tuple[str, ...]) -> None:
+    _product(e, layer, e.last(sources[0]), "Gemm")
+
+
+def _convolution(e: Emitter, layer: L.Conv2D, sources: tuple[str, ...]) -> None:
+    h, w, channels = e.shapes[sources[0]]
+    kernel, strides = as_pair(layer.kernel_size, "kernel_size"), as_pair(layer.strides, "strides")
+    dilation = as_pair(layer.dilation_rate, "dilation_rate")
+    pads = resolve_padding(layer.padding, (h, w), kernel, strides, dilation)
+    _product(
+        e, layer, e.first(sources[0]), "Conv", True,
+        kernel_shape=kernel, strides=strides, dilations=dilation, pads=_onnx_pads(pads),
+        group=layer.groups_of(channels),
+    )  # fmt: skip
+
+
+def _pooling(e: Emitter, layer: Any, sources: tuple[str, ...]) -> None:
+    h, w, _ = e.shapes[sources[0]]
+    window = as_pair(layer.pool_size, "pool_size")
+    strides = window if layer.strides is None else as_pair(layer.strides, "strides")
+    pads = _onnx_pads(resolve_padding(layer.padding, (h, w), window, strides))
+    attributes: dict[str, Any] = {"kernel_shape": window, "strides": strides, "pads": pads}
+    op = "MaxPool"
+    if isinstance(layer, L.AveragePooling2D):
+        op, attributes["count_include_pad"] = "AveragePool", int(layer.count_include_pad)
+    e.finish(layer.name, op, [e.first(sources[0])], True, **attributes)
+
+
+def _global_pooling(e: Emitter, layer: L.Layer, sources: tuple[str, ...]) -> None:
+    """One number per channel, then without the two axes of length 1."""
+    kind = "Average" if isinstance(layer, L.GlobalAveragePooling2D) else "Max"
+    pooled = e.node(f"Global{kind}Pool", [e.first(sources[0])], f"{layer.name}_pool")
+    e.finish(layer.name, "Flatten", [pooled], axis=1)
+
+
+def _batch_normalization(e: Emitter, layer: L.BatchNormalization, sources: tuple[str, ...]) -> None:
+    """ONNX's own if channels are the second axis; else a scale and an offset per channel."""
+    rank = len(e.shapes[sources[0]])
+    if rank not in (1, 3):
+        scale = layer.gamma / np.sqrt(layer.moving_variance + layer.epsilon)
+        _scaled(e, layer, sources[0], scale, layer.beta - layer.moving_mean * scale)
+        return
+    inputs = [e.first(sources[0]) if rank == 3 else e.last(sources[0]), *e.weights(layer)]
+    settings = {"epsilon": layer.epsilon, "momentum": layer.momentum}
+    e.finish(layer.name, "BatchNormalization", inputs, rank == 3, **settings)
+
+
+def _layer_normalization(e: Emitter, layer: L.LayerNormalization, sources: tuple[str, ...]) -> None:
+    weights = e.weights(layer)
+    inputs = [e.last(sources[0]), *weights]
+    e.finish(layer.name, "LayerNormalization", inputs, axis=-1, epsilon=layer.epsilon)
+
+
+def _scaled(e: Emitter, layer: L.Layer, source: str, scale: Any, offset: Any) -> None:
+    """``x * scale + offset``."""
+    (x,), first = e.either(source)
+    factor = _by_channel(e, scale, first, f"{layer.name}/scale")
+    product = e.node("Mul", [x, factor], f"{layer.name}_mul")
+    summand = _by_channel(e, offset, first, f"{layer.name}/offset")
+    e.finish(layer.name, "Add", [product, summand], first)
+
+
+def _rescaling(e: Emitter, layer: L.Rescaling, sources: tuple[str, ...]) -> None:
+    _scaled(e, layer, sources[0], layer.scale, layer.offset)
+
+
+def _normalization(e: Emitter, layer: L.Normalization, sources: tuple[str, ...]) -> None:
+    """A difference and a product."""
+    (x,), first = e.either(sources[0])
+    mean = _by_channel(e, layer.mean, first, f"{layer.name}/mean")
+    centred = e.node("Sub", [x, mean], f"{layer.name}_sub")
+    scale = 1 / np.maximum(np.sqrt(np.asarray(layer.variance, float)), 1e-7)
+    factor = _by_channel(e, scale, first, f"{layer.name}/scale")
+    e.finish(layer.name, "Mul", [centred, factor], first)
+
+
+def _reshape(e: Emitter, layer: L.Layer, sources: tuple[str, ...]) -> None:
+    """Row-major, channels last; the batch axis stays as it is."""
+    shape = e.constant([0, *layer.output_shape(e.shapes[sources[0]])], dtype=np.int64)
+    e.finish(layer.name, "Reshape", [e.last(sources[0]), shape])
+
+
+def _permute(e: Emitter, layer: L.Permute, sources: tuple[str, ...]) -> None:
+    e.finish(layer.name, "Transpose", [e.last(sources[0])], perm=[0, *layer.dims])
+
+
+def _zero_padding(e: Emitter, layer: L.ZeroPadding2D, sources: tuple[str, ...]) -> None:
+    (x,), first = e.either(sources[0])
+    top, left, bottom, right = _onnx_pads(resolve_padding(layer.padding, (1, 1), (1, 1), (1, 1)))
+    last_pads = [0, top, left, 0, 0, bottom, right, 0]
+    pads = [0, 0, top, left, 0, 0, bottom, right] if first else last_pads
+    inputs = [x, e.constant(pads, dtype=np.int64)]
+    e.finish(layer.name, "Pad", inputs, first, mode="constant")
+
+
+def _dropout(layer: L.Dropout) -> Emission:
+    """Does nothing at inference, but is kept so that the graph can be trained on."""
+    return lambda e, x, name, axis: e.node("Dropout", [x, e.constant(layer.rate)], name)
+
+
+def _prelu(e: Emitter, layer: L.PReLU, sources: tuple[str, ...]) -> None:
+    """The slopes lie as the picture does."""
+    (x,), first = e.either(sources[0])
+    alpha = layer.alpha.transpose(2, 0, 1) if first else layer.alpha
+    e.finish(layer.name, "PRelu", [x, e.constant(alpha, f"{layer.name}/alpha")], first)
+
+
+def _merge(e: Emitter, layer: L.Layer, sources: tuple[str, ...]) -> None:
+    """Number by number, in the layout that all have already, or channels last."""
+    tensors, first = e.either(*sources)
+    op = "Sum" if isinstance(layer, L.Add) else "Mul"
+    for i in range(2, len(tensors) if op == "Mul" else 0):  # which takes two tensors
+        tensors[:2] = [e.node(op, tensors[:2], f"{layer.name}_{i}")]
+    e.finish(layer.name, op, tensors, first)
+
+
+def _concatenate(e: Emitter, layer: L.Concatenate, sources: tuple[str, ...]) -> None:
+    tensors, first = e.either(*sources)
+    e.finish(layer.name, "Concat", tensors, first, axis=1 if first else -1)
+
+
+EMISSIONS: dict[type[L.Layer], LayerEmission] = {
+    L.Activation: _elementwise(lambda layer: ACTIVATIONS[layer.activation]),
+    L.Add: _merge,
+    L.AveragePooling2D: _pooling,
+    L.BatchNormalization: _batch_normalization,
+    L.Concatenate: _concatenate,
+    L.Conv2D: _convolution,
+    L.Dense: _dense,
+    L.DepthwiseConv2D: _convolution,
+    L.Dropout: _elementwise(_dropout),
+    L.ELU: _elementwise(lambda layer: simple("Elu", alpha=layer.alpha)),
+    L.Flatten: _reshape,
+    L.GELU: _elementwise(lambda layer: gelu(layer.approximate)),
+    L.GlobalAveragePooling2D: _global_pooling,
+    L.GlobalMaxPooling2D: _global_pooling,
+    L.LayerNormalization: _layer_normalization,
+    L.LeakyReLU: _elementwise(lambda layer: simple("LeakyRelu", alpha=layer.negative_slope)),
+    L.MaxPooling2D: _pooling,
+    L.Multiply: _merge,
+    L.Normalization: _normalization,
+    L.PReLU: _prelu,
+    L.Permute: _permute,
+    L.ReLU: _elementwise(
+        lambda layer: general_relu(layer.max_value, layer.negative_slope, layer.threshold)
+    ),
+    L.Rescaling: _rescaling,
+    L.Reshape: _reshape,
+    L.Softmax: _elementwise(lambda layer: ACTIVATIONS["softmax"]),
+    L.ZeroPadding2D: _zero_padding,
+}
+"""What emits each class of layers."""
