@@ -96,7 +96,7 @@ def test_any_places_are_seen_as_scipy_sees_them(fill_mode, dtype):
 def test_without_a_move_nothing_changes(shape, dtype):
     images = np.random.default_rng(0).integers(0, 256, shape).astype(dtype)
     still = np.tile(np.eye(2), (shape[0], 1, 1)), np.zeros((shape[0], 2))
-    np.testing.assert_array_equal(resample_affine(images, *still), images)
+    np.testing.assert_array_equal(resample_affine(images, still), images)
 
 
 def test_whole_pixels_move_whole_pixels():

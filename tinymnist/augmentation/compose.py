@@ -27,7 +27,7 @@ _OVERSHOOT = 1e-3  # how far outside of 0..1 values may be, as interpolation may
 class Transform(ABC):
     """The base of all transforms, which keep the shape, dtype and range of the images.
 
-    A subclass names the lowest and the highest value of its settings after its base.
+    A subclass states the limits of its settings: ``class Noise(Transform, strongest=(0, 1))``.
 
     Attributes:
         probability: of each image to be transformed; the others are copied.
@@ -84,11 +84,10 @@ class Compose(Transform):
 
 @dataclass(frozen=True)
 class EachPicture(Transform):
-    """Applies a function of one grey image, such as those in :mod:`.damage`, to whole batches.
+    """Applies a function of one grey image, such as those in :mod:`.distort`, to batches.
 
     Attributes:
-        function: ``function(plane, rng) -> plane`` for (h, w) in 0..1; called for every channel
-            of every image.
+        function: ``function(plane, rng) -> plane`` for each channel (h, w) in 0..1.
     """
 
     function: Step

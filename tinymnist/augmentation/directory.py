@@ -8,16 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from PIL.Image import Resampling
 
-from tinymnist.augmentation.flows import Flow, Varies, part_of
+from tinymnist.augmentation.flows import Array, Flow, Varies, part_of
 from tinymnist.errors import InputError
 from tinymnist.files import class_folders, files_in, is_picture
 from tinymnist.imaging.digit.recipes import RECIPES, prepare_image
-
-Array = NDArray[Any]
 
 _COLOR_MODES = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
 """Pillow's name, with a letter for each channel, by Keras's name."""
@@ -106,11 +103,17 @@ class DirectoryFlow(Flow):
         return np.stack([self._image(self.filepaths[i]) for i in chosen])
 
     def _image(self, path: Path) -> Array:
-        """(h, w, c) float32."""
+        """(h, w, c) float32, converted and resized exactly as Keras does it."""
         if self.recipe is not None:
             return prepare_image(path, self.recipe)
-        height, width = self.target_size
-        image = _load(path, _COLOR_MODES[self.color_mode])
+        mode, (height, width) = _COLOR_MODES[self.color_mode], self.target_size
+        try:
+            with warnings.catch_warnings(), Image.open(path) as picture:
+                warnings.simplefilter("ignore")  # broken metadata does not matter here
+                kept = picture.mode == mode or (mode == "L" and picture.mode in _DEEP_GREY)
+                image = picture.copy() if kept else picture.convert(mode)
+        except Exception as error:  # Pillow's plug-ins raise all kinds of errors
+            raise InputError(f"{path}: cannot be read as a picture: {error}") from None
         if image.size != (width, height):
             image = image.resize((width, height), Resampling[self.interpolation.upper()])
         return np.asarray(image, np.float32).reshape(self.image_shape)
@@ -124,14 +127,3 @@ class DirectoryFlow(Flow):
         if self.class_mode == "categorical":
             return images, np.eye(self.num_classes, dtype=np.float32)[labels]
         return images, labels
-
-
-def _load(path: Path, mode: str) -> Image.Image:
-    """An image converted to a Pillow mode exactly as Keras does it."""
-    try:
-        with warnings.catch_warnings(), Image.open(path) as picture:
-            warnings.simplefilter("ignore")  # broken metadata does not matter here
-            kept = picture.mode == mode or (mode == "L" and picture.mode in _DEEP_GREY)
-            return picture.copy() if kept else picture.convert(mode)
-    except Exception as error:  # Pillow's plug-ins raise all kinds of errors
-        raise InputError(f"{path}: cannot be read as a picture: {error}") from None

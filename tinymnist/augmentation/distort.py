@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from tinymnist.augmentation.effects import Places, add_noise, cover_rectangle, gaussian_weights
+from tinymnist.augmentation.effects import cover_rectangle, gaussian_weights
+from tinymnist.augmentation.resample import Places
 from tinymnist.imaging.picture.pixels import Array
 from tinymnist.imaging.synthetic.styles import pen_stroke
 
 Kind = Callable[[Array, np.random.Generator], Array]
 
-_CONTROLS = 5
-"""Control points of the elastic map per side: few, so that a digit bends as a whole."""
+_CONTROLS = 5  # points of the elastic map per side: few, so that a digit bends as a whole
 _CROSS = ndimage.generate_binary_structure(2, 1)
 _SQUARE = ndimage.generate_binary_structure(2, 2)
 
@@ -97,7 +97,7 @@ def grainy(image: Array, rng: np.random.Generator) -> Array:
     """Independent noise in every pixel: normal, or Student's t with its many outliers."""
     strength = np.float32(rng.uniform(0.02, 0.3))
     if rng.random() < 0.5:
-        return add_noise(image, strength, rng)
+        return image + strength * rng.standard_normal(image.shape, np.float32)
     return image + strength * rng.standard_t(1.5, image.shape).astype(np.float32)
 
 

@@ -6,13 +6,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinymnist.augmentation.compose import Images, Transform, map_planes, per_image
-from tinymnist.augmentation.resample import resample
+from tinymnist.augmentation.resample import Places, resample
 from tinymnist.imaging.digit.strokes import dilate
-
-Places = NDArray[np.float64]
 
 _DISC = 1.5  # the radius, from the centre of a pixel, of a disc that covers its four neighbours
 
@@ -101,14 +98,8 @@ class Noise(Transform, strongest=(0, math.inf)):
     strongest: float = 0.2
 
     def _vary(self, images: Images, rng: np.random.Generator) -> Images:
-        deviations = rng.uniform(0, self.strongest, len(images))
-        return add_noise(images, per_image(deviations, images), rng)
-
-
-def add_noise(image: Images, deviation: Images | np.floating, rng: np.random.Generator) -> Images:
-    """Add normal noise of a standard deviation to each value, in the image's dtype."""
-    noisy: Images = image + deviation * rng.standard_normal(image.shape, image.dtype.type)
-    return noisy
+        deviations = per_image(rng.uniform(0, self.strongest, len(images)), images)
+        return images + deviations * rng.standard_normal(images.shape, images.dtype.type)
 
 
 @dataclass(frozen=True)
@@ -125,12 +116,8 @@ def cover_rectangle(image: Images, rng: np.random.Generator, longest: int = 10) 
     """Set a random rectangle to one value: background, ink, or in between.
 
     DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout"
-    (2017). Part of the rectangle may lie outside the image.
-
-    Args:
-        image: (h, w) or (h, w, c) in 0..1; not modified.
-        rng: the source of randomness.
-        longest: the longest side in pixels.
+    (2017). Images are (h, w) or (h, w, c) in 0..1. Sides have 2..``longest`` pixels; part of the
+    rectangle may lie outside.
     """
     sides = rng.integers(2, longest + 1, 2)
     first = [int(rng.integers(1 - s, n)) for s, n in zip(sides, image.shape[:2], strict=True)]

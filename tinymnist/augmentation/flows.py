@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinymnist.augmentation.ranges import Parameters
 from tinymnist.checksum import checksum
 from tinymnist.memory import reuse_freed_memory
 
@@ -31,7 +32,7 @@ class Varies(Protocol):
 
     def draw(self, images: Array, random: np.random.RandomState) -> dict[str, Array]: ...
     def vary_by(
-        self, batches: Sequence[Array], parameters: Sequence[Mapping[str, Array]]
+        self, batches: Sequence[Array], parameters: Sequence[Parameters]
     ) -> list[Array]: ...
     def plan(self) -> dict[str, Any]: ...
 

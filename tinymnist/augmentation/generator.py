@@ -10,17 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinymnist.augmentation.directory import DirectoryFlow
 from tinymnist.augmentation.flows import ArrayFlow
-from tinymnist.augmentation.ranges import Ranges, Shift
-from tinymnist.augmentation.resample import FILL_MODES, affine_maps, resample_affine
+from tinymnist.augmentation.ranges import Parameters, Ranges, Shift
+from tinymnist.augmentation.resample import FILL_MODES, Images, affine_maps, resample_affine
 from tinymnist.augmentation.standardization import Standardization, brighten, shift_channels
-
-Images = NDArray[Any]
-Parameters = Mapping[str, NDArray[Any]]
-"""Transform parameters by Keras's names, (n,) each."""
 
 _IDENTITY = {"theta": 0.0, "tx": 0.0, "ty": 0.0, "shear": 0.0, "zx": 1.0, "zy": 1.0}
 _FLIPPED_AXIS = {"flip_horizontal": 2, "flip_vertical": 1}  # of (n, h, w, c)
@@ -86,12 +81,21 @@ class ImageDataGenerator:
             validation_split: the fraction that ``subset="validation"`` means, in [0, 1).
             interpolation_order: 1 (bilinear).
             dtype: of the batches; None is float32.
+
+        Raises:
+            ValueError: for a setting that is out of range or not supported.
         """
+        factors = (1.0, 1.0) if brightness_range is None else brightness_range
+        zooms = (
+            (1 - zoom_range, 1 + zoom_range) if isinstance(zoom_range, (int, float)) else zoom_range
+        )
         for name, value, is_valid, rule in (
             ("fill_mode", fill_mode, fill_mode in FILL_MODES, f"one of {FILL_MODES}"),
             ("data_format", data_format, data_format in (None, "channels_last"), "channels_last"),
             ("interpolation_order", interpolation_order, interpolation_order == 1, "1"),
             ("validation_split", validation_split, 0 <= validation_split < 1, "in [0, 1)"),
+            ("zoom_range", zoom_range, np.shape(zooms) == (2,), "one or two numbers"),
+            ("brightness_range", brightness_range, np.shape(factors) == (2,), "two numbers"),
         ):
             if not is_valid:
                 raise ValueError(f"{name} must be {rule}. Received: {name}={value!r}")
@@ -101,13 +105,9 @@ class ImageDataGenerator:
             rotation_range=rotation_range,
             width_shift_range=width_shift_range,
             height_shift_range=height_shift_range,
-            brightness_range=None
-            if brightness_range is None
-            else _pair("brightness_range", brightness_range),
+            brightness_range=None if brightness_range is None else tuple(factors),
             shear_range=shear_range,
-            zoom_range=(1 - zoom_range, 1 + zoom_range)
-            if isinstance(zoom_range, (int, float))
-            else _pair("zoom_range", zoom_range),
+            zoom_range=tuple(zooms),
             channel_shift_range=channel_shift_range,
             horizontal_flip=horizontal_flip,
             vertical_flip=vertical_flip,
@@ -144,6 +144,9 @@ class ImageDataGenerator:
             sample_weight: (n,), returned as a third array.
             seed: determines all that is drawn; None draws a seed.
             subset: "training" or "validation", the rest or the first ``validation_split``.
+
+        Raises:
+            ValueError: if the lengths of arrays differ, or for an unknown subset.
         """
         return ArrayFlow(self, x, y, batch_size, shuffle, sample_weight, seed, subset)
 
@@ -179,6 +182,7 @@ class ImageDataGenerator:
 
         Raises:
             InputError: if the folder does not exist or holds no images.
+            ValueError: for an unknown setting.
         """
         return DirectoryFlow(
             self,
@@ -232,7 +236,7 @@ class ImageDataGenerator:
         """Transform images (n, h, w, c); always a new array."""
         if any(np.any(parameters[name] != value) for name, value in _IDENTITY.items()):
             maps = affine_maps(parameters, *images.shape[1:3])
-            images = resample_affine(images, *maps, self.fill_mode, self.cval)
+            images = resample_affine(images, maps, self.fill_mode, self.cval)
         else:
             images = images.copy()
         if "channel_shift_intensity" in parameters:
@@ -248,7 +252,7 @@ class ImageDataGenerator:
         """Draw a variant of each image of a batch (n, h, w, c), and standardize it."""
         return self.vary_by([images], [self.draw(images, random)])[0]
 
-    def draw(self, images: Images, random: np.random.RandomState) -> dict[str, NDArray[Any]]:
+    def draw(self, images: Images, random: np.random.RandomState) -> dict[str, Images]:
         """Draw the parameters of images (n, h, w, c), (n,) each."""
         n, height, width = images.shape[:3]
         return self.ranges.draw(n, height, width, random)
@@ -270,27 +274,20 @@ class ImageDataGenerator:
 
     def plan(self) -> dict[str, Any]:
         """Everything the variants depend on, as plain values for a checkpoint to compare."""
-        return {
-            "ranges": repr(self.ranges),
-            "fill": [self.fill_mode, self.cval],
-            "standardization": self.standardization.plan(),
-            "dtype": str(self.dtype),
-        }
+        values = {"standardization": self.standardization.plan(), "dtype": str(self.dtype)}
+        return {"ranges": repr(self.ranges), "fill": [self.fill_mode, self.cval], **values}
 
     def fit(
         self, x: Images, augment: bool = False, rounds: int = 1, seed: int | None = None
     ) -> None:
         """Compute the statistics that the featurewise settings and whitening need.
 
-        Args:
-            x: (n, h, w, c), the training set.
-            augment: whether to compute them from random variants.
-            rounds: number of variants per image.
-            seed: for the variants.
+        They are those of the training set ``x`` (n, h, w, c) or, to ``augment`` it, of ``rounds``
+        random variants of each image, drawn from ``seed``.
         """
         if np.ndim(x) != 4:
             raise ValueError(f"fit takes images (n, h, w, c). Received: x.shape={np.shape(x)}")
-        if not self.standardization.needs_fit:
+        if not self.standardization.featurewise_center:
             return
         images = np.array(x, self.dtype)
         if self.standardization.rescale:
@@ -305,9 +302,3 @@ class ImageDataGenerator:
 def _check_image(shape: Sequence[int]) -> None:
     if len(shape) != 3:
         raise ValueError(f"an image is (h, w, c). Received: shape={tuple(shape)}")
-
-
-def _pair(name: str, limits: Any) -> tuple[float, float]:
-    if np.shape(limits) != (2,):
-        raise ValueError(f"{name} must be two numbers. Received: {name}={limits!r}")
-    return limits[0], limits[1]

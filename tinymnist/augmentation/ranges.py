@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, TypeAlias
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 Shift: TypeAlias = "float | Sequence[float]"
 Numbers: TypeAlias = NDArray[Any]
 """(n,), one for each image."""
+Parameters: TypeAlias = Mapping[str, Numbers]
+"""Keras's parameters of transforms, by name."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,6 @@ class Ranges:
         self, n: int, height: int, width: int, random: np.random.RandomState
     ) -> dict[str, Numbers]:
         """Draw the parameters of ``n`` images: exactly the numbers that Keras draws.
-
-        Args:
-            n: number of images.
-            height, width: of the images; shifts may be fractions of them.
-            random: NumPy's legacy generator, which Keras uses.
 
         Returns:
             theta, tx, ty, shear, zx, zy, flip_horizontal, flip_vertical and, if their ranges are

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinymnist.augmentation.ranges import Parameters
+
 Images = NDArray[Any]
 """(n, h, w, c), of any real dtype."""
+Places = NDArray[np.float64]
+Maps = tuple[Places, Places]
+"""Matrices (n, 2, 2) and offsets (n, 2): ``matrix @ (row, column) + offset``."""
 
 FILL_MODES = ("nearest", "constant", "reflect", "wrap")
 """What fills the area outside an image, in Keras's and SciPy's words; see :func:`resample`."""
@@ -28,7 +33,7 @@ _thread = threading.local()
 
 
 def resample(
-    images: Images, places: NDArray[np.float64], fill_mode: str = "nearest", cval: float = 0.0
+    images: Images, places: Places, fill_mode: str = "nearest", cval: float = 0.0
 ) -> Images:
     """Sample images at given places.
 
@@ -47,31 +52,22 @@ def resample(
     n, _, oh, ow = places.shape
     sampler = _sampler(images, (oh, ow))
     out = np.empty((n, oh, ow, images.shape[3]), images.dtype)
-    for part in sampler.parts(n):
-        own = sampler.places(part)
+    for part, own in sampler.parts(n):
         own[...] = places[part].swapaxes(0, 1)
         sampler.sample(images[part], own, fill_mode, cval, out[part])
     return out
 
 
 def resample_affine(
-    images: Images,
-    matrices: NDArray[np.float64],
-    offsets: NDArray[np.float64],
-    fill_mode: str = "nearest",
-    cval: float = 0.0,
+    images: Images, maps: Maps, fill_mode: str = "nearest", cval: float = 0.0
 ) -> Images:
-    """Sample images at ``matrix @ (row, column) + offset`` for each (row, column) of the output.
-
-    The same as :func:`resample` with places from matrices (n, 2, 2) and offsets (n, 2).
-    """
-    n, h, w, _ = images.shape
+    """As :func:`resample`, at the places to which maps take each (row, column) of the output."""
+    (n, h, w, _), (matrices, offsets) = images.shape, maps
     sampler = _sampler(images, (h, w))
     out = np.empty_like(images, order="C")
     down, right = np.arange(h)[:, None], np.arange(w)
     # Added in SciPy's order: at a border the last bit may decide between inside and outside.
-    for part in sampler.parts(n):
-        places = sampler.places(part)
+    for part, places in sampler.parts(n):
         matrix = matrices[part].transpose(1, 2, 0)[..., None, None]  # (2, 2, k, 1, 1)
         start = offsets[part].T[..., None, None] + matrix[:, 0] * down  # (2, k, h, 1)
         np.add(start, matrix[:, 1] * right, out=places)  # (2, k, h, w)
@@ -79,28 +75,19 @@ def resample_affine(
     return out
 
 
-def affine_maps(
-    parameters: Mapping[str, NDArray[Any]], height: int, width: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Keras's maps from output to input: ``matrix @ (row, column) + offset``, one for each image.
+def affine_maps(parameters: Parameters, height: int, width: int) -> Maps:
+    """Keras's maps from the output to the input, one for each image.
 
     Keras multiplies rotation, shift, shear and zoom, in this order, about the centre of the image,
     and swaps the axes at the end. So ``tx`` moves along columns although it is drawn from
     ``height_shift_range``, and the centre is off in images that are not square. Its shear also
     shrinks the image by the cosine of the angle.
 
-    Args:
-        parameters: ``theta`` and ``shear`` in degrees, ``tx`` and ``ty`` in pixels, ``zx`` and
-            ``zy`` as factors, (n,) each.
-        height, width: of the images.
-
-    Returns:
-        matrices (n, 2, 2) and offsets (n, 2), over (row, column).
+    Of the parameters, ``theta`` and ``shear`` are in degrees, ``tx`` and ``ty`` in pixels of an
+    image (height, width), ``zx`` and ``zy`` are factors.
     """
     turn, slant = np.deg2rad(parameters["theta"]), np.deg2rad(parameters["shear"])
-    factors = np.zeros((4, len(turn), 3, 3))
-    factors[:] = np.eye(3)
-    rotation, shift, shear, zoom = factors
+    rotation, shift, shear, zoom = np.tile(np.eye(3), (4, len(turn), 1, 1))
     rotation[:, 0, 0] = rotation[:, 1, 1] = np.cos(turn)
     rotation[:, 1, 0] = np.sin(turn)
     rotation[:, 0, 1] = -rotation[:, 1, 0]
@@ -147,17 +134,15 @@ class _Sampler:
         stride = float((self.height + 1) * (self.width + 1))
         self._starts = np.arange(self.chunk)[:, None, None] * stride
 
-    def parts(self, n: int) -> list[slice]:
-        """Slices that split ``n`` images into chunks of about the same size."""
+    def parts(self, n: int) -> Iterator[tuple[slice, Places]]:
+        """Chunks of ``n`` images, about equally large, and a buffer for places (2, k, oh, ow)."""
         each = math.ceil(n / max(1, math.ceil(n / self.chunk)))
-        return [slice(at, min(at + each, n)) for at in range(0, n, max(1, each))]
-
-    def places(self, part: slice) -> NDArray[np.float64]:
-        """A buffer for the rows and columns to sample for a chunk: (2, k, oh, ow)."""
-        return self._places[:, : part.stop - part.start]
+        for at in range(0, n, max(1, each)):
+            stop = min(at + each, n)
+            yield slice(at, stop), self._places[:, : stop - at]
 
     def sample(
-        self, images: Images, places: NDArray[np.float64], fill_mode: str, cval: float, out: Images
+        self, images: Images, places: Places, fill_mode: str, cval: float, out: Images
     ) -> None:
         """Interpolate ``images`` (k, h, w, c) at ``places`` (2, k, oh, ow), overwriting these."""
         if fill_mode not in FILL_MODES:
@@ -171,7 +156,7 @@ class _Sampler:
                 values[outside | beside] = cval
             out[..., channel] = np.floor(values + 0.5) if out.dtype.kind in "iub" else values
 
-    def _split(self, places: NDArray[np.float64]) -> tuple[Images, NDArray[np.intp]]:
+    def _split(self, places: Places) -> tuple[Images, NDArray[np.intp]]:
         """Split places into a pixel's index and the fractions towards the next row and column."""
         k = places.shape[1]
         floors, shares, index = self._floors[:, :k], self._shares[:, :k], self._index[:k]
@@ -188,7 +173,11 @@ class _Sampler:
     def _mix(self, plane: Images, shares: Images, index: NDArray[np.intp]) -> Images:
         """Interpolate four neighbours, first along rows, then between them: (k, oh, ow)."""
         k, beneath = len(plane), self.width + 1
-        flat, corners = self._pad(plane).reshape(-1), self._corners[:, :k]
+        padded, corners = self._padded[:k], self._corners[:, :k]
+        padded[:, :-1, :-1] = plane
+        padded[:, -1, :-1] = plane[:, -1]
+        padded[:, :, -1] = padded[:, :, -2]
+        flat = padded.reshape(-1)
         for corner, start in zip(corners, (0, beneath, 1, beneath + 1), strict=True):
             # All indices are valid; "clip" only avoids the check and a copy.
             flat[start:].take(index, out=corner, mode="clip")
@@ -199,13 +188,6 @@ class _Sampler:
         np.minimum(a, plane.max(axis=(1, 2), keepdims=True), out=a)
         return a
 
-    def _pad(self, plane: Images) -> Images:
-        padded, h, w = self._padded[: len(plane)], self.height, self.width
-        padded[:, :h, :w] = plane
-        padded[:, h, :w] = plane[:, -1]
-        padded[:, :, w] = padded[:, :, w - 1]
-        return padded
-
 
 def _between(begin: Images, end: Images, share: Images) -> Images:
     """``begin + (end - begin) * share``, in place of both."""
@@ -214,9 +196,7 @@ def _between(begin: Images, end: Images, share: Images) -> Images:
     return np.add(begin, end, out=begin)
 
 
-def _bring_inside(
-    places: NDArray[np.float64], side: int, fill_mode: str
-) -> NDArray[np.bool_] | None:
+def _bring_inside(places: Places, side: int, fill_mode: str) -> NDArray[np.bool_] | None:
     """Map places into 0..side-1, in place; for "constant", return which were outside."""
     last = side - 1
     outside = None

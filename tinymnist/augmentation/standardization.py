@@ -29,11 +29,7 @@ def brighten(images: Images, factors: NDArray[Any]) -> Images:
 
     Keras converts to a Pillow image of bytes, so fractions are cut off before and after. Images in
     0..1 become black; a warning suggests 0..255 with ``rescale``. Images with values outside of
-    0..255 are scaled to that range, and back.
-
-    Args:
-        images: (n, h, w, c); the fourth of four channels is opacity and stays.
-        factors: (n,).
+    0..255 are scaled to that range, and back. The fourth of four channels is opacity and stays.
     """
     values = images.astype(np.float32)
     if values.size and 0 < values.max() <= 1:
@@ -64,6 +60,7 @@ class Standardization:
     """Keras's settings, in the order in which they apply, and the statistics from :meth:`fit`.
 
     Attributes:
+        featurewise_center: part of ``featurewise_std_normalization`` and ``zca_whitening`` too.
         zca_epsilon: limits the gain of directions with little variance.
         mean, std: (1, 1, c).
         whitening: (h * w * c, h * w * c).
@@ -80,11 +77,6 @@ class Standardization:
     mean: Images | None = None
     std: Images | None = None
     whitening: Images | None = None
-
-    @property
-    def needs_fit(self) -> bool:
-        """Whether any setting depends on a training set."""
-        return self.featurewise_center or self.featurewise_std_normalization or self.zca_whitening
 
     def plan(self) -> dict[str, Any]:
         """Everything the result depends on, as plain values for a checkpoint to compare."""
@@ -127,20 +119,16 @@ class Standardization:
             images -= images.mean(axis=over, keepdims=True)
         if self.samplewise_std_normalization:
             images /= images.std(axis=over, keepdims=True) + _EPSILON
-        if self.featurewise_center and self._has("mean"):
-            images -= self.mean
-        if self.featurewise_std_normalization and self._has("std"):
-            images /= self.std + _EPSILON  # type: ignore[operator]
-        if self.zca_whitening and self._has("whitening"):
-            images = (images.reshape(len(images), -1) @ self.whitening).reshape(images.shape)
-        return images
-
-    def _has(self, statistic: str) -> bool:
-        is_known = getattr(self, statistic) is not None
-        if not is_known:
+        if self.featurewise_center and self.mean is None:
             warnings.warn(
                 "featurewise settings need statistics of the training set: call "
                 "generator.fit(images) first. Until then they have no effect, as in Keras",
-                stacklevel=3,
+                stacklevel=2,
             )
-        return is_known
+        if self.mean is not None:
+            images -= self.mean
+        if self.std is not None:
+            images /= self.std + _EPSILON
+        if self.whitening is not None:
+            images = (images.reshape(len(images), -1) @ self.whitening).reshape(images.shape)
+        return images

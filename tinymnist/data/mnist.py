@@ -46,6 +46,7 @@ def load_mnist(
 
     Raises:
         InputError: if MNIST is not found, or a file has unexpected contents.
+        ValueError: for an unknown split.
     """
     if split not in SIZES:
         raise ValueError(f"split must be one of {list(SIZES)}. Received: split={split!r}")
@@ -88,13 +89,10 @@ def find_mnist(folder: str | PathLike[str] | None = None) -> Path:
 
 def cache_folder() -> Path:
     """The folder in which tinymnist keeps this user's MNIST."""
-    if base := os.environ.get("XDG_CACHE_HOME"):
-        return Path(base, "tinymnist", "mnist")
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home()), "tinymnist", "mnist")
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "tinymnist" / "mnist"
-    return Path.home() / ".cache" / "tinymnist" / "mnist"
+    home = Path.home()
+    usual = {"win32": os.environ.get("LOCALAPPDATA", home), "darwin": home / "Library" / "Caches"}
+    base = os.environ.get("XDG_CACHE_HOME") or usual.get(sys.platform, home / ".cache")
+    return Path(base, "tinymnist", "mnist")
 
 
 def _require(place: Path, what: str) -> Path:

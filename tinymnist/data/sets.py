@@ -75,23 +75,18 @@ def load_set(spec: str | PathLike[str]) -> LabelledSet:
     Warns:
         UserWarning: if the folders hold other files than pictures.
     """
+    path, table = Path(spec), Path(spec, "labels.csv")
     try:
-        return _open(spec)
+        if spec in ("mnist-train", "mnist-test"):
+            images, labels = load_mnist(str(spec).removeprefix("mnist-"))
+            return LabelledSet(str(spec), images, labels, DIGITS, is_mnist=True)
+        if str(spec) and path.is_dir():  # Path("") is the current folder
+            return _from_csv(table) if table.is_file() else _from_folders(path)
+        if path.is_file():
+            return _from_csv(path) if path.suffix == ".csv" else _from_npz(path)
     except OSError as error:
         place, reason = error.filename or spec, error.strerror or error
         raise InputError(f"{place}: cannot be read: {reason}") from None
-
-
-def _open(spec: str | PathLike[str]) -> LabelledSet:
-    if spec in ("mnist-train", "mnist-test"):
-        images, labels = load_mnist(str(spec).removeprefix("mnist-"))
-        return LabelledSet(str(spec), images, labels, DIGITS, is_mnist=True)
-    path = Path(spec)
-    if str(spec) and path.is_dir():  # Path("") is the current folder
-        table = path / "labels.csv"
-        return _from_csv(table) if table.is_file() else _from_folders(path)
-    if path.is_file():
-        return _from_csv(path) if path.suffix == ".csv" else _from_npz(path)
     raise InputError(
         f"there is no set {str(spec)!r}; expected mnist-test, mnist-train, a folder or an .npz"
     )
@@ -107,7 +102,7 @@ def _from_folders(folder: Path) -> LabelledSet:
             f"({folder.name}/3/xyz.png) or a labels.csv{others and f'; {others}'}"
         )
     if others:
-        warnings.warn(f"{others}: left out", stacklevel=4)
+        warnings.warn(f"{others}: left out", stacklevel=3)
     return _with_labels(str(folder), files, [f.relative_to(folder).parts[0] for f in files])
 
 
@@ -225,12 +220,7 @@ def renumbered(
 def stratified_split(
     labels: NDArray[np.int64], share: float, rng: np.random.Generator | int
 ) -> NDArray[np.bool_]:
-    """Hold out a random share of every class, but never a whole class.
-
-    Args:
-        labels: (n,) class numbers.
-        share: of each class, in 0..1; rounded to whole pictures.
-        rng: a generator or a seed.
+    """Hold out a random share (0..1) of every class of labels (n,), but never a whole class.
 
     Returns:
         (n,) bool: True for the pictures held out.
