@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from tinymnist.errors import InputError
 from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.functional import softmax
-from tinymnist.nn.layers import Dropout, Flatten, Layer, Reshape
+from tinymnist.nn.layers import Dropout, Flatten, Reshape
 from tinymnist.nn.sequential import Sequential
 
 SIDE = 28
@@ -132,7 +132,8 @@ def probabilities(model: Sequential, x: Array) -> NDArray[np.float32]:
     """
     outputs = model.predict(x, logits=True)
     outputs = outputs.reshape(len(outputs), -1)
-    last = _last_computation(model)
+    moving = (Dropout, Flatten, Reshape)  # layers that only move numbers
+    last = next((la for la in reversed(model.layers) if not isinstance(la, moving)), None)
     activation = getattr(last, "activation", type(last).__name__.lower())
     if last is not model.layers[-1] and activation == "softmax":
         return outputs
@@ -140,9 +141,3 @@ def probabilities(model: Sequential, x: Array) -> NDArray[np.float32]:
         total: Array = np.maximum(outputs.sum(axis=1, keepdims=True), np.float32(1e-12))
         return np.divide(outputs, total)
     return np.asarray(softmax(outputs)[0])
-
-
-def _last_computation(model: Sequential) -> Layer | None:
-    """The last layer that computes, rather than only moving numbers."""
-    moving = (Dropout, Flatten, Reshape)
-    return next((la for la in reversed(model.layers) if not isinstance(la, moving)), None)

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinymnist.comparison import ATOL, RTOL
-from tinymnist.data import LabelledSet, load_set
+from tinymnist.data import load_set
 from tinymnist.errors import InputError
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.sequential import Sequential
 from tinymnist.prediction import Page, Prediction
-from tinymnist.prepared import LabelledPictures, prepare_set, spread
+from tinymnist.prepared import Pictures, prepare_set, spread
 from tinymnist.reader import DEFAULT_MODEL, Reader
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 Model = str | PathLike[str] | Sequential
 """The name of a shipped model, a model file of any framework, or a model."""
-Pictures = str | PathLike[str] | LabelledSet | LabelledPictures
-"""What :func:`tinymnist.load_set` takes or returns, or such a set after a recipe."""
 Examples = str | PathLike[str] | NDArray[Any] | None
 """What two models are run on; see :func:`compare`."""
 

@@ -16,7 +16,7 @@ from tinymnist.data.sets import renumbered
 from tinymnist.errors import InputError
 from tinymnist.nn import metrics
 from tinymnist.nn.sequential import Sequential
-from tinymnist.prepared import LabelledPictures, prepare_set
+from tinymnist.prepared import LabelledPictures, Pictures, prepare_set
 from tinymnist.reader import DEFAULT_MODEL, Reader
 
 
@@ -115,7 +115,7 @@ class Evaluation:
 
 
 def evaluate(
-    pictures: str | PathLike[str] | LabelledSet | LabelledPictures,
+    pictures: Pictures,
     model: str | PathLike[str] | Sequential | Reader = DEFAULT_MODEL,
     recipe: str | None = None,
     *,

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinymnist.data import LabelledSet, load_set
 from tinymnist.errors import InputError
 from tinymnist.files import class_folders
 from tinymnist.finetuning import Checkpoints, FineTuning, Trial, attempt
+from tinymnist.finetuning.averaging import average_with
 from tinymnist.interop import load_model
 from tinymnist.nn.architectures import ARCHITECTURES
-from tinymnist.nn.losses import one_hot
+from tinymnist.nn.arrays import Array
+from tinymnist.nn.losses import CategoricalCrossentropy, one_hot
+from tinymnist.nn.optimizers import AdamW
+from tinymnist.nn.schedules import OneCycle
 from tinymnist.nn.sequential import Sequential
 from tinymnist.nn.training.callbacks import Callback
-from tinymnist.nn.training.history import History
-from tinymnist.prepared import LabelledPictures, in_mnist_form, prepare_set
+from tinymnist.nn.training.state import Augment, History
+from tinymnist.prepared import LabelledPictures, Pictures, in_mnist_form, prepare_set
 from tinymnist.reader import DEFAULT_MODEL, Reader
-from tinymnist.training_recipes import TRAINING_RECIPES, TrainingRecipe
-from tinymnist.training_recipes import train as train_by
-
-Pictures = str | PathLike[str] | LabelledSet | LabelledPictures
-"""What :func:`tinymnist.load_set` takes or returns, or such a set after a recipe."""
 
 
 def finetune(
@@ -47,7 +45,7 @@ def finetune(
     """Teach a trained model pictures of your own, and measure what it brings on held-out ones.
 
     Args:
-        pictures: see :data:`Pictures`; one picture per class is enough.
+        pictures: see :data:`tinymnist.prepared.Pictures`; one picture per class is enough.
         model: what to start from: the name of a shipped model, a file, a model, or a reader; it
             stays as it is.
         recipe: how a picture becomes 28x28; None takes the model's own.
@@ -70,9 +68,7 @@ def finetune(
     reader = model if isinstance(model, Reader) else Reader(model, recipe)
     found = prepare_set(pictures, recipe, reader.recipe)
     check_every_class(found)
-    settings = FineTuning(
-        unfreeze=unfreeze, hidden=hidden, epochs=epochs, augment=augment, seed=seed
-    )
+    settings = FineTuning(unfreeze, hidden, epochs, augment=augment, seed=seed)
     trial = attempt(
         reader.model,
         found.prepared,
@@ -101,10 +97,9 @@ def check_folders(labelled: LabelledSet, folder: Path) -> None:
     """
     if not folder.is_dir() or (folder / "labels.csv").is_file():
         return
-    classes = {subfolder.name for subfolder in class_folders(folder)}
-    empty = sorted(classes - {labelled.class_names[i] for i in set(labelled.labels.tolist())})
-    if empty:
-        names = ", ".join(repr(name) for name in empty)
+    taught = {labelled.class_names[i] for i in set(labelled.labels.tolist())}
+    if empty := sorted({subfolder.name for subfolder in class_folders(folder)} - taught):
+        names = ", ".join(map(repr, empty))
         raise InputError(
             f"{folder}: no picture of class {names}; expected at least one in each folder: add "
             "some, or remove the folder"
@@ -117,10 +112,59 @@ def check_every_class(found: LabelledPictures) -> None:
     Raises:
         InputError: when a class has lost all its pictures.
     """
-    lost = set(found.source.labels.tolist()) - set(found.labels.tolist())
-    if lost:
+    if lost := set(found.source.labels.tolist()) - set(found.labels.tolist()):
         names = ", ".join(repr(found.source.class_names[i]) for i in sorted(lost))
         raise InputError(f"{found.source.name}: no picture of class {names} could be read")
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """Everything that a training depends on, except the pictures.
+
+    Attributes:
+        architecture: a name of :data:`~tinymnist.nn.architectures.ARCHITECTURES`.
+        epochs, batch_size: as in ``fit``.
+        learning_rate: the peak of a one-cycle schedule for AdamW.
+        weight_decay: of kernels only.
+        label_smoothing: of the cross-entropy.
+        augment: whether every picture is distorted differently in every epoch.
+        damage: with ``augment``, the share of the pictures that is also damaged.
+        scenes: how often each digit is painted into a picture and normalized back by the picture
+            recipe. If not 0, other ways of writing digits and pictures without a digit are added.
+            Only for the ten digits in MNIST's form.
+        micro_batch_size: as in ``fit``.
+        average: whether a training that continues from weights ends in the mean of those and of
+            its own: most of the gain, and little forgotten (Wortsman et al., "Robust fine-tuning
+            of zero-shot models", 2022, https://arxiv.org/abs/2109.01903).
+        seed: initial kernels, order, dropout and augmentation follow from it.
+    """
+
+    architecture: str
+    epochs: int
+    batch_size: int = 128
+    learning_rate: float = 0.004
+    weight_decay: float = 0.02
+    label_smoothing: float = 0.0
+    augment: bool = False
+    damage: float = 0.55
+    scenes: int = 0
+    micro_batch_size: int | None = None
+    average: bool = False
+    seed: int = 0
+
+
+TRAINING_RECIPES: dict[str, TrainingRecipe] = {
+    recipe.architecture: recipe
+    for recipe in (
+        TrainingRecipe(
+            "mnist-cnn", 16, label_smoothing=0.02, augment=True, scenes=2, micro_batch_size=64
+        ),
+        TrainingRecipe("keras-cnn", 15, weight_decay=0.0, learning_rate=0.002),
+        TrainingRecipe("lenet5", 20, learning_rate=0.003, micro_batch_size=64),
+        TrainingRecipe("mlp", 20, learning_rate=0.003, micro_batch_size=64),
+    )
+}
+"""The recipe of each shipped network. keras-cnn's shipped weights come from Keras instead."""
 
 
 def train(
@@ -146,10 +190,10 @@ def train(
     """Train a network from scratch, or further from weights.
 
     Args:
-        pictures: see :data:`Pictures`.
+        pictures: see :data:`tinymnist.prepared.Pictures`.
         architecture: the name of a shipped one, whose training recipe fills in the settings.
         epochs, batch_size, learning_rate, augment, damage, scenes, average, seed: take the place
-            of that recipe's own; see :class:`tinymnist.training_recipes.TrainingRecipe`.
+            of that recipe's own; see :class:`TrainingRecipe`.
         recipe: how a picture becomes 28x28; None takes MNIST's own as they are, and ``"mnist"``
             for others.
         start: weights to continue from instead of fresh kernels.
@@ -182,24 +226,50 @@ def train(
     )
     first = None if start is None else load_start(start, how, source)
     found = prepare_set(pictures, recipe)
+    classes = len(source.class_names)
     images, labels, held_out = _split(found.images, found.labels, validation, how.seed)
-    model, history = train_by(
-        how,
-        images,
-        labels,
-        class_names=source.class_names,
-        validation_data=held_out,
-        start=first,
-        callbacks=callbacks,
-        resume=resume,
-        verbose=verbose,
-        tick=tick,
+    targets = one_hot(labels, classes)
+    if held_out is not None:
+        held_out = held_out[0], one_hot(held_out[1], classes)
+    if how.scenes:
+        from tinymnist.imaging.synthetic.training_set import training_set  # needs scipy
+
+        images, targets = training_set(images, labels, seed=how.seed, times=how.scenes, tick=tick)
+    model = first or ARCHITECTURES[how.architecture](classes=classes, rng=how.seed)
+    before = {name: array.copy() for name, array in model.weights.items()}
+    steps = how.epochs * -(-len(images) // how.batch_size)
+    optimizer = AdamW(
+        OneCycle(how.learning_rate, max(steps, 1), rise=0.2),
+        weight_decay=how.weight_decay,
+        exclude_from_weight_decay=("bias", "gamma", "beta"),
     )
-    measured = {} if held_out is None else {"validation": _figures(model, *held_out)}
+    model.compile(optimizer, CategoricalCrossentropy(label_smoothing=how.label_smoothing))
+    history = model.fit(
+        images,
+        targets,
+        how.batch_size,
+        how.epochs,
+        verbose,
+        callbacks,
+        validation_data=held_out,
+        augment=_augmentation(how.damage) if how.augment else None,
+        rng=how.seed,
+        micro_batch_size=how.micro_batch_size,
+        resume=resume,
+    )
+    if first and how.average:
+        average_with(model, before, 0.5)
+    origin = f"{first.metadata.get('source')}; then " if first else "trained by tinymnist: "
+    model.metadata = {
+        "class_names": list(source.class_names),
+        "preprocessing": {"recipe": "mnist"},
+        "source": f"{origin}{how}",
+        "metrics": {} if held_out is None else {"validation": _figures(model, *held_out)},
+    }
     if source.is_mnist:
         test = load_set("mnist-test")
-        measured["mnist-test"] = _figures(model, in_mnist_form(test.images), test.labels)
-    model.metadata["metrics"] = measured
+        figures = _figures(model, in_mnist_form(test.images), one_hot(test.labels, classes))
+        model.metadata["metrics"]["mnist-test"] = figures
     return model, history
 
 
@@ -214,7 +284,7 @@ def training_recipe(labelled: LabelledSet, architecture: str, **settings: Any) -
     if not labelled.is_mnist:
         settings["scenes"] = 0
     changes = {name: value for name, value in settings.items() if value is not None}
-    return dataclasses.replace(TRAINING_RECIPES[architecture], **changes)
+    return replace(TRAINING_RECIPES[architecture], **changes)
 
 
 def load_start(
@@ -238,8 +308,8 @@ def load_start(
 
 
 def _split(
-    images: NDArray[np.float32], labels: NDArray[np.int64], share: float, seed: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64], Any]:
+    images: Array, labels: Array, share: float, seed: int
+) -> tuple[Array, Array, tuple[Array, Array] | None]:
     """(images, labels) to learn from, and those set aside at random, or None."""
     aside = round(len(images) * share)
     if not aside:
@@ -249,8 +319,12 @@ def _split(
     return images[kept], labels[kept], (images[held], labels[held])
 
 
-def _figures(
-    model: Sequential, images: NDArray[np.float32], labels: NDArray[np.int64]
-) -> dict[str, float]:
-    targets = one_hot(labels, model.output_shape[-1])
-    return {"n": len(labels), **model.evaluate(images, targets, return_dict=True)}
+def _augmentation(share: float) -> Augment:
+    from tinymnist.augmentation.distort import RandomDamage, RandomDistortion  # these need scipy
+
+    distort, damage = RandomDistortion(elastic=1.3), RandomDamage(share)
+    return lambda images, rng: damage(distort(images, rng), rng)
+
+
+def _figures(model: Sequential, images: Array, targets: Array) -> dict[str, float]:
+    return {"n": len(targets), **model.evaluate(images, targets, return_dict=True)}

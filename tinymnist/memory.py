@@ -1,8 +1,13 @@
-"""How the C library manages the memory of freed arrays."""
+"""Arrays in memory: how the C library reuses freed ones, and how changed ones are noticed."""
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 _LARGE_BYTES = 1 << 24
 """glibc keeps freed blocks of up to this size for reuse, once it has seen one freed."""
@@ -16,3 +21,11 @@ def reuse_freed_memory() -> None:
     freed here, untouched. Elsewhere this has no effect.
     """
     np.empty(_LARGE_BYTES, np.uint8)
+
+
+def checksum(arrays: Iterable[NDArray[Any]]) -> int:
+    """CRC-32 of the bytes of all arrays; about 2 GB per second. No protection against forgery."""
+    total = 0
+    for array in arrays:
+        total = zlib.crc32(np.ascontiguousarray(array).data, total)
+    return total

@@ -127,8 +127,12 @@ class LabelledPictures:
         return named_failures(self.source.name_of, self.prepared.failures)
 
 
+Pictures = str | PathLike[str] | LabelledSet | LabelledPictures
+"""What :func:`tinymnist.load_set` takes or returns, or such a set after a recipe."""
+
+
 def prepare_set(
-    pictures: str | PathLike[str] | LabelledSet | LabelledPictures,
+    pictures: Pictures,
     recipe: str | None = None,
     default: str = "mnist",
     *,
@@ -138,8 +142,7 @@ def prepare_set(
     """Open a labelled set and bring its pictures to MNIST's form.
 
     Args:
-        pictures: as for :func:`tinymnist.load_set`, or what that returned; what is prepared
-            already stays as it is.
+        pictures: see :data:`Pictures`; what is prepared already stays as it is.
         recipe: ``"mnist"``, ``"resize"`` or ``"none"``; None takes MNIST's own pictures as they
             are, and ``default`` for others.
         default: see ``recipe``.

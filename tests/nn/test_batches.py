@@ -292,7 +292,7 @@ def test_a_round_is_read_into_arrays() -> None:
     np.testing.assert_array_equal(x, pictures()[0])
     np.testing.assert_array_equal(y, pictures()[1])
     assert weights is None
-    assert Source(Pairs()).steps == 3
+    assert Source(Pairs(), None, list).steps == 3
 
 
 def test_targets_may_be_rows():

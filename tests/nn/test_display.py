@@ -13,7 +13,7 @@ import pytest
 import tinymnist.nn
 from tests.nn.test_training import network, pictures
 from tinymnist.nn.sequential import Sequential
-from tinymnist.nn.training.history import History
+from tinymnist.nn.training.state import History
 
 
 def fitted(**settings: object) -> History:

@@ -13,10 +13,9 @@ import tinymnist.nn
 FOLDER = Path(tinymnist.nn.__file__).parent
 FLOORS = (
     "arrays", "shapes", "functional", "naive", "initializers", "parallel", "layers", "schedules",
-    "losses", "optimizers", "metrics", "graph", "archive", "weights", "summary", "plain_training",
-    "training.history", "training.batches", "training.state", "training.evaluation",
-    "training.checkpoint", "training.callbacks", "training.progress", "training.frozen",
-    "training.loop", "training.fit", "sequential", "architectures",
+    "losses", "optimizers", "metrics", "graph", "weights", "plain_training",
+    "training.batches", "training.state", "training.checkpoint", "training.callbacks",
+    "training.frozen", "training.loop", "training.fit", "sequential", "architectures",
 )  # fmt: skip
 """From the ground up. A folder is one floor, except ``training``."""
 

@@ -210,7 +210,7 @@ def test_piped_progress_is_a_line_an_epoch(capsys):
 
 
 def test_progress_on_a_terminal_moves_in_one_line(capsys, monkeypatch):
-    monkeypatch.setattr("tinymnist.nn.training.progress.REPAINT_SECONDS", 0.0)
+    monkeypatch.setattr("tinymnist.nn.training.fit.REPAINT_SECONDS", 0.0)
     trained(verbose=1, epochs=1)
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and err.endswith("\n")

@@ -222,7 +222,7 @@ def test_pickles_are_never_loaded(saved, tmp_path):
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tinymnist.nn.archive.MAX_UNPACKED_BYTES", 1 << 24)
+    monkeypatch.setattr("tinymnist.nn.weights.MAX_UNPACKED_BYTES", 1 << 24)
     path = tmp_path / "bomb.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("manifest.json", "{}")

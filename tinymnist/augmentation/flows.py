@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinymnist.augmentation.ranges import Parameters
-from tinymnist.checksum import checksum
-from tinymnist.memory import reuse_freed_memory
+from tinymnist.memory import checksum, reuse_freed_memory
 
 Array = NDArray[Any]
 

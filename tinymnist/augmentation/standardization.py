@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinymnist.checksum import checksum
+from tinymnist.memory import checksum
 
 Images = NDArray[Any]
 

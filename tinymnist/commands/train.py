@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tinymnist.training_recipes import TrainingRecipe
+    from tinymnist.learning import TrainingRecipe
 
 EXAMPLES = """\
 examples:

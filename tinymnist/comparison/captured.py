@@ -27,8 +27,8 @@ import numpy as np
 
 from tinymnist.comparison.outputs import INPUT_KIND, Output, kind_of
 from tinymnist.errors import InputError
-from tinymnist.nn.archive import MANIFEST
 from tinymnist.nn.arrays import FLOATS, Array
+from tinymnist.nn.weights import MANIFEST
 
 INPUT_NAMES = ("input", "inputs", "x", "images")
 _MAX_UNPACKED_BYTES = 1 << 32

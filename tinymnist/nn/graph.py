@@ -235,32 +235,20 @@ class Graph:
     @property
     def wiring(self) -> dict[str, tuple[str, ...]]:
         """The inputs of every layer that does not simply follow the one before."""
-        before = [INPUT, *(layer.name for layer in self.layers)]
-        return {
-            layer.name: self.sources[layer.name]
-            for layer, previous in zip(self.layers, before, strict=False)
-            if self.sources[layer.name] != (previous,)
-        }
+        before = [INPUT, *self.sources]
+        both = zip(self.sources.items(), before, strict=False)
+        return {name: sources for (name, sources), last in both if sources != (last,)}
 
     @property
     def weights(self) -> dict[str, Array]:
         """Every array of the model by ``"layer/array"``."""
-        return {
-            f"{layer.name}/{key}": array
-            for layer in self.layers
-            for key, array in layer.weights.items()
-        }
+        return {f"{la.name}/{key}": a for la in self.layers for key, a in la.weights.items()}
 
     @property
     def trainable_weights(self) -> dict[str, Array]:
         """The arrays that ``fit`` moves along their gradients."""
-        return {
-            f"{layer.name}/{key}": array
-            for layer in self.layers
-            if layer.learns
-            for key, array in layer.weights.items()
-            if key in layer.parameters
-        }
+        moved = {f"{la.name}/{key}" for la in self.layers if la.learns for key in la.parameters}
+        return {name: array for name, array in self.weights.items() if name in moved}
 
     def count_params(self) -> int:
         """How many numbers all arrays hold together."""
@@ -312,11 +300,7 @@ class Graph:
         return y, caches
 
     def run(self, x: Array, *, logits: bool = False) -> Array:
-        """Only the output: forward in this thread, keeping no caches.
-
-        Args:
-            x, logits: as for :meth:`forward`.
-        """
+        """Only the output: :meth:`forward` in this thread, keeping no caches."""
         y = x
         for _, output, _ in self._propagate(x, logits=logits):
             y = output
@@ -330,10 +314,7 @@ class Graph:
         workers: int | None = None,
         logits: bool = False,
     ) -> Array:
-        """Run the model on examples in pieces of ``batch_size``, on all cores, keeping no caches.
-
-        The arguments are those of :meth:`Sequential.predict`.
-        """
+        """Run the model on examples in pieces of ``batch_size``; see :meth:`Sequential.predict`."""
         batch_size = 32 if batch_size is None else batch_size
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1. Received: {batch_size=}")
@@ -363,7 +344,10 @@ class Graph:
         Returns:
             dx or None, and the gradients by ``"layer/array"``.
         """
-        wanted = self._wanting_gradient(need_dx)
+        wanted = {INPUT} if need_dx else set()  # outputs whose gradient leads to what learns
+        for layer in self.layers:
+            if layer.learns or any(s in wanted for s in self.sources[layer.name]):
+                wanted.add(layer.name)
         arriving: dict[str, Array] = {self.layers[-1].name: dy} if self.layers else {INPUT: dy}
         gradients: dict[str, Array] = {}
         for layer, cache in zip(reversed(self._steps(logits)), reversed(caches), strict=True):
@@ -434,17 +418,8 @@ class Graph:
             outputs[layer.name] = y
             yield layer, y, cache
 
-    def _wanting_gradient(self, need_dx: bool) -> set[str]:
-        """The outputs whose gradient leads to something that learns."""
-        wanted = {INPUT} if need_dx else set()
-        for layer in self.layers:
-            if layer.learns or any(s in wanted for s in self.sources[layer.name]):
-                wanted.add(layer.name)
-        return wanted
-
 
 def _shape_of_input(first: Layer | Input | Graph) -> Shape:
-    """What the first entry of a model says about the input."""
     shape = getattr(first, "shape", None) or getattr(first, "input_shape", None)
     if shape is None:
         raise _no_input(first)

@@ -121,9 +121,8 @@ class Workers:
             if self.count <= 1:
                 return [function(piece) for piece in pieces]
             if self._pool is None:
-                from concurrent.futures import (
-                    ThreadPoolExecutor,  # predicting one picture needs none
-                )
+                # Imported here, since predicting one picture does not need it.
+                from concurrent.futures import ThreadPoolExecutor
 
                 self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="tinymnist")
             return list(self._pool.map(function, pieces))

@@ -23,8 +23,7 @@ if TYPE_CHECKING:  # what only a training needs is imported when one begins
 
     from tinymnist.nn.losses import CategoricalCrossentropy
     from tinymnist.nn.optimizers import Optimizer
-    from tinymnist.nn.training.history import History
-    from tinymnist.nn.training.state import Augment, Callback
+    from tinymnist.nn.training.state import Augment, Callback, History
 
 __all__ = ["Input", "Sequential", "load_model"]
 
@@ -197,40 +196,10 @@ class Sequential(Graph):
             ValueError: if the model is not compiled, or examples and labels do not fit it.
             InputError: if the checkpoint is unusable.
         """
-        from tinymnist.nn.training.fit import check_compiled, fit, gather_data
+        arguments = {name: value for name, value in locals().items() if name != "self"}
+        from tinymnist.nn.training.fit import Settings, fit
 
-        optimizer, loss = check_compiled(self, self.optimizer, self.loss)
-        data = gather_data(
-            self,
-            loss,
-            x,
-            y,
-            sample_weight=sample_weight,
-            class_weight=class_weight,
-            initial_epoch=initial_epoch,
-            steps_per_epoch=steps_per_epoch,
-            validation_split=validation_split,
-            validation_data=validation_data,
-            validation_steps=validation_steps,
-        )
-        return fit(
-            self,
-            optimizer,
-            loss,
-            data,
-            batch_size=batch_size,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=callbacks,
-            shuffle=shuffle,
-            initial_epoch=initial_epoch,
-            augment=augment,
-            rng=rng,
-            micro_batch_size=micro_batch_size,
-            keep_frozen=keep_frozen,
-            workers=workers,
-            resume=resume,
-        )
+        return fit(self, self.optimizer, self.loss, Settings(**arguments))
 
     def evaluate(
         self,
@@ -263,46 +232,64 @@ class Sequential(Graph):
         Raises:
             ValueError: if examples and labels do not fit the model, or there are none.
         """
-        from tinymnist.nn.training.batches import is_source, read_round
-        from tinymnist.nn.training.evaluation import examples_of, loss_for, measure
+        from tinymnist.nn.training.batches import examples_of, is_source, measure, read_round
 
         if is_source(x):
             x, y, sample_weight = read_round(x, steps)
-        examples = examples_of(self, self.loss or loss_for(y), x, y, sample_weight)
+        examples = examples_of(self, self.loss, x, y, sample_weight)
         loss, accuracy = measure(self, examples, workers, batch_size)
         return {"loss": loss, "accuracy": accuracy} if return_dict else [loss, accuracy]
 
     def summary(self, print_fn: Callable[[str], object] = print) -> None:
-        """Print a table of layers, output shapes, parameters and multiply-adds."""
-        from tinymnist.nn.summary import summarize
+        """Print a table of layers, output shapes, parameters and multiply-adds.
 
-        print_fn(summarize(self))
+        Inputs are named if they are not the layer above.
+        """
+        from tinymnist.reporting.text import table
+
+        rows = [("layer", "class", "output", "parameters", "multiply-adds")]
+        total = 0
+        for layer in self.layers:
+            sources = self.sources[layer.name]
+            work = layer.multiply_adds(*(self.shapes[s] for s in sources))
+            total += work
+            kind = type(layer).__name__
+            activation = getattr(layer, "activation", "linear")
+            if activation != "linear" and kind != "Activation":
+                kind += f" ({activation})"
+            if layer.name in self.wiring:
+                kind += " of " + ", ".join(sources)
+            shape = " x ".join(map(str, self.shapes[layer.name]))
+            numbers = f"{layer.count_parameters:,}" + ("" if layer.trainable else " frozen")
+            rows.append((layer.name, kind, shape, numbers, f"{work:,}"))
+        headings, *lines = table(rows, left=3).splitlines()
+        learning = sum(array.size for array in self.trainable_weights.values())
+        size = " x ".join(map(str, self.input_shape))
+        title = f"{self.name}: {size} in, {self.dtype}"
+        totals = (
+            f"{self.count_params():,} parameters, {learning:,} trainable; "
+            f"{total:,} multiply-adds per picture"
+        )
+        print_fn("\n".join((title, headings, "-" * len(headings), *lines, totals)))
 
     def _repr_html_(self) -> str | None:
         """The summary, in a notebook."""
         from html import escape
 
-        from tinymnist.nn.summary import summarize
-
-        return f"<pre>{escape(summarize(self))}</pre>" if self.layers else None
+        tables: list[str] = []
+        if self.layers:
+            self.summary(tables.append)
+        return f"<pre>{escape(tables[0])}</pre>" if tables else None
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write a weights file, an .npz; see :func:`tinymnist.nn.weights.save`.
-
-        ``tinymnist.export(model, path)`` writes those of other frameworks.
-        """
+        """Write a weights file, an .npz; ``tinymnist.export`` writes those of other frameworks."""
         weights.save(self, path)
 
     def astype(self, dtype: Any) -> Sequential:
         """A copy that computes in another dtype: ``model.astype("float64")`` is the reference."""
         layers = [cast_copy(layer, float_dtype(dtype)) for layer in self.layers]
-        twin = Sequential(
-            layers,
-            input_shape=self.input_shape,
-            wiring=self.wiring,
-            dtype=dtype,
-            name=self.name,
-        )
+        same: dict[str, Any] = {"input_shape": self.input_shape, "wiring": self.wiring}
+        twin = Sequential(layers, **same, dtype=dtype, name=self.name)
         twin.metadata = copy.deepcopy(self.metadata)
         return twin
 
@@ -327,11 +314,9 @@ class Sequential(Graph):
             normalization: False skips batch normalization. Its statistics come from many pictures,
                 and training on a few new ones would only spoil them.
         """
-        learners = [
-            layer
-            for layer in self.layers
-            if layer.parameters and (normalization or not layer.mixes_batch)
-        ]
+        learners = [layer for layer in self.layers if layer.parameters]
+        if not normalization:
+            learners = [layer for layer in learners if not layer.mixes_batch]
         for layer in learners if last is None else learners[max(len(learners) - last, 0) :]:
             layer.trainable = True
 
@@ -357,7 +342,14 @@ class Sequential(Graph):
         Raises:
             ValueError: if there is no Dense layer to replace, or no layer of that name.
         """
-        kept = self.layers[: self._head_start() if until is None else self._after(until)]
+        if until is not None:
+            end = self.layers.index(self.get_layer(until)) + 1
+        else:
+            dense = [i for i, layer in enumerate(self.layers) if isinstance(layer, Dense)]
+            if not dense:
+                raise ValueError("replace_head needs a Dense layer to replace, or until=NAME.")
+            end = dense[-1]
+        kept = self.layers[:end]
         wiring = {layer.name: self.sources[layer.name] for layer in kept}
         model = Sequential(
             kept, input_shape=self.input_shape, wiring=wiring, dtype=self.dtype, rng=rng
@@ -369,24 +361,7 @@ class Sequential(Graph):
         model.add(Dense(classes, activation="softmax", name=free_name("head", model.shapes)))
         return model
 
-    def _head_start(self) -> int:
-        """Where the head begins: at the last Dense layer."""
-        dense = [i for i, layer in enumerate(self.layers) if isinstance(layer, Dense)]
-        if not dense:
-            raise ValueError("replace_head needs a Dense layer to replace, or until=NAME.")
-        return dense[-1]
-
-    def _after(self, name: str) -> int:
-        return self.layers.index(self.get_layer(name)) + 1
-
 
 def load_model(model: str | PathLike[str]) -> Sequential:
-    """Read a weights file; every name, shape and dtype and the hash of the whole are checked.
-
-    Args:
-        model: the name of a shipped model, or a weights file.
-
-    Raises:
-        InputError: if anything is missing, unknown, damaged or does not fit.
-    """
+    """Read a weights file, or a shipped model by its name; see :func:`tinymnist.nn.weights.read`."""
     return weights.read(model, Sequential)

@@ -4,13 +4,21 @@ An .npz archive with a manifest (architecture, class names, preprocessing, sourc
 of everything) and the arrays, and beside them one sample input with every layer's output.
 :func:`verify` runs the sample again: the file itself shows whether the model still computes what
 it computed when it was written.
+
+Archives are the same bytes for the same content: ``numpy.savez`` stamps every entry with the time
+of day, and here the stamps are fixed. Reading never unpickles, and checks every stated size before
+unpacking.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
+import os
+import zipfile
+import zlib
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -19,7 +27,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tinymnist.errors import InputError
-from tinymnist.nn.archive import read_archive, write_archive
+from tinymnist.files import whole_file
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.graph import INPUT, Graph
 from tinymnist.nn.layers import Layer, layer_from_config
@@ -32,6 +40,11 @@ FOREIGN_ENDINGS = (".keras", ".h5", ".hdf5", ".onnx", ".safetensors", ".pt", ".p
 VERIFY_TOLERANCE = 1e-5
 """How far a layer's output may deviate, as a share of its largest number. Float32 rounding, summed
 in another order by another processor, stays well below."""
+MANIFEST = "manifest.json"
+MAX_UNPACKED_BYTES = 1 << 30
+"""Upper limit, far above any digit reader and far below a machine's memory."""
+MAX_MANIFEST_BYTES = 1 << 24
+_TIME = (1980, 1, 1, 0, 0, 0)
 _KEYS = {"format", "name", "dtype", "input_shape", "layers", "wiring", "arrays", "content_hash"}
 _MAX_OUTPUTS_PER_LAYER = 1 << 26
 """Upper limit for the numbers in one layer's output for one picture; larger files are rejected."""
@@ -118,15 +131,14 @@ def verify(model: str | PathLike[str]) -> dict[str, float]:
     names = (INPUT, *(layer.name for layer in network.layers))
     if missing := [name for name in names if f"sample/{name}" not in arrays]:
         raise InputError(f"{path} has no sample output of {missing}; expected one of every layer")
-    outputs = network.capture(arrays[f"sample/{INPUT}"])
-    return {name: _deviation(outputs[name], arrays[f"sample/{name}"]) for name in names}
-
-
-def _deviation(found: Array, expected: Array) -> float:
-    if found.shape != expected.shape:
-        return math.inf
-    scale = float(np.abs(expected).max(initial=0.0)) or 1.0
-    return float(np.abs(found - expected).max(initial=0.0)) / scale
+    deviations = {}
+    for name, found in network.capture(arrays[f"sample/{INPUT}"]).items():
+        expected = arrays[f"sample/{name}"]
+        deviations[name] = math.inf
+        if found.shape == expected.shape:
+            scale = float(np.abs(expected).max(initial=0.0)) or 1.0
+            deviations[name] = float(np.abs(found - expected).max(initial=0.0)) / scale
+    return deviations
 
 
 def _read_checked(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -145,11 +157,8 @@ def _read_checked(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, 
         odd = sorted(n for n in listed.keys() | manifest["arrays"].keys()
                      if listed.get(n) != manifest["arrays"].get(n))  # fmt: skip
         raise InputError(f"{path} holds other arrays than its manifest lists: {odd[:5]}")
-    stated = manifest.pop("content_hash")
-    if stated != _content_hash(manifest, arrays):
-        raise InputError(
-            f"{path} was changed after it was written: its content hash does not match"
-        )
+    if manifest.pop("content_hash") != _content_hash(manifest, arrays):
+        raise InputError(f"{path} was changed after it was written: its content hash differs")
     return manifest, arrays
 
 
@@ -174,22 +183,15 @@ def _build(
     try:
         layers = [layer_from_config(config) for config in manifest["layers"]]
         taken = {name for layer in layers for name in _give_arrays(layer, arrays)}
-        model = kind(
-            layers,
-            input_shape=manifest["input_shape"],
-            wiring=manifest["wiring"],
-            dtype=manifest["dtype"],
-            name=manifest["name"],
-        )
+        settings = {key: manifest[key] for key in ("input_shape", "wiring", "dtype", "name")}
+        model = kind(layers, **settings)
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise InputError(f"{path} has an invalid model configuration: {error}") from None
     if extra := sorted(n for n in arrays if n.startswith("weights/") and n not in taken):
         raise InputError(f"{path} holds arrays that no layer takes: {extra}")
     if max(map(math.prod, model.shapes.values())) > _MAX_OUTPUTS_PER_LAYER:
-        raise InputError(
-            f"{path} has an invalid model configuration: layers with more than "
-            f"{_MAX_OUTPUTS_PER_LAYER:,} outputs"
-        )
+        limit = f"layers with more than {_MAX_OUTPUTS_PER_LAYER:,} outputs"
+        raise InputError(f"{path} has an invalid model configuration: {limit}")
     model.metadata = {key: manifest[key] for key in METADATA if key in manifest}
     return model
 
@@ -213,9 +215,8 @@ WEIGHTS_FOLDERS = (Path(__file__).parents[1] / "weights", Path(__file__).parents
 
 def shipped() -> dict[str, Path]:
     """The weights files that come with tinymnist, by name."""
-    return {
-        file.stem: file for folder in reversed(WEIGHTS_FOLDERS) for file in folder.glob("*.npz")
-    }
+    found = [file for folder in reversed(WEIGHTS_FOLDERS) for file in folder.glob("*.npz")]
+    return {file.stem: file for file in found}
 
 
 def find(model: str | PathLike[str]) -> Path:
@@ -232,3 +233,73 @@ def find(model: str | PathLike[str]) -> Path:
     raise InputError(
         f"there is no model {str(model)!r}; expected a weights file, or one of {sorted(files)}"
     )
+
+
+def write_archive(
+    path: str | PathLike[str], manifest: Mapping[str, Any], arrays: Mapping[str, Array]
+) -> None:
+    """Write the file completely or not at all: to a temporary neighbour, then renamed.
+
+    Raises:
+        InputError: if the file cannot be written.
+    """
+    entries = {MANIFEST: json.dumps(manifest, indent=1).encode()}
+    for name, array in arrays.items():
+        buffer = io.BytesIO()
+        np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
+        entries[f"{name}.npy"] = buffer.getvalue()
+    with whole_file(path) as temporary, open(temporary, "wb") as file:
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, data in entries.items():
+                archive.writestr(zipfile.ZipInfo(name, _TIME), data, zipfile.ZIP_DEFLATED)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_archive(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Read what :func:`write_archive` wrote.
+
+    Raises:
+        InputError: if the file is missing, not such an archive, damaged, or too large.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _read_entries(archive, str(path))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise InputError(
+            f"{path} is not a weights file of tinymnist, or is damaged: {error}"
+        ) from None
+
+
+def _read_entries(archive: zipfile.ZipFile, path: str) -> tuple[dict[str, Any], dict[str, Array]]:
+    names = archive.namelist()
+    if MANIFEST not in names:
+        raise InputError(
+            f"{path} is an archive without {MANIFEST}; expected a file that tinymnist saved"
+        )
+    whole = sum([entry.file_size for entry in archive.infolist()])
+    for what, size, limit in (
+        (path, whole, MAX_UNPACKED_BYTES),
+        (f"{MANIFEST} in {path}", archive.getinfo(MANIFEST).file_size, MAX_MANIFEST_BYTES),
+    ):
+        if size > limit:
+            raise InputError(f"{what} unpacks to {size:,} bytes; expected at most {limit:,}")
+    try:
+        manifest = json.loads(archive.read(MANIFEST))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} has a damaged {MANIFEST}: {error}") from None
+    if not isinstance(manifest, dict):
+        raise InputError(f"{path} has a {MANIFEST} that is not an object")
+    arrays: dict[str, Array] = {}
+    for name in names:
+        if name == MANIFEST:
+            continue
+        data = io.BytesIO(archive.read(name))
+        try:
+            array = np.lib.format.read_array(data, allow_pickle=False)
+        except (ValueError, EOFError, MemoryError) as error:
+            raise InputError(f"{path} has a damaged array {name}: {error}") from None
+        arrays[name.removesuffix(".npy")] = array
+    return manifest, arrays

@@ -1,4 +1,4 @@
-"""Examples in arrays, and sources that make batches of examples.
+"""Examples in arrays, sources that make batches of them, and how well a network does on them.
 
 In place of arrays, ``fit``, ``evaluate`` and ``predict`` take three kinds of source, whose batches
 are ``(x, y)`` or ``(x, y, sample_weight)``:
@@ -14,7 +14,7 @@ are ``(x, y)`` or ``(x, y, sample_weight)``:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -22,10 +22,12 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import numpy as np
 
 from tinymnist.nn.arrays import Array
+from tinymnist.nn.graph import Graph
+from tinymnist.nn.losses import CategoricalCrossentropy, cross_entropy, example_weights, get_loss
 
 Item = TypeVar("Item")
 
-_PREFETCHED_BATCHES = 2
+_PREFETCHED = 2
 _END: Any = object()
 
 
@@ -71,11 +73,7 @@ class Source:
     """
 
     def __init__(
-        self,
-        origin: Any,
-        steps: int | None = None,
-        convert: Callable[[Any], Any] = lambda batch: batch,
-        first_epoch: int = 0,
+        self, origin: Any, steps: int | None, convert: Callable[[Any], Any], first_epoch: int = 0
     ) -> None:
         """Plan ``steps`` batches per epoch (None: a round), each passed through ``convert``.
 
@@ -98,8 +96,11 @@ class Source:
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Any]:
         """The batches of an epoch from ``start`` on, made and converted in another thread."""
-        first = self.first + number * self.steps
-        return prefetch(map(self._convert, self._read(first + start, first + self.steps)))
+        first, last = (self.first + number * self.steps + n for n in (start, self.steps))
+        made: Iterator[Any] = islice(self._stream, last - first)
+        if isinstance(self.origin, Numbered):
+            made = map(self.origin.batch, range(first, last))
+        return prefetch(map(self._convert, made))
 
     def seek(self, epoch: int, batch: int) -> None:
         """Let the next reader of the origin continue with this batch of this epoch."""
@@ -119,17 +120,12 @@ class Source:
             )
         return {"source": self.origin.plan(), "steps": self.steps}
 
-    def _read(self, first: int, last: int) -> Iterator[Any]:
-        """Batches by their number from the beginning of the training."""
-        if isinstance(self.origin, Numbered):
-            return map(self.origin.batch, range(first, last))
-        return islice(self._stream, last - first)
-
     def _endless(self) -> Iterator[Any]:
         """One round after the other."""
+        is_sequence = hasattr(self.origin, "__len__") and hasattr(self.origin, "__getitem__")
         while True:
             batch = _END
-            for batch in self._round():
+            for batch in self._sequence() if is_sequence else self.origin:
                 yield batch
             if batch is _END:
                 raise ValueError(
@@ -137,10 +133,7 @@ class Source:
                     f"Received: {self.origin!r}, which has no more"
                 )
 
-    def _round(self) -> Iterator[Any]:
-        if not (hasattr(self.origin, "__len__") and hasattr(self.origin, "__getitem__")):
-            yield from self.origin
-            return
+    def _sequence(self) -> Iterator[Any]:
         for number in range(len(self.origin)):
             batch = self.origin[number]
             if number == len(self.origin) - 1 and hasattr(self.origin, "on_epoch_end"):
@@ -156,11 +149,7 @@ def is_source(x: Any) -> bool:
 
 
 def unpack(batch: Any) -> tuple[Any, Any, Any]:
-    """``(x, y, sample_weight)`` of a batch; None for what it lacks.
-
-    Raises:
-        ValueError: for more or fewer than one to three entries.
-    """
+    """``(x, y, sample_weight)`` of a batch of one to three entries; None for what it lacks."""
     if not isinstance(batch, (tuple, list)):
         return batch, None, None
     if not 1 <= len(batch) <= 3:
@@ -182,15 +171,54 @@ def read_round(origin: Any, steps: int | None = None) -> tuple[Array, Array | No
     return np.asarray(x), y, weights
 
 
-def prefetch(items: Iterator[Item], depth: int = _PREFETCHED_BATCHES) -> Iterator[Item]:
+def prefetch(items: Iterator[Item]) -> Iterator[Item]:
     """The same items in the same order, each made in a thread before it is needed."""
     from concurrent.futures import ThreadPoolExecutor
 
     pool = ThreadPoolExecutor(1, thread_name_prefix="tinymnist-prefetch")
     try:
-        waiting = deque(pool.submit(next, items, _END) for _ in range(depth))
+        waiting = deque(pool.submit(next, items, _END) for _ in range(_PREFETCHED))
         while (item := waiting.popleft().result()) is not _END:
             waiting.append(pool.submit(next, items, _END))
             yield item
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def examples_of(
+    model: Graph,
+    loss: CategoricalCrossentropy | None,
+    x: Any,
+    y: Any,
+    sample_weight: Any = None,
+    class_weight: Mapping[int, float] | str | None = None,
+) -> Examples:
+    """Check examples, labels and weights, and convert them to the model's shape and dtype.
+
+    Without a ``loss``, labels may be class numbers or rows of probabilities.
+
+    Raises:
+        ValueError: if they do not fit the model or each other, or if there are none.
+    """
+    if y is None:
+        raise ValueError("expected examples with labels (x, y). Received: x alone")
+    if loss is None:
+        is_sparse = np.shape(np.asarray(y))[1:] in ((), (1,))
+        loss = get_loss(f"{'sparse_' if is_sparse else ''}categorical_crossentropy")
+    x, targets = model.cast(x), loss.targets(y, model.output_shape[-1], model.dtype)
+    if len(x) != len(targets) or not len(x):
+        raise ValueError(
+            f"x and y must have the same length, not 0. Received: {len(x)} and {len(targets)}"
+        )
+    weights = example_weights(targets.argmax(axis=1), class_weight, sample_weight, model.dtype)
+    return Examples(x, targets, weights)
+
+
+def measure(
+    model: Graph, examples: Examples, workers: int | None, batch_size: int | None = None
+) -> tuple[float, float]:
+    """The loss, in which examples count by their weights, and the accuracy, as in Keras."""
+    logits: Array = model.predict(examples.x, batch_size=batch_size, workers=workers, logits=True)
+    losses, _ = cross_entropy(logits, examples.targets)
+    hits = logits.argmax(axis=1) == examples.targets.argmax(axis=1)
+    return float((losses * examples.weights).mean()), float(hits.mean())

@@ -10,9 +10,9 @@ import csv
 import os
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from inspect import signature
 from os import PathLike
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -39,7 +39,7 @@ def in_order(callbacks: Callback | Iterable[Callback] | None) -> list[Callback]:
     """One callback, several or none as a list, those of a higher order last.
 
     Raises:
-        ValueError: for anything else, and for callbacks that are written for Keras: they would be
+        ValueError: for anything else, and for callbacks that are written for Keras, which would be
             called with other arguments, or never.
     """
     if callbacks is None:
@@ -63,24 +63,23 @@ def in_order(callbacks: Callback | Iterable[Callback] | None) -> list[Callback]:
 
 
 class MonitorCallback(Callback):
-    """The base of callbacks that watch one figure of the history for improvements."""
+    """The base of callbacks that watch one figure of the history for improvements.
+
+    Attributes:
+        monitor: a column of the history.
+        mode: "min" or "max", whether the figure should fall or rise; "auto" is "max" if the name
+            contains "acc", else "min".
+        min_delta: smaller changes do not count as improvements.
+    """
 
     remembered: ClassVar[tuple[str, ...]] = ("best", "waited")
+    monitor: str
+    mode: str
+    min_delta: float = 0.0
 
-    def __init__(
-        self, monitor: str = "val_loss", mode: str = "auto", min_delta: float = 0.0
-    ) -> None:
-        """Choose what to watch.
-
-        Args:
-            monitor: a column of the history.
-            mode: "min" or "max", whether the figure should fall or rise; "auto" is "max" if the
-                name contains "acc", else "min".
-            min_delta: smaller changes do not count as improvements.
-        """
-        if mode not in ("auto", "min", "max"):
-            raise ValueError(f'mode must be "auto", "min" or "max". Received: {mode=}')
-        self.monitor, self.mode, self.min_delta = monitor, mode, abs(min_delta)
+    def __post_init__(self) -> None:
+        if self.mode not in ("auto", "min", "max"):
+            raise ValueError(f'mode must be "auto", "min" or "max". Received: mode={self.mode!r}')
         self.reset()
 
     def reset(self) -> None:
@@ -88,7 +87,7 @@ class MonitorCallback(Callback):
         self.best, self.waited = float("inf"), 0
 
     def on_train_begin(self, training: Training) -> None:
-        """Start afresh in every training, unless it is resumed."""
+        """Forget earlier trainings, unless this one is resumed."""
         if not training.is_resumed:
             self.reset()
 
@@ -98,37 +97,30 @@ class MonitorCallback(Callback):
             raise ValueError(f"monitor must be one of {list(logs)}. Received: {self.monitor!r}")
         rises = self.mode == "max" or (self.mode == "auto" and "acc" in self.monitor)
         value = -logs[self.monitor] if rises else logs[self.monitor]
-        if not value < self.best - self.min_delta:
+        if not value < self.best - abs(self.min_delta):
             return False
         self.best = value
         return True
 
 
+@dataclass(eq=False)
 class EarlyStopping(MonitorCallback):
-    """Stop when a figure has not improved for some epochs."""
+    """Stop when a figure has not improved for some epochs.
 
-    def __init__(
-        self,
-        monitor: str = "val_loss",
-        min_delta: float = 0.0,
-        patience: int = 0,
-        verbose: int = 0,
-        mode: str = "auto",
-        *,
-        restore_best_weights: bool = False,
-    ) -> None:
-        """Choose what to watch, and for how long.
+    Attributes:
+        monitor, mode, min_delta: as for :class:`MonitorCallback`.
+        patience: how many epochs without an improvement end the training.
+        verbose: 1 reports on standard error when it stops.
+        restore_best_weights: whether the model ends as it was after the best epoch instead of
+            after the last.
+    """
 
-        Args:
-            monitor, mode, min_delta: as for :class:`MonitorCallback`.
-            patience: how many epochs without an improvement end the training.
-            verbose: 1 reports on standard error when it stops.
-            restore_best_weights: whether the model ends as it was after the best epoch instead of
-                after the last.
-        """
-        self.patience, self.verbose = patience, verbose
-        self.restore_best_weights = restore_best_weights
-        super().__init__(monitor, mode, min_delta)
+    monitor: str = "val_loss"
+    min_delta: float = 0.0
+    patience: int = 0
+    verbose: int = 0
+    mode: str = "auto"
+    restore_best_weights: bool = field(default=False, kw_only=True)
 
     def reset(self) -> None:
         """Forget the best weights, too."""
@@ -161,38 +153,34 @@ class EarlyStopping(MonitorCallback):
         self.best_weights = arrays
 
 
+@dataclass(eq=False)
 class ReduceLROnPlateau(MonitorCallback):
-    """Lower the learning rate when a figure has not improved for some epochs."""
+    """Lower the learning rate when a figure has not improved for some epochs.
 
-    remembered = (*MonitorCallback.remembered, "resting")
+    Attributes:
+        monitor, mode, min_delta: as for :class:`MonitorCallback`.
+        factor: below 1; multiplies the rate after ``patience`` epochs, down to ``min_lr``.
+        verbose: 1 reports every new rate on standard error.
+        cooldown: how many epochs after a new rate do not count.
 
-    def __init__(
-        self,
-        monitor: str = "val_loss",
-        factor: float = 0.1,
-        patience: int = 10,
-        verbose: int = 0,
-        mode: str = "auto",
-        min_delta: float = 1e-4,
-        cooldown: int = 0,
-        min_lr: float = 0.0,
-    ) -> None:
-        """Multiply the rate by ``factor`` after ``patience`` epochs, down to ``min_lr``.
+    Raises:
+        ValueError: for a factor of 1 or more.
+    """
 
-        Args:
-            monitor, mode, min_delta: as for :class:`MonitorCallback`.
-            factor, patience, min_lr: as above.
-            verbose: 1 reports every new rate on standard error.
-            cooldown: how many epochs after a new rate do not count.
+    remembered: ClassVar[tuple[str, ...]] = (*MonitorCallback.remembered, "resting")
+    monitor: str = "val_loss"
+    factor: float = 0.1
+    patience: int = 10
+    verbose: int = 0
+    mode: str = "auto"
+    min_delta: float = 1e-4
+    cooldown: int = 0
+    min_lr: float = 0.0
 
-        Raises:
-            ValueError: for a factor of 1 or more.
-        """
-        if not factor < 1:
-            raise ValueError(f"factor must be below 1. Received: {factor=}")
-        self.factor, self.patience, self.verbose = factor, patience, verbose
-        self.cooldown, self.min_lr = cooldown, min_lr
-        super().__init__(monitor, mode, min_delta)
+    def __post_init__(self) -> None:
+        if not self.factor < 1:
+            raise ValueError(f"factor must be below 1. Received: factor={self.factor}")
+        super().__post_init__()
 
     def reset(self) -> None:
         """End the cooldown, too."""
@@ -219,40 +207,36 @@ class ReduceLROnPlateau(MonitorCallback):
                 _report(self.verbose, training, f"learning rate lowered to {rate:.2g}")
 
 
+@dataclass(eq=False)
 class ModelCheckpoint(MonitorCallback):
-    """Save the model after every epoch, or whenever a figure is the best so far."""
+    """Save the model after every epoch, or whenever a figure is the best so far.
 
-    def __init__(
-        self,
-        filepath: str | PathLike[str],
-        monitor: str = "val_loss",
-        verbose: int = 0,
-        save_best_only: bool = False,
-        *,
-        mode: str = "auto",
-    ) -> None:
-        """Choose where, and when.
+    Attributes:
+        filepath: a path for :meth:`Sequential.save`, in which ``{epoch:02d}`` (from 1) and
+            ``{val_loss:.2f}`` and the like stand for figures of the epoch.
+        monitor, mode: the figure, with ``save_best_only``; see :class:`MonitorCallback`.
+        verbose: 1 reports every file on standard error.
+        save_best_only: whether to save only models better than all before.
 
-        Args:
-            filepath: a path for :meth:`Sequential.save`, in which ``{epoch:02d}`` (from 1) and
-                ``{val_loss:.2f}`` and the like stand for figures of the epoch.
-            monitor, mode: the figure, with ``save_best_only``.
-            verbose: 1 reports every file on standard error.
-            save_best_only: whether to save only models better than all before.
+    Raises:
+        InputError: for the ending of another framework's files.
+    """
 
-        Raises:
-            InputError: for the ending of another framework's files.
-        """
-        refuse_foreign_ending(filepath)
-        self.filepath, self.verbose = os.fspath(filepath), verbose
-        self.save_best_only = save_best_only
-        super().__init__(monitor, mode)
+    filepath: str | PathLike[str]
+    monitor: str = "val_loss"
+    verbose: int = 0
+    save_best_only: bool = False
+    mode: str = field(default="auto", kw_only=True)
+
+    def __post_init__(self) -> None:
+        refuse_foreign_ending(self.filepath)
+        super().__post_init__()
 
     def on_epoch_end(self, training: Training, logs: dict[str, float]) -> None:
         """Save, unless it must be the best and is not."""
         if self.save_best_only and not self._has_improved(logs):
             return
-        path = self.filepath.format(epoch=training.position.epoch, **logs)
+        path = os.fspath(self.filepath).format(epoch=training.position.epoch, **logs)
         save(training.model, path)
         _report(self.verbose, training, f"saved {path}")
 
@@ -273,13 +257,10 @@ class LearningRateScheduler(Callback):
         """Set the rate of the first epoch; a resumed training has its rate already."""
         if not training.is_resumed:
             self.epoch = -1
-        self._set_rate(training)
+        self.on_epoch_end(training, {})
 
     def on_epoch_end(self, training: Training, logs: dict[str, float]) -> None:
         """Set the rate of the next epoch."""
-        self._set_rate(training)
-
-    def _set_rate(self, training: Training) -> None:
         rate, epoch = _plain_learning_rate(training), training.position.epoch
         if not self.epoch < epoch < training.epochs:
             return
@@ -295,7 +276,7 @@ class CSVLogger(Callback):
 
     def __init__(self, path: str | PathLike[str]) -> None:
         """Write to ``path``, replacing an existing file."""
-        self.path = Path(path)
+        self.path = path
 
     def on_epoch_end(self, training: Training, logs: dict[str, float]) -> None:
         """One row for each epoch so far."""

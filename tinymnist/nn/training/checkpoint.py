@@ -10,17 +10,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from os import PathLike
-from pathlib import Path
 from typing import Any, ClassVar
 
 from tinymnist.errors import InputError
-from tinymnist.nn.archive import read_archive, write_archive
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.training.state import Callback, Position, Training
+from tinymnist.nn.weights import read_archive, write_archive
 
 FORMAT = "tinymnist checkpoint 1"
-_MAX_SHOWN_CHARACTERS = 80
-"""Longer settings are left out of error messages."""
 
 
 class Checkpoint(Callback):
@@ -43,7 +40,7 @@ class Checkpoint(Callback):
             epochs: write after this many epochs, and after the last. If epochs are short, writing
                 after each would cost more than learning.
         """
-        self.path, self.every, self.epochs = Path(path), every, epochs
+        self.path, self.every, self.epochs = path, every, epochs
 
     def on_train_begin(self, training: Training) -> None:
         """Refuse a training that could not be resumed before it starts."""
@@ -99,11 +96,21 @@ def load_checkpoint(training: Training, path: str | PathLike[str]) -> None:
     manifest, arrays = read_archive(path)
     if manifest.get("format") != FORMAT:
         raise InputError(f"{path} is not a training checkpoint; expected one that fit wrote")
-    _check_plan(manifest["plan"], training_plan(training), path)
-    training.model.set_weights(_under("model/", arrays))
+    plan = json.loads(json.dumps(training_plan(training)))  # tuples become lists, as in the file
+    for setting, value in plan.items():
+        found = manifest["plan"].get(setting)
+        if found != value:
+            details = f": expected {value!r}, found {found!r}" if len(repr(value)) < 80 else ""
+            raise InputError(
+                f"{path} was written by a training with other settings ({setting}){details}"
+            )
+
+    def under(prefix: str) -> dict[str, Array]:
+        return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+
+    training.model.set_weights(under("model/"))
     optimizer = training.optimizer
-    optimizer.iterations = manifest["iterations"]
-    optimizer.state = _under("optimizer/", arrays)
+    optimizer.iterations, optimizer.state = manifest["iterations"], under("optimizer/")
     if manifest["learning_rate"] is not None:
         optimizer.learning_rate = manifest["learning_rate"]
     training.is_resumed = True
@@ -112,12 +119,7 @@ def load_checkpoint(training: Training, path: str | PathLike[str]) -> None:
         training.data.source.first = training.position.first
     training.history.history, training.history.epoch = manifest["history"], manifest["epochs"]
     for number, callback in enumerate(training.callbacks):
-        kept = _under(f"callback/{number}/", arrays)
-        callback.set_state(manifest["callbacks"][number], kept)
-
-
-def _under(prefix: str, arrays: dict[str, Array]) -> dict[str, Array]:
-    return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+        callback.set_state(manifest["callbacks"][number], under(f"callback/{number}/"))
 
 
 def training_plan(training: Training) -> dict[str, Any]:
@@ -151,15 +153,3 @@ def training_plan(training: Training) -> dict[str, Any]:
         "augmented": training.augment is not None,
         "callbacks": [type(callback).__name__ for callback in training.callbacks],
     }
-
-
-def _check_plan(saved: dict[str, Any], now: dict[str, Any], path: Any) -> None:
-    now = json.loads(json.dumps(now))  # tuples become lists, as in the file
-    for setting, value in now.items():
-        if saved.get(setting) != value:
-            found, expected = repr(saved.get(setting)), repr(value)
-            is_short = len(expected) < _MAX_SHOWN_CHARACTERS
-            details = f": expected {expected}, found {found}" if is_short else ""
-            raise InputError(
-                f"{path} was written by a training with other settings ({setting}){details}"
-            )

@@ -53,14 +53,14 @@ def cut_off_frozen_part(training: Training, keep: bool, workers: int | None) -> 
     front, rest = parts
     is_new_each_time = training.augment is not None or examples is None
     count = (0 if is_new_each_time else len(examples or ())) + len(validation or ())
-    if not (keep and features_fit(front, count)):
+    kept_bytes = count * math.prod(front.output_shape) * front.dtype.itemsize
+    if not keep or kept_bytes > MAX_FEATURE_BYTES:
         return Stages(front, rest, examples, validation, model)
 
     def through(given: Examples | None) -> Examples | None:
         if given is None:
             return None
-        size = training.micro_batch_size
-        x: Array = front.predict(given.x, batch_size=size, workers=workers)
+        x: Array = front.predict(given.x, training.micro_batch_size, workers=workers)
         return Examples(x, given.targets, given.weights)
 
     if is_new_each_time:
@@ -79,18 +79,11 @@ def split_frozen(model: Graph) -> tuple[Graph, Graph] | None:
         The frozen part and the rest, which share their layers with ``model``; None if nothing is
         frozen. The rest is never empty.
     """
-    still = 0
-    while still < len(model.layers) - 1 and not _changes(model, still):
-        still += 1
-    for cut in range(still, 0, -1):
+    changing = [i for i, layer in enumerate(model.layers) if layer.learns or layer.draws]
+    for cut in range(min([*changing, len(model.layers) - 1]), 0, -1):
         if _is_bridge(model, cut):
             return _part(model, 0, cut), _part(model, cut, len(model.layers))
     return None
-
-
-def _changes(model: Graph, number: int) -> bool:
-    layer = model.layers[number]
-    return layer.learns or layer.draws
 
 
 def _is_bridge(model: Graph, cut: int) -> bool:
@@ -102,20 +95,9 @@ def _is_bridge(model: Graph, cut: int) -> bool:
 
 def _part(model: Graph, start: int, stop: int) -> Graph:
     below = model.layers[start - 1].name if start else INPUT
-    layers = model.layers[start:stop]
+    layers, shape = model.layers[start:stop], model.shapes[below]
     wiring = {
         layer.name: [INPUT if s == below else s for s in model.sources[layer.name]]
         for layer in layers
     }
-    return Graph(
-        layers,
-        input_shape=model.shapes[below],
-        wiring=wiring,
-        dtype=model.dtype,
-        name=model.name,
-    )
-
-
-def features_fit(front: Graph, examples: int) -> bool:
-    """Whether the frozen part's outputs for this many examples may be kept."""
-    return examples * math.prod(front.output_shape) * front.dtype.itemsize <= MAX_FEATURE_BYTES
+    return Graph(layers, input_shape=shape, wiring=wiring, dtype=model.dtype, name=model.name)

@@ -19,8 +19,7 @@ from tinymnist.nn.arrays import Array
 from tinymnist.nn.graph import Graph
 from tinymnist.nn.losses import cross_entropy, cross_entropy_backward
 from tinymnist.nn.parallel import Workers, pieces
-from tinymnist.nn.training.batches import Examples
-from tinymnist.nn.training.evaluation import measure
+from tinymnist.nn.training.batches import Examples, measure
 from tinymnist.nn.training.frozen import Stages
 from tinymnist.nn.training.state import Training
 
@@ -68,20 +67,16 @@ class Loop:
         training = self.training
         training.notify("on_train_begin")
         while not training.is_over:
-            self._run_epoch()
+            with closing(self._batches()) as batches:
+                for batch in batches:
+                    self._step(*batch)
+                    training.position.batch += 1
+                    training.notify("on_batch_end")
+                    if training.interrupted:
+                        break
             if not training.interrupted:
                 self._end_epoch()
         training.notify("on_train_end")
-
-    def _run_epoch(self) -> None:
-        training = self.training
-        with closing(self._batches()) as batches:
-            for batch in batches:
-                self._step(*batch)
-                training.position.batch += 1
-                training.notify("on_batch_end")
-                if training.interrupted:
-                    break
 
     def _batches(self) -> Generator[tuple[Examples, Array], None, None]:
         """What is left of the epoch: examples, and the rows of them that make the batch."""
@@ -101,15 +96,15 @@ class Loop:
         """Gradients of all pieces, summed in their order, then one step of the optimizer."""
         training, position, n = self.training, self.training.position, len(rows)
         size = training.micro_batch_size or default_micro_batch_size(training.model, n)
+
+        def learn(part: tuple[int, slice]) -> PieceResult:
+            rng = self._rng_of_piece(part[0])
+            return self._learn_from(self._prepared(examples.take(rows[part[1]]), rng), rng, n)
+
         if self.has_dense_gradients and n <= MICRO_BATCH_SIZES[1]:
             batch = self._prepared_in_pieces(examples.take(rows), size)
             results = [self._learn_from(batch, self._rng_of_piece(0), n)]
         else:
-
-            def learn(part: tuple[int, slice]) -> PieceResult:
-                rng = self._rng_of_piece(part[0])
-                return self._learn_from(self._prepared(examples.take(rows[part[1]]), rng), rng, n)
-
             results = self.workers.map(learn, list(enumerate(pieces(n, size))))
         position.loss += sum(result.loss for result in results)
         position.hits += sum(result.hits for result in results)

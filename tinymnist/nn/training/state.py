@@ -1,4 +1,4 @@
-"""What the training loop and its callbacks share: where a training stands, and what it is."""
+"""What the training loop and its callbacks share: a training, where it stands, its history."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from tinymnist.nn.graph import Graph
 from tinymnist.nn.losses import CategoricalCrossentropy
 from tinymnist.nn.optimizers import Optimizer
 from tinymnist.nn.training.batches import Examples, Source
-from tinymnist.nn.training.history import History
 
 Augment = Callable[[Array, np.random.Generator], Array]
 """``augment(images, rng) -> images``: draws a new variant of every picture."""
+_CURVES = {"loss": "#4c72b0", "val_loss": "#dd8452"}
+"""The columns that a notebook shows as curves, and their colours."""
 
 
 class Callback:
@@ -48,6 +49,64 @@ class Callback:
         """Restore what :meth:`get_state` returned."""
         for name in self.remembered:
             setattr(self, name, notes[name])
+
+
+class History:
+    """What ``fit`` returns. A notebook shows it as curves and a table.
+
+    Attributes:
+        history: the columns ``"loss"``, ``"accuracy"``, ``"val_loss"`` ..., one number per epoch.
+        epoch: the numbers of the epochs, from 0.
+        interrupted: whether Ctrl-C ended the training early.
+    """
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.history: dict[str, list[float]] = {}
+        self.epoch: list[int] = []
+        self.interrupted = False
+
+    def append(self, epoch: int, logs: dict[str, float]) -> None:
+        """Add the figures of one epoch."""
+        self.epoch.append(epoch)
+        for name, value in logs.items():
+            self.history.setdefault(name, []).append(value)
+
+    def __repr__(self) -> str:
+        last = ", ".join(f"{name} {column[-1]:.4g}" for name, column in self.history.items())
+        ending = ", interrupted" if self.interrupted else ""
+        return f"<History of {len(self.epoch)} epochs{ending}; last: {last or 'none'}>"
+
+    def _repr_html_(self) -> str:
+        """Curves of the losses above a table of all figures."""
+        from tinymnist.reporting import html
+
+        columns = {"epoch": [str(number + 1) for number in self.epoch]} | {
+            name: [f"{value:.4g}" for value in column] for name, column in self.history.items()
+        }
+        rows = zip(*columns.values(), strict=False)  # callbacks may add columns later
+        table = html.table(list(columns), map(html.row, rows))
+        losses = {n: self.history[n] for n in _CURVES if len(self.history.get(n, ())) > 1}
+        return f"<div>{_curves(losses) if losses else ''}{table}</div>"
+
+
+def _curves(columns: dict[str, list[float]]) -> str:
+    """An inline SVG with one line per column, all on one scale that starts at 0."""
+    width, height, margin = 320, 110, 8  # pixels
+    top = max((v for column in columns.values() for v in column if 0 <= v < math.inf), default=0)
+    lines = names = ""
+    for name, column in columns.items():
+        right, up = (width - 2 * margin) / (len(column) - 1), (height - 2 * margin) / (top or 1)
+        points = " ".join(
+            f"{margin + i * right:.1f},{height - margin - v * up:.1f}"
+            for i, v in enumerate(column)
+            if 0 <= v <= top
+        )
+        style = f'fill="none" stroke="{_CURVES[name]}" stroke-width="2"'
+        lines += f'<polyline {style} points="{points}"/>'
+        names += f' <span style="color:{_CURVES[name]}">{name}</span>'
+    image = f'<svg width="{width}" height="{height}" role="img">{lines}</svg>'
+    return f"{image}<p>0 to {top:.4g}:{names}</p>"
 
 
 class Data(NamedTuple):
