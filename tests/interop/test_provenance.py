@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tinymnist.interop.provenance import provenance
+from tinymnist.interop.formats import provenance
 
 ONNX = {"format": "ONNX", "framework": "pytorch 2.9.1", "opset": 20, "file": "m.onnx"}
 

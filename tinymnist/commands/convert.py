@@ -118,7 +118,7 @@ def _record(conversion: Conversion, destination: Path) -> dict[str, Any]:
 
 
 def _text(conversion: Conversion, record: dict[str, Any]) -> str:
-    from tinymnist.interop.provenance import provenance
+    from tinymnist.interop.formats import provenance
 
     lines = [f"source: {provenance(conversion.model.metadata)}"]
     if len(conversion.plans) > 1:

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the table, and what else the file says."""
     from tinymnist import load_model
-    from tinymnist.interop.provenance import provenance
+    from tinymnist.interop.formats import provenance
 
     model = load_model(arguments.model)
     if arguments.json:

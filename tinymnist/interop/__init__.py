@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 
@@ -19,6 +18,9 @@ from tinymnist.errors import InputError
 from tinymnist.nn.sequential import Sequential
 from tinymnist.nn.sequential import load_model as load_weights
 from tinymnist.nn.weights import shipped
+
+ENDINGS = (".keras", ".h5", ".onnx", ".safetensors", ".py")
+"""The suffixes of the formats that :func:`export` writes."""
 
 
 def load_model(
@@ -87,52 +89,27 @@ def export(model: Sequential, path: str | PathLike[str]) -> None:
     """Write a model in another framework's format, chosen by the suffix of the name.
 
     Raises:
-        InputError: for a suffix that is not among :data:`WRITERS`, when the format cannot hold the
+        InputError: for a suffix that is not among :data:`ENDINGS`, when the format cannot hold the
             model, when a package is missing, or when the file cannot be written.
     """
-    check_ending(path)
-    WRITERS[Path(path).suffix.lower()](model, path)
+    suffix = check_ending(path)
+    if suffix in (".keras", ".h5"):
+        from tinymnist.interop.keras import write
+    elif suffix == ".onnx":
+        from tinymnist.interop.onnx import write
+    elif suffix == ".safetensors":
+        from tinymnist.interop.safetensors import write
+    else:
+        from tinymnist.interop.standalone import write
+    write(model, path)
 
 
-def check_ending(path: str | PathLike[str]) -> None:
-    """Refuse a suffix that :func:`export` does not write.
+def check_ending(path: str | PathLike[str]) -> str:
+    """The suffix of a name, one of :data:`ENDINGS`.
 
     Raises:
-        InputError: for any such suffix.
+        InputError: for any other.
     """
-    if Path(path).suffix.lower() not in WRITERS:
-        raise InputError(f"{path} should end with one of {', '.join(WRITERS)}")
-
-
-def _write_keras(model: Sequential, path: str | PathLike[str]) -> None:
-    from tinymnist.interop.keras import write
-
-    write(model, path)
-
-
-def _write_onnx(model: Sequential, path: str | PathLike[str]) -> None:
-    from tinymnist.interop.onnx import write
-
-    write(model, path)
-
-
-def _write_safetensors(model: Sequential, path: str | PathLike[str]) -> None:
-    from tinymnist.interop.safetensors import write
-
-    write(model, path)
-
-
-def _write_standalone(model: Sequential, path: str | PathLike[str]) -> None:
-    from tinymnist.interop.standalone import write
-
-    write(model, path)
-
-
-WRITERS: dict[str, Callable[[Sequential, str | PathLike[str]], None]] = {
-    ".keras": _write_keras,
-    ".h5": _write_keras,
-    ".onnx": _write_onnx,
-    ".safetensors": _write_safetensors,
-    ".py": _write_standalone,
-}
-"""What writes each format, by the suffix of the file."""
+    if (suffix := Path(path).suffix.lower()) not in ENDINGS:
+        raise InputError(f"{path} should end with one of {', '.join(ENDINGS)}")
+    return suffix

@@ -1,15 +1,14 @@
 """Which reader opens each format, and what to do about a format without a reader.
 
-To add a format: a folder beside this file with ``read(path, architecture)``, a function here that
-imports it, and a row of :data:`READERS` instead of one of :data:`ADVICE`.
+To add a format: a module beside this one with ``read(path, architecture)``, a branch in
+:func:`read`, and no row in :data:`ADVICE`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from os import PathLike
-from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from tinymnist.errors import InputError
 from tinymnist.interop.bare.candidates import Candidates, defines_layers
@@ -19,7 +18,6 @@ from tinymnist.nn.weights import find
 
 Architecture: TypeAlias = str | PathLike[str] | None
 """A JSON file that describes the layers, or the name of a shipped architecture."""
-Reader: TypeAlias = Callable[[Path, Architecture], Candidates]
 
 
 def read(source: str | PathLike[str], architecture: Architecture = None) -> Candidates:
@@ -40,59 +38,49 @@ def read(source: str | PathLike[str], architecture: Architecture = None) -> Cand
     """
     path = find(source)
     kind = sniff(path)
-    if kind is not None and kind in READERS:
-        return READERS[kind](path, architecture)
     if kind is None:
         raise InputError(
             f"{path} is not a model of a known kind; expected weights of tinymnist, .keras, .h5, "
             "ONNX, a PyTorch state_dict or safetensors"
         )
-    advice = ADVICE[kind].replace("{path}", str(path))
-    raise InputError(f"{path} is {kind.value}, which tinymnist does not read; {advice}")
-
-
-def _tinymnist(path: Path, architecture: Architecture) -> Candidates:
-    if architecture is not None:
+    if kind in ADVICE:
+        advice = ADVICE[kind].replace("{path}", str(path))
+        raise InputError(f"{path} is {kind.value}, which tinymnist does not read; {advice}")
+    if kind in (Format.TINYMNIST, Format.ONNX) and architecture is not None:
         raise defines_layers(path, "architecture")
-    return Candidates(path, load_weights(path))
+    if kind is Format.TINYMNIST:
+        return Candidates(path, load_weights(path))
+    if kind is Format.ONNX:
+        from tinymnist.interop.onnx import read as read_onnx
+
+        return Candidates(path, read_onnx(path))
+    if kind in (Format.KERAS_ZIP, Format.HDF5):
+        from tinymnist.interop.keras import read as read_file
+    elif kind is Format.SAFETENSORS:
+        from tinymnist.interop.safetensors import read as read_file
+    else:
+        from tinymnist.interop.pytorch import read as read_file
+    return read_file(path, architecture)
 
 
-def _keras(path: Path, architecture: Architecture) -> Candidates:
-    from tinymnist.interop.keras import read
+def provenance(metadata: Mapping[str, Any]) -> str:
+    """Put ``metadata["source"]`` into words.
 
-    return read(path, architecture)
+    Args:
+        metadata: a model's; its source is a text, or a dict for an ONNX file.
 
-
-def _onnx(path: Path, architecture: Architecture) -> Candidates:
-    from tinymnist.interop.onnx import read
-
-    if architecture is not None:
-        raise defines_layers(path, "architecture")
-    return Candidates(path, read(path))
-
-
-def _pytorch(path: Path, architecture: Architecture) -> Candidates:
-    from tinymnist.interop.pytorch import read
-
-    return read(path, architecture)
+    Returns:
+        ``"Keras 2.3.1 (.h5), lenet.h5"``, ``"ONNX of pytorch 2.9.1 (opset 20), mnist.onnx"``, or
+        ``"unknown"``.
+    """
+    source = metadata.get("source", "unknown")
+    if not isinstance(source, Mapping):
+        return str(source)
+    framework = f" of {source['framework']}" if source.get("framework") else ""
+    opset = f" (opset {source['opset']})" if source.get("opset") else ""
+    return f"{source.get('format', 'unknown')}{framework}{opset}, {source.get('file', '?')}"
 
 
-def _safetensors(path: Path, architecture: Architecture) -> Candidates:
-    from tinymnist.interop.safetensors import read
-
-    return read(path, architecture)
-
-
-READERS: dict[Format, Reader] = {
-    Format.TINYMNIST: _tinymnist,
-    Format.KERAS_ZIP: _keras,
-    Format.HDF5: _keras,
-    Format.ONNX: _onnx,
-    Format.TORCH_ZIP: _pytorch,
-    Format.TORCH_LEGACY: _pytorch,
-    Format.TORCHSCRIPT: _pytorch,
-    Format.SAFETENSORS: _safetensors,
-}
 _SAVE_FOR_TORCH = (
     "save its arrays as PyTorch names them: `torch.save({'fc1.weight': torch.tensor(W1.T), "
     "'fc1.bias': torch.tensor(b1), ...}, 'weights.pt')`"

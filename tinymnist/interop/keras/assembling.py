@@ -6,19 +6,17 @@ Models inside models are laid out flat first: one list of calls of layers, each 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
 from tinymnist.errors import InputError
-from tinymnist.interop.keras.building import MOST_NUMBERS, Builder, Handler, Tensor
+from tinymnist.interop.keras import elementwise, spatial
+from tinymnist.interop.keras.building import MOST_NUMBERS, Builder, Call, Tensor
 from tinymnist.interop.keras.config import LayerConfig, ModelConfig, Source, input_shape
-from tinymnist.interop.keras.elementwise import HANDLERS as ELEMENTWISE
-from tinymnist.interop.keras.elementwise import MERGING_HANDLERS
-from tinymnist.interop.keras.learned import HANDLERS as LEARNED
-from tinymnist.interop.keras.shaping import HANDLERS as SHAPING
 from tinymnist.nn.sequential import Sequential
 
-HANDLERS: dict[str, Handler] = {**LEARNED, **ELEMENTWISE, **SHAPING, **MERGING_HANDLERS}
+HANDLERS: dict[str, Callable[[Call], Tensor]] = {
+    **spatial.HANDLERS, **elementwise.HANDLERS, **elementwise.MERGING_HANDLERS
+}  # fmt: skip
 """What converts each class of layers."""
 _NEEDS = {
     "Lambda": "its author's Python code, which a reader of files should not run",
@@ -29,12 +27,8 @@ _NEEDS = {
     "Attention": "attention",
     "Embedding": "a table of words",
     "TimeDistributed": "a layer applied along an axis of time",
-    "Bidirectional": "recurrence",
-    "ConvLSTM2D": "recurrence",
-    "LSTM": "recurrence",
-    "GRU": "recurrence",
-    "SimpleRNN": "recurrence",
-    "RNN": "recurrence",
+    **dict.fromkeys(("Bidirectional", "ConvLSTM2D", "LSTM", "GRU"), "recurrence"),
+    **dict.fromkeys(("SimpleRNN", "RNN"), "recurrence"),
     "Masking": "masks along an axis of time",
     "Conv1D": "convolution along one axis",
     "Conv3D": "convolution along three axes",
@@ -57,26 +51,22 @@ def check_layers(model: ModelConfig, path: str) -> None:
         InputError: with the layer's name and what it would need.
     """
     for leaf in model.leaves():
-        _check_known(leaf, path)
-
-
-def _check_known(config: LayerConfig, path: str) -> None:
-    kind, policy = config.kind, config.settings.get("dtype")
-    if kind in HANDLERS:
-        if not isinstance(policy, dict) or "Quantized" not in str(policy.get("class_name")):
-            return
-        kind = f"quantized {kind}"
-    need = _NEEDS.get(kind.rpartition(">")[2], "code that the file or tinymnist does not have")
-    if "quant" in kind.lower():
-        need = "arithmetic in 8 bits or fewer"
-    raise InputError(f"{path}: the layer {config.name!r} is a {kind}; it would need {need}")
+        kind, policy = leaf.kind, leaf.settings.get("dtype")
+        if kind in HANDLERS:
+            if not isinstance(policy, dict) or "Quantized" not in str(policy.get("class_name")):
+                continue
+            kind = f"quantized {kind}"
+        need = _NEEDS.get(kind.rpartition(">")[2], "code that the file or tinymnist does not have")
+        if "quant" in kind.lower():
+            need = "arithmetic in 8 bits or fewer"
+        raise InputError(f"{path}: the layer {leaf.name!r} is a {kind}; it would need {need}")
 
 
 def assemble(model: ModelConfig, path: str, version: int, theano: bool, name: str) -> Sequential:
     """Build the model.
 
     Args:
-        model: its description, with the arrays in place.
+        model: its description, checked and with the arrays in place.
         path: of the file, for messages.
         version: the major version of Keras that wrote the file.
         theano: whether Keras ran on Theano.
@@ -90,41 +80,27 @@ def assemble(model: ModelConfig, path: str, version: int, theano: bool, name: st
     shape = input_shape(model, path)
     if min(shape) < 1 or math.prod(shape) > MOST_NUMBERS:
         raise InputError(f"{path} takes an input of the shape {shape}; expected pictures")
-    tensors = {_START: builder.start(shape)}
-    used = set()
-    for key, step in steps.items():
-        if step.layer.arrays and id(step.layer) in used:
+    tensors, used = {_START: builder.start(shape)}, set()
+    for key, (layer, sources) in steps.items():
+        if layer.arrays and id(layer) in used:
             raise InputError(
-                f"{path} uses the layer {step.layer.name!r} twice, and tinymnist cannot share "
-                "weights between layers"
+                f"{path} uses the layer {layer.name!r} twice, and tinymnist cannot share weights "
+                "between layers"
             )
-        used.add(id(step.layer))
-        before = len(builder)
-        inputs = [tensors[source] for source in step.sources]
-        tensors[key] = _convert(builder, step.layer, inputs)
-        if step.layer.settings.get("trainable") is False:
-            builder.freeze_from(before)
+        used.add(id(layer))
+        before = len(builder.layers)
+        call = Call(builder, layer, [tensors[source] for source in sources])
+        if len(sources) != 1 and layer.kind not in elementwise.MERGING_HANDLERS:
+            raise call.refused(f"takes {len(sources)} inputs; expected one")
+        tensors[key] = HANDLERS[layer.kind](call)
+        if layer.settings.get("trainable") is False:
+            for added in builder.layers[before:]:
+                added.trainable = False
     return builder.finish(tensors[next(reversed(steps))], name)
 
 
-def _convert(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
-    _check_known(config, builder.path)
-    if len(inputs) != 1 and config.kind not in MERGING_HANDLERS:
-        raise builder.refused(config, f"takes {len(inputs)} inputs; expected one")
-    return HANDLERS[config.kind](builder, config, inputs)
-
-
-@dataclass(eq=False)
-class _Step:
-    """One call of a layer.
-
-    Attributes:
-        layer: the layer.
-        sources: keys of the steps whose outputs it takes; :data:`_START` is the model's input.
-    """
-
-    layer: LayerConfig
-    sources: list[str]
+_Step = tuple[LayerConfig, list[str]]
+"""One call of a layer, and the keys of the steps whose outputs it takes."""
 
 
 def _flat(model: ModelConfig, path: str) -> dict[str, _Step]:
@@ -161,13 +137,13 @@ def _lay_out(
                 fed = [start]
             end = key((layer.name, use))
             if layer.model is None:
-                steps[end] = _Step(layer, fed)
+                steps[end] = layer, fed
                 continue
             if len(fed) != 1 or len(layer.calls) > 1:
                 raise InputError(f"{path} uses the model {layer.name!r} inside it more than once")
             last = _lay_out(layer.model, f"{prefix}{layer.name}/", fed[0], steps, path)
             # An inner model ends with a step that passes its input on.
-            steps[end] = _Step(LayerConfig("InputLayer", layer.name, {}), [last])
+            steps[end] = LayerConfig("InputLayer", layer.name, {}), [last]
     return key(model.outputs[0])
 
 
@@ -176,14 +152,14 @@ def _in_order(steps: dict[str, _Step], end: str, path: str) -> Iterator[str]:
     done, under_way, waiting = {_START}, set[str](), [end]
     while waiting:
         key = waiting[-1]
-        missing = [source for source in steps[key].sources if source not in done] if key else []
+        missing = [source for source in steps[key][1] if source not in done] if key else []
         if key in done or not missing:
             waiting.pop()
             if key not in done:
                 done.add(key)
                 yield key
         elif key in under_way:
-            raise InputError(f"{path} wires layers in a circle, through {steps[key].layer.name!r}")
+            raise InputError(f"{path} wires layers in a circle, through {steps[key][0].name!r}")
         else:
             under_way.add(key)
             waiting += missing

@@ -8,9 +8,9 @@ order: if Keras keeps the channels first, (c, h, w), tinymnist keeps (h, w, c). 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from tinymnist.nn.layers import Layer, Permute, Reshape
 from tinymnist.nn.layers.base import free_name
 from tinymnist.nn.sequential import Sequential
 
+Arrays = dict[str, Array]
 CHANNELS_FIRST = (1, 2, 0)
 """The positions of height, width and channels in a Keras tensor (c, h, w)."""
 MOST_NUMBERS = 1 << 26
@@ -56,12 +57,12 @@ class Builder:
         path: of the file, for messages.
         version: the major version of Keras that wrote the file.
         theano: whether Keras ran on Theano, which rotates kernels and pads differently.
+        layers: those of the model so far.
     """
 
     def __init__(self, path: str, version: int, theano: bool) -> None:
-        """Start with no layers."""
         self.path, self.version, self.theano = path, version, theano
-        self._layers: list[Layer] = []
+        self.layers: list[Layer] = []
         self._wiring: dict[str, list[str]] = {}
         self._shapes: dict[str, Shape] = {}
         self._rearranged: dict[tuple[str, Shape], Tensor] = {}
@@ -76,9 +77,7 @@ class Builder:
         """The tensor's shape in tinymnist."""
         return self._shapes[tensor.source]
 
-    def add(
-        self, layer: Layer, name: str, *sources: str, arrays: dict[str, Array] | None = None
-    ) -> str:
+    def add(self, layer: Layer, name: str, *sources: str, arrays: Arrays | None = None) -> str:
         """Add a layer with its arrays, and return its name, made unique.
 
         Raises:
@@ -89,19 +88,16 @@ class Builder:
         self._shapes[layer.name] = layer.output_shape(*shapes)
         if math.prod(self._shapes[layer.name]) > MOST_NUMBERS:
             raise InputError(f"{self.path}: {name} has more than {MOST_NUMBERS:,} outputs")
-        self._give(layer, layer.weight_shapes(*shapes), arrays or {})
-        self._layers.append(layer)
-        self._wiring[layer.name] = list(sources)
-        return layer.name
-
-    def _give(self, layer: Layer, wanted: dict[str, Shape], arrays: dict[str, Array]) -> None:
-        found = {name: array.shape for name, array in arrays.items()}
-        if found != wanted:
+        wanted, arrays = layer.weight_shapes(*shapes), arrays or {}
+        if (found := {name: array.shape for name, array in arrays.items()}) != wanted:
             raise InputError(
                 f"{self.path}: {layer.name} should have the arrays {wanted}; found {found}"
             )
-        for name, array in arrays.items():
-            setattr(layer, name, np.array(array, np.float32, order="C"))
+        for key, array in arrays.items():
+            setattr(layer, key, np.array(array, np.float32, order="C"))
+        self.layers.append(layer)
+        self._wiring[layer.name] = list(sources)
+        return layer.name
 
     def after(self, source: str, axes: Shape) -> Tensor:
         """The output of a layer whose axes are in this order."""
@@ -139,19 +135,6 @@ class Builder:
             return tensor
         return self.in_order(tensor)
 
-    def refused(self, config: LayerConfig, reason: str) -> InputError:
-        """The error for a layer whose settings cannot be converted."""
-        return InputError(f"{self.path}: the layer {config.name!r} ({config.kind}) {reason}")
-
-    def freeze_from(self, count: int) -> None:
-        """Freeze the layers from the ``count``-th on, which are not trainable in Keras."""
-        for layer in self._layers[count:]:
-            layer.trainable = False
-
-    def __len__(self) -> int:
-        """How many layers there are."""
-        return len(self._layers)
-
     def finish(self, end: Tensor, name: str) -> Sequential:
         """The model whose output is ``end``.
 
@@ -159,18 +142,42 @@ class Builder:
             InputError: when the model has no layers.
         """
         self.in_order(end)
-        if not self._layers:
+        if not self.layers:
             raise InputError(f"{self.path} describes a model without layers that compute anything")
-        return Sequential(
-            self._layers,
-            input_shape=self._shapes[INPUT],
-            wiring=self._wiring,
-            name=name,
-        )
+        shape = self._shapes[INPUT]
+        return Sequential(self.layers, input_shape=shape, wiring=self._wiring, name=name)
 
 
-Handler: TypeAlias = Callable[[Builder, LayerConfig, list[Tensor]], Tensor]
-"""``handler(builder, layer, inputs) -> output`` converts a layer of Keras."""
+@dataclass(frozen=True)
+class Call:
+    """A call of a Keras layer, which a handler adds to the model under construction."""
+
+    builder: Builder
+    config: LayerConfig
+    inputs: list[Tensor]
+
+    @property
+    def name(self) -> str:
+        """The layer's name in Keras."""
+        return self.config.name
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The layer's settings."""
+        return self.config.settings
+
+    def put(
+        self, layer: Layer, *inputs: Tensor, suffix: str = "", arrays: Arrays | None = None
+    ) -> Tensor:
+        """Add a layer whose output has the shape and the axes of its first input."""
+        sources = [tensor.source for tensor in inputs]
+        source = self.builder.add(layer, self.name + suffix, *sources, arrays=arrays)
+        return Tensor(source, inputs[0].shape, inputs[0].axes)
+
+    def refused(self, reason: str) -> InputError:
+        """The error for a layer whose settings cannot be converted."""
+        layer = f"the layer {self.name!r} ({self.config.kind})"
+        return InputError(f"{self.builder.path}: {layer} {reason}")
 
 
 def _as_picture(shape: Shape) -> tuple[Shape, Shape | None]:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from tinymnist.errors import InputError
-from tinymnist.interop.keras.vocabulary import in_todays_words
 from tinymnist.nn.arrays import Array, Shape
 
 Source: TypeAlias = tuple[str, int]
@@ -22,7 +21,41 @@ Source: TypeAlias = tuple[str, int]
 MOST_JSON_LETTERS = 1 << 24
 _MOST_LAYERS = 10_000
 _MOST_NESTING = 20
-MODELS = ("Sequential", "Functional")
+_MODELS = ("Sequential", "Functional")
+_CLASSES = {
+    "AtrousConvolution2D": "Conv2D",
+    "AvgPool2D": "AveragePooling2D",
+    "BatchNormalizationV1": "BatchNormalization",
+    "BatchNormalizationV2": "BatchNormalization",
+    "Convolution2D": "Conv2D",
+    "Convolution2DTranspose": "Conv2DTranspose",
+    "Deconvolution2D": "Conv2DTranspose",
+    "GlobalAvgPool2D": "GlobalAveragePooling2D",
+    "GlobalMaxPool2D": "GlobalMaxPooling2D",
+    "MaxPool2D": "MaxPooling2D",
+    "Model": "Functional",
+    "SeparableConvolution2D": "SeparableConv2D",
+    "SyncBatchNormalization": "BatchNormalization",
+}
+_SETTINGS = {
+    "atrous_rate": "dilation_rate",
+    "bias": "use_bias",
+    "border_mode": "padding",
+    "dim_ordering": "data_format",
+    "nb_filter": "filters",
+    "output_dim": "units",
+    "p": "rate",
+    "subsample": "strides",
+}
+_FORMATS = {"th": "channels_first", "tf": "channels_last"}
+_MERGES = {
+    "sum": "Add",
+    "mul": "Multiply",
+    "ave": "Average",
+    "max": "Maximum",
+    "concat": "Concatenate",
+}
+"""The class for each mode of Keras 1's Merge layer."""
 
 
 @dataclass(eq=False)
@@ -79,10 +112,8 @@ def parse(text: str, path: str) -> dict[str, Any]:
         InputError: when it is not a JSON object, or too large.
     """
     if len(text) > MOST_JSON_LETTERS:
-        raise InputError(
-            f"{path} has a configuration of {len(text):,} letters; expected at most "
-            f"{MOST_JSON_LETTERS:,}"
-        )
+        found = f"{len(text):,} letters; expected at most {MOST_JSON_LETTERS:,}"
+        raise InputError(f"{path} has a configuration of {found}")
     try:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -101,7 +132,7 @@ def model_config(config: Mapping[str, Any], path: str, depth: int = 0) -> ModelC
     if depth > _MOST_NESTING:
         raise InputError(f"{path} nests models more than {_MOST_NESTING} deep")
     kind, inside = _kind_and_settings(config)
-    if kind not in MODELS:
+    if kind not in _MODELS:
         raise InputError(
             f"{path} holds a model of the class {kind!r}, whose code is not in the file; expected "
             "a Sequential or Functional model: rebuild it as one of these in Keras, copy the "
@@ -114,14 +145,19 @@ def model_config(config: Mapping[str, Any], path: str, depth: int = 0) -> ModelC
     settings: Mapping[str, Any] = inside if isinstance(inside, dict) else {}
     name = str(settings.get("name", "model"))
     if kind == "Sequential":
-        return _chain(name, layers, settings, path)
-    _check_names(layers, path)
-    return ModelConfig(
-        name,
-        layers,
-        [layer for layer, _ in _ends(settings.get("input_layers"), path)],
-        _ends(settings.get("output_layers"), path),
-    )
+        for number, layer in enumerate(layers, 1):
+            layer.name = layer.name or f"{layer.kind.lower()}_{number}"
+    names = [layer.name for layer in layers]
+    if len(set(names)) != len(names) or "" in names:
+        raise InputError(f"{path} has two layers of one name, or one without a name")
+    if kind == "Functional":
+        inputs = [layer for layer, _ in _ends(settings.get("input_layers"), path)]
+        return ModelConfig(name, layers, inputs, _ends(settings.get("output_layers"), path))
+    layers[0].calls = []
+    for before, layer in itertools.pairwise(layers):
+        layer.calls = [[(before.name, 0)]]
+    shape = _first_shape(layers[0]) or _without_batch(settings.get("build_input_shape"))
+    return ModelConfig(name, layers, [names[0]], [(names[-1], 0)], shape)
 
 
 def _kind_and_settings(config: Mapping[str, Any]) -> tuple[str, Any]:
@@ -138,16 +174,29 @@ def _layer_config(entry: Any, path: str, depth: int) -> LayerConfig:
         raise InputError(f"{path} describes a layer as {str(entry)[:40]!r}; expected an object")
     kind, inside = _kind_and_settings(entry)
     calls = [_sources(node, path) for node in entry.get("inbound_nodes") or ()]
-    if kind in MODELS:
+    if kind in _MODELS:
         model = model_config(entry, path, depth + 1)
         return LayerConfig(kind, str(entry.get("name") or model.name), {}, calls, model)
-    kind, settings = in_todays_words(kind, _plain(inside) if isinstance(inside, dict) else {})
+    kind, settings = _in_todays_words(kind, _plain(inside) if isinstance(inside, dict) else {})
     # In Keras 0 "name" was the class, and layers had no names.
     named = entry if "class_name" in entry else {}
     name = str(settings.get("name") or named.get("name") or "")
     if isinstance(entry.get("build_config"), dict):
         settings.setdefault("_built_for", entry["build_config"].get("input_shape"))
     return LayerConfig(kind, name, settings, calls)
+
+
+def _in_todays_words(kind: str, settings: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """A layer's class and settings in the words of Keras 2 and 3."""
+    if kind == "Merge" and settings.get("mode") in _MERGES:
+        axis = settings.get("concat_axis", -1)
+        return _MERGES[settings["mode"]], {"name": settings.get("name"), "axis": axis}
+    renamed = {_SETTINGS.get(key, key): value for key, value in settings.items()}
+    if "nb_row" in settings:
+        renamed["kernel_size"] = [settings["nb_row"], settings["nb_col"]]
+    if (old := renamed.get("data_format")) in _FORMATS:
+        renamed["data_format"] = _FORMATS[old]
+    return _CLASSES.get(kind, kind), renamed
 
 
 def _plain(value: Any) -> Any:
@@ -168,26 +217,27 @@ def _sources(node: Any, path: str) -> list[Source]:
     """The inputs of one call."""
     if isinstance(node, dict):  # Keras 3
         found = list(_histories([node.get("args", []), node.get("kwargs", {})]))
-        if found:
-            return found
-    elif isinstance(node, list) and node and all(isinstance(item, list) for item in node):
-        arguments = [item[3] for item in node if len(item) > 3 and item[3]]
-        if not list(_histories(arguments)) and all(_is_reference(item) for item in node):
-            return [(item[0], item[1]) for item in node]
-    elif _is_reference(node):
-        return [(node[0], node[1])]
-    raise InputError(f"{path} wires a layer in an unknown way: {str(node)[:80]}")
+    else:
+        items = [item for item in node if isinstance(item, list)] if isinstance(node, list) else []
+        found = [] if any(_histories([item[3:] for item in items])) else _references(node)
+    if not found:
+        raise InputError(f"{path} wires a layer in an unknown way: {str(node)[:80]}")
+    return found
+
+
+def _references(value: Any) -> list[Source]:
+    """The outputs in ``["layer", 0, 0]``, or in a list of these; none in anything else."""
+    items = value if isinstance(value, list) else []
+    items = [items] if items and not isinstance(items[0], list) else items
+    return [(item[0], item[1]) for item in items] if all(map(_is_reference, items)) else []
 
 
 def _is_reference(item: Any) -> bool:
     """``["layer", 0, 0]``: a layer, which call of it, and which output of that: the only one."""
-    return (
-        isinstance(item, list)
-        and len(item) >= 3
-        and isinstance(item[0], str)
-        and isinstance(item[1], int)
-        and item[2] == 0
-    )
+    match item:
+        case [str(), int(), 0, *_]:
+            return True
+    return False
 
 
 def _histories(value: Any) -> Iterator[Source]:
@@ -207,42 +257,22 @@ def _histories(value: Any) -> Iterator[Source]:
 
 
 def _ends(listed: Any, path: str) -> list[Source]:
-    """A model's inputs or outputs: ``["in", 0, 0]``, or a list of these."""
-    if isinstance(listed, dict):
-        listed = list(listed.values())
-    if _is_reference(listed):
-        return [(listed[0], listed[1])]
-    if isinstance(listed, list) and listed and all(_is_reference(item) for item in listed):
-        return [(item[0], item[1]) for item in listed]
-    raise InputError(f"{path} describes a model without a beginning or an end")
+    """A model's inputs or outputs."""
+    found = _references(list(listed.values()) if isinstance(listed, dict) else listed)
+    if not found:
+        raise InputError(f"{path} describes a model without a beginning or an end")
+    return found
 
 
-def _check_names(layers: Sequence[LayerConfig], path: str) -> None:
-    names = [layer.name for layer in layers]
-    if len(set(names)) != len(names) or "" in names:
-        raise InputError(f"{path} has two layers of one name, or one without a name")
-
-
-def _chain(
-    name: str, layers: list[LayerConfig], settings: Mapping[str, Any], path: str
-) -> ModelConfig:
-    """A Sequential model: each layer takes the output of the one before."""
-    for number, layer in enumerate(layers):
-        layer.name = layer.name or f"{layer.kind.lower()}_{number + 1}"
-    _check_names(layers, path)
-    for before, layer in itertools.pairwise(layers):
-        layer.calls = [[(before.name, 0)]]
-    layers[0].calls = []
-    shape = _first_shape(layers[0]) or _without_batch(settings.get("build_input_shape"))
-    return ModelConfig(name, layers, [layers[0].name], [(layers[-1].name, 0)], shape)
+def _given_shape(model: ModelConfig) -> Shape | None:
+    """The shape of an example, if the model or its first layer has it."""
+    first = next((layer for layer in model.layers if layer.name == model.inputs[0]), None)
+    return model.input_shape or (None if first is None else _first_shape(first))
 
 
 def _first_shape(first: LayerConfig) -> Shape | None:
-    """The shape of an example, from the settings of the first layer."""
     if first.model is not None:
-        inner = first.model
-        head = next((la for la in inner.layers if la.name == inner.inputs[0]), inner.layers[0])
-        return inner.input_shape or _first_shape(head)
+        return _given_shape(first.model)
     settings = first.settings
     for key in ("batch_input_shape", "batch_shape"):
         if (shape := _without_batch(settings.get(key))) is not None:
@@ -270,9 +300,7 @@ def input_shape(model: ModelConfig, path: str) -> Shape:
     """
     if len(model.inputs) != 1:
         raise InputError(f"{path} takes several inputs, {model.inputs}; expected a model of one")
-    first = next((layer for layer in model.layers if layer.name == model.inputs[0]), None)
-    shape = model.input_shape or (None if first is None else _first_shape(first))
-    if shape is None:
+    if (shape := _given_shape(model)) is None:
         raise InputError(
             f"{path} does not specify the shape of its input; expected an InputLayer or an "
             "input_shape: save a model that was built"

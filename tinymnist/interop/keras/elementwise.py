@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from tinymnist.interop.keras.building import Builder, Handler, Tensor
+from tinymnist.errors import InputError
+from tinymnist.interop.keras.building import Call, Tensor
 from tinymnist.interop.keras.config import LayerConfig
-from tinymnist.interop.keras.vocabulary import activation_layers, activation_word
-from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.layers import (
+    ACTIVATIONS,
     ELU,
     Activation,
     Add,
@@ -29,60 +30,66 @@ from tinymnist.nn.layers import (
     Softmax,
 )
 
-_OVER_THE_LAST_AXIS = ("softmax", "log_softmax")
+OVER_THE_LAST_AXIS = ("softmax", "log_softmax")
 _LAYERS_AS_ACTIVATIONS = ("LeakyReLU", "ELU", "ReLU", "Softmax", "ThresholdedReLU")
+_TODAYS_FUNCTIONS = {
+    "swish": "silu",
+    "hard_swish": "hard_silu",
+    "softmax_v2": "softmax",
+    "log_softmax_v2": "log_softmax",
+}
+_OLD_HARD_SIGMOID = 1.2
+"""Keras 1 and 2 had ``clip(0.2 x + 0.5)``; Keras 3's ``clip(x / 6 + 0.5)`` equals it at 1.2 x."""
 
 
-def put(builder: Builder, layer: Layer, name: str, tensor: Tensor, **arrays: Array) -> Tensor:
-    """Add a layer that keeps the shape."""
-    source = builder.add(layer, name, tensor.source, arrays=arrays)
-    return Tensor(source, tensor.shape, tensor.axes)
+def activation_word(value: Any) -> str | None:
+    """The name of an activation function; None for a layer or an unknown object."""
+    if value is None:
+        return "linear"
+    if isinstance(value, dict):
+        is_function = value.get("class_name") in ("function", "Activation")
+        if not is_function and value.get("module") != "builtins":
+            return None
+        inside = value.get("config")
+        return activation_word(inside.get("activation") if isinstance(inside, dict) else inside)
+    return _TODAYS_FUNCTIONS.get(value, value) if isinstance(value, str) else None
 
 
-def with_activation(
-    builder: Builder, config: LayerConfig, axes: Shape, make: Callable[[str, str], Tensor]
-) -> Tensor:
-    """Add a layer and its activation: in one layer if tinymnist has it, else in two or three.
+def activation_layers(call: Call, word: str) -> list[Layer]:
+    """The layers that compute an activation function in the file's version of Keras.
 
-    Args:
-        builder, config: the model, and the layer in Keras.
-        axes: the order of axes of the layer's output.
-        make: ``make(activation, name)`` adds the layer. The last one added gets Keras's name.
+    Raises:
+        InputError: when tinymnist has no such function.
     """
-    value = config.settings.get("activation")
-    word = activation_word(value)
-    is_turned = word in _OVER_THE_LAST_AXIS and axes[-1] != len(axes) - 1
-    if word is not None and not is_turned and len(_layers_of(word, builder, config)) == 1:
-        return make(word, config.name)
-    return activate(builder, config, value, make("linear", f"{config.name}_linear"))
+    if word not in ACTIVATIONS:
+        raise InputError(
+            f"{call.builder.path}: {call.name!r} uses the activation {word!r}, which tinymnist "
+            f"lacks; it has {sorted(ACTIVATIONS)}"
+        )
+    if word == "hard_sigmoid" and call.builder.version < 3:
+        return [Rescaling(_OLD_HARD_SIGMOID), Activation(word)]
+    return [Activation(word)]
 
 
-def _layers_of(word: str, builder: Builder, config: LayerConfig) -> list[Layer]:
-    return activation_layers(word, builder.version, f"{builder.path}: {config.name!r}")
-
-
-def activate(builder: Builder, config: LayerConfig, value: Any, tensor: Tensor) -> Tensor:
+def activate(call: Call, value: Any, tensor: Tensor) -> Tensor:
     """Apply an activation: the name of a function, or a layer that Keras wrote instead."""
     word = activation_word(value)
     if word is None:
         kind = str(value.get("class_name")) if isinstance(value, dict) else str(value)
         if kind not in _LAYERS_AS_ACTIVATIONS:
-            raise builder.refused(config, f"has {kind!r} for an activation; expected a function")
+            raise call.refused(f"has {kind!r} for an activation; expected a function")
         settings = value.get("config") if isinstance(value.get("config"), dict) else {}
-        return HANDLERS[kind](builder, LayerConfig(kind, config.name, settings), [tensor])
-    if word in _OVER_THE_LAST_AXIS:
-        tensor = builder.in_order(tensor)
-    *before, last = _layers_of(word, builder, config)
+        config = LayerConfig(kind, call.name, settings)
+        return HANDLERS[kind](Call(call.builder, config, [tensor]))
+    if word in OVER_THE_LAST_AXIS:
+        tensor = call.builder.in_order(tensor)
+    *before, last = activation_layers(call, word)
     for layer in before:
-        tensor = put(builder, layer, f"{config.name}_scaled", tensor)
-    return put(builder, last, config.name, tensor)
+        tensor = call.put(layer, tensor, suffix="_scaled")
+    return call.put(last, tensor)
 
 
-def _activation(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
-    return activate(builder, config, config.settings.get("activation"), inputs[0])
-
-
-_RECTIFIERS: dict[str, Callable[[dict[str, Any]], Layer]] = {
+_ELEMENTWISE: dict[str, Callable[[dict[str, Any]], Layer]] = {
     "ReLU": lambda s: ReLU(
         None if s.get("max_value") is None else _number(s["max_value"]),
         _number(s.get("negative_slope") or 0.0),
@@ -91,189 +98,160 @@ _RECTIFIERS: dict[str, Callable[[dict[str, Any]], Layer]] = {
     "ThresholdedReLU": lambda s: ReLU(threshold=_number(s.get("theta", 1.0))),
     "LeakyReLU": lambda s: LeakyReLU(_number(s.get("negative_slope", s.get("alpha", 0.3)))),
     "ELU": lambda s: ELU(_number(s.get("alpha", 1.0))),
+    "Dropout": lambda s: _dropout(float(s.get("rate") or 0), s.get("noise_shape")),
+    # These do nothing in inference, and have no counterpart for training.
+    **dict.fromkeys(
+        (
+            *("ActivityRegularization", "AlphaDropout", "GaussianDropout", "GaussianNoise"),
+            *("SpatialDropout1D", "SpatialDropout2D", "RandomBrightness", "RandomContrast"),
+            *("RandomFlip", "RandomHeight", "RandomRotation", "RandomTranslation"),
+            *("RandomWidth", "RandomZoom"),
+        ),
+        lambda _: Activation("linear"),
+    ),
 }
-
-
-def _rectifier(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
-    return put(builder, _RECTIFIERS[config.kind](config.settings), config.name, inputs[0])
+"""Layers without arrays and without regard to axes, made of their settings."""
 
 
 def _number(value: Any) -> float:
     return float(np.asarray(value, float).reshape(()))
 
 
-def _prelu(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
-    tensor = inputs[0] if inputs[0].axes is not None else builder.in_order(inputs[0])
-    if len(config.arrays) != 1 or config.arrays[0].ndim != len(tensor.shape):
-        raise builder.refused(config, "should have slopes of as many axes as its input")
-    alpha = config.arrays[0].transpose(tensor.axes)
-    sides = zip(alpha.shape, builder.held(tensor), strict=True)
+def _dropout(rate: float, noise_shape: Any) -> Layer:
+    return Dropout(rate) if 0 <= rate < 1 and not noise_shape else Activation("linear")
+
+
+def _elementwise(call: Call) -> Tensor:
+    return call.put(_ELEMENTWISE[call.config.kind](call.settings), call.inputs[0])
+
+
+def _prelu(call: Call) -> Tensor:
+    tensor, arrays = call.inputs[0], call.config.arrays
+    if tensor.axes is None:
+        tensor = call.builder.in_order(tensor)
+    if len(arrays) != 1 or arrays[0].ndim != len(tensor.shape):
+        raise call.refused("should have slopes of as many axes as its input")
+    alpha = arrays[0].transpose(tensor.axes)
+    sides = zip(alpha.shape, call.builder.held(tensor), strict=True)
     shared = [axis for axis, (slopes, side) in enumerate(sides, 1) if slopes != side]
-    return put(builder, PReLU(shared), config.name, tensor, alpha=alpha)
+    return call.put(PReLU(shared), tensor, arrays={"alpha": alpha})
 
 
-def _softmax(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
-    tensor = axis_last(builder, config, inputs[0])
-    return put(builder, Softmax(), config.name, tensor)
-
-
-def axis_last(builder: Builder, config: LayerConfig, tensor: Tensor) -> Tensor:
-    """The tensor with the axis at its end that the layer's ``axis`` names."""
-    axis = config.settings.get("axis", -1)
+def _axis_last(call: Call) -> Tensor:
+    """The first input with the axis at its end that the layer's ``axis`` names."""
+    tensor, axis = call.inputs[0], call.settings.get("axis", -1)
     axes = [axis] if isinstance(axis, int) else axis
     rank = len(tensor.shape)
     if not isinstance(axes, list) or len(axes) != 1 or not isinstance(axes[0], int):
-        raise builder.refused(config, f"works along the axes {axis}; expected one axis")
+        raise call.refused(f"works along the axes {axis}; expected one axis")
     wanted = axes[0] - 1 if axes[0] > 0 else rank + axes[0]
     if axes[0] == 0 or not 0 <= wanted < rank:
-        raise builder.refused(config, f"works along axis {axes[0]}, which is not there")
+        raise call.refused(f"works along axis {axes[0]}, which is not there")
     if tensor.axes is not None and tensor.axes[-1] == wanted:
         return tensor
-    return builder.arranged(tensor, (*(a for a in range(rank) if a != wanted), wanted))
+    return call.builder.arranged(tensor, (*(a for a in range(rank) if a != wanted), wanted))
 
 
-def _normalizing(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
+def _normalizing(call: Call) -> Tensor:
     """Gamma and beta, either of which may be missing, then a batch norm's statistics."""
-    settings, arrays = config.settings, list(config.arrays)
+    settings, arrays = call.settings, call.config.arrays
     if settings.get("mode", 0) != 0:
-        raise builder.refused(config, f"has mode {settings['mode']}; expected 0, by channels")
+        raise call.refused(f"has mode {settings['mode']}; expected 0, by channels")
     if settings.get("rms_scaling"):
-        raise builder.refused(config, "divides by the root of the mean square; expected variance")
-    tensor = axis_last(builder, config, inputs[0])
+        raise call.refused("divides by the root of the mean square; expected variance")
+    tensor = _axis_last(call)
     epsilon = float(settings.get("epsilon", 1e-3))
     layer: Layer = LayerNormalization(epsilon)
     names = ["gamma"] * bool(settings.get("scale", True))
     names += ["beta"] * bool(settings.get("center", True))
-    if config.kind == "BatchNormalization":
+    if call.config.kind == "BatchNormalization":
         layer = BatchNormalization(float(settings.get("momentum", 0.99)), epsilon)
         names += ["moving_mean", "moving_variance"]
         arrays = arrays[: len(names)]  # batch renormalization keeps more
     if len(arrays) != len(names):
-        raise builder.refused(config, f"should have {names}; found {len(arrays)} arrays")
-    channels = builder.held(tensor)[-1]
-    found = {"gamma": np.ones(channels), "beta": np.zeros(channels)}
-    return put(builder, layer, config.name, tensor, **found | dict(zip(names, arrays, strict=True)))
+        raise call.refused(f"should have {names}; found {len(arrays)} arrays")
+    channels = call.builder.held(tensor)[-1]
+    plain = {"gamma": np.ones(channels), "beta": np.zeros(channels)}
+    return call.put(layer, tensor, arrays=plain | dict(zip(names, arrays, strict=True)))
 
 
-def _rescaling(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
-    values = (config.settings.get("scale", 1), config.settings.get("offset", 0))
-    return _fixed(builder, config, inputs[0], Rescaling, *values)
+def _rescaling(call: Call) -> Tensor:
+    return _fixed(call, Rescaling, call.settings.get("scale", 1), call.settings.get("offset", 0))
 
 
-def _normalization(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
-    mean, variance = config.settings.get("mean"), config.settings.get("variance")
-    if mean is None and len(config.arrays) >= 2:
-        mean, variance = config.arrays[:2]
-    if config.settings.get("invert"):
-        raise builder.refused(config, "is inverted; expected one that normalizes")
-    return _fixed(builder, config, inputs[0], Normalization, mean, variance)
+def _normalization(call: Call) -> Tensor:
+    mean, variance = call.settings.get("mean"), call.settings.get("variance")
+    if mean is None and len(call.config.arrays) >= 2:
+        mean, variance = call.config.arrays[:2]
+    if call.settings.get("invert"):
+        raise call.refused("is inverted; expected one that normalizes")
+    return _fixed(call, Normalization, mean, variance)
 
 
-def _fixed(
-    builder: Builder, config: LayerConfig, tensor: Tensor, kind: type[Layer], *values: Any
-) -> Tensor:
+def _fixed(call: Call, kind: type[Layer], *values: Any) -> Tensor:
     """Add a layer whose values are numbers, or lists along the last axis."""
+    tensor = call.inputs[0]
     plain: list[float | list[float]] = []
     for value in (np.asarray(value, float) for value in values):
         if value.size == 1:
             plain.append(float(value.reshape(())))
         elif value.size == value.shape[-1] == tensor.shape[-1]:
             plain.append([float(v) for v in value.ravel()])
-            tensor = builder.in_order(tensor)
+            tensor = call.builder.in_order(tensor)
         else:
-            raise builder.refused(
-                config, f"holds values of shape {value.shape}; expected one per channel"
-            )
-    return put(builder, kind(*plain), config.name, tensor)
+            raise call.refused(f"holds values of shape {value.shape}; expected one per channel")
+    return call.put(kind(*plain), tensor)
 
 
-def _dropout(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
-    rate = float(config.settings.get("rate") or 0)
-    if not 0 <= rate < 1 or config.settings.get("noise_shape"):
-        return _nothing(builder, config, inputs)
-    return put(builder, Dropout(rate), config.name, inputs[0])
-
-
-_TRAINING_ONLY = (
-    *("ActivityRegularization", "AlphaDropout", "GaussianDropout", "GaussianNoise"),
-    *("SpatialDropout1D", "SpatialDropout2D"),
-    *(f"Random{what}" for what in ("Brightness", "Contrast", "Flip", "Height", "Rotation")),
-    *(f"Random{what}" for what in ("Translation", "Width", "Zoom")),
-)
-
-
-def _nothing(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
-    """Layers that do nothing in inference, and have no counterpart for training."""
-    return put(builder, Activation("linear"), config.name, inputs[0])
-
-
-def _passing(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
-    return inputs[0]
-
-
-def _alike(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> list[Tensor]:
+def _arranged_alike(call: Call) -> list[Tensor]:
     """The inputs with their axes in the same order."""
-    if len(inputs) < 2 or len({tensor.shape for tensor in inputs}) != 1:
-        shapes = [tensor.shape for tensor in inputs]
-        raise builder.refused(config, f"takes inputs of one shape; found {shapes}")
-    axes = inputs[0].axes or inputs[0].in_order
-    return [builder.arranged(tensor, axes) for tensor in inputs]
-
-
-def _merge(
-    builder: Builder, layer: Layer, name: str, inputs: list[Tensor], shape: Shape | None = None
-) -> Tensor:
-    source = builder.add(layer, name, *(tensor.source for tensor in inputs))
-    return Tensor(source, shape or inputs[0].shape, inputs[0].axes)
-
-
-def _elementwise(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
-    layer = Add() if config.kind == "Add" else Multiply()
-    return _merge(builder, layer, config.name, _alike(builder, config, inputs))
-
-
-def _average(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
-    total = _merge(builder, Add(), f"{config.name}_sum", _alike(builder, config, inputs))
-    return _merge(builder, Rescaling(1 / len(inputs)), config.name, [total])
-
-
-def _subtract(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
-    inputs = _alike(builder, config, inputs)
-    if len(inputs) != 2:
-        raise builder.refused(config, f"takes {len(inputs)} inputs; expected two")
-    negative = _merge(builder, Rescaling(-1.0), f"{config.name}_negative", inputs[1:])
-    return _merge(builder, Add(), config.name, [inputs[0], negative])
-
-
-def _concatenate(builder: Builder, config: LayerConfig, inputs: list[Tensor]) -> Tensor:
-    if len({len(tensor.shape) for tensor in inputs}) != 1:
-        raise builder.refused(config, "takes inputs with the same number of axes")
-    first = axis_last(builder, config, inputs[0])
+    first, *others = call.inputs
+    if not others or any(tensor.shape != first.shape for tensor in others):
+        shapes = [tensor.shape for tensor in call.inputs]
+        raise call.refused(f"takes inputs of one shape; found {shapes}")
     axes = first.axes or first.in_order
-    tensors = [first, *(builder.arranged(tensor, axes) for tensor in inputs[1:])]
-    axis = axes[-1]
+    return [call.builder.arranged(tensor, axes) for tensor in call.inputs]
+
+
+def _average(call: Call) -> Tensor:
+    total = call.put(Add(), *_arranged_alike(call), suffix="_sum")
+    return call.put(Rescaling(1 / len(call.inputs)), total)
+
+
+def _subtract(call: Call) -> Tensor:
+    first, *others = _arranged_alike(call)
+    if len(others) != 1:
+        raise call.refused(f"takes {len(call.inputs)} inputs; expected two")
+    return call.put(Add(), first, call.put(Rescaling(-1.0), *others, suffix="_negative"))
+
+
+def _concatenate(call: Call) -> Tensor:
+    if len({len(tensor.shape) for tensor in call.inputs}) != 1:
+        raise call.refused("takes inputs with the same number of axes")
+    first = _axis_last(call)
+    axes = first.axes or first.in_order
+    tensors = [first, *(call.builder.arranged(tensor, axes) for tensor in call.inputs[1:])]
     shape = list(first.shape)
-    shape[axis] = sum(tensor.shape[axis] for tensor in tensors)
-    return _merge(builder, Concatenate(), config.name, tensors, tuple(shape))
+    shape[axes[-1]] = sum(tensor.shape[axes[-1]] for tensor in tensors)
+    return replace(call.put(Concatenate(), *tensors), shape=tuple(shape))
 
 
-HANDLERS: dict[str, Handler] = {
-    "Activation": _activation,
-    **dict.fromkeys(_RECTIFIERS, _rectifier),
+HANDLERS: dict[str, Callable[[Call], Tensor]] = {
+    **dict.fromkeys(_ELEMENTWISE, _elementwise),
+    **dict.fromkeys(("InputLayer", "Identity"), lambda call: call.inputs[0]),
+    "Activation": lambda call: activate(call, call.settings.get("activation"), call.inputs[0]),
     "PReLU": _prelu,
-    "Softmax": _softmax,
+    "Softmax": lambda call: call.put(Softmax(), _axis_last(call)),
     **dict.fromkeys(("BatchNormalization", "LayerNormalization"), _normalizing),
     "Rescaling": _rescaling,
     "Normalization": _normalization,
-    "Dropout": _dropout,
-    **dict.fromkeys(_TRAINING_ONLY, _nothing),
-    **dict.fromkeys(("InputLayer", "Identity"), _passing),
 }
-"""The functions of this file, by the layer's class."""
-MERGING_HANDLERS: dict[str, Handler] = {
-    **dict.fromkeys(("Add", "Multiply"), _elementwise),
+"""What converts each class of layers with one input."""
+MERGING_HANDLERS: dict[str, Callable[[Call], Tensor]] = {
+    "Add": lambda call: call.put(Add(), *_arranged_alike(call)),
+    "Multiply": lambda call: call.put(Multiply(), *_arranged_alike(call)),
     "Average": _average,
     "Subtract": _subtract,
     "Concatenate": _concatenate,
 }
-"""The functions for layers that take several inputs."""
+"""What converts each class of layers with several inputs."""

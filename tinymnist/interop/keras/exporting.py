@@ -109,17 +109,12 @@ def _parts(
     elif isinstance(layer, (MaxPooling2D, AveragePooling2D)):
         yield from _pooling(layer, shapes[0], before[0])
     elif kind in _PLAIN or kind in _SPECIAL:
-        settings = {name: _listed(getattr(layer, name)) for name in _PLAIN.get(kind, ())}
+        settings = {name: getattr(layer, name) for name in _PLAIN.get(kind, ())}
         settings = _SPECIAL[kind](layer, shapes[0]) if kind in _SPECIAL else settings
         keras_kind = "Activation" if kind == "GELU" else kind
         yield KerasLayer(keras_kind, settings, shapes, list(layer.weights.items()))
     else:
         raise InputError(f"{layer.name} is a {kind}, which Keras lacks")
-
-
-def _listed(value: Any) -> Any:
-    """Tuples as lists, for JSON."""
-    return [_listed(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
 def _gelu(layer: GELU, shape: Shape) -> dict[str, Any]:
@@ -137,7 +132,7 @@ def _normalization(layer: Normalization, shape: Shape) -> dict[str, Any]:
     if all(numbers):
         return {"axis": None, **values}
     lists = {
-        name: [value] * shape[-1] if is_number else _listed(value)
+        name: [value] * shape[-1] if is_number else value
         for (name, value), is_number in zip(values.items(), numbers, strict=True)
     }
     return {"axis": -1, **lists}
@@ -150,9 +145,9 @@ _SPECIAL: dict[str, Callable[[Any, Shape], dict[str, Any]]] = {
     },
     "GELU": _gelu,
     "Normalization": _normalization,
-    "Reshape": lambda layer, shape: {"target_shape": list(layer.output_shape(shape))},
+    "Reshape": lambda layer, shape: {"target_shape": layer.output_shape(shape)},
     "ZeroPadding2D": lambda layer, _: {
-        "padding": _listed(resolve_padding(layer.padding, *_ONE))
+        "padding": resolve_padding(layer.padding, *_ONE)
     },
 }  # fmt: skip
 """Layers whose settings Keras writes differently."""
@@ -164,7 +159,7 @@ def _zeros_around(pads: Pads, shape: Shape) -> tuple[list[KerasLayer], Shape]:
         return [], shape
     (top, bottom), (left, right) = pads
     padded = (top + shape[0] + bottom, left + shape[1] + right, shape[2])
-    return [KerasLayer("ZeroPadding2D", {"padding": _listed(pads)}, [shape])], padded
+    return [KerasLayer("ZeroPadding2D", {"padding": pads}, [shape])], padded
 
 
 def _convolution(layer: Conv2D | DepthwiseConv2D, shape: Shape) -> Iterator[KerasLayer]:
@@ -178,10 +173,10 @@ def _convolution(layer: Conv2D | DepthwiseConv2D, shape: Shape) -> Iterator[Kera
         yield from zeros
         padding = "valid"
     settings = {
-        "kernel_size": list(size),
-        "strides": list(strides),
+        "kernel_size": size,
+        "strides": strides,
         "padding": padding,
-        "dilation_rate": list(dilation),
+        "dilation_rate": dilation,
         "activation": layer.activation,
         "use_bias": layer.use_bias,
     }
@@ -212,7 +207,7 @@ def _pooling(
         zeros, shape = _zeros_around(pads, shape)
         yield from zeros
         padding = "valid"
-    settings = {"pool_size": list(window), "strides": list(strides), "padding": padding}
+    settings = {"pool_size": window, "strides": strides, "padding": padding}
     yield KerasLayer(type(layer).__name__, settings, [shape])
 
 

@@ -39,7 +39,6 @@ class Hdf5:
     """
 
     def __init__(self, file: Any, data: bytes, path: str) -> None:
-        """Index an open ``h5py.File``; ``data`` are its bytes, ``path`` is for messages."""
         self.path = path
         self._data = data
         self._left = MOST_BYTES

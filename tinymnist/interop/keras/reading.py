@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -16,7 +16,7 @@ from tinymnist.interop.bare.candidates import Candidates, defines_layers
 from tinymnist.interop.keras.assembling import assemble, check_layers
 from tinymnist.interop.keras.config import MOST_JSON_LETTERS, ModelConfig, model_config, parse
 from tinymnist.interop.keras.hdf5 import MOST_BYTES, Hdf5, opened
-from tinymnist.interop.keras.weights import StoredLayer, give_counted, give_listed, stored_layers
+from tinymnist.interop.keras.weights import give_counted, give_listed, stored_layers
 from tinymnist.interop.keras.weights_alone import (
     backend_by_names,
     counted_layers,
@@ -114,51 +114,42 @@ def _unpacked(data: bytes, path: str) -> dict[str, bytes]:
 
 def _read_hdf5(file: Hdf5, path: str, architecture: Architecture) -> Candidates:
     root = "model_weights" if "model_weights" in file.groups else ""
-    version = file.text("", "keras_version") or file.text(root, "keras_version")
-    backend = file.text("", "backend") or file.text(root, "backend")
-    if (described := file.text("", "model_config")) is None:
-        return _read_weights(file, path, architecture, version, backend)
-    if architecture is not None:
-        raise defines_layers(path, "architecture")
-    config = parse(described, path)
-    model = model_config(config, path)
-    check_layers(model, path)
-    stored = stored_layers(file, root)
-    give_listed(model, stored, path)
-    version = version or str(config.get("keras_version") or "1")
-    return _finished(model, path, version, backend or backend_by_names(stored), ".h5")
-
-
-def _read_weights(
-    file: Hdf5, path: str, architecture: Architecture, version: str | None, backend: str | None
-) -> Candidates:
-    counted = is_counted(file)
-    config = None if architecture is None else keras_json(architecture)
-    if architecture is None or config is None:
-        stored = _with_arrays(counted_layers(file) if counted else stored_layers(file, ""), path)
-        if not counted:
-            backend = backend or backend_by_names(stored)
-        version = version or ("3" if counted else version_by_names(stored))
-        source = _source(version, path, "weights", backend)
-        named = not counted and version != "0"
-        return from_weights(stored, path, source, architecture, backend, named=named)
-    model = model_config(config, str(architecture))
-    check_layers(model, str(architecture))
-    version = version or str(config.get("keras_version") or "")
+    version, backend = (
+        file.text("", key) or file.text(root, key) for key in ("keras_version", "backend")
+    )
+    described = file.text("", "model_config")
+    counted = described is None and is_counted(file)
+    config, owner, form = None, path, ".h5"
+    if described is not None:
+        if architecture is not None:
+            raise defines_layers(path, "architecture")
+        config = parse(described, path)
+    elif architecture is not None:
+        config, owner = keras_json(architecture), str(architecture)
+        form = f"weights and {Path(architecture).name}"
+    model = None
+    if config is not None:
+        model = model_config(config, owner)
+        check_layers(model, owner)
+        version = version or str(config.get("keras_version") or "")
+        if counted:
+            give_counted(model, file)
+            return _finished(model, path, version or "3", backend, form)
     if counted:
-        give_counted(model, file)
-        version = version or "3"
+        stored = counted_layers(file)
     else:
-        stored = _with_arrays(stored_layers(file, ""), path)
-        give_listed(model, stored, path)
-        version, backend = version or version_by_names(stored), backend or backend_by_names(stored)
-    return _finished(model, path, version, backend, f"weights and {Path(architecture).name}")
-
-
-def _with_arrays(stored: Sequence[StoredLayer], path: str) -> Sequence[StoredLayer]:
-    if not any(layer.arrays for layer in stored):
+        stored = stored_layers(file, "" if described is None else root)
+        backend = backend or backend_by_names(stored)
+    if described is None and not any(layer.arrays for layer in stored):
         raise InputError(f"{path} is an HDF5 file without a Keras model or its weights")
-    return stored
+    if model is None:
+        version = version or ("3" if counted else version_by_names(stored))
+        named = not counted and version != "0"
+        source = _source(version, path, "weights", backend)
+        return from_weights(stored, path, source, architecture, backend, named=named)
+    give_listed(model, stored, path)
+    version = version or (version_by_names(stored) if described is None else "1")
+    return _finished(model, path, version, backend, form)
 
 
 def _finished(

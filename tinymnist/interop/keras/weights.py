@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from dataclasses import dataclass
 from tinymnist.errors import InputError
 from tinymnist.interop.keras.config import LayerConfig, ModelConfig
 from tinymnist.interop.keras.hdf5 import Hdf5
-from tinymnist.interop.keras.vocabulary import numbered, snake_case
 from tinymnist.nn.arrays import Array
 
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies", "_self_tracked_trackables")
@@ -40,8 +40,22 @@ class StoredLayer:
     arrays: list[tuple[str, Array]]
 
 
+def snake_case(name: str) -> str:
+    """``Conv2D`` -> ``conv2d``, ``PReLU`` -> ``p_re_lu``: Keras's own two substitutions."""
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def numbered(name: str) -> tuple[str, int]:
+    """``dense_12`` -> ``("dense", 12)``, and ``dense`` -> ``("dense", 0)``."""
+    stem, _, number = name.rpartition("_")
+    return (stem, int(number)) if stem and number.isdecimal() else (name, 0)
+
+
 def has_arrays(layer: LayerConfig) -> bool:
-    """Whether Keras stores arrays for such a layer."""
+    """Whether Keras stores arrays for a layer, or for one inside it."""
+    if layer.model is not None:
+        return any(map(has_arrays, layer.model.layers))
     if layer.kind == "LayerNormalization":
         return bool(layer.settings.get("center", True) or layer.settings.get("scale", True))
     if layer.kind == "Normalization":
@@ -79,7 +93,7 @@ def give_listed(model: ModelConfig, stored: Sequence[StoredLayer], path: str) ->
         InputError: when the file has arrays for more or fewer layers than the model.
     """
     by_name = {group.name: group for group in stored}
-    wanting = [layer for layer in model.layers if _wants(layer)]
+    wanting = list(filter(has_arrays, model.layers))
     filled = [group for group in stored if group.arrays]
     numbered_only = all(group.name.startswith("layer_") for group in stored)
     if all(layer.name in by_name and by_name[layer.name].arrays for layer in wanting):
@@ -100,21 +114,13 @@ def give_listed(model: ModelConfig, stored: Sequence[StoredLayer], path: str) ->
             _give_inner(layer.model, group, path)
 
 
-def _wants(layer: LayerConfig) -> bool:
-    if layer.model is None:
-        return has_arrays(layer)
-    return any(has_arrays(leaf) for leaf in layer.model.leaves())
-
-
 def _give_inner(model: ModelConfig, group: StoredLayer, path: str) -> None:
     """Assign an inner model's list of arrays by the layer in their names: ``dense_1/kernel:0``."""
     owners: dict[str, list[Array]] = defaultdict(list)
     for name, array in group.arrays:
         parts = name.split("/")
         owners[parts[-2] if len(parts) > 1 else parts[-1].rpartition("_")[0]].append(array)
-    for leaf in model.leaves():
-        if not has_arrays(leaf):
-            continue
+    for leaf in filter(has_arrays, model.leaves()):
         if (owner := _owner(leaf.name, owners)) is None:
             raise InputError(
                 f"{path} holds arrays for {sorted(owners)} in {group.name!r}, and none for "
@@ -142,33 +148,24 @@ def give_counted(model: ModelConfig, file: Hdf5, root: str = "") -> None:
     """
     base, filled = f"{root}/" if root else "", _filled(file)
     container = base + next((c for c in _CONTAINERS if base + c in filled), _CONTAINERS[0])
-    groups: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    for name in file.members.get(container, ()):
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(file.members.get(container, ()), key=numbered):
         if (place := f"{container}/{name}") in filled:
-            stem, number = numbered(name)
-            groups[stem].append((number, place))
+            groups[numbered(name)[0]].append(place)
     wanting: dict[str, list[LayerConfig]] = defaultdict(list)
-    for layer in model.layers:
-        if _wants(layer):
-            wanting[_class_name(layer)].append(layer)
+    for layer in filter(has_arrays, model.layers):
+        wanting[snake_case(layer.kind)].append(layer)
     for stem, layers in wanting.items():
-        places = [place for _, place in sorted(groups.get(stem, []))]
-        if len(places) != len(layers):
+        if len(groups[stem]) != len(layers):
             raise InputError(
-                f"{file.path} holds arrays for {len(places)} layers of the kind {stem!r}; the "
-                f"model has {[layer.name for layer in layers]}"
+                f"{file.path} holds arrays for {len(groups[stem])} layers of the kind {stem!r}; "
+                f"the model has {[layer.name for layer in layers]}"
             )
-        for layer, place in zip(layers, places, strict=True):
+        for layer, place in zip(layers, groups[stem], strict=True):
             if layer.model is None:
                 layer.arrays = variables(file, place)
             else:
                 give_counted(layer.model, file, place)
-
-
-def _class_name(layer: LayerConfig) -> str:
-    if layer.model is None:
-        return snake_case(layer.kind)
-    return "sequential" if layer.kind == "Sequential" else "functional"
 
 
 def _filled(file: Hdf5) -> set[str]:

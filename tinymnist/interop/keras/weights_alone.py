@@ -17,8 +17,7 @@ from tinymnist.interop.bare.blocks import Block, Kind
 from tinymnist.interop.bare.candidates import Candidates, from_blocks
 from tinymnist.interop.bare.plans import Plan
 from tinymnist.interop.keras.hdf5 import Hdf5
-from tinymnist.interop.keras.vocabulary import numbered
-from tinymnist.interop.keras.weights import StoredLayer, variables
+from tinymnist.interop.keras.weights import StoredLayer, numbered, variables
 from tinymnist.nn.architectures import ARCHITECTURES
 
 _KERAS_EPSILON = 1e-3

@@ -21,7 +21,7 @@ from tinymnist.files import whole_file
 from tinymnist.interop.keras.exporting import KerasLayer, keras_layers
 from tinymnist.interop.keras.hdf5 import load_h5py
 from tinymnist.interop.keras.reading import CONFIG, METADATA, WEIGHTS
-from tinymnist.interop.keras.vocabulary import snake_case
+from tinymnist.interop.keras.weights import snake_case
 from tinymnist.nn.sequential import Sequential
 
 VERSION = "3.15.0"
@@ -37,15 +37,18 @@ def write(model: Sequential, path: str | PathLike[str]) -> None:
             of a layer, or the file cannot be written.
     """
     suffix = Path(path).suffix.lower()
-    if suffix not in _WRITERS:
-        raise InputError(f"{path} ends in {suffix!r}; expected one of {sorted(_WRITERS)}")
+    if suffix not in (".h5", ".keras"):
+        raise InputError(f"{path} ends in {suffix!r}; expected one of ['.h5', '.keras']")
     layers = keras_layers(model)
-    content = _WRITERS[suffix](model, layers)
+    if suffix == ".keras":
+        content = _archive(model, layers)
+    else:
+        content = _in_hdf5(lambda file: _listed(file, model, layers))
     with whole_file(path) as temporary:
         temporary.write_bytes(content)
 
 
-def model_json(model: Sequential, layers: list[KerasLayer]) -> dict[str, Any]:
+def _model_json(model: Sequential, layers: list[KerasLayer]) -> dict[str, Any]:
     """Keras 3's description of a model: Sequential, or Functional if there are branches."""
     name = "".join(c if c.isalnum() or c in "_-." else "_" for c in model.name) or "model"
     dtype = str(model.dtype)
@@ -66,23 +69,18 @@ def _layer_json(layer: KerasLayer, dtype: str) -> dict[str, Any]:
     if layer.kind == "InputLayer":
         shape = settings.pop("shape")
         settings = {"name": layer.name, "dtype": dtype, "batch_shape": [None, *shape]}
-    return {
-        "module": "keras.layers",
-        "class_name": layer.kind,
-        "config": settings,
-        "registered_name": None,
-    }
+    entry = {"module": "keras.layers", "class_name": layer.kind, "config": settings}
+    return {**entry, "registered_name": None}
 
 
 def _nodes(layer: KerasLayer, dtype: str) -> list[dict[str, Any]]:
     """The one call of a layer, with its inputs."""
-    tensors = [
-        {
-            "class_name": "__keras_tensor__",
-            "config": {"shape": [None, *shape], "dtype": dtype, "keras_history": [source, 0, 0]},
-        }
-        for source, shape in zip(layer.sources, layer.input_shapes, strict=False)
+    pairs = zip(layer.sources, layer.input_shapes, strict=False)
+    configs = [
+        {"shape": [None, *shape], "dtype": dtype, "keras_history": [source, 0, 0]}
+        for source, shape in pairs
     ]
+    tensors = [{"class_name": "__keras_tensor__", "config": config} for config in configs]
     if not tensors:
         return []
     merges = layer.kind in ("Add", "Multiply", "Concatenate")
@@ -93,7 +91,7 @@ def _archive(model: Sequential, layers: list[KerasLayer]) -> bytes:
     """An uncompressed zip of configuration, version and weights, as Keras writes it."""
     parts: dict[str, str | bytes] = {
         METADATA: json.dumps({"keras_version": VERSION, "date_saved": "1980-01-01@00:00:00"}),
-        CONFIG: json.dumps(model_json(model, layers)),
+        CONFIG: json.dumps(_model_json(model, layers)),
         WEIGHTS: _in_hdf5(lambda file: _counted(file, model, layers)),
     }
     buffer = io.BytesIO()
@@ -122,7 +120,7 @@ def _counted(file: Any, model: Sequential, layers: list[KerasLayer]) -> None:
 def _listed(file: Any, model: Sequential, layers: list[KerasLayer]) -> None:
     """The layout of Keras 1 to 3's .h5: a group per layer, with the names of its arrays."""
     version = {"backend": "tensorflow", "keras_version": VERSION}
-    file.attrs.update(version | {"model_config": json.dumps(model_json(model, layers))})
+    file.attrs.update(version | {"model_config": json.dumps(_model_json(model, layers))})
     root = file.create_group("model_weights")
     root.attrs.update(version)
     kept = [layer for layer in layers if model.wiring or layer.kind != "InputLayer"]
@@ -141,9 +139,3 @@ def _in_hdf5(fill: Callable[[Any], None]) -> bytes:
     with load_h5py().File(buffer, "w") as file:
         fill(file)
     return buffer.getvalue()
-
-
-_WRITERS: dict[str, Callable[[Sequential, list[KerasLayer]], bytes]] = {
-    ".keras": _archive,
-    ".h5": lambda model, layers: _in_hdf5(lambda file: _listed(file, model, layers)),
-}

@@ -1,4 +1,4 @@
-"""The two containers of a PyTorch file: a zip archive, or pickles followed by numbers.
+"""The file of a PyTorch model: a zip archive, or pickles followed by numbers; and its state_dict.
 
 ``torch.save`` has written zip archives since 1.6 (``data.pkl`` and one entry per storage); before,
 it wrote five pickles and then the storages. TorchScript writes similar archives that hold code too.
@@ -10,13 +10,14 @@ import io
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
 from tinymnist.errors import InputError
-from tinymnist.interop.pytorch.machine import Machine, Refused
+from tinymnist.interop.pytorch.machine import Instance, Machine, Refused
 from tinymnist.interop.pytorch.tensors import KNOWN, Storage, Tensor, storage_of
 from tinymnist.nn.arrays import Array
 
@@ -28,17 +29,19 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, Runtim
            ValueError, struct.error, OSError)  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Contents:
-    """The value of a file's pickle, and the bytes of the storages that it refers to.
+PREFERRED = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module")
+"""Keys under which checkpoints keep the weights, most specific first."""
+_NEVER = ("optim", "sched", "scaler")
+_MOST_NESTING = 16
+_ADVICE = (
+    "expected tensors and containers alone. If you trust the file, save the weights in PyTorch: "
+    "torch.save(model.state_dict(), 'weights.pt')"
+)
 
-    Attributes:
-        root: dicts, lists, instances and :class:`Tensor` windows.
-        machine: the machine that ran the pickle, with the names that it did not know.
-        storages: bytes by key.
-        order: "<" or ">", the byte order of the numbers.
-        version: of the format.
-    """
+
+@dataclass(frozen=True)
+class _Contents:
+    """The value of a pickle, the machine that ran it, and the bytes of the storages by key."""
 
     root: Any
     machine: Machine
@@ -47,11 +50,7 @@ class Contents:
     version: str
 
     def array(self, tensor: Tensor) -> Array:
-        """The numbers of a tensor.
-
-        Raises:
-            Refused: when some are missing from the file.
-        """
+        """The numbers of a tensor."""
         data = self.storages.get(tensor.storage.key, b"")
         _check_size(tensor.storage, len(data))
         return tensor.of(data, self.order)
@@ -64,12 +63,14 @@ def _check_size(storage: Storage, size: int) -> None:
         )
 
 
-def load(path: str | PathLike[str]) -> Contents:
-    """Read a PyTorch file of any age without PyTorch, running no code of it.
+def read_tensors(path: str | PathLike[str]) -> tuple[dict[str, Array], str]:
+    """The tensors of a file by their names in the state_dict, and the version of its format.
+
+    The file may be of any age; it is read without PyTorch, running no code of it.
 
     Raises:
-        InputError: when it is damaged, too large, or holds anything but containers, tensors and
-            plain modules; the message names it.
+        InputError: when it is damaged, too large, has no state_dict or several, or holds anything
+            but containers, tensors and plain modules; the message names it.
     """
     try:
         if (size := Path(path).stat().st_size) > MOST_BYTES:
@@ -77,7 +78,9 @@ def load(path: str | PathLike[str]) -> Contents:
         with open(path, "rb") as file:
             zipped = file.read(2) == b"PK"
             file.seek(0)
-            return _load_zip(file, size) if zipped else _load_legacy(file.read())
+            contents = _load_zip(file, size) if zipped else _load_legacy(file.read())
+        tensors = _named_tensors(contents.root, contents.machine)
+        return {name: contents.array(t) for name, t in tensors.items()}, contents.version
     except Refused as error:
         raise InputError(f"{path} cannot be read as a PyTorch file: {error}") from None
     except OSError as error:
@@ -86,7 +89,7 @@ def load(path: str | PathLike[str]) -> Contents:
         raise InputError(f"{path} is a damaged PyTorch file: {str(error)[:120]}") from None
 
 
-def _load_zip(file: Any, size: int) -> Contents:
+def _load_zip(file: Any, size: int) -> _Contents:
     with zipfile.ZipFile(file) as archive:
         entries = {entry.filename: entry for entry in archive.infolist()}
         total = sum(entry.file_size for entry in entries.values())
@@ -96,28 +99,21 @@ def _load_zip(file: Any, size: int) -> Contents:
         if name is None:
             raise Refused("it is an archive without data.pkl")
         folder = name.removesuffix("data.pkl")
-        if entries[name].file_size > _MOST_PICKLE_BYTES:
-            raise Refused(
-                f"its pickle has {entries[name].file_size:,} bytes; expected at most "
-                f"{_MOST_PICKLE_BYTES:,}"
-            )
+        if (length := entries[name].file_size) > _MOST_PICKLE_BYTES:
+            expected = f"expected at most {_MOST_PICKLE_BYTES:,}"
+            raise Refused(f"its pickle has {length:,} bytes; {expected}")
         machine, wanted = _machine()
         root = machine.run(io.BytesIO(archive.read(name)))
         small = {part: archive.read(folder + part)[:20].decode("ascii", "replace").strip()
                  for part in ("byteorder", "version") if folder + part in entries}  # fmt: skip
-        storages = {key: _entry(archive, entries, folder + "data/" + key, storage)
-                    for key, storage in wanted.items()}  # fmt: skip
+        storages = {}
+        for key, storage in wanted.items():
+            if (entry := f"{folder}data/{key}") not in entries:
+                raise Refused(f"it lacks the storage {key[:20]}")
+            _check_size(storage, entries[entry].file_size)
+            storages[key] = archive.read(entry)
     order: Literal["<", ">"] = ">" if small.get("byteorder") == "big" else "<"
-    return Contents(root, machine, storages, order, f"format {small.get('version', '?')}")
-
-
-def _entry(
-    archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], name: str, storage: Storage
-) -> bytes:
-    if name not in entries:
-        raise Refused(f"it lacks the storage {storage.key[:20]}")
-    _check_size(storage, entries[name].file_size)
-    return archive.read(name)
+    return _Contents(root, machine, storages, order, f"format {small.get('version', '?')}")
 
 
 def _machine() -> tuple[Machine, dict[str, Storage]]:
@@ -135,7 +131,7 @@ def _machine() -> tuple[Machine, dict[str, Storage]]:
     return Machine(KNOWN, persistent), wanted
 
 
-def _load_legacy(data: bytes) -> Contents:
+def _load_legacy(data: bytes) -> _Contents:
     file = io.BytesIO(data)
     machine, wanted = _machine()
     machine.run(file)  # the magic number
@@ -144,9 +140,8 @@ def _load_legacy(data: bytes) -> Contents:
     system = machine.run(file)
     root = machine.run(file)
     keys = machine.run(file)
-    order: Literal["<", ">"] = (
-        "<" if isinstance(system, dict) and system.get("little_endian", True) else ">"
-    )
+    little = isinstance(system, dict) and system.get("little_endian", True)
+    order: Literal["<", ">"] = "<" if little else ">"
     if not isinstance(keys, list) or not {str(key) for key in keys} >= wanted.keys():
         raise Refused("it does not list all its storages")
     storages = {}
@@ -159,4 +154,67 @@ def _load_legacy(data: bytes) -> Contents:
         storages[key] = file.read(storage.nbytes)
         if len(storages[key]) < storage.nbytes:
             raise Refused("it is cut off among its numbers")
-    return Contents(root, machine, storages, order, "format of before 1.6")
+    return _Contents(root, machine, storages, order, "format of before 1.6")
+
+
+def _named_tensors(root: Any, machine: Machine) -> dict[str, Tensor]:
+    """The tensors of the model, by their names in the state_dict and in its order."""
+    _refuse_strangers(machine)
+    if not isinstance(root, (dict, Instance)):
+        raise Refused(f"it holds a {type(root).__name__}; expected a state_dict")
+    if isinstance(root, Instance) or any(isinstance(value, Tensor) for value in root.values()):
+        return dict(_walk(root))
+    found = {key: dict(_walk(value)) for key, value in root.items()
+             if isinstance(value, (dict, Instance))
+             and not any(word in str(key).lower() for word in _NEVER)}  # fmt: skip
+    found = {key: tensors for key, tensors in found.items() if tensors}
+    chosen = next((key for key in PREFERRED if key in found), None)
+    if chosen is None and len(found) == 1:
+        chosen = next(iter(found))
+    if chosen is None:
+        raise Refused(
+            f"it holds {f'several sets of tensors: {list(found)[:8]}' if found else 'no tensors'}; "
+            "expected one state_dict"
+        )
+    return found[chosen]
+
+
+def _refuse_strangers(machine: Machine) -> None:
+    """Refuse anything but modules and their tensors by name, even if it did nothing."""
+    for instance in machine.instances:
+        scripted = instance.kind.module.split(".")[0] == "__torch__"
+        state = instance.state
+        if not scripted and not (
+            isinstance(state, dict) and {"_parameters", "_modules"} <= set(state)
+        ):
+            raise Refused(f"it holds an object of {instance.kind}; {_ADVICE}")
+    modules = {instance.kind for instance in machine.instances}
+    for name in machine.strangers:
+        if name not in modules and name.module.split(".")[0] != "torch":
+            raise Refused(f"it names {name}; {_ADVICE}")
+
+
+def _walk(value: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Tensor]]:
+    """All tensors, at any depth, by their dotted names."""
+    if depth > _MOST_NESTING:
+        raise Refused("its tensors are nested too deeply")
+    for key, item in _items(value):
+        name = f"{prefix}{key}"
+        if isinstance(item, Tensor):
+            yield name, item
+        elif isinstance(item, (dict, Instance)):
+            yield from _walk(item, f"{name}.", depth + 1)
+
+
+def _items(value: dict[Any, Any] | Instance) -> Iterator[tuple[Any, Any]]:
+    """The entries of a dict, or of a module: its parameters, its buffers, then its submodules."""
+    if isinstance(value, dict):
+        yield from value.items()
+    elif isinstance(value.state, dict):
+        state = value.state
+        if "_modules" not in state:
+            yield from state.items()
+            return
+        for part in ("_parameters", "_buffers", "_modules"):
+            if isinstance(inner := state.get(part), dict):
+                yield from inner.items()

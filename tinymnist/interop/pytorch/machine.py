@@ -85,22 +85,15 @@ class Machine:
                     raise Refused(f"it has more than {MOST_STEPS:,} steps")
                 if opcode.name == "STOP":
                     return self._stack.pop()
-                self._step(opcode.name, argument)
+                if opcode.name not in _OPERATIONS:
+                    reason = "which tensors and containers do not need"
+                    raise Refused(f"it uses the opcode {opcode.name}, {reason}")
+                _OPERATIONS[opcode.name](self, argument)
         except Refused:
             raise
         except _DAMAGE as error:
             raise Refused(f"it is damaged: {str(error)[:100]}") from None
         raise Refused("it is cut off")
-
-    def _step(self, opcode: str, argument: Any) -> None:
-        if opcode in _LITERALS:
-            self._stack.append(argument)
-        elif opcode in _CONSTANTS:
-            self._stack.append(_CONSTANTS[opcode]())
-        elif opcode in _OPERATIONS:
-            _OPERATIONS[opcode](self, argument)
-        else:
-            raise Refused(f"it uses the opcode {opcode}, which tensors and containers do not need")
 
     def _push(self, value: Any) -> None:
         self._stack.append(value)
@@ -120,13 +113,13 @@ class Machine:
     def _last(self, count: int) -> list[Any]:
         return [self._pop() for _ in range(count)][::-1]
 
+    def _extend(self, items: list[Any]) -> None:
+        self._top(list).extend(items)
+
     def _dict(self) -> None:
         pairs = self._above_mark()
         self._push({})
         self._update(pairs)
-
-    def _extend(self, items: list[Any]) -> None:
-        self._top(list).extend(items)
 
     def _update(self, pairs: list[Any]) -> None:
         target = self._top(dict)
@@ -174,24 +167,20 @@ def _insist(value: Any, kind: type) -> Any:
     return value
 
 
-_LITERALS = frozenset(
-    (
-        *("INT", "LONG", "LONG1", "LONG4", "BININT", "BININT1", "BININT2", "FLOAT", "BINFLOAT"),
-        *("STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES"),
-        *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
-    )
+_LITERALS = (
+    *("INT", "LONG", "LONG1", "LONG4", "BININT", "BININT1", "BININT2", "FLOAT", "BINFLOAT"),
+    *("STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES"),
+    *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
 )
-_CONSTANTS: dict[str, Callable[[], Any]] = {
-    "NONE": lambda: None,
-    "NEWTRUE": lambda: True,
-    "NEWFALSE": lambda: False,
-    "EMPTY_LIST": list,
-    "EMPTY_TUPLE": tuple,
-    "EMPTY_DICT": dict,
-}
 _OPERATIONS: dict[str, Callable[[Machine, Any], Any]] = {
-    "PROTO": lambda machine, _: None,
-    "FRAME": lambda machine, _: None,
+    **dict.fromkeys(("PROTO", "FRAME"), lambda machine, _: None),
+    **dict.fromkeys(_LITERALS, lambda machine, value: machine._push(value)),
+    "NONE": lambda machine, _: machine._push(None),
+    "NEWTRUE": lambda machine, _: machine._push(True),
+    "NEWFALSE": lambda machine, _: machine._push(False),
+    "EMPTY_LIST": lambda machine, _: machine._push([]),
+    "EMPTY_TUPLE": lambda machine, _: machine._push(()),
+    "EMPTY_DICT": lambda machine, _: machine._push({}),
     "MARK": lambda machine, _: machine._marks.append(len(machine._stack)),
     "POP": lambda machine, _: machine._pop(),
     "POP_MARK": lambda machine, _: machine._above_mark(),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -106,9 +107,9 @@ def _rebuild(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Tens
     return Tensor(storage, offset, tuple(size), tuple(stride))
 
 
-def _inner(tensor: Any, *_: Any) -> Any:
+def _first(value: Any, *_: Any) -> Any:
     """A parameter is its tensor; a tagged list is the list."""
-    return tensor
+    return value
 
 
 def _rebuild_subclass(function: Any, _: Any, arguments: Any, *__: Any) -> Any:
@@ -129,19 +130,12 @@ def _sequence(items: Any = (), *_: Any) -> Any:
     return list(items)
 
 
-def _refusing(kind: str, expected: str) -> Callable[..., Any]:
-    def refuse(*_: Any) -> Any:
-        raise Refused(f"it holds {kind} tensors; expected {expected}")
-
-    return refuse
+def _refuse(kind: str, expected: str, *_: Any) -> Any:
+    raise Refused(f"it holds {kind} tensors; expected {expected}")
 
 
 def _nothing(*_: Any) -> None:
     """A device or a number of NumPy's, which weights do not need."""
-
-
-def _constant(value: str) -> Callable[..., str]:
-    return lambda *_: value
 
 
 KNOWN: dict[tuple[str, str], Callable[..., Any]] = {
@@ -149,25 +143,25 @@ KNOWN: dict[tuple[str, str], Callable[..., Any]] = {
     ("collections", "Counter"): _ordered,
     ("torch._utils", "_rebuild_tensor"): _rebuild,
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild,
-    ("torch._utils", "_rebuild_parameter"): _inner,
-    ("torch._utils", "_rebuild_parameter_with_state"): _inner,
+    ("torch._utils", "_rebuild_parameter"): _first,
+    ("torch._utils", "_rebuild_parameter_with_state"): _first,
     ("torch._tensor", "_rebuild_from_type_v2"): _rebuild_subclass,
-    ("torch._utils", "_rebuild_qtensor"): _refusing("quantised", "floating-point weights"),
-    ("torch._utils", "_rebuild_sparse_tensor"): _refusing("sparse", "dense ones"),
-    ("torch._utils", "_rebuild_sparse_csr_tensor"): _refusing("sparse", "dense ones"),
+    ("torch._utils", "_rebuild_qtensor"): partial(_refuse, "quantised", "floating-point weights"),
+    ("torch._utils", "_rebuild_sparse_tensor"): partial(_refuse, "sparse", "dense ones"),
+    ("torch._utils", "_rebuild_sparse_csr_tensor"): partial(_refuse, "sparse", "dense ones"),
     ("torch", "Size"): _sequence,
     ("torch", "device"): _nothing,
-    ("torch.nn.parameter", "Parameter"): _inner,
+    ("torch.nn.parameter", "Parameter"): _first,
     ("__builtin__", "set"): _sequence,
     ("builtins", "set"): _sequence,
     **{("torch.jit._pickle", f"build_{kind}list"): _sequence
        for kind in ("int", "bool", "double", "tensor")},
-    ("torch.jit._pickle", "restore_type_tag"): _inner,
+    ("torch.jit._pickle", "restore_type_tag"): _first,
     ("numpy.core.multiarray", "scalar"): _nothing,
     ("numpy._core.multiarray", "scalar"): _nothing,
     ("numpy", "dtype"): _nothing,
     ("_codecs", "encode"): _nothing,
-    **{("torch", name): _constant(dtype) for name, dtype in DTYPES.items()},
+    **{("torch", name): partial(_first, dtype) for name, dtype in DTYPES.items()},
     **{("torch", name): _nothing
        for name in ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8",
                     "uint8", "bool", "strided", "contiguous_format", "preserve_format")},

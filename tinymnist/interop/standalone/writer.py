@@ -14,7 +14,7 @@ import numpy as np
 from tinymnist import __version__
 from tinymnist.adapter import picture_side
 from tinymnist.files import whole_file
-from tinymnist.interop.provenance import provenance
+from tinymnist.interop.formats import provenance
 from tinymnist.interop.standalone.extract_source import needed, used_names
 from tinymnist.interop.standalone.network_code import network_code
 from tinymnist.interop.standalone.text import (
