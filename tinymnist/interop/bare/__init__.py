@@ -15,8 +15,7 @@ Nothing here mentions ReLU, padding or pooling, but the sizes give much of it aw
 - ``plans``: a plan is one possible architecture, here ``conv1: plain; conv2: pool 2; relu``.
 - ``match_shapes``: the search for every plan whose sizes fit, most likely first.
 - ``architecture``, ``assemble``: a plan, or a JSON file of the user's, describes layers; each
-  layer gets its block, and every shape is checked. ``channel_order`` reorders what PyTorch keeps
-  channels first.
+  layer gets its block, every shape is checked, and what PyTorch keeps channels first is reordered.
 - ``candidates``: all that a file may be. If several plans fit, the user chooses one, or
 - ``scaling``: labelled pictures choose the plan and the scaling of the pixels in a race.
 """

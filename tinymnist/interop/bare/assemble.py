@@ -1,7 +1,15 @@
-"""A description of layers and the blocks of a file become a model; every shape is checked."""
+"""A description of layers and the blocks of a file become a model; every shape is checked.
+
+If a framework keeps channels first, the features after a Flatten are in another order. PyTorch
+lists all pixels of the first channel, then of the second; tinymnist lists all channels of the first
+pixel. So a 2x2 picture with channels a, b flattens to ``a1 a2 a3 a4 b1 b2 b3 b4`` there and to
+``a1 b1 a2 b2 a3 b3 a4 b4`` here, and the rows of the next Dense kernel (and the arrays of norms
+before it) are reordered by ``[0, 4, 1, 5, 2, 6, 3, 7]``.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,18 +17,26 @@ import numpy as np
 
 from tinymnist.interop.bare.architecture import TENSORS, Description
 from tinymnist.interop.bare.blocks import Block
-from tinymnist.interop.bare.channel_order import FeatureOrder, order_after
-from tinymnist.nn.arrays import Shape
-from tinymnist.nn.graph import INPUT
+from tinymnist.nn.arrays import Array, Shape
+from tinymnist.nn.graph import INPUT, Graph
 from tinymnist.nn.layers import (
+    ELU,
+    GELU,
+    Activation,
     BatchNormalization,
     Conv2D,
     Dense,
     DepthwiseConv2D,
+    Dropout,
+    Flatten,
     Layer,
     LayerNormalization,
     LeakyReLU,
     PReLU,
+    ReLU,
+    Rescaling,
+    Reshape,
+    Softmax,
     layer_from_config,
 )
 from tinymnist.nn.layers.base import default_name, free_name
@@ -35,6 +51,10 @@ _KINDS: dict[type[Layer], str] = {
     PReLU: "prelu",
 }
 _MOST_LAYER_OUTPUTS = 1 << 26
+FeatureOrder = Array | None
+"""For each of our features, its position in the other framework; None if nothing differs."""
+_FEATUREWISE = (Activation, BatchNormalization, Dropout, ELU, GELU, LayerNormalization, LeakyReLU,
+                PReLU, ReLU, Rescaling, Softmax)  # fmt: skip
 
 
 def assemble(
@@ -49,8 +69,7 @@ def assemble(
     Args:
         description: the layers.
         blocks: those of the file; each must find a layer that it fits.
-        channels_first: whether the weights were trained with channels first; see
-            :mod:`~tinymnist.interop.bare.channel_order`.
+        channels_first: whether the weights were trained with channels first.
         name: of the model.
 
     Raises:
@@ -72,7 +91,9 @@ def assemble(
         shapes[layer.name] = layer.output_shape(*inputs)
         if np.prod(shapes[layer.name], dtype=float) > _MOST_LAYER_OUTPUTS:
             raise ValueError(f"{layer.name} has more than {_MOST_LAYER_OUTPUTS:,} outputs")
-        orders[layer.name] = order_after(layer, sources, inputs, orders) if channels_first else None
+        orders[layer.name] = (
+            _order_after(layer, sources, inputs, orders) if channels_first else None
+        )
         layers.append(layer)
         previous = layer.name
     if rest:
@@ -129,3 +150,39 @@ def _give(layer: Layer, block: Block, inputs: list[Shape], order: FeatureOrder) 
         )
     for name, array in arrays.items():
         setattr(layer, name, np.ascontiguousarray(array, np.float32))
+
+
+def _order_after(
+    layer: Layer,
+    sources: Sequence[str],
+    inputs: Sequence[Shape],
+    orders: Mapping[str, FeatureOrder],
+) -> FeatureOrder:
+    """The order of a layer's outputs, given the names and shapes of its inputs."""
+    order = orders[sources[0]]
+    if isinstance(layer, Flatten) and len(inputs[0]) == 3:
+        h, w, c = inputs[0]
+        if 1 in (c, h * w):
+            return None
+        return np.arange(h * w * c).reshape(c, h, w).transpose(1, 2, 0).ravel()
+    moves = len(inputs[0]) == 3 and 1 not in (inputs[0][-1], math.prod(inputs[0][:-1]))
+    if isinstance(layer, Reshape) and (order is not None or moves):
+        raise ValueError(f"{layer.name} reshapes pictures whose channels come first")
+    if len(sources) > 1 and any(orders[s] is not None for s in sources):
+        raise ValueError(f"{layer.name} merges features that were flattened with channels first")
+    return order if isinstance(layer, (*_FEATUREWISE, Flatten)) else None
+
+
+def orders_into(model: Graph) -> dict[str, FeatureOrder]:
+    """The order of each layer's input, by the layer's name.
+
+    Raises:
+        ValueError: for a layer that mixes features in a way that no reordering undoes.
+    """
+    after: dict[str, FeatureOrder] = {INPUT: None}
+    into: dict[str, FeatureOrder] = {}
+    for layer in model.layers:
+        sources = model.sources[layer.name]
+        into[layer.name] = after[sources[0]]
+        after[layer.name] = _order_after(layer, sources, [model.shapes[s] for s in sources], after)
+    return into

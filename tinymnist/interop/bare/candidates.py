@@ -7,7 +7,7 @@ If several architectures fit, the user chooses one, or labelled pictures do
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
@@ -20,7 +20,6 @@ from tinymnist.interop.bare.plans import Plan
 from tinymnist.nn.sequential import Sequential
 
 _MOST_LISTED_PLANS = 12
-_INVALID = (ValueError, TypeError, AttributeError, ArithmeticError)
 
 
 @dataclass(frozen=True)
@@ -68,16 +67,15 @@ class Candidates:
             InputError: when there are several and none was chosen, or the number is out of range.
         """
         if number is None and len(self.plans) > 1:
+            more = " ..." if len(self.plans) > _MOST_LISTED_PLANS else ""
             raise InputError(
                 f"{self.path}: {len(self.plans)} architectures fit its weights; choose one with "
                 "plan=N (--plan N), or let labelled pictures decide (--score mnist-test): "
-                + "; ".join(self.listed[:_MOST_LISTED_PLANS])
-                + (" ..." if len(self.plans) > _MOST_LISTED_PLANS else "")
+                f"{'; '.join(self.listed[:_MOST_LISTED_PLANS])}{more}"
             )
         if number is not None and not 1 <= number <= len(self.plans):
-            raise InputError(
-                f"{self.path}: there is no plan {number}; expected 1 to {len(self.plans)}"
-            )
+            expected = f"expected 1 to {len(self.plans)}"
+            raise InputError(f"{self.path}: there is no plan {number}; {expected}")
         return self.plans[(number or 1) - 1]
 
     def build(self, plan: Plan) -> Sequential:
@@ -86,17 +84,17 @@ class Candidates:
         Raises:
             InputError: when the weights do not fit after all.
         """
+        source = f"{self.source}; inferred from its shapes: {plan}"
+        return self._assemble(plan.describe(), source, f"{self.path}")
+
+    def _assemble(self, description: Description, source: str, refusal: str) -> Sequential:
         try:
             model = assemble(
-                plan.describe(), self.blocks, channels_first=self.channels_first,
-                name=self.path.stem,
-            )  # fmt: skip
-        except _INVALID as error:
-            raise InputError(f"{self.path}: {error}") from None
-        model.metadata = {
-            "preprocessing": {"recipe": "mnist"},
-            "source": f"{self.source}; inferred from its shapes: {plan}",
-        }
+                description, self.blocks, channels_first=self.channels_first, name=self.path.stem
+            )
+        except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
+            raise InputError(f"{refusal}: {error}") from None
+        model.metadata = {"preprocessing": {"recipe": "mnist"}, "source": source}
         return model
 
 
@@ -124,21 +122,15 @@ def from_blocks(
     Raises:
         InputError: when nothing fits, or the description does not.
     """
-    path = Path(path)
+    found = Candidates(Path(path), None, (), blocks, source, channels_first)
     if architecture is None:
         try:
-            plans = fitting(convolutions_first(blocks))
+            return replace(found, plans=fitting(convolutions_first(blocks)))
         except NoPlan as error:
-            raise InputError(
-                f"{path}: {error}; describe the layers with --architecture FILE.json"
-            ) from None
-        return Candidates(path, None, plans, blocks, source, channels_first)
+            advice = "describe the layers with --architecture FILE.json"
+            raise InputError(f"{path}: {error}; {advice}") from None
     if not isinstance(architecture, Description):
         source = f"{source}; layers from {Path(architecture).name}"
         architecture = read_description(architecture)
-    try:
-        model = assemble(architecture, blocks, channels_first=channels_first, name=path.stem)
-    except _INVALID as error:
-        raise InputError(f"{path} does not fit the layers described: {error}") from None
-    model.metadata = {"preprocessing": {"recipe": "mnist"}, "source": source}
-    return Candidates(path, model)
+    refusal = f"{path} does not fit the layers described"
+    return Candidates(found.path, found._assemble(architecture, source, refusal))

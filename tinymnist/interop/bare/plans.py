@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from tinymnist.interop.bare.architecture import TENSORS, Description
@@ -90,8 +91,7 @@ class Plan:
         parts = [f"input {size}", *convolutions]
         if self.head == "average":
             parts.append("global average pool")
-        has_norms = any(group.norms for group in self.groups)
-        order = f", order {self.norm_order}" if has_norms else ""
+        order = f", order {self.norm_order}" if any(g.norms for g in self.groups) else ""
         pools = f", {self.pooling} pools" if any(s.pool.size > 1 for s in self.steps) else ""
         return f"{'; '.join(parts)}; {self.activation}{pools}{order}"
 
@@ -121,38 +121,28 @@ class Plan:
     def describe(self) -> Description:
         """The layers, without an activation at the end: the outputs stay what they are."""
         layers: list[Config] = []
-        count = len(self.steps)
+        head: list[Config] = [{"class": "Flatten"}] if len(self.input_shape) > 1 else []
+        if self.head == "average":
+            head = [{"class": "GlobalAveragePooling2D"}]
         channels = self.input_shape[-1]
-        for number, group in enumerate(self.groups):
-            if number == count:
-                layers += self._head()
-            after = self.groups[number + 1] if number + 1 < len(self.groups) else None
-            activation = self._activation(group) if _is_activated(group, after) else []
-            if number < count:
-                layers.append(_convolution(group.main, self.steps[number], channels))
-                layers += self._in_order(group, activation, self._pool(self.steps[number].pool))
+        for group, after, step in zip_longest(self.groups, self.groups[1:], self.steps):
+            if step is not None:
+                layers.append(_convolution(group.main, step, channels))
             else:
+                layers += head
+                head = []
                 layers.append(
                     {"class": "Dense", TENSORS: group.main.name, "units": group.main.outputs}
                 )
-                layers += self._in_order(group, activation, [])
+            parts = {
+                "norm": [_norm(norm) for norm in group.norms],
+                "activation": self._activation(group) if _is_activated(group, after) else [],
+                "pool": [] if step is None else self._pool(step.pool),
+            }
+            for part in self.norm_order.split(", "):
+                layers += parts[part]
             channels = group.main.outputs
-        if len(self.groups) == count:
-            layers += self._head()
-        return Description(self.input_shape, layers)
-
-    def _in_order(
-        self, group: Group, activation: list[Config], pool: list[Config]
-    ) -> Iterator[Config]:
-        """What follows a convolution or dense layer; ``norm_order`` lists it by name."""
-        parts = {"norm": [_norm(n) for n in group.norms], "activation": activation, "pool": pool}
-        for part in self.norm_order.split(", "):
-            yield from parts[part]
-
-    def _head(self) -> list[Config]:
-        if self.head == "average":
-            return [{"class": "GlobalAveragePooling2D"}]
-        return [{"class": "Flatten"}] if len(self.input_shape) > 1 else []
+        return Description(self.input_shape, layers + head)
 
     def _activation(self, group: Group) -> list[Config]:
         if group.prelu is not None and group.prelu.outputs > 1:

@@ -9,8 +9,8 @@ from os import PathLike
 import numpy as np
 
 from tinymnist.errors import InputError
+from tinymnist.interop.bare.assemble import FeatureOrder, orders_into
 from tinymnist.interop.bare.blocks import Block
-from tinymnist.interop.bare.channel_order import FeatureOrder, orders_into
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.layers import (
     BatchNormalization,
