@@ -103,20 +103,16 @@ class Graph:
         if isinstance(layer, Input):
             if self.layers or tuple(layer.shape) != self.input_shape:
                 raise ValueError(f"only a model's first entry can be an input. Received: {layer}")
-        elif isinstance(layer, Graph):
-            self._add_all(layer)
+        elif isinstance(layer, Graph):  # its layers stay wired as they are there
+            mine = {INPUT: self.layers[-1].name if self.layers else INPUT}
+            for name, sources in layer.wiring.items():
+                self._wiring.setdefault(name, tuple(mine.get(s, s) for s in sources))
+            for part in layer.layers:
+                self._add_layer(part)
         elif isinstance(layer, Layer):
             self._add_layer(layer)
         else:
             raise ValueError(f"a model is made of layers. Received: {layer!r}")
-
-    def _add_all(self, model: Graph) -> None:
-        """Append a model's layers, wired as they are there."""
-        mine = {INPUT: self.layers[-1].name if self.layers else INPUT}
-        for name, sources in model.wiring.items():
-            self._wiring.setdefault(name, tuple(mine.get(s, s) for s in sources))
-        for layer in model.layers:
-            self._add_layer(layer)
 
     def _add_layer(self, layer: Layer) -> None:
         layer.name = layer.name or free_name(default_name(layer), self.shapes)

@@ -226,13 +226,11 @@ def find(model: str | PathLike[str]) -> Path:
         InputError: if there is neither; the message lists the names.
     """
     files = shipped()
-    if (named := files.get(str(model))) is not None:
-        return named
-    if Path(model).exists():
-        return Path(model)
-    raise InputError(
-        f"there is no model {str(model)!r}; expected a weights file, or one of {sorted(files)}"
-    )
+    path = files.get(str(model), Path(model))
+    if not path.exists():
+        known = f"expected a weights file, or one of {sorted(files)}"
+        raise InputError(f"there is no model {str(model)!r}; {known}")
+    return path
 
 
 def write_archive(

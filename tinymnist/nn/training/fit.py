@@ -123,7 +123,7 @@ def _check_compiled(model: Graph, optimizer: Optimizer, loss: CategoricalCrossen
 
 
 def _check_data(given: Settings) -> None:
-    """What only arrays, and what only generators can have."""
+    """Insist on what only arrays, and what only generators can have."""
     y, steps_per_epoch, class_weight = given.y, given.steps_per_epoch, given.class_weight
     validation_split = given.validation_split
     if not is_source(given.x):

@@ -11,6 +11,7 @@ import math
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -53,13 +54,13 @@ class Loop:
     Attributes:
         training: what callbacks see and change.
         stages: its model and examples, cut where the frozen part ends.
-        has_dense_gradients: whether the network takes a small batch as one piece.
+        is_dense: whether the network takes a small batch as one piece.
         workers: the threads.
     """
 
     training: Training
     stages: Stages
-    has_dense_gradients: bool
+    is_dense: bool
     workers: Workers
 
     def run(self) -> None:
@@ -101,7 +102,7 @@ class Loop:
             rng = self._rng_of_piece(part[0])
             return self._learn_from(self._prepared(examples.take(rows[part[1]]), rng), rng, n)
 
-        if self.has_dense_gradients and n <= MICRO_BATCH_SIZES[1]:
+        if self.is_dense and n <= MICRO_BATCH_SIZES[1]:
             batch = self._prepared_in_pieces(examples.take(rows), size)
             results = [self._learn_from(batch, self._rng_of_piece(0), n)]
         else:
@@ -109,13 +110,14 @@ class Loop:
         position.loss += sum(result.loss for result in results)
         position.hits += sum(result.hits for result in results)
         position.examples += n
+        # Sums in the order of the pieces do not depend on which thread was quicker.
         gradients = {
-            name: sum_in_order([result.gradients[name] for result in results])
+            name: reduce(np.add, [result.gradients[name] for result in results])
             for name in results[0].gradients
         }
         training.optimizer.apply(training.model.trainable_weights, gradients)
         for name in results[0].statistics:
-            value = sum_in_order([r.statistics[name] * r.share for r in results])
+            value = reduce(np.add, [r.statistics[name] * r.share for r in results])
             layer, key = name.rsplit("/", 1)
             setattr(training.model.get_layer(layer), key, value)
 
@@ -175,14 +177,6 @@ class Loop:
         if self.training.augment is None and not any(layer.draws for layer in layers):
             return None
         return self._rng(self.training.position.epoch, self.training.position.batch, number)
-
-
-def sum_in_order(arrays: list[Array]) -> Array:
-    """Add from first to last, so that the result never depends on which thread was quicker."""
-    total = arrays[0]
-    for array in arrays[1:]:
-        total = total + array
-    return total
 
 
 def default_micro_batch_size(model: Graph, batch_size: int) -> int:
