@@ -78,7 +78,7 @@ def diagnose(
         InputError: when there are no such pictures, or none can be read.
     """
     from tinymnist.diagnosis.diagnose import diagnose as measure
-    from tinymnist.diagnosis.pictures import open_pictures
+    from tinymnist.diagnosis.diagnose import open_pictures
 
     reader = Reader(model, "mnist")
     return measure(open_pictures(str(pictures), reader, labels, limit), reader)

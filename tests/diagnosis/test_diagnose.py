@@ -17,11 +17,10 @@ from PIL import Image
 from scipy.stats import binomtest, fisher_exact
 
 from tinymnist.cli import main
-from tinymnist.diagnosis.advice import advise, odds
-from tinymnist.diagnosis.costs import EVERY, NONE, Change, change, costs_of, in_sequence, shapley
+from tinymnist.diagnosis.advice import STAGES, advise, odds
+from tinymnist.diagnosis.costs import Change, change, costs_of, shapley
 from tinymnist.diagnosis.diagnose import diagnose
-from tinymnist.diagnosis.remedies import STAGES
-from tinymnist.diagnosis.repairs import PLANS, REPAIRS
+from tinymnist.diagnosis.repairs import EVERY, NONE, PLANS, REPAIRS, in_sequence
 from tinymnist.diagnosis.results import Pictures
 from tinymnist.errors import InputError
 from tinymnist.imaging.digit import normalize as recipe

@@ -12,15 +12,17 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import wasserstein_distance
 
 from tinymnist.diagnosis.ink_and_paper import separate_ink
-from tinymnist.diagnosis.mnist_statistics import (
+from tinymnist.diagnosis.properties import (
+    ALL,
     LEVELS,
+    PROPERTIES,
     Reference,
     make_reference,
+    measure,
     mnist_reference,
     quantiles_of,
     save_reference,
 )
-from tinymnist.diagnosis.properties import ALL, PROPERTIES, measure
 from tinymnist.nn.arrays import Array
 
 
@@ -156,7 +158,7 @@ def test_quantiles_of_a_few_values_are_those_values() -> None:
 def test_a_reference_survives_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reference = reference_of(np.random.default_rng(5).normal(0, 10, 500))
     save_reference(reference, tmp_path / "r.npz")
-    monkeypatch.setattr("tinymnist.diagnosis.mnist_statistics.REFERENCE", tmp_path / "r.npz")
+    monkeypatch.setattr("tinymnist.diagnosis.properties.REFERENCE", tmp_path / "r.npz")
     loaded = mnist_reference.__wrapped__()
     assert loaded.n == reference.n and loaded.deviations == reference.deviations
     np.testing.assert_allclose(loaded.quantiles["slant"], reference.quantiles["slant"], rtol=1e-6)

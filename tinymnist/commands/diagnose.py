@@ -48,8 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print, and write the report."""
     from tinymnist.diagnosis.advice import advise
-    from tinymnist.diagnosis.diagnose import diagnose
-    from tinymnist.diagnosis.pictures import open_pictures
+    from tinymnist.diagnosis.diagnose import diagnose, open_pictures
     from tinymnist.diagnosis.text import as_record, as_text
     from tinymnist.prepared import named_failures
     from tinymnist.reader import Reader

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
-from tinymnist.diagnosis.costs import NONE, change, log_ways
-from tinymnist.diagnosis.mnist_statistics import Reference, mnist_reference
-from tinymnist.diagnosis.properties import PROPERTIES
-from tinymnist.diagnosis.remedies import STAGES, remedy
+from tinymnist.diagnosis.costs import Flags, change, log_ways
+from tinymnist.diagnosis.properties import PROPERTIES, mnist_reference
+from tinymnist.diagnosis.repairs import NONE
 from tinymnist.diagnosis.results import Diagnosis
 from tinymnist.reporting.text import percent, points
 
@@ -27,6 +26,15 @@ _MIN_ERRORS = 3
 """With fewer errors, no class or property is blamed."""
 _FEW_PICTURES = 50
 _LOW_CONFIDENCE = 0.7
+STAGES = {
+    "polarity": "polarity",
+    "paper": "background, noise, threshold, rules, components",
+    "size": "box",
+    "position": "centre",
+    "stroke": "box",
+    "intensity": "threshold",
+}
+"""The stages of recipe ``mnist`` that make each repair."""
 _AUGMENTATIONS = {
     "sharpness": "blurred and pixelated digits (`tinymnist train --scenes`)",
     "stroke": "thinner and thicker strokes (`tinymnist train --augment --scenes`)",
@@ -38,28 +46,17 @@ _AUGMENTATIONS = {
 }
 
 
-@dataclass(frozen=True)
-class Advice:
-    """One sentence or two.
-
-    Attributes:
-        topic: "recipe", "capture", "training" or "pictures".
-        text: what to do, and the figures that say so.
-    """
+class Advice(NamedTuple):
+    """What to do, and the figures that say so; of "recipe", "capture", "training" or "pictures"."""
 
     topic: str
     text: str
 
 
-def advise(diagnosis: Diagnosis, reference: Reference | None = None) -> list[Advice]:
+def advise(diagnosis: Diagnosis) -> list[Advice]:
     """What to do, the most important first."""
-    reference = reference or mnist_reference()
-    return [
-        *_of_the_recipe(diagnosis),
-        *_of_the_causes(diagnosis, reference),
-        *_of_the_rest(diagnosis, reference),
-        *_of_the_pictures(diagnosis),
-    ]
+    parts = (_on_recipe, _on_costs, _on_errors, _on_pictures)
+    return [Advice(*advice) for part in parts for advice in part(diagnosis)]
 
 
 def odds(few: int, of_few: int, many: int, of_many: int) -> float:
@@ -75,158 +72,198 @@ def odds(few: int, of_few: int, many: int, of_many: int) -> float:
     )
 
 
-def _of_the_recipe(d: Diagnosis) -> Iterator[Advice]:
+def _on_recipe(d: Diagnosis) -> Iterator[tuple[str, str]]:
     both = change(d.right(NONE), d.right(None))
+    before, after = _percent(both.before), _percent(both.after)
     if not d.is_labelled:
         text = (
-            f"The tutorials' resize has {_percent(both.before)} of the pictures read as recipe "
-            f"'mnist' does, with a mean confidence of {_percent(d.mean_confidence(NONE))}; the "
-            f"recipe has {_percent(d.mean_confidence(None))}. Trust the surer one."
+            f"The tutorials' resize has {before} of the pictures read as recipe 'mnist' does, with "
+            f"a mean confidence of {_percent(d.mean_confidence(NONE))}; the recipe has "
+            f"{_percent(d.mean_confidence(None))}. Trust the surer one."
         )
     elif not both.is_certain:
         text = (
-            f"Recipe 'mnist' makes no difference beyond chance: {_percent(both.after)} of the "
-            f"pictures are read right, and {_percent(both.before)} with the tutorials' resize."
+            f"Recipe 'mnist' makes no difference beyond chance: {after} of the pictures are read "
+            f"right, and {before} with the tutorials' resize."
         )
     elif both.gain > 0:
         text = (
-            f"Use recipe 'mnist' (the default), not the tutorials' resize: {_percent(both.after)} "
-            f"of the pictures are read right instead of {_percent(both.before)}."
+            f"Use recipe 'mnist' (the default), not the tutorials' resize: {after} of the pictures "
+            f"are read right instead of {before}."
         )
     else:
         text = (
-            f"Recipe 'mnist' does harm here: {_percent(both.after)} of the pictures are read "
-            f"right, and {_percent(both.before)} with the tutorials' resize. Use --recipe resize, "
-            "and look at what goes wrong with `tinymnist explain PICTURE --out stages.png`."
+            f"Recipe 'mnist' does harm here: {after} of the pictures are read right, and {before} "
+            "with the tutorials' resize. Use --recipe resize, and look at what goes wrong with "
+            "`tinymnist explain PICTURE --out stages.png`."
         )
-    yield Advice("recipe", text)
+    yield "recipe", text
 
 
-def _of_the_causes(d: Diagnosis, reference: Reference) -> Iterator[Advice]:
+def _on_costs(d: Diagnosis) -> Iterator[tuple[str, str]]:
     costs = d.costs
-    certain = [cost for cost in costs if cost.is_certain and cost.points >= _MIN_GAIN]
-    for cost in certain:
-        yield Advice("capture", remedy(d, reference, cost))
+    dear = [cost for cost in costs if cost.points >= _MIN_GAIN]
+    for cost in dear:
+        if cost.is_certain:
+            text = (
+                f"{cost.repair.capitalize()} costs {points(cost.points)} (95 % interval "
+                f"+-{100 * cost.error:.1f}): {_evidence(d, cost.repair)} Recipe stage: "
+                f"{STAGES[cost.repair]}."
+            )
+            yield "capture", text
     for cost in costs:
         if cost.left_out.is_certain and cost.left_out.gain < 0:
-            yield Advice(
-                "recipe",
+            text = (
                 f"Repairing the {cost.repair} loses {points(cost.left_out.gain)} once all else is "
                 f"repaired: see with `tinymnist explain PICTURE --skip STAGE` what "
-                f"{STAGES[cost.repair]} does to the worst.",
+                f"{STAGES[cost.repair]} does to the worst."
             )
-    doubtful = [cost for cost in costs if not cost.is_certain and cost.points >= _MIN_GAIN]
+            yield "recipe", text
+    doubtful = [f"{cost.repair} {points(cost.points)}" for cost in dear if not cost.is_certain]
     if doubtful:
-        named = ", ".join(f"{cost.repair} {points(cost.points)}" for cost in doubtful)
-        yield Advice(
-            "capture", f"May cost something, but {d.n} pictures are too few to say: {named}."
-        )
-    idle = {cost.repair for cost in costs if cost.points < _MIN_GAIN}
-    spared = [
-        prop.title
-        for name, prop in PROPERTIES.items()
-        if prop.repair in idle and d.drifts[name].is_notable
-    ]
+        text = f"May cost something, but {d.n} pictures are too few to say: {', '.join(doubtful)}."
+        yield "capture", text
+    idle = {cost.repair for cost in costs if cost not in dear}
+    notable = {p.title: p.repair for name, p in PROPERTIES.items() if d.drifts[name].is_notable}
+    spared = ", ".join(title for title, repair in notable.items() if repair in idle)
     if spared:
-        yield Advice(
-            "capture",
-            f"Unlike MNIST too, but repairing it gains nothing that could be measured: "
-            f"{', '.join(spared)}. Leave it as it is.",
+        text = f"Unlike MNIST too, but repairing it gains nothing that could be measured: {spared}."
+        yield "capture", f"{text} Leave it as it is."
+
+
+def _evidence(d: Diagnosis, repair: str) -> str:
+    """How a mismatch shows in the figures, and what helps."""
+    values = {name: drift.values for name, drift in d.drifts.items()}
+    names, quantiles = ("size", "stroke", "contrast"), mnist_reference().quantiles
+    yours = {name: float(np.nanmedian(values[name])) for name in names}
+    theirs = {name: float(np.median(quantiles[name])) for name in names}
+    if repair == "polarity":
+        return (
+            f"{_percent(np.nanmean(values[repair]))} of the pictures are dark ink on light paper, "
+            "MNIST is light on dark. Keep writing on white paper, but have the pictures inverted."
         )
+    if repair == "paper":
+        grey, uneven, noisy = (
+            _percent(np.nanmean(values[name] > PROPERTIES[name].tolerance))
+            for name in ("level", "variation", "noise")
+        )
+        return (
+            f"MNIST's is black, even and free of noise. In {grey} of the pictures it is grey, in "
+            f"{uneven} uneven or not empty, in {noisy} noisy. Scan, or photograph in even light, "
+            "on blank paper with nothing else there."
+        )
+    if repair == "size":
+        low, high = (_percent(share) for share in np.nanpercentile(values["size"], (10, 90)))
+        large = yours["size"] > theirs["size"] + PROPERTIES["size"].tolerance
+        move = "Leave a margin around the digit" if large else "Crop closer to the digit"
+        oblong = float(np.nanmean(np.abs(values["frame"] - 1) > 0.1))
+        if oblong > 0.1:
+            move += f"; {_percent(oblong)} of the frames are not square, and resizing squashes them"
+        mnists = _percent(theirs["size"])
+        return f"the digits take {low} to {high} of the frame, MNIST's {mnists}. {move}."
+    if repair == "position":
+        away = np.hypot(values["across"], values["down"])
+        return (
+            f"the centre of mass is {_percent(np.nanmedian(away))} of the frame off its middle "
+            f"(one in ten: {_percent(np.nanpercentile(away, 90))}), MNIST's 2-3 %. Centre by mass."
+        )
+    if repair == "stroke":
+        is_thin = yours["stroke"] < theirs["stroke"]
+        pen = "a thicker pen, or smaller writing" if is_thin else "a finer pen"
+        return (
+            f"strokes are {yours['stroke']:.1f} pixels wide where the digit is 20 long, MNIST's "
+            f"{theirs['stroke']:.1f}. Use {pen}."
+        )
+    if yours["contrast"] >= theirs["contrast"] - 0.05:
+        return "thin strokes turn grey when they are resized. Use a thicker pen."
+    return (
+        f"ink and paper differ by {yours['contrast']:.2f} of the range from black to white, "
+        f"MNIST's by {theirs['contrast']:.2f}. Use a darker pen or more light."
+    )
 
 
-def _of_the_rest(d: Diagnosis, reference: Reference) -> Iterator[Advice]:
+def _on_errors(d: Diagnosis) -> Iterator[tuple[str, str]]:
+    """What is wrong, or without labels unsure, after the whole recipe."""
+    unsure = int((d.confidence[:, -1] < _LOW_CONFIDENCE).sum())
+    if unsure and not d.is_labelled:
+        text = (
+            f"{unsure} of {d.n} pictures are read with a confidence below {_LOW_CONFIDENCE:.0%}: "
+            "look at those. If they are plain to you, label a hundred and diagnose again; "
+            "confidence and agreement only hint at accuracy."
+        )
+        yield "training", text
     if not d.is_labelled:
-        yield from _unlabelled(d)
         return
     wrong = ~d.right(None)
-    if not wrong.any():
-        yield Advice("training", "All are read right: no augmentation or fine-tuning is needed.")
-        return
-    found = [*_weak_classes(d), *_weak_properties(d, reference)]
-    yield from found
+    found = [*_weak_classes(d, wrong), *_weak_properties(d, wrong)]
+    yield from (("training", text) for text in found)
     accuracy = 1 - float(wrong.mean())
-    if accuracy < _GOOD_ACCURACY:
-        yield Advice(
-            "training",
+    if not wrong.any():
+        yield "training", "All are read right: no augmentation or fine-tuning is needed."
+    elif accuracy < _GOOD_ACCURACY:
+        text = (
             f"With everything repaired {_percent(accuracy)} are read right: what is left is not in "
             "the pictures' form. Fine-tune a new head on labelled pictures like these "
-            "(tinymnist finetune, which holds some out to measure on).",
+            "(tinymnist finetune, which holds some out to measure on)."
         )
+        yield "training", text
     elif not found:
-        yield Advice(
-            "training",
+        text = (
             f"The {int(wrong.sum())} that are still misread belong to no class and no property in "
-            "particular: look at them; neither augmentation nor fine-tuning is indicated.",
+            "particular: look at them; neither augmentation nor fine-tuning is indicated."
         )
+        yield "training", text
 
 
-def _unlabelled(d: Diagnosis) -> Iterator[Advice]:
-    unsure = int((d.confidence[:, -1] < _LOW_CONFIDENCE).sum())
-    if unsure:
-        yield Advice(
-            "training",
-            f"{unsure} of {d.n} pictures are read with a confidence below "
-            f"{_LOW_CONFIDENCE:.0%}: look at those. If they are plain to you, label a hundred and "
-            "diagnose again; confidence and agreement only hint at accuracy.",
-        )
-
-
-def _is_weak(wrong: int, of: int) -> bool:
-    return wrong >= _MIN_ERRORS and wrong > (1 - _GOOD_ACCURACY) * of
-
-
-def _weak_classes(d: Diagnosis) -> Iterator[Advice]:
-    wrong, truth = ~d.right(None), d.truth
-    classes = np.unique(truth)
+def _weak_classes(d: Diagnosis, wrong: Flags) -> Iterator[str]:
+    classes = np.unique(d.truth)
     for number in classes:
-        own = truth == number
-        few, many = int(wrong[own].sum()), int(wrong[~own].sum())
-        chance = odds(few, int(own.sum()), many, int((~own).sum()))
-        if not _is_weak(few, int(own.sum())) or chance * len(classes) > _SIGNIFICANCE:
-            continue
-        taken = d.found[own & wrong, -1]
-        taken = taken[taken >= 0]
-        name = d.class_names[int(number)]
-        other = d.class_names[int(np.bincount(taken).argmax())] if taken.size else "nothing"
-        yield Advice(
-            "training",
-            f"Class {name} stands out: {few} of {int(own.sum())} are misread, mostly as {other}; "
-            f"of the others {many} of {int((~own).sum())}. Fine-tune with pictures of {name} and "
-            f"{other} written this way.",
-        )
+        own = d.truth == number
+        if errors := _concentrated(wrong, own, ~own, len(classes)):
+            taken = d.found[own & wrong, -1]
+            taken = taken[taken >= 0]
+            name = d.class_names[int(number)]
+            other = d.class_names[int(np.bincount(taken).argmax())] if taken.size else "nothing"
+            yield (
+                f"Class {name} stands out: {errors[0]} are misread, mostly as {other}; of the "
+                f"others {errors[1]}. Fine-tune with pictures of {name} and {other} written this "
+                "way."
+            )
 
 
-def _weak_properties(d: Diagnosis, reference: Reference) -> Iterator[Advice]:
-    wrong = ~d.right(None)
+def _weak_properties(d: Diagnosis, wrong: Flags) -> Iterator[str]:
     for name, augmentation in _AUGMENTATIONS.items():
         values = d.drifts[name].values
-        low, high = np.percentile(reference.quantiles[name], (2.5, 97.5))
-        known = ~np.isnan(values)
-        odd = known & ((values < low) | (values > high))
-        usual = known & ~odd
-        few, many = int(wrong[odd].sum()), int(wrong[usual].sum())
-        chance = odds(few, int(odd.sum()), many, int(usual.sum()))
-        if not _is_weak(few, int(odd.sum())) or chance * len(_AUGMENTATIONS) > _SIGNIFICANCE:
-            continue
-        yield Advice(
-            "training",
-            f"Errors gather where the {PROPERTIES[name].title} is not MNIST's ({low:.2f} to "
-            f"{high:.2f}): {few} of {int(odd.sum())} are misread there, elsewhere {many} of "
-            f"{int(usual.sum())}. Augment the training with {augmentation}.",
-        )
+        low, high = np.percentile(mnist_reference().quantiles[name], (2.5, 97.5))
+        usual = (values >= low) & (values <= high)
+        odd = ~usual & ~np.isnan(values)
+        if errors := _concentrated(wrong, odd, usual, len(_AUGMENTATIONS)):
+            yield (
+                f"Errors gather where the {PROPERTIES[name].title} is not MNIST's ({low:.2f} to "
+                f"{high:.2f}): {errors[0]} are misread there, elsewhere {errors[1]}. Augment the "
+                f"training with {augmentation}."
+            )
 
 
-def _of_the_pictures(d: Diagnosis) -> Iterator[Advice]:
+def _concentrated(wrong: Flags, own: Flags, others: Flags, tests: int) -> tuple[str, str] | None:
+    """The errors in a group and elsewhere, "3 of 20" and "5 of 400", if that is beyond chance."""
+    few, of_few, many, of_many = (
+        int(flags.sum()) for flags in (wrong & own, own, wrong & others, others)
+    )
+    if few < _MIN_ERRORS or few <= (1 - _GOOD_ACCURACY) * of_few:
+        return None
+    if odds(few, of_few, many, of_many) * tests > _SIGNIFICANCE:
+        return None
+    return f"{few} of {of_few}", f"{many} of {of_many}"
+
+
+def _on_pictures(d: Diagnosis) -> Iterator[tuple[str, str]]:
     if d.failures:
         first = " ".join(str(next(iter(d.failures.values()))).split())
-        yield Advice("pictures", f"{len(d.failures)} of {d.n} could not be read: {first}")
+        yield "pictures", f"{len(d.failures)} of {d.n} could not be read: {first}"
     if d.n < _FEW_PICTURES:
-        yield Advice(
-            "pictures",
-            f"These are only {d.n} pictures, and each is {points(1 / d.n)}: take more before you "
-            "trust small differences.",
-        )
+        each = f"These are only {d.n} pictures, and each is {points(1 / d.n)}"
+        yield "pictures", f"{each}: take more before you trust small differences."
     missing = [d.class_names[i] for i in np.flatnonzero(d.class_shares == 0)]
     if missing and d.n >= 10 * len(d.class_names):
-        yield Advice("pictures", f"There is no picture of {', '.join(missing)}: add some.")
+        yield "pictures", f"There is no picture of {', '.join(missing)}: add some."

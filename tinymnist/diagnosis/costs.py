@@ -16,13 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tinymnist.diagnosis.repairs import PLANS, REPAIRS, Repairs
+from tinymnist.diagnosis.repairs import EVERY, NONE, PLANS, REPAIRS, Repairs, in_sequence
 
 Flags = NDArray[np.bool_]
 
-NONE: Repairs = frozenset()
-EVERY: Repairs = frozenset(REPAIRS)
-_DOUBT = 0.05
+_SIGNIFICANCE = 0.05
 _FEWEST = 6
 """If fewer pictures change, they all change for the better by chance in more than 5 % of cases."""
 
@@ -57,7 +55,7 @@ class Change:
         total, fewer = self.fixed + self.broken, min(self.fixed, self.broken)
         every = total * math.log(2)
         tail = sum(math.exp(log_ways(total, k) - every) for k in range(fewer + 1))
-        return 2 * tail <= _DOUBT
+        return 2 * tail <= _SIGNIFICANCE
 
 
 @dataclass(frozen=True)
@@ -89,12 +87,6 @@ def log_ways(n: int, k: int) -> float:
     return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
 
 
-def in_sequence(name: str) -> Repairs:
-    """A repair and those before it."""
-    names = list(REPAIRS)
-    return frozenset(names[: names.index(name) + 1])
-
-
 def change(before: Flags, after: Flags) -> Change:
     """Compare which of the same pictures (n,) are read right."""
     fixed, broken = int((~before & after).sum()), int((before & ~after).sum())
@@ -102,14 +94,11 @@ def change(before: Flags, after: Flags) -> Change:
 
 
 def shapley(right: Callable[[Repairs], Flags], name: str) -> NDArray[np.float64]:
-    """The contribution of a repair to reading each picture right.
+    """The contribution of a repair to reading each picture right: (n,) in -1..1.
 
     Args:
         right: set of repairs -> which pictures (n,) are read right after them.
         name: of the repair.
-
-    Returns:
-        (n,) in -1..1.
     """
     n = len(REPAIRS)
     total = np.zeros(right(NONE).shape)
@@ -123,21 +112,15 @@ def shapley(right: Callable[[Repairs], Flags], name: str) -> NDArray[np.float64]
 
 def costs_of(right: Callable[[Repairs], Flags]) -> list[Cost]:
     """The cost of every mismatch, the highest first; ``right`` as for :func:`shapley`."""
-    return sorted((_cost(right, name) for name in REPAIRS), key=lambda cost: -cost.points)
-
-
-def _cost(right: Callable[[Repairs], Flags], name: str) -> Cost:
-    shares = shapley(right, name)
-    points = float(shares.mean())
-    error = 1.96 * float(shares.std()) / math.sqrt(len(shares))
-    changed = int((np.abs(shares) > 1e-9).sum())
-    before = in_sequence(name) - {name}
-    return Cost(
-        repair=name,
-        points=points,
-        error=error,
-        is_certain=changed >= _FEWEST and abs(points) > error,
-        alone=change(right(NONE), right(frozenset({name}))),
-        step=change(right(before), right(in_sequence(name))),
-        left_out=change(right(EVERY - {name}), right(EVERY)),
-    )
+    costs = []
+    for name in REPAIRS:
+        shares = shapley(right, name)
+        points = float(shares.mean())
+        error = 1.96 * float(shares.std()) / math.sqrt(len(shares))
+        is_certain = int((np.abs(shares) > 1e-9).sum()) >= _FEWEST and abs(points) > error
+        upto = in_sequence(name)
+        alone = change(right(NONE), right(frozenset({name})))
+        step = change(right(upto - {name}), right(upto))
+        left_out = change(right(EVERY - {name}), right(EVERY))
+        costs.append(Cost(name, points, error, is_certain, alone, step, left_out))
+    return sorted(costs, key=lambda cost: -cost.points)

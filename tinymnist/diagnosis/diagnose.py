@@ -1,29 +1,26 @@
-"""Diagnose a set of pictures: how they differ from MNIST, and what each difference costs.
-
-``python -m tinymnist.diagnosis.diagnose`` measures and writes the shipped statistics of MNIST, on
-all 60,000 training pictures (in a few minutes; it needs MNIST).
-"""
+"""Diagnose a set of pictures: how they differ from MNIST, and what each difference costs."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinymnist.data import load_set
+from tinymnist.data.sets import DIGITS, renumbered
 from tinymnist.diagnosis.ink_and_paper import separate_ink
-from tinymnist.diagnosis.mnist_statistics import (
-    Reference,
-    make_reference,
-    mnist_reference,
-    save_reference,
-)
-from tinymnist.diagnosis.properties import ALL, PROPERTIES, measure
+from tinymnist.diagnosis.properties import ALL, PROPERTIES, measure, mnist_reference
 from tinymnist.diagnosis.repairs import PLANS, every_repair
 from tinymnist.diagnosis.results import UNREAD, Diagnosis, Drift, Pictures
 from tinymnist.errors import InputError
+from tinymnist.evaluation import known_labels, unknown_classes
+from tinymnist.files import pictures_in
 from tinymnist.imaging.digit.normalize import NoDigitFound, normalize
 from tinymnist.imaging.digit.recipes import tutorial
 from tinymnist.imaging.picture.decode import decode, describe
@@ -35,11 +32,59 @@ _BATCH = 64
 _VARIANTS = len(PLANS) + 1
 
 
+def open_pictures(
+    spec: str, reader: Reader, labels: bool | None = None, limit: int | None = None
+) -> Pictures:
+    """Open a labelled set or any folder of pictures.
+
+    Args:
+        spec: as for :func:`tinymnist.load_set`, or a folder.
+        reader: whose classes the labels must be.
+        labels: True insists on labels, False ignores them, None uses them if the reader knows all
+            of their classes.
+        limit: how many pictures to draw at random, the same each time; None for all.
+
+    Raises:
+        InputError: when there are no pictures, or no labels where they are insisted on.
+
+    Warns:
+        UserWarning: when labels are ignored because the reader does not know their classes.
+    """
+    found = _open(spec, reader, labels)
+    count = len(found.sources)
+    if limit is None or limit >= count:
+        return found
+    chosen = np.sort(np.random.default_rng(0).choice(count, limit, replace=False))
+    numbers = None if found.labels is None else found.labels[chosen]
+    sources = [found.sources[i] for i in chosen]
+    return Pictures(f"{found.name} ({limit} of {count})", sources, numbers)
+
+
+def _open(spec: str, reader: Reader, labels: bool | None) -> Pictures:
+    folder = Path(spec)
+    is_unsorted = bool(spec) and folder.is_dir() and not (folder / "labels.csv").exists()
+    try:
+        labelled = load_set(spec)
+    except InputError:
+        if labels or not is_unsorted:
+            raise
+        return Pictures(spec, pictures_in(folder))
+    if labels:
+        return Pictures(labelled.name, labelled.images, known_labels(labelled, reader))
+    unknown = unknown_classes(labelled, reader)
+    if unknown and labels is None:
+        message = f"{unknown} are not classes of {reader.model.name}; labels ignored"
+        warnings.warn(f"{spec}: {message}", stacklevel=3)
+    if unknown and is_unsorted:
+        return Pictures(spec, pictures_in(folder))  # also those beside the subfolders
+    if unknown or labels is False:
+        return Pictures(labelled.name, labelled.images)
+    numbers = renumbered(labelled.labels, labelled.class_names, reader.class_names)
+    return Pictures(labelled.name, labelled.images, numbers)
+
+
 def diagnose(
-    pictures: Pictures,
-    reader: Reader,
-    tick: Callable[[], None] = lambda: None,
-    reference: Reference | None = None,
+    pictures: Pictures, reader: Reader, tick: Callable[[], None] = lambda: None
 ) -> Diagnosis:
     """Measure pictures, repair them in every way, read them, and compare.
 
@@ -47,29 +92,34 @@ def diagnose(
         pictures: the set.
         reader: its network reads the pictures.
         tick: called after every picture, for a progress display.
-        reference: MNIST's statistics; None for the shipped ones.
 
     Raises:
         InputError: when none of the pictures can be decoded.
     """
-    reference = reference or mnist_reference()
-    studies = [study for batch in _batches(pictures, tick) for study in _read(batch, reader)]
+    studies: list[_Study] = []
+    sources = iter(pictures.sources)
+    while batch := list(_studies(islice(sources, _BATCH), tick)):
+        _read(batch, reader)
+        studies += batch
     if not any(study.squeezed is not None for study in studies):
         first = next((study.failure for study in studies if study.failure), "there is none")
         raise InputError(f"no picture of {pictures.name} could be read: {first}")
-    labels = pictures.labels
     found = np.stack([study.found for study in studies])
-    shares = _shares(found[:, -1] if labels is None else labels, len(reader.class_names))
-    same = reader.class_names == tuple("0123456789")
+    known = found[:, -1] if pictures.labels is None else pictures.labels
+    counts = np.bincount(known[known != UNREAD], minlength=len(reader.class_names))
+    shares = counts / max(counts.sum(), 1)
+    drift = np.nan
+    if reader.class_names == DIGITS:
+        drift = float(np.abs(shares - mnist_reference().classes).sum()) / 2
     return Diagnosis(
         pictures=pictures,
         model=reader.model.name,
         class_names=reader.class_names,
         found=found,
         confidence=np.stack([study.confidence for study in studies]),
-        drifts=_drifts(studies, reference),
+        drifts=_drifts(studies),
         class_shares=shares,
-        class_drift=float(np.abs(shares - reference.classes).sum()) / 2 if same else np.nan,
+        class_drift=drift,
         failures={i: study.failure for i, study in enumerate(studies) if study.failure},
     )
 
@@ -78,111 +128,69 @@ def diagnose(
 class _Study:
     """One picture: its properties, and its variants until they are read."""
 
-    values: dict[str, float]
+    values: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PROPERTIES, np.nan))
     squeezed: Array | None = None
-    variants: list[Array | None] | None = None
+    variants: list[Array | None] = field(default_factory=lambda: [None] * _VARIANTS)
     failure: InputError | None = None
     found: NDArray[np.int64] = field(default_factory=lambda: np.full(_VARIANTS, UNREAD))
     confidence: NDArray[np.float32] = field(default_factory=lambda: np.zeros(_VARIANTS, np.float32))
 
 
-def _study(source: Any) -> _Study:
-    study = _Study(dict.fromkeys(PROPERTIES, np.nan))
-    study.variants = [None] * _VARIANTS
-    try:
-        grey = decode(source)
-    except InputError as error:
-        study.failure = error
-        return study
+def _studies(sources: Iterator[Any], tick: Callable[[], None]) -> Iterator[_Study]:
+    for source in sources:
+        study = _Study()
+        try:
+            _prepare(study, source)
+        except InputError as error:
+            named = isinstance(source, np.ndarray) or describe(source) in str(error)
+            study.failure = error if named else InputError(f"{describe(source)}: {error}")
+        tick()
+        yield study
+
+
+def _prepare(study: _Study, source: Any) -> None:
+    """Measure a picture and make its variants; the whole recipe's may raise InputError."""
+    grey = decode(source)
     study.squeezed = tutorial(grey)
     study.variants[:-1] = [study.squeezed] * len(PLANS)  # unless a digit is found
+    study.variants[-1] = normalize(grey)
     try:
-        study.variants[-1] = normalize(grey)
         parts = separate_ink(grey)
-    except NoDigitFound as error:
-        study.failure = None if study.variants[-1] is not None else error
-        return study
+    except NoDigitFound:
+        return
     study.values = measure(parts)
     study.variants[:-1] = every_repair(parts, study.squeezed).values()
-    return study
 
 
-def _batches(pictures: Pictures, tick: Callable[[], None]) -> Iterator[list[_Study]]:
-    batch: list[_Study] = []
-    for source in pictures.sources:
-        study = _study(source)
-        if study.failure is not None:
-            study.failure = _named(study.failure, source)
-        batch.append(study)
-        tick()
-        if len(batch) == _BATCH:
-            yield batch
-            batch = []
-    yield batch
-
-
-def _named(error: InputError, source: Any) -> InputError:
-    if isinstance(source, np.ndarray) or describe(source) in str(error):
-        return error
-    return InputError(f"{describe(source)}: {error}")
-
-
-def _read(batch: list[_Study], reader: Reader) -> list[_Study]:
+def _read(batch: list[_Study], reader: Reader) -> None:
     """Read all variants of a batch, each different image once."""
-    numbers: dict[bytes, int] = {}
-    images: list[Array] = []
-    for image in (image for study in batch for image in study.variants or []):
-        if image is not None and numbers.setdefault(image.tobytes(), len(images)) == len(images):
-            images.append(image)
+    variants = [
+        (study, place, image)
+        for study in batch
+        for place, image in enumerate(study.variants)
+        if image is not None
+    ]
+    images = {image.tobytes(): image for _, _, image in variants}
     if images:
-        probabilities = reader.probabilities(np.stack(images)[..., None])
-    for study in batch:
-        for place, image in enumerate(study.variants or []):
-            if image is not None:
-                row = probabilities[numbers[image.tobytes()]]
-                study.found[place], study.confidence[place] = row.argmax(), row.max()
-        study.variants = None
-    return batch
+        read = reader.probabilities(np.stack(list(images.values()))[..., None])
+        rows = dict(zip(images, read, strict=True))
+    for study, place, image in variants:
+        row = rows[image.tobytes()]
+        study.found[place], study.confidence[place] = row.argmax(), row.max()
+        study.variants = []
 
 
-def _drifts(studies: list[_Study], reference: Reference) -> dict[str, Drift]:
+def _drifts(studies: list[_Study]) -> dict[str, Drift]:
+    reference, rng = mnist_reference(), np.random.default_rng(0)
     columns: dict[str, NDArray[np.floating]] = {
         name: np.array([study.values[name] for study in studies]) for name in PROPERTIES
     }
     blank = np.full((28, 28), np.nan, np.float32)
     seen = [blank if study.squeezed is None else study.squeezed for study in studies]
     columns["intensity"] = np.stack(seen).reshape(len(studies), -1)
-    rng = np.random.default_rng(0)
     drifts = {}
     for name in ALL:
         known = columns[name][~np.isnan(columns[name])]
         chance = reference.chance(name, known.size, rng)
         drifts[name] = Drift(columns[name], reference.drift(name, known), chance)
     return drifts
-
-
-def _shares(classes: NDArray[np.int64], count: int) -> NDArray[np.float64]:
-    counts = np.bincount(classes[classes != UNREAD], minlength=count).astype(np.float64)
-    shares: NDArray[np.float64] = counts / max(counts.sum(), 1)
-    return shares
-
-
-def measure_mnist() -> Reference:
-    """Measure MNIST's statistics, on all training pictures.
-
-    A regular selection would mislead, because every other picture is from another group of writers.
-    """
-    from tinymnist.data import load_mnist
-
-    images, labels = load_mnist("train")
-    greys = [decode(image) for image in images]
-    measured = [measure(separate_ink(grey)) for grey in greys]
-    values: dict[str, NDArray[np.floating]] = {
-        name: np.array([one[name] for one in measured]) for name in PROPERTIES
-    }
-    values["intensity"] = np.stack([tutorial(grey) for grey in greys]).reshape(-1)
-    return make_reference(values, _shares(labels.astype(np.int64), 10))
-
-
-if __name__ == "__main__":
-    save_reference(measure_mnist())

@@ -83,17 +83,10 @@ def separate_ink(grey: Array) -> InkAndPaper:
     is_dark = ink_is_dark(small)
     light = 1 - small if is_dark else small
     paper, full = float(np.median(light[ink <= 0])), float(np.median(light[ink > 0.5]))
+    paper = min(paper, full - 0.01)  # ink must stay lighter, even among worse clutter
     row, column = centre_of_mass(ink)
-    return InkAndPaper(
-        grey=small,
-        is_dark=is_dark,
-        ink=ink,
-        box=box_of(ink),
-        middle=(row + 0.5, column + 0.5),
-        paper=min(paper, full - 0.01),  # ink must stay lighter, even among worse clutter
-        full=full,
-        is_mnist=is_mnist(grey),
-    )
+    middle = (row + 0.5, column + 0.5)
+    return InkAndPaper(small, is_dark, ink, box_of(ink), middle, paper, full, is_mnist(grey))
 
 
 def box_of(ink: Array) -> tuple[int, int, int, int]:
@@ -102,41 +95,30 @@ def box_of(ink: Array) -> tuple[int, int, int, int]:
     return rows.start, columns.start, rows.stop, columns.stop
 
 
-def window(
-    parts: InkAndPaper,
-    *,
-    fitted: bool,
-    centred: bool,
-    box: tuple[float, float, float, float] | None = None,
-) -> Window:
+def window(parts: InkAndPaper, box: Window, *, fitted: bool, centred: bool) -> Window:
     """The part of a picture that becomes 28x28.
 
     Args:
         parts: of the picture.
+        box: of the digit.
         fitted: True for a square in which the longer side of the box takes 20 of 28 pixels; False
             for the size and shape of the frame.
         centred: True to bring the centre of mass to MNIST's; False to keep the middle of the box as
             far across and down as in the frame. Either way the box stays inside.
-        box: of the digit, if it is not that of ``parts``.
     """
-    top, left, bottom, right = parts.box if box is None else box
+    top, left, bottom, right = box
     height, width = parts.grey.shape
-    high, wide = float(height), float(width)
-    if fitted:
-        high = wide = max(bottom - top, right - left) * SIDE / BOX
-    if centred:
-        first = float(np.clip(parts.middle[0] - _MIDDLE * high, bottom - high, top))
-        second = float(np.clip(parts.middle[1] - _MIDDLE * wide, right - wide, left))
-    else:
-        first = _kept(top, bottom, height, high)
-        second = _kept(left, right, width, wide)
-    return first, second, first + high, second + wide
 
+    def span(start: float, end: float, side: float, mass: float) -> tuple[float, float]:
+        new_side = max(bottom - top, right - left) * SIDE / BOX if fitted else float(side)
+        middle = (start + end) / 2
+        first = mass - _MIDDLE * new_side if centred else middle - middle / side * new_side
+        first = float(np.clip(first, end - new_side, start))
+        return first, first + new_side
 
-def _kept(start: float, end: float, side: int, new_side: float) -> float:
-    """The start of a window in which the middle of a box is at the same share as in the frame."""
-    middle = (start + end) / 2
-    return float(np.clip(middle - middle / side * new_side, end - new_side, start))
+    first, last = span(top, bottom, height, parts.middle[0])
+    second, end = span(left, right, width, parts.middle[1])
+    return first, second, last, end
 
 
 def view(

@@ -8,7 +8,7 @@ is what recipe ``resize`` makes of it; with all, nearly what recipe ``mnist`` do
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -39,6 +39,13 @@ def _subsets(names: Iterable[str]) -> list[Repairs]:
 
 PLANS = _subsets(REPAIRS)
 """Every set of repairs: none, each alone, any two ... all six; 64 of them."""
+NONE, EVERY = PLANS[0], PLANS[-1]
+
+
+def in_sequence(name: str) -> Repairs:
+    """A repair and those before it."""
+    names = list(REPAIRS)
+    return frozenset(names[: names.index(name) + 1])
 
 
 def every_repair(parts: InkAndPaper, squeezed: Array) -> dict[Repairs, Array]:
@@ -61,12 +68,11 @@ def every_repair(parts: InkAndPaper, squeezed: Array) -> dict[Repairs, Array]:
             light = np.clip(_lit(parts, scene, lights), 0, 1)
             pictures[moves | lights | {"polarity"}] = light
             pictures[moves | lights] = 1 - light if parts.is_dark else light
-    pictures[PLANS[0]] = squeezed  # inverted twice, its last bits might differ
+    pictures[NONE] = squeezed  # inverted twice, its last bits might differ
     return {plan: pictures[plan] for plan in PLANS}
 
 
-@dataclass(frozen=True)
-class _Scene:
+class _Scene(NamedTuple):
     """A part of the picture at 28x28: its light as it is, its ink alone, and the ink repaired."""
 
     light: Array
@@ -75,16 +81,20 @@ class _Scene:
 
 
 def _scene(parts: InkAndPaper, squeezed: Array, moves: Repairs) -> _Scene:
-    drawn, corner = parts.ink, (0, 0)
-    if "stroke" in moves:
-        drawn, corner = _redrawn(parts, "size" in moves)
-    part = _part(parts, moves, drawn, corner)
-    if {"size", "position"} & moves:
+    fitted, centred, redraws = (name in moves for name in ("size", "position", "stroke"))
+    drawn, corner = _redrawn(parts, fitted) if redraws else (parts.ink, (0, 0))
+    box: Window = parts.box
+    if fitted and redraws and (drawn > 0.5).any():
+        down, across = corner
+        top, left, bottom, right = box_of(drawn)
+        box = (top + down, left + across, bottom + down, right + across)
+    part = window(parts, box, fitted=fitted, centred=centred)
+    if fitted or centred:
         light = view(parts.light, part, parts.paper)
     else:
         light = 1 - squeezed if parts.is_dark else squeezed
     ink = view(parts.ink, part, 0)
-    return _Scene(light, ink, view(drawn, part, 0, corner) if "stroke" in moves else ink)
+    return _Scene(light, ink, view(drawn, part, 0, corner) if redraws else ink)
 
 
 def _redrawn(parts: InkAndPaper, fitted: bool) -> tuple[Array, tuple[int, int]]:
@@ -97,16 +107,6 @@ def _redrawn(parts: InkAndPaper, fitted: bool) -> tuple[Array, tuple[int, int]]:
     first, second = max(0, top - 1), max(0, left - 1)  # soft edges are outside of the box
     digit = np.pad(parts.ink[first : bottom + 1, second : right + 1], margin)
     return with_stroke_width(digit, narrowest, widest), (first - margin, second - margin)
-
-
-def _part(parts: InkAndPaper, moves: Repairs, drawn: Array, corner: tuple[int, int]) -> Window:
-    fitted, centred = "size" in moves, "position" in moves
-    if not (fitted and "stroke" in moves and (drawn > 0.5).any()):
-        return window(parts, fitted=fitted, centred=centred)
-    top, left, bottom, right = box_of(drawn)
-    down, across = corner
-    box = (top + down, left + across, bottom + down, right + across)
-    return window(parts, fitted=fitted, centred=centred, box=box)
 
 
 def _lit(parts: InkAndPaper, scene: _Scene, lights: Repairs) -> Array:

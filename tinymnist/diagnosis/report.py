@@ -1,4 +1,4 @@
-"""A diagnosis as one HTML page."""
+"""A diagnosis as one HTML page, with pictures after each repair and those still misread."""
 
 from __future__ import annotations
 
@@ -8,18 +8,27 @@ from html import escape
 from pathlib import Path
 
 import numpy as np
+from PIL.Image import Resampling
 
 from tinymnist.diagnosis.advice import Advice
-from tinymnist.diagnosis.costs import NONE
-from tinymnist.diagnosis.gallery import examples, worst
-from tinymnist.diagnosis.mnist_statistics import mnist_reference
-from tinymnist.diagnosis.properties import ALL
-from tinymnist.diagnosis.repairs import REPAIRS
-from tinymnist.diagnosis.results import Diagnosis
+from tinymnist.diagnosis.ink_and_paper import separate_ink
+from tinymnist.diagnosis.properties import ALL, mnist_reference
+from tinymnist.diagnosis.repairs import NONE, PLANS, REPAIRS, Repairs, every_repair, in_sequence
+from tinymnist.diagnosis.results import Diagnosis, place_of
+from tinymnist.errors import InputError
+from tinymnist.imaging.digit.isolate import NoDigitFound
+from tinymnist.imaging.digit.normalize import normalize
+from tinymnist.imaging.digit.recipes import tutorial
+from tinymnist.imaging.picture.decode import decode
+from tinymnist.imaging.picture.pixels import Array
 from tinymnist.reporting import charts, html
+from tinymnist.reporting.figures import to_picture
 from tinymnist.reporting.text import percent, signed
 
 _percent = partial(percent, digits=1)
+_EXAMPLES, _WORST = 6, 24
+_THUMBNAIL = 112
+"""Pixels on the longer side of a picture in the report."""
 _SEQUENCE = """\
 From the tutorials' way (grey, resized to 28x28, nothing else) to MNIST's own form. What the whole
 recipe does beyond the six repairs is its finer drawing."""
@@ -32,6 +41,7 @@ _DRIFTS = """\
 outermost bars hold all values beyond. The number is the drift: the Wasserstein-1 distance in units
 of MNIST's standard deviation, or of a fixed tolerance if MNIST hardly varies; of the class balance,
 the total variation distance. In colour: notable.</p>"""
+_MISREAD = "Each as it is, and as the network sees it after the whole recipe."
 
 
 def write_report(diagnosis: Diagnosis, advice: Sequence[Advice], path: Path) -> None:
@@ -40,66 +50,47 @@ def write_report(diagnosis: Diagnosis, advice: Sequence[Advice], path: Path) -> 
     Raises:
         InputError: when the file cannot be written.
     """
-    html.write_page(render(diagnosis, advice), path)
-
-
-def render(d: Diagnosis, advice: Sequence[Advice]) -> str:
-    """The page as a string."""
+    d, stages = diagnosis, diagnosis.sequence()
     kind = "read right" if d.is_labelled else "read as the full recipe reads them"
     explained = f"{d.n:,} pictures. The figures say what share of them is {kind}."
     items = "".join(
-        f'<li><span class="topic">{one.topic}</span> {_rich(one.text)}</li>' for one in advice
+        f'<li><span class="topic">{topic}</span> {_rich(text)}</li>' for topic, text in advice
     )
-    stages = d.sequence()
     bars = [
         (name, share, _percent(share), "yours" if 0 < i <= len(REPAIRS) else "end")
         for i, (name, share, _) in enumerate(stages)
     ]
-    chart = charts.bars("Share of the pictures after each repair", bars)
-    return html.page(
+    chart = html.scroll(charts.bars("Share of the pictures after each repair", bars))
+    misread = "Misread all the same" if d.is_labelled else "The least certain"
+    sections = {
+        "What to do": f"<ol>{items}</ol>",
+        "One repair after the other": f"{html.paragraph(_SEQUENCE)}\n{chart}",
+        "What each mismatch costs": f"{html.paragraph(_COSTS)}\n{_costs(d)}",
+        "Class by class": _classes(d) if d.is_labelled else "",
+        "How the pictures differ from MNIST": f'{_DRIFTS}\n<div class="cards">{_drifts(d)}</div>',
+        "Before and after": _examples(d),
+        misread: f"{html.paragraph(_MISREAD)}\n{_worst(d)}",
+    }
+    recipe = "the whole recipe" + ("" if d.is_labelled else ", by definition")
+    names = {"the tutorials' way": stages[0], "six repairs": stages[-2], recipe: stages[-1]}
+    figures = html.figures(
+        (_percent(share), name, f"mean confidence {_percent(confidence)}")
+        for name, (_, share, confidence) in names.items()
+    )
+    page = html.page(
         title=d.pictures.name,
         command="diagnose",
         heading=f"How {escape(d.model)} reads {escape(d.pictures.name)}",
-        header=html.paragraph(explained) + _figures(d),
-        sections=[
-            html.section("What to do", f"<ol>{items}</ol>"),
-            html.section(
-                "One repair after the other", html.paragraph(_SEQUENCE), html.scroll(chart)
-            ),
-            html.section("What each mismatch costs", html.paragraph(_COSTS), _costs(d)),
-            html.section("Class by class", _classes(d)) if d.is_labelled else "",
-            html.section(
-                "How the pictures differ from MNIST",
-                _DRIFTS,
-                f'<div class="cards">{_drifts(d)}</div>',
-            ),
-            html.section("Before and after", examples(d)),
-            html.section(
-                "Misread all the same" if d.is_labelled else "The least certain",
-                html.paragraph("Each as it is, and as the network sees it after the whole recipe."),
-                worst(d),
-            ),
-        ],
+        header=html.paragraph(explained) + figures,
+        sections=[html.section(title, inside) for title, inside in sections.items() if inside],
     )
+    html.write_page(page, path)
 
 
 def _rich(text: str) -> str:
     """Escaped, with commands between backquotes as code."""
     parts = escape(text).replace("+-", "&plusmn;").split("`")
     return "".join(f"<code>{p}</code>" if i % 2 else p for i, p in enumerate(parts))
-
-
-def _figures(d: Diagnosis) -> str:
-    stages = d.sequence()
-    names = {
-        "the tutorials' way": stages[0],
-        "six repairs": stages[-2],
-        "the whole recipe" + ("" if d.is_labelled else ", by definition"): stages[-1],
-    }
-    return html.figures(
-        (_percent(share), name, f"mean confidence {_percent(confidence)}")
-        for name, (_, share, confidence) in names.items()
-    )
 
 
 def _costs(d: Diagnosis) -> str:
@@ -160,3 +151,96 @@ def _classes(d: Diagnosis) -> str:
         rows.append(html.row(cells))
     heads = ("class", "pictures", "tutorials' way", "whole recipe", "then misread as")
     return html.table(heads, rows)
+
+
+def _examples(d: Diagnosis) -> str:
+    """A table of pictures that the recipe saves, each after every repair."""
+    saved = np.flatnonzero(d.right(None) & ~d.right(NONE))
+    some = saved if saved.size else np.arange(d.n)
+    chosen = some[np.linspace(0, some.size - 1, min(_EXAMPLES, some.size)).round().astype(int)]
+    heads = ("as it is", "resized", *(f"+ {name}" for name in REPAIRS), "whole recipe")
+    return html.table(heads, [_example(d, int(i)) for i in chosen], "pictures")
+
+
+def _example(d: Diagnosis, number: int) -> str:
+    grey = _decoded(d, number)
+    if grey is None:
+        return ""
+    squeezed = tutorial(grey)
+    try:
+        pictures = every_repair(separate_ink(grey), squeezed)
+    except NoDigitFound:
+        pictures = dict.fromkeys(PLANS, squeezed)
+    cells = [_thumbnail(grey) + _name(d, number)]
+    for plan in (NONE, *(in_sequence(name) for name in REPAIRS)):
+        cells.append(_as_read(pictures[plan]) + _reading(d, number, plan))
+    cells.append(_as_read(_normalized(grey)) + _reading(d, number, None))
+    return html.row(cells, names=0)
+
+
+def _worst(d: Diagnosis) -> str:
+    """Pictures still misread, the most confident errors first; without labels the least certain."""
+    confidence = d.confidence[:, -1]
+    order = np.argsort(-confidence if d.is_labelled else confidence, kind="stable")
+    if d.is_labelled:
+        order = order[~d.right(None)[order]]
+    if not order.size:
+        return html.paragraph("None.")
+    cards = "".join(_misread(d, int(i)) for i in order[:_WORST])
+    rest = order.size - _WORST
+    more = html.paragraph(f"and {rest:,} more") if d.is_labelled and rest > 0 else ""
+    return f'<div class="gallery">{cards}</div>{more}'
+
+
+def _misread(d: Diagnosis, number: int) -> str:
+    grey = _decoded(d, number)
+    shown = "<small>not readable</small>"
+    if grey is not None:
+        shown = _thumbnail(grey) + _as_read(_normalized(grey))
+    label = f"is {escape(d.class_names[int(d.truth[number])])}, " if d.is_labelled else ""
+    return (
+        f'<figure class="bad">{shown}<figcaption>{label}read as {_reading(d, number, None)}'
+        f"{_name(d, number)}</figcaption></figure>"
+    )
+
+
+def _reading(d: Diagnosis, number: int, plan: Repairs | None) -> str:
+    """The class read after some repairs and its confidence, in the colour of right or wrong."""
+    place = place_of(plan)
+    found = int(d.found[number, place])
+    name = escape(d.class_names[found]) if found >= 0 else "nothing"
+    kind = "good" if d.right(plan)[number] else "wrong"
+    return f'<span class="{kind}">{name} <small>{d.confidence[number, place]:.0%}</small></span>'
+
+
+def _decoded(d: Diagnosis, number: int) -> Array | None:
+    try:
+        return decode(d.pictures.sources[number])
+    except InputError:
+        return None
+
+
+def _normalized(grey: Array) -> Array | None:
+    try:
+        return normalize(grey)
+    except NoDigitFound:
+        return None
+
+
+def _name(d: Diagnosis, number: int) -> str:
+    return f"<small>{escape(Path(d.pictures.name_of(number)).name)}</small>"
+
+
+def _thumbnail(grey: Array) -> str:
+    picture = to_picture(grey)
+    picture.thumbnail((_THUMBNAIL, _THUMBNAIL))
+    if (factor := _THUMBNAIL // max(picture.size)) > 1:  # enlarge a bitmap so that pixels show
+        size = (picture.width * factor, picture.height * factor)
+        picture = picture.resize(size, Resampling.NEAREST)
+    return html.image(picture, "the picture", "whole")
+
+
+def _as_read(image: Array | None) -> str:
+    if image is None:
+        return "<small>no digit found</small>"
+    return html.image(to_picture(image), "28x28", "pixels")

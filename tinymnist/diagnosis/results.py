@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinymnist.diagnosis.costs import NONE, Cost, Flags, costs_of, in_sequence
-from tinymnist.diagnosis.repairs import PLANS, REPAIRS, Repairs
+from tinymnist.diagnosis.costs import Cost, Flags, costs_of
+from tinymnist.diagnosis.repairs import NONE, PLANS, REPAIRS, Repairs, in_sequence
 from tinymnist.errors import InputError
 
 UNREAD = -1
@@ -118,12 +118,12 @@ class Diagnosis:
 
     def sequence(self) -> list[tuple[str, float, float]]:
         """(name, share read right, mean confidence): nothing repaired, one repair more, recipe."""
-        plans: list[tuple[str, Repairs | None]] = [("nothing (recipe 'resize')", NONE)]
-        plans += [(f"+ {name}", in_sequence(name)) for name in REPAIRS]
-        plans.append(("the whole recipe 'mnist'", None))
+        plans: dict[str, Repairs | None] = {"nothing (recipe 'resize')": NONE}
+        plans |= {f"+ {name}": in_sequence(name) for name in REPAIRS}
+        plans["the whole recipe 'mnist'"] = None
         return [
             (name, float(self.right(plan).mean()), self.mean_confidence(plan))
-            for name, plan in plans
+            for name, plan in plans.items()
         ]
 
 
