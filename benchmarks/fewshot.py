@@ -94,7 +94,7 @@ def _prepare(data: Path, name: str) -> Source:
     import numpy as np
 
     from tinymnist.data import load_set
-    from tinymnist.prepared import prepare_all
+    from tinymnist.imaging.digit.recipes import prepare_all
 
     labelled = load_set(data / "own" if name == "own" else data / "sets" / f"{name}.npz")
     chosen, label = np.arange(len(labelled.labels)), name
@@ -169,8 +169,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     from tinymnist.data import load_set
     from tinymnist.finetuning import FineTuning
+    from tinymnist.labelled import in_mnist_form
     from tinymnist.nn.sequential import load_model
-    from tinymnist.prepared import in_mnist_form
 
     if not os.environ.get(VARIABLE):
         print(f"set {VARIABLE} to the folder of the test data", file=sys.stderr)

@@ -17,10 +17,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.common import add_json, at_least, command_line, machine_line
 from benchmarks.corruptions import CORRUPTIONS, Images, corrupted
-from tinymnist.commands.output import Counter
+from tinymnist.commands import Counter
 from tinymnist.data import load_mnist
 from tinymnist.errors import InputError
-from tinymnist.prepared import PreparedSet, in_mnist_form, prepare_all
+from tinymnist.imaging.digit.recipes import PreparedSet, prepare_all
+from tinymnist.labelled import in_mnist_form
 from tinymnist.reader import DEFAULT_MODEL, Reader
 from tinymnist.reporting.text import percent, table
 

@@ -22,13 +22,13 @@ from benchmarks import page_extras, page_looks
 from benchmarks.common import add_json, at_least, command_line, machine_line
 from benchmarks.page_scores import Score, score, summary
 from benchmarks.page_writing import Layout, Page, Rng, Source, write_page
-from tinymnist.commands.output import Counter
+from tinymnist.commands import Counter
 from tinymnist.data import load_mnist
 from tinymnist.errors import InputError
 from tinymnist.imaging.digit.isolate import NoDigitFound
 from tinymnist.imaging.page.annotate import annotate
-from tinymnist.prediction import Page as Read
 from tinymnist.reader import DEFAULT_MODEL, Reader
+from tinymnist.reader import Page as Read
 from tinymnist.reporting.text import percent, table
 
 EXAMPLES = """\

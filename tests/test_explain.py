@@ -10,7 +10,7 @@ from PIL import Image
 
 from tinymnist.cli import main
 from tinymnist.commands import explain as command
-from tinymnist.commands.predict import SAMPLES
+from tinymnist.commands.read import SAMPLES
 from tinymnist.errors import InputError
 from tinymnist.explanation import explain
 from tinymnist.imaging.digit.normalize import STAGES

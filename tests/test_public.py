@@ -13,7 +13,7 @@ import tinymnist
 from tests.test_imports import imported_by
 from tests.test_labelled_sets import folder_of
 from tinymnist.nn.training.callbacks import EarlyStopping
-from tinymnist.prediction import Prediction
+from tinymnist.reader import Prediction
 
 SAMPLE = Path(tinymnist.__file__).parent / "samples" / "7-tilted-photo.jpg"
 

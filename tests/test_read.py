@@ -16,8 +16,7 @@ from tinymnist.errors import InputError
 from tinymnist.imaging.picture.decode import decode
 from tinymnist.imaging.picture.original import upright_picture
 from tinymnist.imaging.synthetic.paint import ink, slope
-from tinymnist.prediction import Page
-from tinymnist.reader import Reader
+from tinymnist.reader import Page, Reader
 
 ROWS = ["3504", "826"]
 

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from tinymnist.imaging.digit.normalize import normalize
+from tinymnist.imaging.digit.recipes import prepare_all
 from tinymnist.imaging.synthetic.paint import ink
-from tinymnist.prediction import Prediction
-from tinymnist.prepared import prepare_all
-from tinymnist.reader import Reader
+from tinymnist.reader import Prediction, Reader
 
 PAPER = np.float32(0.1)
 

@@ -34,56 +34,42 @@ if TYPE_CHECKING:
     from tinymnist.data import load_mnist as load_mnist
     from tinymnist.data import load_set as load_set
     from tinymnist.errors import InputError as InputError
-    from tinymnist.evaluation import evaluate as evaluate
     from tinymnist.explanation import explain as explain
     from tinymnist.imaging.digit.recipes import prepare_image as prepare_image
     from tinymnist.interop import export as export
     from tinymnist.interop import load_model as load_model
+    from tinymnist.labelled import evaluate as evaluate
     from tinymnist.learning import finetune as finetune
     from tinymnist.learning import train as train
     from tinymnist.nn.graph import Input as Input
     from tinymnist.nn.sequential import Sequential as Sequential
     from tinymnist.nn.weights import verify as verify
-    from tinymnist.prediction import Page as Page
-    from tinymnist.prediction import Prediction as Prediction
+    from tinymnist.reader import Page as Page
+    from tinymnist.reader import Prediction as Prediction
     from tinymnist.reader import Reader as Reader
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "ImageDataGenerator": "augmentation.generator",
-    "Input": "nn.graph",
-    "InputError": "errors",
-    "Page": "prediction",
-    "Prediction": "prediction",
-    "Reader": "reader",
-    "Sequential": "nn.sequential",
-    "assert_model_matches": "comparison",
-    "callbacks": "",
-    "compare": "api",
-    "convert": "api",
-    "diagnose": "api",
-    "evaluate": "evaluation",
-    "explain": "explanation",
-    "export": "interop",
-    "finetune": "learning",
-    "layer_outputs": "comparison",
-    "layers": "",
-    "load_mnist": "data",
-    "load_model": "interop",
-    "load_set": "data",
-    "losses": "",
-    "optimizers": "",
-    "predict": "api",
-    "prepare_image": "imaging.digit.recipes",
-    "read": "api",
-    "train": "learning",
-    "utils": "",
-    "verify": "nn.weights",
+    "": "callbacks layers losses optimizers utils",
+    "api": "compare convert diagnose predict read",
+    "augmentation.generator": "ImageDataGenerator",
+    "comparison": "assert_model_matches layer_outputs",
+    "data": "load_mnist load_set",
+    "errors": "InputError",
+    "explanation": "explain",
+    "imaging.digit.recipes": "prepare_image",
+    "interop": "export load_model",
+    "labelled": "evaluate",
+    "learning": "finetune train",
+    "nn.graph": "Input",
+    "nn.sequential": "Sequential",
+    "nn.weights": "verify",
+    "reader": "Page Prediction Reader",
 }
-"""The module of each public name; "" for a module."""
+"""The public names of each module; of "" the modules."""
 _RENAMED = {"activations": "layer_outputs", "prepare": "prepare_image"}
 """Names of version 0.1, kept for one version more."""
 
-__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604
 __getattr__, __dir__ = lazy_names(__name__, _HOMES, _RENAMED)
+__all__ = [*__dir__(), "__version__"]  # noqa: PLE0604

@@ -2,7 +2,7 @@
 
 Each opens what it is given by name, as the command line does, and returns what was found. They are
 reached as ``tinymnist.convert(...)``. ``train`` and ``finetune`` are in ``learning``, ``evaluate``
-in ``evaluation``, ``explain`` in ``explanation``.
+in ``labelled``, ``explain`` in ``explanation``.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 from tinymnist.comparison import ATOL, RTOL
 from tinymnist.data import load_set
 from tinymnist.errors import InputError
+from tinymnist.labelled import Pictures, prepare_set, spread
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.sequential import Sequential
-from tinymnist.prediction import Page, Prediction
-from tinymnist.prepared import Pictures, prepare_set, spread
-from tinymnist.reader import DEFAULT_MODEL, Reader
+from tinymnist.reader import DEFAULT_MODEL, Page, Prediction, Reader
 
 if TYPE_CHECKING:
     from tinymnist.comparison import Comparison
@@ -187,18 +186,18 @@ def load_examples(inputs: Examples, limit: int) -> tuple[Array | None, dict[str,
 
     if inputs is None:
         return None, {}
-    if not isinstance(inputs, np.ndarray) and not str(inputs).endswith(".npz"):
-        labelled = load_set(inputs)
-        found = prepare_set(labelled, only=spread(len(labelled.labels), limit))
-        return found.images, found.failures
     if isinstance(inputs, np.ndarray):
         array = inputs
-    else:
+    elif str(inputs).endswith(".npz"):
         arrays = read_arrays(inputs)
         name = next((name for name in INPUT_NAMES if name in arrays), None)
         if name is None:
             raise InputError(f"{inputs} holds {sorted(arrays)}; expected an array 'input'")
         array = arrays[name]
+    else:
+        labelled = load_set(inputs)
+        found = prepare_set(labelled, only=spread(len(labelled.labels), limit))
+        return found.images, found.failures
     if not len(array):
         raise InputError(f"{inputs} holds no examples")
     array = array[:limit]

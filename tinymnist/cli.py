@@ -8,10 +8,10 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from tinymnist import __version__
-from tinymnist.commands.output import warn
+from tinymnist.commands import warn
 from tinymnist.errors import InputError
 
 COMMANDS = {
@@ -30,7 +30,9 @@ COMMANDS = {
     "export": "write a model in another framework's format",
     "data": "find or download MNIST",
 }
-"""Each is a module of ``tinymnist.commands``, with ``add_arguments`` and ``run``."""
+"""What each does, for the help."""
+_FILES = {"predict": "read", "summary": "models", "verify": "models", "export": "models"}
+"""The module of ``tinymnist.commands`` that has a command, if it has another name."""
 
 EXAMPLES = """\
 examples:
@@ -40,7 +42,7 @@ examples:
   tinymnist COMMAND --help                more on each command
 """
 
-OK, PARTLY, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+OK, BAD_INPUT, INTERRUPTED = 0, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("always", UserWarning)
             warnings.showwarning = lambda message, *_, **__: warn(message)
-            code: int = _module(arguments.command).run(arguments)
+            code: int = arguments.run(arguments)
         sys.stdout.flush()
     except InputError as error:
         warn(error)
@@ -110,11 +112,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if name in argv:  # the other commands need not be imported
-            module = _module(name)
-            module.add_arguments(subparser)
-            subparser.epilog = module.EXAMPLES
+            module = importlib.import_module(f"tinymnist.commands.{_FILES.get(name, name)}")
+            subparser.epilog, run = getattr(module, f"add_{name}")(subparser)
+            subparser.set_defaults(run=run)
     return parser
-
-
-def _module(command: str) -> Any:
-    return importlib.import_module(f"tinymnist.commands.{command}")

@@ -22,8 +22,7 @@ from tinymnist.imaging.digit.paper import noise_level
 from tinymnist.imaging.digit.strokes import stroke_width
 from tinymnist.imaging.picture.decode import decode, describe
 from tinymnist.nn.sequential import Sequential
-from tinymnist.prediction import Prediction
-from tinymnist.reader import DEFAULT_MODEL, Reader
+from tinymnist.reader import DEFAULT_MODEL, Prediction, Reader
 from tinymnist.reporting.figures import INK, QUIET, to_picture, write
 from tinymnist.reporting.html import image
 
@@ -37,7 +36,7 @@ class Step:
     """One stage.
 
     Attributes:
-        name: the stage's name, "grey" for the picture as it comes.
+        name: "grey" for the picture as it comes.
         image: (h, w) in 0..1, the picture after it.
         note: what it did, in a few words.
     """
@@ -93,14 +92,9 @@ def explain(
     return Explanation(tuple(steps), reader.predict_prepared(before[None, ..., None])[0])
 
 
-def _grey(before: Image, after: Image) -> str:
-    height, width = after.shape
-    return f"{width}x{height} pixels, brightness {after.min():.2f} to {after.max():.2f}"
-
-
 def _polarity(before: Image, after: Image) -> str:
-    inverted = not np.array_equal(before, after)
-    return "light ink on dark: inverted" if inverted else "dark ink on light: kept"
+    is_kept = np.array_equal(before, after)
+    return "dark ink on light: kept" if is_kept else "light ink on dark: inverted"
 
 
 def _background(before: Image, after: Image) -> str:
@@ -117,10 +111,6 @@ def _noise(before: Image, after: Image) -> str:
     return f"noise {first:.1f} %: {done}"
 
 
-def _threshold(before: Image, after: Image) -> str:
-    return f"{100 * float((after > 0.5).mean()):.1f} % of the picture is ink"
-
-
 def _rules(before: Image, after: Image) -> str:
     erased = int(((before > 0.5) & (after <= 0.5)).sum())
     return f"lines from edge to edge: {erased} pixels taken out" if erased else "no ruled lines"
@@ -131,16 +121,9 @@ def _components(before: Image, after: Image) -> str:
     return f"{kept} of {marks} mark{'s'[: marks != 1]} kept"
 
 
-def _slant(before: Image, after: Image) -> str:
-    return "set upright"
-
-
 def _box(before: Image, after: Image) -> str:
-    height, width = before[bounds(before > 0.5)].shape
-    return (
-        f"{width}x{height} pixels become {after.shape[1]}x{after.shape[0]}, "
-        f"strokes {stroke_width(np.pad(after, 1)):.1f} wide"
-    )
+    sizes = f"{_size(before[bounds(before > 0.5)])} pixels become {_size(after)}"
+    return f"{sizes}, strokes {stroke_width(np.pad(after, 1)):.1f} wide"
 
 
 def _centre(before: Image, after: Image) -> str:
@@ -148,15 +131,23 @@ def _centre(before: Image, after: Image) -> str:
     return f"centre of mass at {column:.1f}, {row:.1f} of 28x28"
 
 
+def _size(image: Image) -> str:
+    return f"{image.shape[1]}x{image.shape[0]}"
+
+
 _NOTES: dict[str, Callable[[Image, Image], str]] = {
-    "grey": _grey,
+    "grey": lambda _, after: (
+        f"{_size(after)} pixels, brightness {after.min():.2f} to {after.max():.2f}"
+    ),
     "polarity": _polarity,
     "background": _background,
     "noise": _noise,
-    "threshold": _threshold,
+    "threshold": lambda _, after: (
+        f"{100 * float((after > 0.5).mean()):.1f} % of the picture is ink"
+    ),
     "rules": _rules,
     "components": _components,
-    "slant": _slant,
+    "slant": lambda *_: "set upright",
     "box": _box,
     "centre": _centre,
 }
@@ -165,9 +156,8 @@ _NOTES: dict[str, Callable[[Image, Image], str]] = {
 
 def draw_explanation(explanation: Explanation) -> PIL.Image.Image:
     """The stages in a row, each with its name and what it did, and the prediction at the end."""
-    count = len(explanation.steps) + 1
-    size = (count * (_PANEL + _GAP) + _GAP, _TITLE + _PANEL + _NOTE + 2 * _GAP)
-    figure = PIL.Image.new("RGB", size, "white")
+    total = (len(explanation.steps) + 1) * (_PANEL + _GAP) + _GAP
+    figure = PIL.Image.new("RGB", (total, _TITLE + _PANEL + _NOTE + 2 * _GAP), "white")
     draw = ImageDraw.Draw(figure)
     for number, step in enumerate(explanation.steps):
         left, top = _GAP + number * (_PANEL + _GAP), _GAP + _TITLE
@@ -177,18 +167,14 @@ def draw_explanation(explanation: Explanation) -> PIL.Image.Image:
         figure.paste(to_picture(step.image, (width, height)), (left, top))
         draw.rectangle((left - 1, top - 1, left + width, top + height), outline="#bbbbbb")
         write(draw, (left, top + _PANEL + 6), textwrap.fill(step.note, 28), QUIET, 12)
-    _draw_prediction(draw, _GAP + (count - 1) * (_PANEL + _GAP), explanation.prediction)
-    return figure
-
-
-def _draw_prediction(draw: ImageDraw.ImageDraw, left: int, prediction: Prediction) -> None:
-    """The class and a bar for each probability, in a panel that begins at ``left``."""
+    left, prediction = _GAP + len(explanation.steps) * (_PANEL + _GAP), explanation.prediction
     write(draw, (left, _GAP), f"read as {prediction.digit}", INK, 15)
     row = _PANEL / len(prediction.probabilities)
     for number, share in enumerate(prediction.probabilities):
-        top = _GAP + _TITLE + number * row
-        write(draw, (left, top), prediction.class_names[number][:8], QUIET, 12)
+        y = _GAP + _TITLE + number * row
+        write(draw, (left, y), prediction.class_names[number][:8], QUIET, 12)
         end = left + 20 + share * (_PANEL - 70)
-        draw.rectangle((left + 20, top + 3, end, top + row - 4), "#3b6ea5")
+        draw.rectangle((left + 20, y + 3, end, y + row - 4), "#3b6ea5")
         if share >= 0.005:
-            write(draw, (end + 6, top), f"{100 * share:.0f} %", QUIET, 12)
+            write(draw, (end + 6, y), f"{100 * share:.0f} %", QUIET, 12)
+    return figure

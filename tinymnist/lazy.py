@@ -1,4 +1,4 @@
-"""Public names of a package that are imported on first use, so that a program pays for no others."""
+"""Public names of a package that are imported on first use, so that a program pays for no more."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ def lazy_names(
 
     Args:
         package: its ``__name__``.
-        homes: the module of each public name, relative to the package; "" for a submodule.
+        homes: the names of each module, which is relative to the package, separated by spaces; ""
+            for names of modules.
         renamed: today's name by an old one, which warns.
 
     Raises:
         AttributeError: from ``__getattr__``, for any other name.
     """
+    home = {name: module for module, names in homes.items() for name in names.split()}
     old = renamed or {}
 
     def __getattr__(name: str) -> Any:
         if name in old:
-            warnings.warn(
-                f"{package}.{name} is now {package}.{old[name]}", DeprecationWarning, stacklevel=2
-            )
+            message = f"{package}.{name} is now {package}.{old[name]}"
+            warnings.warn(message, DeprecationWarning, stacklevel=2)
             name = old[name]
-        if name not in homes:
+        if name not in home:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        module = import_module(f"{package}.{homes[name] or name}")
-        return getattr(module, name) if homes[name] else module
+        module = import_module(f"{package}.{home[name] or name}")
+        return getattr(module, name) if home[name] else module
 
-    return __getattr__, lambda: sorted(homes)
+    return __getattr__, lambda: sorted(home)

@@ -16,6 +16,7 @@ from tinymnist.files import class_folders
 from tinymnist.finetuning import Checkpoints, FineTuning, Trial, attempt
 from tinymnist.finetuning.averaging import average_with
 from tinymnist.interop import load_model
+from tinymnist.labelled import LabelledPictures, Pictures, in_mnist_form, prepare_set
 from tinymnist.nn.architectures import ARCHITECTURES
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.losses import CategoricalCrossentropy, one_hot
@@ -24,7 +25,6 @@ from tinymnist.nn.schedules import OneCycle
 from tinymnist.nn.sequential import Sequential
 from tinymnist.nn.training.callbacks import Callback
 from tinymnist.nn.training.state import Augment, History
-from tinymnist.prepared import LabelledPictures, Pictures, in_mnist_form, prepare_set
 from tinymnist.reader import DEFAULT_MODEL, Reader
 
 
@@ -45,7 +45,7 @@ def finetune(
     """Teach a trained model pictures of your own, and measure what it brings on held-out ones.
 
     Args:
-        pictures: see :data:`tinymnist.prepared.Pictures`; one picture per class is enough.
+        pictures: see :data:`tinymnist.labelled.Pictures`; one picture per class is enough.
         model: what to start from: the name of a shipped model, a file, a model, or a reader; it
             stays as it is.
         recipe: how a picture becomes 28x28; None takes the model's own.
@@ -190,7 +190,7 @@ def train(
     """Train a network from scratch, or further from weights.
 
     Args:
-        pictures: see :data:`tinymnist.prepared.Pictures`.
+        pictures: see :data:`tinymnist.labelled.Pictures`.
         architecture: the name of a shipped one, whose training recipe fills in the settings.
         epochs, batch_size, learning_rate, augment, damage, scenes, average, seed: take the place
             of that recipe's own; see :class:`TrainingRecipe`.

@@ -1,4 +1,4 @@
-"""Losses where Keras users look for them: ``from tinymnist.losses import CategoricalCrossentropy``."""
+"""Losses where Keras users look for them: ``tinymnist.losses.CategoricalCrossentropy``."""
 
 from tinymnist.nn.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
 

@@ -1,8 +1,13 @@
-"""Pictures in, digits out: a recipe brings pictures to MNIST's form, and a network reads them."""
+"""Pictures in, digits out: a recipe brings pictures to MNIST's form, and a network reads them.
+
+What it reads is one digit, or a page of them. Both show themselves in notebooks.
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -11,21 +16,150 @@ from numpy.typing import NDArray
 
 from tinymnist.adapter import model_input, picture_side, probabilities
 from tinymnist.errors import InputError
-from tinymnist.imaging.digit.recipes import prepare_readings
+from tinymnist.imaging.digit.recipes import PreparedSet, prepare_readings
 from tinymnist.imaging.picture.decode import decode_with_size, describe
 from tinymnist.interop import load_model
 from tinymnist.nn.sequential import Sequential
-from tinymnist.prediction import Page, PageDigit, Prediction
+from tinymnist.reporting.text import percent
 
 if TYPE_CHECKING:
     from tinymnist.imaging.page.lattice import Box, Row
-    from tinymnist.prepared import PreparedSet
 
 DEFAULT_MODEL = "mnist-cnn"
 PAGE_SIDE = 1600
 """Pixels on the longer side of a page; a larger one is reduced before digits are searched."""
 _MOST_ODDS = 1e4
 """The largest weight of one reading of a picture: a network is never quite certain."""
+_SHOWN = (112, 112)
+"""Pixels of a picture in a notebook."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Prediction:
+    """What a network makes of one picture. A notebook shows it with the picture.
+
+    Two predictions are equal if their probabilities and class names are; ``int(prediction)`` is
+    the digit.
+
+    Attributes:
+        probabilities: (classes,) float32, summing to 1.
+        class_names: what the classes are called.
+        picture: (28, 28) in 0..1, what the network saw; None if unknown. Of several readings of
+            the picture it is the one that counts most.
+    """
+
+    probabilities: NDArray[np.float32]
+    class_names: tuple[str, ...]
+    picture: NDArray[np.float32] | None = None
+
+    @property
+    def digit(self) -> int | str:
+        """The most probable class: a number if all classes are digits, else its name."""
+        return self._ranked[0][0]
+
+    @property
+    def confidence(self) -> float:
+        """The probability of :attr:`digit`."""
+        return self._ranked[0][1]
+
+    @property
+    def runner_up(self) -> tuple[int | str, float]:
+        """The second most probable class and its probability."""
+        return self._ranked[1]
+
+    @cached_property
+    def _ranked(self) -> list[tuple[int | str, float]]:
+        """All classes and their probabilities, the most probable first."""
+        kind = int if set(self.class_names) <= set("0123456789") else str
+        order = np.argsort(-self.probabilities, kind="stable").tolist()
+        return [(kind(self.class_names[i]), float(self.probabilities[i])) for i in order]
+
+    def __int__(self) -> int:
+        return int(self.digit)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Prediction):
+            return NotImplemented
+        return self.class_names == other.class_names and np.array_equal(
+            self.probabilities, other.probabilities
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.class_names, self.probabilities.tobytes()))
+
+    def __repr__(self) -> str:
+        return f"Prediction(digit={self.digit!r}, confidence={self.confidence:.4f})"
+
+    def _repr_html_(self) -> str:
+        """The picture as the network saw it, the class, and the most probable other ones."""
+        from html import escape  # none of these is needed to read
+
+        from tinymnist.reporting.figures import to_picture
+        from tinymnist.reporting.html import image
+
+        first, *others = (f"{escape(str(name))} {percent(p)}" for name, p in self._ranked[:3])
+        shown = ""
+        if self.picture is not None:
+            shown = image(to_picture(self.picture, _SHOWN), f"read as {self.digit}") + "<br>"
+        return f"<div>{shown}<b>{first}</b><br><small>{', '.join(others)}</small></div>"
+
+
+@dataclass(frozen=True, repr=False)
+class PageDigit:
+    """A digit on a page.
+
+    Attributes:
+        prediction: what it is taken for.
+        box: left, top, right, bottom in pixels of the picture as it is seen upright; right and
+            bottom are exclusive.
+    """
+
+    prediction: Prediction
+    box: tuple[int, int, int, int]
+
+    @property
+    def digit(self) -> int | str:
+        """The most probable class."""
+        return self.prediction.digit
+
+    @property
+    def confidence(self) -> float:
+        """Its probability."""
+        return self.prediction.confidence
+
+    def __repr__(self) -> str:
+        return f"PageDigit(digit={self.digit!r}, confidence={self.confidence:.4f}, box={self.box})"
+
+
+@dataclass(frozen=True, repr=False)
+class Page:
+    """What is written on a page. A notebook shows its rows as the network saw them.
+
+    Attributes:
+        rows: from the top, each with its digits from the left; no row is empty.
+    """
+
+    rows: tuple[tuple[PageDigit, ...], ...]
+
+    @property
+    def digits(self) -> tuple[PageDigit, ...]:
+        """All digits in reading order."""
+        return tuple(digit for row in self.rows for digit in row)
+
+    @property
+    def text(self) -> str:
+        """The digits without spaces, the rows joined by newlines."""
+        return "\n".join("".join(str(digit.digit) for digit in row) for row in self.rows)
+
+    def __repr__(self) -> str:
+        return f"Page({self.text!r})"
+
+    def _repr_html_(self) -> str:
+        """A table of the rows: each digit's picture, class and confidence."""
+        rows = (
+            [f"<td>{digit.prediction._repr_html_()}</td>" for digit in row] for row in self.rows
+        )
+        return f"<table>{''.join('<tr>' + ''.join(row) + '</tr>' for row in rows)}</table>"
 
 
 class Reader:
@@ -69,7 +203,7 @@ class Reader:
         """
         images = prepare_readings(source, self.recipe)
         ways = self.probabilities(images)
-        combined = _by_odds(ways, np.zeros(len(ways), np.intp), 1)
+        combined = _by_odds(ways, np.zeros(len(ways), np.intp))
         surest = ways.max(axis=1).argmax()
         return Prediction(combined[0], self.class_names, images[surest, ..., 0])
 
@@ -88,43 +222,37 @@ class Reader:
         from tinymnist.imaging.digit.isolate import NoDigitFound
         from tinymnist.imaging.page.segment import segment
 
+        def confidence(images: NDArray[np.float32]) -> NDArray[np.float32]:
+            return np.asarray(self.probabilities(images[..., None]).max(axis=1))
+
         grey, size = decode_with_size(source, longest_side=PAGE_SIDE)
         try:
-            rows = self._read_rows(segment(grey, self._confidence))
+            rows = self._read_rows(segment(grey, confidence), grey.shape, size)
         except NoDigitFound as error:
             raise NoDigitFound(f"{describe(source)}: {error}") from None
         if not rows:
             raise NoDigitFound(f"{describe(source)}: no digit found: no mark looks like one")
-        return Page(
-            tuple(
-                tuple(PageDigit(p, _scaled(box, grey.shape, size)) for p, box in row)
-                for row in rows
-            )
-        )
+        return Page(rows)
 
-    def _confidence(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The network's confidence in each picture (n, 28, 28): (n,)."""
-        sure: NDArray[np.float32] = self.probabilities(images[..., None]).max(axis=1)
-        return sure
-
-    def _read_rows(self, rows: list[Row]) -> list[list[tuple[Prediction, Box]]]:
+    def _read_rows(
+        self, rows: list[Row], shape: tuple[int, ...], size: tuple[int, int]
+    ) -> tuple[tuple[PageDigit, ...], ...]:
         """The likeliest digits of each row; rows without a digit are left out."""
         images = [candidate.image for row in rows for candidate in row.candidates]
         if not images:
-            return []
+            return ()
         predictions = iter(self.predict_prepared(np.stack(images)[..., None]))
         read = []
         for row in rows:
             own = [next(predictions) for _ in row.candidates]
             chosen = row.cheapest([prediction.confidence for prediction in own])
-            if chosen:
-                read.append([(own[i], row.candidates[i].box) for i in chosen])
-        return read
+            boxes = {i: _scaled(row.candidates[i].box, shape, size) for i in chosen}
+            read.append(tuple(PageDigit(own[i], box) for i, box in boxes.items()))
+        return tuple(row for row in read if row)
 
     def probabilities_of(self, prepared: PreparedSet) -> NDArray[np.float32]:
         """The probabilities (m, classes) of prepared pictures, each as :meth:`predict` has them."""
-        ways = self.probabilities(prepared.readings)
-        return _by_odds(ways, prepared.owners, len(prepared.kept))
+        return _by_odds(self.probabilities(prepared.readings), prepared.owners)
 
     def predict_prepared(self, images: NDArray[np.float32]) -> list[Prediction]:
         """Read pictures (n, 28, 28, 1) that are in MNIST's form already."""
@@ -140,17 +268,12 @@ class Reader:
 def _scaled(box: Box, shape: tuple[int, ...], size: tuple[int, int]) -> Box:
     """(top, left, bottom, right) on a page of one size to (left, top, right, bottom) on another."""
     down, right = size[0] / shape[0], size[1] / shape[1]
-    return (
-        math.floor(box[1] * right),
-        math.floor(box[0] * down),
-        min(math.ceil(box[3] * right), size[1]),
-        min(math.ceil(box[2] * down), size[0]),
-    )
+    ends = math.ceil(box[3] * right), math.ceil(box[2] * down)
+    starts = math.floor(box[1] * right), math.floor(box[0] * down)
+    return (*starts, min(ends[0], size[1]), min(ends[1], size[0]))
 
 
-def _by_odds(
-    ways: NDArray[np.float32], owners: NDArray[np.int64], count: int
-) -> NDArray[np.float32]:
+def _by_odds(ways: NDArray[np.float32], owners: NDArray[np.int64]) -> NDArray[np.float32]:
     """The mean of every picture's readings, each weighed by the odds on its most probable class.
 
     If a reading confuses ink and paper, the network is unsure of it. In a plain mean it would halve
@@ -159,14 +282,13 @@ def _by_odds(
     Args:
         ways: (r, classes) probabilities.
         owners: (r,) which picture each belongs to.
-        count: how many pictures there are.
 
     Returns:
-        (count, classes) float32, rows summing to 1.
+        (pictures, classes) float32, rows summing to 1.
     """
     sure = ways.max(axis=1).astype(np.float64)
     odds = sure / np.maximum(1 - sure, 1 / _MOST_ODDS)
-    shares = odds / np.bincount(owners, odds, count)[owners]
-    means = np.zeros((count, ways.shape[1]))
-    np.add.at(means, owners, shares[:, None] * ways)
+    totals = np.bincount(owners, odds)
+    means = np.zeros((len(totals), ways.shape[1]))
+    np.add.at(means, owners, (odds / totals[owners])[:, None] * ways)
     return means.astype(np.float32)

@@ -20,8 +20,8 @@ import numpy as np
 from keras import layers
 
 from tinymnist.data import load_mnist
+from tinymnist.labelled import in_mnist_form
 from tinymnist.nn.architectures import keras_cnn
-from tinymnist.prepared import in_mnist_form
 
 SEED, EPOCHS, BATCH_SIZE = 0, 15, 128
 OUT = Path(__file__).parent / "keras-cnn.npz"

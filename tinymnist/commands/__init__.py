@@ -1,5 +1,240 @@
-"""The subcommands of ``tinymnist``, one file each.
+"""The subcommands of ``tinymnist``, and what they share: options, checks, messages, progress.
 
-Each has ``EXAMPLES`` for its help, ``add_arguments(parser)`` and ``run(arguments) -> exit code``,
-and imports what it needs when it runs.
+Each has a function ``add_COMMAND(parser)``, which declares its arguments and returns the examples
+for its help and the function that runs it. That imports what it needs.
 """
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing, suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinymnist.errors import InputError
+from tinymnist.reporting.text import percent, table
+
+if TYPE_CHECKING:
+    from tinymnist.data import LabelledSet
+    from tinymnist.labelled import LabelledPictures
+
+Declared = tuple[str, Callable[[argparse.Namespace], int]]
+"""Examples for a command's help, and the function that runs it and returns the exit code."""
+
+
+def number(
+    kind: Callable[[str], Any], expected: str, fits: Callable[[Any], bool], text: str
+) -> Any:
+    """A number of a kind that fits, for argparse; for any other, an error says what is expected."""
+    with suppress(ValueError):
+        if fits(value := kind(text)):
+            return value
+    raise argparse.ArgumentTypeError(f"must be {expected}, not {text!r}")
+
+
+COUNT = partial(number, int, "a whole number, at least 1", lambda value: value >= 1)
+NATURAL = partial(number, int, "a whole number, at least 0", lambda value: value >= 0)
+NOT_NEGATIVE = partial(number, float, "a number, at least 0", lambda value: 0 <= value < math.inf)
+SHARE = partial(number, float, "a number in 0..1", lambda value: 0 <= value <= 1)
+BELOW_ONE = partial(number, float, "a number from 0 to below 1", lambda value: 0 <= value < 1)
+RECIPES = ("mnist", "resize", "none")
+SET_HELP = (
+    "mnist-test, mnist-train, a folder with one folder per class or with a labels.csv (columns "
+    "file,label), or an .npz with images and labels"
+)
+"""What a command says of an argument SET."""
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "--model": {
+        "default": "mnist-cnn",
+        "metavar": "NAME|FILE",
+        "help": "a shipped model (mnist-cnn, keras-cnn, lenet5, mlp) or a weights file; "
+        "default: mnist-cnn",
+    },
+    "--recipe": {
+        "choices": RECIPES,
+        "help": "how a picture becomes 28x28: 'mnist' brings it to MNIST's own form, 'resize' "
+        "does what tutorials do, 'none' takes it as it is",
+    },
+    "--quiet": {"action": "store_true", "help": "show no progress"},
+    "--json": {"action": "store_true", "help": "print JSON, one object per line"},
+}
+_MOST_NAMED = 5
+
+
+def add_options(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Declare options that several commands have."""
+    for name in names:
+        parser.add_argument(name, **_OPTIONS[name])
+
+
+def check_outputs(
+    outputs: Mapping[str, Path | Sequence[Path] | None], inputs: Iterable[str | Path | None] = ()
+) -> None:
+    """Make sure, before any work is done, that files can be written and nothing is lost by it.
+
+    Args:
+        outputs: one or several files by the option that names them; None for no file.
+        inputs: what must not be overwritten; names that are not files do no harm.
+
+    Raises:
+        InputError: when an output has no name, no folder, a folder that cannot be written into,
+            or the place of an input, of another output, or of something that is not a file.
+    """
+    import tempfile  # no command that only reads needs it
+
+    taken = {Path(path).resolve() for path in inputs if path is not None}
+    folders = set()
+    for option, paths in outputs.items():
+        for path in [paths] if isinstance(paths, Path) else paths or ():
+            folders.add(folder := path.absolute().parent)
+            if not path.name:
+                raise InputError(f"{option} expects the name of a file; received {str(path)!r}")
+            if not folder.is_dir():
+                raise InputError(f"there is no folder {path.parent} to write {path} into")
+            if path.exists() and not path.is_file():
+                raise InputError(f"{path} is not a regular file; give {option} another name")
+            if path.resolve() in taken:
+                raise InputError(
+                    f"{option} {path} would overwrite an input or another output; give another name"
+                )
+            taken.add(path.resolve())
+    for folder in folders:
+        try:
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise InputError(f"cannot write into {folder}: {error.strerror}") from None
+
+
+def check_weights_name(path: Path) -> None:
+    """Raise an InputError if the name of a weights file does not end in .npz."""
+    if path.suffix != ".npz":
+        raise InputError(f"{path} should end with .npz; `tinymnist export` writes other formats")
+
+
+def pictures_of(arguments: Iterable[str]) -> list[tuple[str, Any]]:
+    """The name of every given picture, and its path or bytes.
+
+    Arguments are files, folders of pictures, and ``-`` for standard input.
+    """
+    from tinymnist.files import pictures_in
+
+    found: list[tuple[str, Any]] = []
+    for argument in arguments:
+        if argument == "-":
+            found.append(("-", sys.stdin.buffer.read()))
+        elif os.path.isdir(argument):  # also False if it cannot be looked up; reading will fail
+            found += [(str(file), file) for file in pictures_in(Path(argument))]
+        else:
+            found.append((argument, Path(argument)))
+    return found
+
+
+def prepare(
+    labelled: LabelledSet, recipe: str | None = None, default: str = "mnist"
+) -> LabelledPictures:
+    """:func:`tinymnist.labelled.prepare_set` that shows progress and names unreadable pictures."""
+    from tinymnist.labelled import prepare_set
+
+    with closing(Counter(len(labelled.labels))) as counter:
+        pictures = prepare_set(labelled, recipe, default, tick=counter.tick)
+    report_failures(pictures.failures)
+    return pictures
+
+
+def report_failures(failures: Mapping[str, str], fate: str = "left out") -> None:
+    """Name the first pictures that could not be read on standard error, and count the others.
+
+    Args:
+        failures: a line on each, by the picture's name.
+        fate: what becomes of them.
+    """
+    lines = list(failures.values())
+    for line in lines[:_MOST_NAMED]:
+        warn(f"{fate}: {line}")
+    if len(lines) > _MOST_NAMED:
+        warn(f"{fate}: and {len(lines) - _MOST_NAMED:,} more that could not be read")
+
+
+def show(
+    arguments: argparse.Namespace,
+    record: Mapping[str, Any],
+    text: str,
+    failures: Mapping[str, str] | None = None,
+) -> int:
+    """Print what was found: ``record`` with ``--json``, else ``text``.
+
+    Args:
+        arguments: of the command.
+        record, text: what was found.
+        failures: of the pictures of a set, by their names; JSON lists them all.
+
+    Returns:
+        The exit code: 1 if some pictures could not be read, else 0.
+    """
+    if arguments.json:
+        listed = [{"picture": name, "error": line} for name, line in (failures or {}).items()]
+        print_json({**record, **({} if failures is None else {"failures": listed})})
+    else:
+        print(text, flush=True)
+    return 1 if failures else 0
+
+
+def confusion_table(
+    names: Sequence[str],
+    confusion: Iterable[Iterable[int]],
+    further: Mapping[str, Sequence[float | None]] | None = None,
+) -> str:
+    """Counts of what the classes were taken for, with shares for each class as further columns."""
+    columns = further or {}
+    rows: list[tuple[str, ...]] = [("", *names, *columns)]
+    for name, counts, *shares in zip(names, confusion, *columns.values(), strict=True):
+        cells = (str(count) if count else "." for count in counts)
+        rows.append((name, *cells, *(percent(share) for share in shares)))
+    return "rows: what it is; columns: what it was taken for\n" + table(rows)
+
+
+def print_json(record: Mapping[str, Any]) -> None:
+    """One object on one line of standard output."""
+    print(json.dumps(record), flush=True)
+
+
+def warn(message: object) -> None:
+    """One line on standard error, whatever characters a file's name may hold."""
+    print(f"tinymnist: {' '.join(str(message).splitlines())}", file=sys.stderr, flush=True)
+
+
+class Counter:
+    """A moving line "1234 of 5000 pictures, 12 s left", on a terminal only."""
+
+    def __init__(self, total: int, what: str = "pictures") -> None:
+        """Count up to ``total``."""
+        self.total, self.what, self.done = total, what, 0
+        self._began = self._painted = time.monotonic()
+
+    def tick(self, count: int = 1) -> None:
+        """Count some more."""
+        self.done += count
+        now = time.monotonic()
+        if self.done >= self.total:
+            self.close()
+        elif now - self._painted > 0.2:
+            self._painted = now
+            left = (now - self._began) / self.done * (self.total - self.done)
+            show_progress(f"{self.done} of {self.total} {self.what}, {left:.0f} s left")
+
+    def close(self) -> None:
+        """Clear the line."""
+        show_progress("")
+
+
+def show_progress(line: str) -> None:
+    """Replace the moving line on a terminal, if there is one."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)

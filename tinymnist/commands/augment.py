@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinymnist.commands.labelled import failure_record, report_failures
-from tinymnist.commands.output import (
-    BELOW_ONE,
-    COUNT,
-    SHARE,
-    add_json_argument,
-    check_outputs,
-    number,
-    print_json,
-)
-from tinymnist.commands.sources import sources_of
+from tinymnist import commands
 from tinymnist.reporting.text import count
 
 if TYPE_CHECKING:
@@ -43,8 +34,10 @@ exit codes: 0 drawn, 1 drawn but some pictures could not be read, 2 unusable inp
 
 _MOST_SEED = 2**32 - 1
 """The largest that numpy.random.RandomState takes."""
-_SPAN = number(float, "a number in -1e6..1e6", lambda value: abs(value) <= 1e6)
-_SEED = number(int, f"a whole number in 0..{_MOST_SEED}", lambda value: 0 <= value <= _MOST_SEED)
+_SEED = partial(
+    commands.number, int, f"a whole number in 0..{_MOST_SEED}", range(_MOST_SEED + 1).__contains__
+)
+_SPAN = partial(commands.number, float, "a number in -1e6..1e6", lambda value: abs(value) <= 1e6)
 
 RANGES = {
     "rotation": (10.0, "degrees to either side"),
@@ -71,70 +64,52 @@ EFFECTS = {
 """The transforms beyond the generator, by option, in the order in which they happen."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_augment(parser: argparse.ArgumentParser) -> commands.Declared:
     """Declare the command's arguments."""
-    parser.add_argument(
-        "source", metavar="PICTURE|SET", help="a picture, a folder of them, or a labelled set"
-    )
-    parser.add_argument("--out", required=True, type=Path, metavar="FILE.png", help="the sheet")
-    parser.add_argument("--count", type=COUNT, default=8, help="variants per picture; default: 8")
-    parser.add_argument(
-        "--rows", type=COUNT, default=10, help="how many pictures at most; default: 10"
-    )
-    parser.add_argument("--seed", type=_SEED, default=0, help="same seed, same sheet; default: 0")
+    add = parser.add_argument
+    add("source", metavar="PICTURE|SET", help="a picture, a folder of them, or a labelled set")
+    add("--out", required=True, type=Path, metavar="FILE.png", help="the sheet")
+    add("--count", type=commands.COUNT, default=8, help="variants per picture; default: 8")
+    add("--rows", type=commands.COUNT, default=10, help="how many pictures at most; default: 10")
+    add("--seed", type=_SEED, default=0, help="same seed, same sheet; default: 0")
     for name, (default, what) in RANGES.items():
-        parser.add_argument(
-            f"--{name}",
-            type=BELOW_ONE if name == "zoom" else _SPAN,
-            default=default,
-            help=f"{what}; default: {default}",
-        )
-    parser.add_argument(
+        kind = commands.BELOW_ONE if name == "zoom" else _SPAN
+        add(f"--{name}", type=kind, default=default, help=f"{what}; default: {default}")
+    add(
         "--fill-mode",
         default="nearest",
         choices=("nearest", "constant", "reflect", "wrap"),
         help="what fills the place outside of the picture; default: nearest",
     )
-    parser.add_argument(
-        "--cval",
-        type=SHARE,
-        default=0.0,
-        help="brightness of --fill-mode constant, 0 to 1; default: 0.0",
-    )
-    effects = {name: what for name, (_, what) in EFFECTS.items()}
-    for name, what in {**FLAGS, **effects}.items():
-        parser.add_argument(f"--{name}", action="store_true", help=what)
-    parser.add_argument(
-        "--recipe",
-        choices=("mnist", "resize", "none"),
-        help="how a picture becomes 28x28, as in predict; default: MNIST's own stay as they are",
-    )
-    add_json_argument(parser)
+    cval = "brightness of --fill-mode constant, 0 to 1; default: 0.0"
+    add("--cval", type=commands.SHARE, default=0.0, help=cval)
+    for name, what in {**FLAGS, **{name: what for name, (_, what) in EFFECTS.items()}}.items():
+        add(f"--{name}", action="store_true", help=what)
+    recipe = "how a picture becomes 28x28, as in predict; default: MNIST's own stay as they are"
+    add("--recipe", choices=commands.RECIPES, help=recipe)
+    commands.add_options(parser, "--json")
+    return EXAMPLES, _run
 
 
-def run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> int:
     """Prepare, vary, draw."""
     import numpy as np
 
     from tinymnist.reporting.figures import picture_format, save_figure, variant_sheet
 
     picture_format(arguments.out)
-    is_set = not _is_picture(arguments.source)
-    names, images, failures = _of_set(arguments) if is_set else _of_pictures(arguments)
-    code = report_failures(failures)
+    prepared = _of_pictures if _is_picture(arguments.source) else _of_set
+    names, images, failures = prepared(arguments)
+    commands.report_failures(failures)
     repeated = np.repeat(images, arguments.count, axis=0)
     varied = _generator(arguments).vary(repeated, np.random.RandomState(arguments.seed))
     varied = _effects(arguments)(varied, np.random.default_rng(arguments.seed))
     rows = varied.reshape(len(images), arguments.count, *images.shape[1:])
     sheet = variant_sheet(np.concatenate([images[:, None], rows], axis=1)[..., 0], names)
     save_figure(sheet, arguments.out)
-    if arguments.json:
-        record = {"file": str(arguments.out), "pictures": names, "variants": arguments.count}
-        print_json(record | failure_record(failures))
-    else:
-        shown = count(len(names), "picture")
-        print(f"{shown}, {arguments.count} variants each: drawn in {arguments.out}")
-    return code
+    record = {"file": str(arguments.out), "pictures": names, "variants": arguments.count}
+    shown = f"{count(len(names), 'picture')}, {arguments.count} variants each"
+    return commands.show(arguments, record, f"{shown}: drawn in {arguments.out}", failures)
 
 
 def _is_picture(source: str) -> bool:
@@ -149,11 +124,12 @@ def _is_picture(source: str) -> bool:
 
 def _of_pictures(arguments: argparse.Namespace) -> Chosen:
     """The first pictures of a folder that can be read, or a single one."""
-    from tinymnist.prepared import check_any_left, named_failures, prepare_all
+    from tinymnist.imaging.digit.recipes import prepare_all
+    from tinymnist.labelled import check_any_left, named_failures
 
-    sources = sources_of([arguments.source])
+    sources = commands.pictures_of([arguments.source])
     names = [name for name, _ in sources]
-    check_outputs({"--out": arguments.out}, names)
+    commands.check_outputs({"--out": arguments.out}, names)
     recipe = arguments.recipe or "mnist"
     prepared = prepare_all((source for _, source in sources), recipe, most=arguments.rows)
     failures = named_failures(names.__getitem__, prepared.failures)
@@ -164,10 +140,10 @@ def _of_pictures(arguments: argparse.Namespace) -> Chosen:
 def _of_set(arguments: argparse.Namespace) -> Chosen:
     """Pictures from all over a labelled set, named by their labels."""
     from tinymnist.data import load_set
-    from tinymnist.prepared import prepare_set, spread
+    from tinymnist.labelled import prepare_set, spread
 
     labelled = load_set(arguments.source)
-    check_outputs({"--out": arguments.out}, [arguments.source, *labelled.files])
+    commands.check_outputs({"--out": arguments.out}, [arguments.source, *labelled.files])
     chosen = spread(len(labelled.labels), arguments.rows)
     found = prepare_set(labelled, arguments.recipe, only=chosen)
     return [labelled.class_names[i] for i in found.labels], found.images, found.failures

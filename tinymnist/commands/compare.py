@@ -5,14 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tinymnist.commands.labelled import failure_record, report_failures
-from tinymnist.commands.output import (
-    COUNT,
-    NOT_NEGATIVE,
-    add_json_argument,
-    check_outputs,
-    print_json,
-)
+from tinymnist import commands
 
 EXAMPLES = """\
 examples:
@@ -33,76 +26,57 @@ exit codes: 0 every layer agrees, 1 some layer differs or some pictures could no
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_compare(parser: argparse.ArgumentParser) -> commands.Declared:
     """Declare the command's arguments."""
     from tinymnist.comparison.outputs import ATOL, RTOL, RUNS
 
-    for side in ("a", "b"):
-        parser.add_argument(
-            side,
-            metavar=side.upper(),
-            help="a shipped model, a model file of any framework, or an .npz of captured outputs",
-        )
-    parser.add_argument(
+    add = parser.add_argument
+    model = "a shipped model, a model file of any framework, or an .npz of captured outputs"
+    add("a", metavar="A", help=model)
+    add("b", metavar="B", help=model)
+    add(
         "--inputs",
         metavar="SET|FILE.npz",
         help="what both are run on: mnist-test, a folder of labelled pictures, or an .npz with an "
         "array 'input'; whole numbers are divided by 255; default: six sample pictures",
     )
-    parser.add_argument(
-        "--limit", type=COUNT, default=64, metavar="N", help="how many of them at most; default: 64"
-    )
+    most = "how many of them at most; default: 64"
+    add("--limit", type=commands.COUNT, default=64, metavar="N", help=most)
     for side in ("a", "b"):
-        parser.add_argument(
-            f"--run-{side}",
-            choices=RUNS,
-            metavar="FRAMEWORK",
-            help=f"what runs {side.upper()}: {', '.join(RUNS)}; default: tinymnist",
-        )
-    parser.add_argument(
-        "--atol", type=NOT_NEGATIVE, default=ATOL, help=f"absolute error allowed; default: {ATOL:g}"
-    )
-    parser.add_argument(
-        "--rtol",
-        type=NOT_NEGATIVE,
-        default=RTOL,
-        help=f"error allowed as a share of a layer's largest number; default: {RTOL:g}",
-    )
-    parser.add_argument(
+        what = f"what runs {side.upper()}: {', '.join(RUNS)}; default: tinymnist"
+        add(f"--run-{side}", choices=RUNS, metavar="FRAMEWORK", help=what)
+    errors = {
+        "--atol": (ATOL, "absolute error allowed"),
+        "--rtol": (RTOL, "error allowed as a share of a layer's largest number"),
+    }
+    for name, (default, what) in errors.items():
+        add(name, type=commands.NOT_NEGATIVE, default=default, help=f"{what}; default: {default:g}")
+    add(
         "--gradients",
         action="store_true",
         help="also compare the gradient of a fixed weighted sum of the outputs at every layer",
     )
-    parser.add_argument("--report", type=Path, metavar="OUT.html", help="write a report")
-    add_json_argument(parser)
+    add("--report", type=Path, metavar="OUT.html", help="write a report")
+    commands.add_options(parser, "--json")
+    return EXAMPLES, _run
 
 
-def run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> int:
     """Run both sides, compare, and print."""
     from tinymnist.api import compare, load_examples
 
-    check_outputs({"--report": arguments.report}, [arguments.a, arguments.b, arguments.inputs])
+    inputs = [arguments.a, arguments.b, arguments.inputs]
+    commands.check_outputs({"--report": arguments.report}, inputs)
     x, failures = load_examples(arguments.inputs, arguments.limit)
-    code = report_failures(failures)
-    comparison = compare(
-        arguments.a,
-        arguments.b,
-        x,
-        limit=arguments.limit,
-        run_a=arguments.run_a,
-        run_b=arguments.run_b,
-        atol=arguments.atol,
-        rtol=arguments.rtol,
-        gradients=arguments.gradients,
-    )
+    commands.report_failures(failures)
+    names = ("limit", "run_a", "run_b", "atol", "rtol", "gradients")
+    settings = {name: getattr(arguments, name) for name in names}
+    comparison = compare(arguments.a, arguments.b, x, **settings)
+    text = comparison.as_text()
     if arguments.report:
         from tinymnist.comparison.report import write_report
 
         write_report(comparison, arguments.report)
-    if arguments.json:
-        print_json(comparison.as_record() | failure_record(failures))
-    else:
-        print(comparison.as_text())
-        if arguments.report:
-            print(f"\nreport: {arguments.report}")
+        text += f"\n\nreport: {arguments.report}"
+    code = commands.show(arguments, comparison.as_record(), text, failures)
     return code if comparison.agrees else 1

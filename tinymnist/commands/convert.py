@@ -6,14 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinymnist.commands.labelled import failure_record, prepare
-from tinymnist.commands.output import (
-    add_json_argument,
-    check_outputs,
-    check_weights_name,
-    print_json,
-    warn,
-)
+from tinymnist import commands
 from tinymnist.reporting.text import percent, table
 
 if TYPE_CHECKING:
@@ -38,43 +31,34 @@ the reason
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_convert(parser: argparse.ArgumentParser) -> commands.Declared:
     """Declare the command's arguments."""
-    parser.add_argument("source", metavar="SOURCE", help="a model file of any framework")
-    parser.add_argument("destination", metavar="DEST.npz", type=Path, help="where to save")
-    parser.add_argument(
-        "--architecture",
-        metavar="FILE.json|NAME",
-        help="the layers, for a file that holds weights alone",
-    )
-    parser.add_argument(
-        "--plan", type=int, metavar="N", help="which of several architectures that fit, from 1"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("source", metavar="SOURCE", help="a model file of any framework")
+    add("destination", metavar="DEST.npz", type=Path, help="where to save")
+    layers = "the layers, for a file that holds weights alone"
+    add("--architecture", metavar="FILE.json|NAME", help=layers)
+    add("--plan", type=int, metavar="N", help="which of several architectures that fit, from 1")
+    add(
         "--score",
         metavar="SET",
         help="labelled pictures (as for evaluate) that choose between architectures and scalings",
     )
-    parser.add_argument(
-        "--scaling",
-        metavar="NAME",
-        help="'x/255', 'raw', 'x/127.5-1' ...: use this one without trying",
-    )
-    add_json_argument(parser)
+    scaling = "'x/255', 'raw', 'x/127.5-1' ...: use this one without trying"
+    add("--scaling", metavar="NAME", help=scaling)
+    commands.add_options(parser, "--json")
+    return EXAMPLES, _run
 
 
-def run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> int:
     """Open, choose, save, and report what was found."""
     from tinymnist.api import convert
     from tinymnist.data import load_set
 
-    check_weights_name(arguments.destination)
-    check_outputs(
-        {"DEST": arguments.destination},
-        [arguments.source, arguments.architecture, arguments.score],
-    )
-    pictures = prepare(load_set(arguments.score)) if arguments.score else None
-    failures = pictures.failures if pictures else {}
+    commands.check_weights_name(arguments.destination)
+    inputs = [arguments.source, arguments.architecture, arguments.score]
+    commands.check_outputs({"DEST": arguments.destination}, inputs)
+    pictures = commands.prepare(load_set(arguments.score)) if arguments.score else None
     conversion = convert(
         arguments.source,
         architecture=arguments.architecture,
@@ -84,13 +68,10 @@ def run(arguments: argparse.Namespace) -> int:
     )
     conversion.model.save(arguments.destination)
     for doubt in conversion.doubts:
-        warn(doubt)
+        commands.warn(doubt)
     record = _record(conversion, arguments.destination)
-    if arguments.json:
-        print_json(record | failure_record(failures))
-    else:
-        print(_text(conversion, record))
-    return 1 if failures else 0
+    failures = pictures.failures if pictures else {}
+    return commands.show(arguments, record, _text(conversion, record), failures)
 
 
 def _record(conversion: Conversion, destination: Path) -> dict[str, Any]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from tinymnist.commands.output import add_json_argument, print_json
+from tinymnist.commands import Declared, add_options, show, show_progress
 from tinymnist.errors import InputError
 
 EXAMPLES = """\
@@ -19,44 +18,33 @@ exit codes: 0 found or downloaded, 1 not found, 2 the download failed
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_data(parser: argparse.ArgumentParser) -> Declared:
     """Declare the command's arguments."""
     parser.add_argument(
         "action", nargs="?", default="find", choices=("find", "download"), help="default: find"
     )
     parser.add_argument("--to", type=Path, metavar="FOLDER", help="download into this folder")
-    add_json_argument(parser)
+    add_options(parser, "--json")
+    return EXAMPLES, _run
 
 
-def run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> int:
     """Find or download."""
-    return _download(arguments) if arguments.action == "download" else _find(arguments)
+    if arguments.action == "download":
+        from tinymnist.data.download import download_mnist
 
+        place, key = download_mnist(arguments.to, progress=_show), "folder"
+        show_progress("")
+    else:
+        from tinymnist.data import find_mnist
 
-def _find(arguments: argparse.Namespace) -> int:
-    from tinymnist.data import find_mnist
-
-    try:
-        place = find_mnist()
-    except InputError as error:
-        print_json({"found": None}) if arguments.json else print(error)
-        return 1
-    print_json({"found": str(place)}) if arguments.json else print(f"MNIST is in {place}")
-    return 0
-
-
-def _download(arguments: argparse.Namespace) -> int:
-    from tinymnist.data.download import download_mnist
-
-    folder = download_mnist(arguments.to, progress=_show)
-    if sys.stderr.isatty():
-        print("\r\x1b[K", end="", file=sys.stderr)
-    print_json({"folder": str(folder)}) if arguments.json else print(f"MNIST is in {folder}")
-    return 0
+        try:
+            place, key = find_mnist(), "found"
+        except InputError as error:
+            return show(arguments, {"found": None}, str(error)) or 1
+    return show(arguments, {key: str(place)}, f"MNIST is in {place}")
 
 
 def _show(file: str, done: int, total: int) -> None:
-    """A moving line on a terminal, nothing elsewhere."""
-    if sys.stderr.isatty():
-        share = f"{100 * done / total:3.0f} %" if total else f"{done:,} bytes"
-        print(f"\r\x1b[K{file} {share}", end="", file=sys.stderr, flush=True)
+    share = f"{100 * done / total:3.0f} %" if total else f"{done:,} bytes"
+    show_progress(f"{file} {share}")

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 from pathlib import Path
 
-from tinymnist.commands.labelled import SET_HELP, counting, failure_record, report_failures
-from tinymnist.commands.output import (
-    COUNT,
-    add_json_argument,
-    add_model_argument,
-    check_outputs,
-    print_json,
-)
+from tinymnist import commands
 
 EXAMPLES = """\
 examples:
@@ -27,49 +21,44 @@ exit codes: 0 measured, 1 measured, but some pictures could not be read, 2 nothi
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_diagnose(parser: argparse.ArgumentParser) -> commands.Declared:
     """Declare the command's arguments."""
-    parser.add_argument(
-        "set", metavar="SET", help=f"{SET_HELP}; or any folder of pictures, without labels"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    sets = f"{commands.SET_HELP}; or any folder of pictures, without labels"
+    add("set", metavar="SET", help=sets)
+    add(
         "--labels",
         action=argparse.BooleanOptionalAction,
         help="insist on labels, or ignore them; default: use them if there are any",
     )
-    parser.add_argument("--out", type=Path, metavar="FILE.html", help="write a report")
-    parser.add_argument(
-        "--limit", type=COUNT, metavar="N", help="draw N pictures at random, the same each time"
-    )
-    add_model_argument(parser)
-    add_json_argument(parser)
+    add("--out", type=Path, metavar="FILE.html", help="write a report")
+    limit = "draw N pictures at random, the same each time"
+    add("--limit", type=commands.COUNT, metavar="N", help=limit)
+    commands.add_options(parser, "--model", "--json")
+    return EXAMPLES, _run
 
 
-def run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> int:
     """Measure, print, and write the report."""
     from tinymnist.diagnosis.advice import advise
     from tinymnist.diagnosis.diagnose import diagnose, open_pictures
     from tinymnist.diagnosis.text import as_record, as_text
-    from tinymnist.prepared import named_failures
+    from tinymnist.labelled import named_failures
     from tinymnist.reader import Reader
 
     reader = Reader(arguments.model, "mnist")
     pictures = open_pictures(arguments.set, reader, arguments.labels, arguments.limit)
     files = [source for source in pictures.sources if isinstance(source, Path)]
-    check_outputs({"--out": arguments.out}, [arguments.set, arguments.model, *files])
-    with counting(len(pictures.sources)) as tick:
-        diagnosis = diagnose(pictures, reader, tick)
+    commands.check_outputs({"--out": arguments.out}, [arguments.set, arguments.model, *files])
+    with closing(commands.Counter(len(pictures.sources))) as counter:
+        diagnosis = diagnose(pictures, reader, counter.tick)
     failures = named_failures(pictures.name_of, diagnosis.failures)
-    code = report_failures(failures, "counted as wrong")
+    commands.report_failures(failures, "counted as wrong")
     advice = advise(diagnosis)
+    text = as_text(diagnosis, advice)
     if arguments.out:
         from tinymnist.diagnosis.report import write_report
 
         write_report(diagnosis, advice, arguments.out)
-    if arguments.json:
-        print_json(as_record(diagnosis, advice) | failure_record(failures))
-    else:
-        print(as_text(diagnosis, advice))
-        if arguments.out:
-            print(f"\nreport: {arguments.out}")
-    return code
+        text += f"\n\nreport: {arguments.out}"
+    return commands.show(arguments, as_record(diagnosis, advice), text, failures)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
-from tinymnist.commands.labelled import SET_HELP, counting, failure_record, report_failures
-from tinymnist.commands.output import add_reader_arguments, confusion_table, print_json
+from tinymnist import commands
 from tinymnist.reporting.text import percent, table
 
 if TYPE_CHECKING:
-    from tinymnist.evaluation import Evaluation
+    from tinymnist.labelled import Evaluation
 
 EXAMPLES = """\
 examples:
@@ -24,49 +24,47 @@ exit codes: 0 measured, 1 measured, but some pictures could not be read, 2 nothi
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_evaluate(parser: argparse.ArgumentParser) -> commands.Declared:
     """Declare the command's arguments."""
-    parser.add_argument("set", metavar="SET", help=SET_HELP)
+    parser.add_argument("set", metavar="SET", help=commands.SET_HELP)
     parser.add_argument(
         "--by", metavar="COLUMN", help="also give the accuracy per entry of this labels.csv column"
     )
-    add_reader_arguments(parser)
+    commands.add_options(parser, "--model", "--recipe", "--json")
+    return EXAMPLES, _run
 
 
-def run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> int:
     """Measure and print."""
     from tinymnist.data import load_set
-    from tinymnist.evaluation import check_column, evaluate
+    from tinymnist.labelled import check_column, evaluate
     from tinymnist.reader import Reader
 
     reader = Reader(arguments.model, arguments.recipe)
     labelled = load_set(arguments.set)
     if arguments.by is not None:
         check_column(labelled, arguments.by)
-    with counting(len(labelled.labels)) as tick:
-        found = evaluate(labelled, reader, arguments.recipe, tick=tick)
-    code = report_failures(found.failures, "counted as wrong")
-    by = {} if arguments.by is None else found.accuracy_by(arguments.by)
-    if arguments.json:
-        groups = {entry: {"n": n, "accuracy": share} for entry, (n, share) in by.items()}
-        record = found.as_record() | failure_record(found.failures)
-        print_json(record | ({"by": groups} if by else {}))
-    else:
-        print(_text(found, by))
-    return code
+    with closing(commands.Counter(len(labelled.labels))) as counter:
+        found = evaluate(labelled, reader, arguments.recipe, tick=counter.tick)
+    commands.report_failures(found.failures, "counted as wrong")
+    record, by = found.as_record(), {}
+    if arguments.by is not None:
+        by = found.accuracy_by(arguments.by)
+        record["by"] = {entry: {"n": n, "accuracy": share} for entry, (n, share) in by.items()}
+    return commands.show(arguments, record, _text(found, record, by), found.failures)
 
 
-def _text(found: Evaluation, by: dict[str, tuple[int, float]]) -> str:
+def _text(found: Evaluation, record: dict[str, Any], by: dict[str, tuple[int, float]]) -> str:
     right = int(found.right.sum())
     unread = f", {len(found.failures)} of them not readable" if found.failures else ""
-    figures = found.as_record()["per_class"].values()
+    figures = record["per_class"].values()
     shares = {name: [of_class[name] for of_class in figures] for name in ("recall", "precision")}
     parts = [
         f"{found.model} on {found.pictures.source.name} (recipe: {found.pictures.recipe})\n"
         f"accuracy {percent(found.accuracy)}: {right} of {found.n} right, "
         f"{found.n - right} wrong{unread}\n"
         f"calibration error {percent(found.calibration_error)}",
-        confusion_table(found.class_names, found.confusion, shares),
+        commands.confusion_table(found.class_names, found.confusion, shares),
     ]
     if by:
         rows = [(entry, str(n), percent(share)) for entry, (n, share) in by.items()]

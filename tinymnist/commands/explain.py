@@ -5,12 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tinymnist.commands.output import (
-    add_json_argument,
-    add_model_argument,
-    check_outputs,
-    print_json,
-)
+from tinymnist.commands import Declared, add_options, check_outputs, show
 from tinymnist.reporting.text import percent, table
 
 EXAMPLES = """\
@@ -27,19 +22,18 @@ STAGES = ("polarity", "background", "noise", "threshold", "rules", "components",
 """What ``--skip`` takes; a test compares it with the recipe's own list."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_explain(parser: argparse.ArgumentParser) -> Declared:
     """Declare the command's arguments."""
-    parser.add_argument("picture", metavar="PICTURE", help="a picture of one digit")
-    parser.add_argument("--out", type=Path, metavar="FILE.png", help="draw the stages in a row")
-    parser.add_argument(
-        "--skip", action="append", default=[], choices=STAGES, help="leave a stage out; repeatable"
-    )
-    parser.add_argument("--upright", action="store_true", help="also correct the digit's slant")
-    add_model_argument(parser)
-    add_json_argument(parser)
+    add = parser.add_argument
+    add("picture", metavar="PICTURE", help="a picture of one digit")
+    add("--out", type=Path, metavar="FILE.png", help="draw the stages in a row")
+    add("--skip", action="append", default=[], choices=STAGES, help="leave a stage out; repeatable")
+    add("--upright", action="store_true", help="also correct the digit's slant")
+    add_options(parser, "--model", "--json")
+    return EXAMPLES, _run
 
 
-def run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> int:
     """Explain in words, and in pictures if asked."""
     from tinymnist.explanation import draw_explanation, explain
     from tinymnist.reader import Reader
@@ -50,22 +44,16 @@ def run(arguments: argparse.Namespace) -> int:
         check_outputs({"--out": arguments.out}, [arguments.picture, arguments.model])
     skip = [*arguments.skip, *([] if arguments.upright else ["slant"])]
     explanation = explain(Path(arguments.picture), Reader(arguments.model), skip)
+    digit, confidence = explanation.prediction.digit, explanation.prediction.confidence
+    stages = [(step.name, step.note) for step in explanation.steps]
+    text = f"{table(stages, left=2)}\n\nread as {digit}, confidence {percent(confidence)}"
     if arguments.out:
         save_figure(draw_explanation(explanation), arguments.out)
-    prediction = explanation.prediction
-    if arguments.json:
-        stages = [{"stage": step.name, "note": step.note} for step in explanation.steps]
-        print_json(
-            {
-                "file": arguments.picture,
-                "stages": stages,
-                "digit": prediction.digit,
-                "confidence": round(prediction.confidence, 6),
-            }
-        )
-        return 0
-    print(table([(step.name, step.note) for step in explanation.steps], left=2))
-    print(f"\nread as {prediction.digit}, confidence {percent(prediction.confidence)}")
-    if arguments.out:
-        print(f"drawn in {arguments.out}")
-    return 0
+        text += f"\ndrawn in {arguments.out}"
+    record = {
+        "file": arguments.picture,
+        "stages": [{"stage": name, "note": note} for name, note in stages],
+        "digit": digit,
+        "confidence": round(confidence, 6),
+    }
+    return show(arguments, record, text)

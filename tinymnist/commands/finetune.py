@@ -8,23 +8,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinymnist.commands.labelled import SET_HELP, failure_record, prepare
-from tinymnist.commands.output import (
-    COUNT,
-    NATURAL,
-    add_json_argument,
-    add_model_argument,
-    check_outputs,
-    check_weights_name,
-    confusion_table,
-    print_json,
-)
+from tinymnist import commands
 from tinymnist.errors import InputError
 from tinymnist.reporting.text import percent, table
 
 if TYPE_CHECKING:
     from tinymnist.finetuning import Trial
-    from tinymnist.prepared import LabelledPictures
+    from tinymnist.labelled import LabelledPictures
 
 EXAMPLES = """\
 examples:
@@ -43,70 +33,66 @@ exit codes: 0 saved, 1 saved, but some pictures could not be read, 2 unusable in
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_finetune(parser: argparse.ArgumentParser) -> commands.Declared:
     """Declare the command's arguments."""
-    parser.add_argument("set", metavar="SET", help=SET_HELP)
-    parser.add_argument("--out", required=True, type=Path, metavar="FILE.npz", help="where to save")
-    add_model_argument(parser)
-    parser.add_argument(
+    add = parser.add_argument
+    add("set", metavar="SET", help=commands.SET_HELP)
+    add("--out", required=True, type=Path, metavar="FILE.npz", help="where to save")
+    commands.add_options(parser, "--model")
+    add(
         "--recipe",
-        choices=("mnist", "resize", "none"),
+        choices=commands.RECIPES,
         help="how a picture becomes 28x28, as in evaluate; default: the model's own",
     )
-    parser.add_argument(
+    add(
         "--unfreeze",
-        type=NATURAL,
+        type=commands.NATURAL,
         metavar="K",
         help="how many of the base's last layers learn with the head, more slowly; default: all",
     )
-    parser.add_argument(
+    add(
         "--hidden",
-        type=COUNT,
+        type=commands.COUNT,
         metavar="UNITS",
         help="start from a new head, even for known classes, behind a relu layer of this size",
     )
-    parser.add_argument(
+    add(
         "--augment",
         action=argparse.BooleanOptionalAction,
         help="vary every picture in every epoch while the base learns; default: with fewer than "
         "2000 pictures",
     )
-    parser.add_argument(
-        "--epochs",
-        type=COUNT,
-        help="epochs of each stage; default: chosen by the number of pictures",
-    )
-    parser.add_argument(
-        "--seed", type=NATURAL, default=0, help="same seed, same result; default: 0"
-    )
-    parser.add_argument("--report", type=Path, metavar="FILE.html", help="write a report")
-    parser.add_argument(
-        "--checkpoint",
-        type=Path,
-        metavar="FOLDER",
-        help="save the state of every stage in this folder",
-    )
-    parser.add_argument("--resume", action="store_true", help="continue from --checkpoint")
-    parser.add_argument("--quiet", action="store_true", help="show no progress")
-    add_json_argument(parser)
+    epochs = "epochs of each stage; default: chosen by the number of pictures"
+    add("--epochs", type=commands.COUNT, help=epochs)
+    add("--seed", type=commands.NATURAL, default=0, help="same seed, same result; default: 0")
+    add("--report", type=Path, metavar="FILE.html", help="write a report")
+    state = "save the state of every stage in this folder"
+    add("--checkpoint", type=Path, metavar="FOLDER", help=state)
+    add("--resume", action="store_true", help="continue from --checkpoint")
+    commands.add_options(parser, "--quiet", "--json")
+    return EXAMPLES, _run
 
 
-def run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> int:
     """Prepare, learn, measure, save, report."""
     from tinymnist.data import load_set
     from tinymnist.finetuning import Checkpoints
     from tinymnist.learning import check_every_class, check_folders, finetune
     from tinymnist.reader import Reader
 
-    _check(arguments)
+    folder = arguments.checkpoint
+    if arguments.resume and not folder:
+        raise InputError("--resume needs --checkpoint FOLDER, the folder to continue from")
+    commands.check_weights_name(arguments.out)
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; --checkpoint expects a folder")
     reader = Reader(arguments.model, arguments.recipe)
     labelled = load_set(arguments.set)
     check_folders(labelled, Path(arguments.set))
     outputs = {"--out": arguments.out, "--report": arguments.report}
-    check_outputs(outputs, [arguments.set, arguments.model, *labelled.files])
-    pictures = prepare(labelled, arguments.recipe, reader.recipe)
+    commands.check_outputs(outputs, [arguments.set, arguments.model, *labelled.files])
+    pictures = commands.prepare(labelled, arguments.recipe, reader.recipe)
     check_every_class(pictures)
-    folder = arguments.checkpoint
     began = time.monotonic()
     trial = finetune(
         pictures,
@@ -117,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
         augment=arguments.augment,
         seed=arguments.seed,
         checkpoints=None if folder is None else Checkpoints(folder, arguments.resume),
-        say=(lambda line: None) if arguments.quiet else _say,
+        say=lambda line: None if arguments.quiet else print(line, file=sys.stderr, flush=True),
         verbose="auto" if sys.stderr.isatty() and not arguments.quiet else 0,
     )
     seconds = time.monotonic() - began
@@ -125,24 +111,9 @@ def run(arguments: argparse.Namespace) -> int:
     trial.model.save(arguments.out)
     if arguments.report:
         _write_report(trial, pictures, reader.model.name, arguments.report)
-    if arguments.json:
-        print_json(_record(trial, pictures, arguments, seconds))
-    else:
-        print(_text(trial, arguments, len(pictures.failures), seconds))
-    return 1 if pictures.failures else 0
-
-
-def _check(arguments: argparse.Namespace) -> None:
-    if arguments.resume and not arguments.checkpoint:
-        raise InputError("--resume needs --checkpoint FOLDER, the folder to continue from")
-    check_weights_name(arguments.out)
-    folder = arguments.checkpoint
-    if folder is not None and folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file; --checkpoint expects a folder")
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    record = _record(trial, pictures, arguments, seconds)
+    text = _text(trial, arguments, len(pictures.failures), seconds)
+    return commands.show(arguments, record, text, pictures.failures)
 
 
 def _write_report(trial: Trial, pictures: LabelledPictures, base_name: str, path: Path) -> None:
@@ -180,7 +151,6 @@ def _record(
         "wrong": wrong,
         "seconds": round(seconds, 3),
         "report": str(arguments.report) if arguments.report else None,
-        **failure_record(pictures.failures),
     }
 
 
@@ -197,7 +167,7 @@ def _text(trial: Trial, arguments: argparse.Namespace, unread: int, seconds: flo
         ]
         lines.append(table([("fine-tuning", "accuracy", ""), *rows]))
         if len(trial.class_names) <= 26:
-            lines.append(confusion_table(trial.class_names, trial.confusion))
+            lines.append(commands.confusion_table(trial.class_names, trial.confusion))
         lines.append(_advice(trial))
     lines.append(f"saved {arguments.out}")
     if arguments.report:

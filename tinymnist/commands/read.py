@@ -1,24 +1,94 @@
-"""``tinymnist read``: all digits on each picture, in reading order."""
+"""``tinymnist predict`` and ``read``: one digit from each picture, or all digits on it."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinymnist.commands.output import (
-    add_json_argument,
-    add_model_argument,
-    check_outputs,
-    print_json,
-)
-from tinymnist.commands.sources import for_each, sources_of
+from tinymnist.commands import Declared, add_options, check_outputs, pictures_of, print_json, warn
 from tinymnist.errors import InputError
+from tinymnist.reporting.text import percent
 
 if TYPE_CHECKING:
-    from tinymnist.prediction import Page
+    from tinymnist.reader import Page
 
-EXAMPLES = """\
+SAMPLES = Path(__file__).parents[1] / "samples"
+"""Painted by ``benchmarks/samples.py``."""
+
+
+def add_predict(parser: argparse.ArgumentParser) -> Declared:
+    """Declare ``predict``."""
+    parser.add_argument(
+        "pictures",
+        nargs="*",
+        metavar="PICTURE",
+        help="picture files, folders of pictures, or - for standard input; "
+        "none: the sample pictures that come with tinymnist",
+    )
+    add_options(parser, "--model", "--recipe", "--json")
+    examples = """\
+examples:
+  tinymnist predict                                    the sample pictures that come with it
+  tinymnist predict 7.png scans/                       files and folders of pictures
+  cat 7.png | tinymnist predict -                      a picture from standard input
+  tinymnist predict --json *.jpg > digits.jsonl        for machines
+  tinymnist predict --recipe resize --model keras-cnn my.jpg
+                                                       what the tutorials do, and how it fails
+
+exit codes: 0 all read, 1 some pictures could not be read, 2 nothing could be read
+"""
+    return examples, _predict
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from tinymnist.reader import Reader
+
+    reader = Reader(arguments.model, arguments.recipe)
+    if arguments.pictures:
+        pictures = pictures_of(arguments.pictures)
+    else:
+        warn(f"no picture given; these are the samples in {SAMPLES}")
+        pictures = [(Path(name).name, file) for name, file in pictures_of([str(SAMPLES)])]
+    width = max((len(name) for name, _ in pictures), default=0)
+    heading = f"{'file'.ljust(width)}  digit  confidence  runner-up\n"
+
+    def show(name: str, source: Any) -> None:
+        nonlocal heading
+        found = reader.predict(source)
+        if arguments.json:
+            probabilities = [round(float(p), 6) for p in found.probabilities]
+            record = {"digit": found.digit, "confidence": round(found.confidence, 6)}
+            print_json({"file": name, **record, "probabilities": probabilities})
+            return
+        second, share = found.runner_up
+        figures = (
+            f"{found.digit!s:>5}  {percent(found.confidence):>10}  {second} ({percent(share)})"
+        )
+        print(f"{heading}{name.ljust(width)}  {figures}")
+        heading = ""
+
+    return _for_each(pictures, show)
+
+
+def add_read(parser: argparse.ArgumentParser) -> Declared:
+    """Declare ``read``."""
+    parser.add_argument(
+        "pictures",
+        nargs="+",
+        metavar="PICTURE",
+        help="picture files, folders of pictures, or - for standard input",
+    )
+    add_options(parser, "--model")
+    parser.add_argument(
+        "--annotate",
+        metavar="OUT",
+        help="draw what was read on the picture, green if certain and red if not, and write it to "
+        "this file, or for several pictures into this folder",
+    )
+    add_options(parser, "--json")
+    examples = """\
 examples:
   tinymnist read letter.jpg                            all digits, one row per line
   tinymnist read scans/ --json > digits.jsonl          with confidences and boxes, for machines
@@ -29,59 +99,61 @@ examples:
 With --json, a box is left, top, right, bottom in pixels of the picture as displayed upright.
 exit codes: 0 all read, 1 some pictures could not be read, 2 nothing could be read
 """
+    return examples, _read
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    parser.add_argument(
-        "pictures",
-        nargs="+",
-        metavar="PICTURE",
-        help="picture files, folders of pictures, or - for standard input",
-    )
-    add_model_argument(parser)
-    parser.add_argument(
-        "--annotate",
-        metavar="OUT",
-        help="draw what was read on the picture, green if certain and red if not, and write it to "
-        "this file, or for several pictures into this folder",
-    )
-    add_json_argument(parser)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Read every page; name those that cannot be read, and continue."""
+def _read(arguments: argparse.Namespace) -> int:
     from tinymnist.reader import Reader
 
     reader = Reader(arguments.model)
-    sources = sources_of(arguments.pictures)
-    names = [name for name, _ in sources]
+    pictures = pictures_of(arguments.pictures)
+    names = [name for name, _ in pictures]
     drawings = _drawings(arguments.annotate, names)
     check_outputs({"--annotate": list(drawings.values())}, [arguments.model, *names])
 
-    def read(name: str, source: Any) -> None:
+    def show(name: str, source: Any) -> None:
         page = reader.read(source)
-        _show(name, page, arguments.json)
+        if arguments.json:
+            digits = [
+                {"digit": d.digit, "confidence": round(d.confidence, 6), "box": list(d.box)}
+                for d in page.digits
+            ]
+            print_json({"file": name, "text": page.text, "digits": digits})
+        else:
+            margin = " " * (len(name) + 2)
+            print(f"{name}  " + page.text.replace("\n", f"\n{margin}"), flush=True)
         if name in drawings:
             _annotate(source, page, drawings[name])
 
-    return for_each(sources, read)
+    return _for_each(pictures, show)
 
 
-def _show(name: str, page: Page, as_json: bool) -> None:
-    if as_json:
-        digits = [
-            {"digit": d.digit, "confidence": round(d.confidence, 6), "box": list(d.box)}
-            for d in page.digits
-        ]
-        print_json({"file": name, "text": page.text, "digits": digits})
-        return
-    margin = " " * (len(name) + 2)
-    print(f"{name}  " + page.text.replace("\n", f"\n{margin}"), flush=True)
+def _for_each(pictures: list[tuple[str, Any]], work: Callable[[str, Any], None]) -> int:
+    """Call ``work(name, source)`` on every picture; name those that cannot be read, and continue.
+
+    Returns:
+        The exit code: 0, or 1 when some pictures could not be read.
+
+    Raises:
+        InputError: when none could.
+    """
+    failures: list[str] = []
+    for name, source in pictures:
+        try:
+            work(name, source)
+        except InputError as error:
+            failures.append(str(error) if name in str(error) else f"{name}: {error}")
+            if len(pictures) > 1:
+                warn(failures[-1])
+    if len(failures) == len(pictures):
+        raise InputError(failures[0] if len(pictures) == 1 else "no picture could be read")
+    return 1 if failures else 0
 
 
 def _drawings(out: str | None, names: list[str]) -> dict[str, Path]:
     """The file of each annotated picture, by the picture's name; the folder is made if needed.
+
+    If a name occurs again, its file is numbered: 7.png, 7-2.png, ...
 
     Raises:
         InputError: when the folder cannot be made, or a single file does not end like a picture.
@@ -100,20 +172,15 @@ def _drawings(out: str | None, names: list[str]) -> dict[str, Path]:
         raise InputError(
             f"{out}: cannot make this folder for {len(names)} annotated pictures: {error.strerror}"
         ) from None
-    files = [place / f"{Path(name).stem.strip('-') or 'read'}.png" for name in names]
-    return dict(zip(names, _distinct(files), strict=True))
-
-
-def _distinct(files: list[Path]) -> list[Path]:
-    """Number the files whose name occurred before: 7.png, 7-2.png, ..."""
     used: list[Path] = []
-    for file in files:
-        free, number = file, 1
-        while free in used:
+    for name in names:
+        stem, number = Path(name).stem.strip("-") or "read", 1
+        file = place / f"{stem}.png"
+        while file in used:
             number += 1
-            free = file.with_stem(f"{file.stem}-{number}")
-        used.append(free)
-    return used
+            file = place / f"{stem}-{number}.png"
+        used.append(file)
+    return dict(zip(names, used, strict=True))
 
 
 def _annotate(source: Any, page: Page, out: Path) -> None:

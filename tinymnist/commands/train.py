@@ -8,18 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinymnist.commands.labelled import SET_HELP, failure_record, prepare
-from tinymnist.commands.output import (
-    BELOW_ONE,
-    COUNT,
-    NATURAL,
-    NOT_NEGATIVE,
-    SHARE,
-    add_json_argument,
-    check_outputs,
-    check_weights_name,
-    print_json,
-)
+from tinymnist import commands
 from tinymnist.errors import InputError
 from tinymnist.reporting.text import percent
 
@@ -44,87 +33,63 @@ exit codes: 0 trained and saved, 1 trained without some pictures that could not 
 2 unusable input
 """
 
-
-SETTINGS = (
-    "epochs",
-    "batch_size",
-    "learning_rate",
-    "augment",
-    "damage",
-    "scenes",
-    "average",
-    "seed",
+_SETTINGS = (
+    *("epochs", "batch_size", "learning_rate", "augment", "damage", "scenes", "average", "seed"),
 )
 """Options that take the place of the recipe's own setting."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_train(parser: argparse.ArgumentParser) -> commands.Declared:
     """Declare the command's arguments."""
-    parser.add_argument(
-        "set",
-        nargs="?",
-        default="mnist-train",
-        metavar="SET",
-        help=f"{SET_HELP}; default: mnist-train",
-    )
-    parser.add_argument("--out", required=True, type=Path, metavar="FILE.npz", help="where to save")
-    parser.add_argument(
+    add = parser.add_argument
+    what = f"{commands.SET_HELP}; default: mnist-train"
+    add("set", nargs="?", default="mnist-train", metavar="SET", help=what)
+    add("--out", required=True, type=Path, metavar="FILE.npz", help="where to save")
+    add(
         "--architecture",
         default="mnist-cnn",
         choices=("mnist-cnn", "keras-cnn", "lenet5", "mlp"),
         help="default: mnist-cnn; the settings below default to the recipe of its shipped weights",
     )
-    parser.add_argument("--epochs", type=COUNT, help="passes over all pictures")
-    parser.add_argument("--batch-size", type=COUNT, help="pictures per step")
-    parser.add_argument("--learning-rate", type=NOT_NEGATIVE, help="the peak of the learning rate")
-    parser.add_argument("--seed", type=NATURAL, help="same seed, same result")
-    parser.add_argument(
-        "--start",
-        type=Path,
-        metavar="FILE",
-        help="continue from these weights instead of fresh kernels",
-    )
-    parser.add_argument(
-        "--average",
-        action="store_true",
-        help="with --start: save the mean of the weights before and after, to forget less",
-    )
-    parser.add_argument(
+    add("--epochs", type=commands.COUNT, help="passes over all pictures")
+    add("--batch-size", type=commands.COUNT, help="pictures per step")
+    add("--learning-rate", type=commands.NOT_NEGATIVE, help="the peak of the learning rate")
+    add("--seed", type=commands.NATURAL, help="same seed, same result")
+    start = "continue from these weights instead of fresh kernels"
+    add("--start", type=Path, metavar="FILE", help=start)
+    average = "with --start: save the mean of the weights before and after, to forget less"
+    add("--average", action="store_true", help=average)
+    add(
         "--augment",
         action=argparse.BooleanOptionalAction,
         default=None,
         help="distort and damage every picture differently in every epoch",
     )
-    parser.add_argument(
-        "--damage", type=SHARE, metavar="SHARE", help="the share of distorted pictures to damage"
-    )
-    parser.add_argument(
+    damage = "the share of distorted pictures to damage"
+    add("--damage", type=commands.SHARE, metavar="SHARE", help=damage)
+    add(
         "--scenes",
-        type=NATURAL,
+        type=commands.NATURAL,
         metavar="TIMES",
         help="paint each of MNIST's digits into this many pictures, to be read by the recipe like "
         "photographs; 0 for none; for mnist-train only",
     )
-    parser.add_argument(
+    add(
         "--validation",
-        type=BELOW_ONE,
+        type=commands.BELOW_ONE,
         default=0.0,
         metavar="SHARE",
         help="set this share of the pictures aside and report on them after every epoch",
     )
-    parser.add_argument("--recipe", choices=("mnist", "resize", "none"), help="as in predict")
-    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="save the state here")
-    parser.add_argument(
-        "--resume", action="store_true", help="continue from --checkpoint if it exists"
-    )
-    parser.add_argument(
-        "--history", type=Path, metavar="FILE.csv", help="write the figures of all epochs"
-    )
-    parser.add_argument("--quiet", action="store_true", help="show no progress")
-    add_json_argument(parser)
+    add("--recipe", choices=commands.RECIPES, help="as in predict")
+    add("--checkpoint", type=Path, metavar="FILE", help="save the state here")
+    add("--resume", action="store_true", help="continue from --checkpoint if it exists")
+    add("--history", type=Path, metavar="FILE.csv", help="write the figures of all epochs")
+    commands.add_options(parser, "--quiet", "--json")
+    return EXAMPLES, _run
 
 
-def run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace) -> int:
     """Prepare, train, measure, save."""
     from tinymnist.data import load_set
     from tinymnist.learning import load_start, train, training_recipe
@@ -132,11 +97,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     labelled = load_set(arguments.set)
     _check(arguments, labelled.files)
-    settings = {name: getattr(arguments, name) for name in SETTINGS}
+    settings = {name: getattr(arguments, name) for name in _SETTINGS}
     recipe = training_recipe(labelled, arguments.architecture, **settings)
     if arguments.start:
         load_start(arguments.start, recipe, labelled)
-    pictures = prepare(labelled, arguments.recipe)
+    pictures = commands.prepare(labelled, arguments.recipe)
     callbacks: list[Callback] = []
     if arguments.history:
         callbacks.append(CSVLogger(arguments.history))
@@ -157,14 +122,13 @@ def run(arguments: argparse.Namespace) -> int:
     model.save(arguments.out)
     last = {name: values[-1] for name, values in history.history.items()}
     metrics = model.metadata["metrics"]
-    if arguments.json:
-        record = {"file": str(arguments.out), "last_epoch": last, "metrics": metrics}
-        print_json(record | failure_record(pictures.failures))
-    else:
-        for name, figures in metrics.items():
-            print(f"{name}: accuracy {percent(figures['accuracy'])} of {figures['n']} pictures")
-        print(f"saved {arguments.out}")
-    return 1 if pictures.failures else 0
+    lines = [
+        f"{name}: accuracy {percent(figures['accuracy'])} of {figures['n']} pictures"
+        for name, figures in metrics.items()
+    ]
+    record = {"file": str(arguments.out), "last_epoch": last, "metrics": metrics}
+    text = "\n".join([*lines, f"saved {arguments.out}"])
+    return commands.show(arguments, record, text, pictures.failures)
 
 
 def _painting(
@@ -173,28 +137,19 @@ def _painting(
     """Shows how many pictures have been painted, which takes some minutes."""
     if is_quiet or not recipe.scenes:
         return lambda done: None
-    from tinymnist.commands.output import Counter
     from tinymnist.imaging.synthetic.training_set import count_new
 
     total = count_new(labels, recipe.scenes)
-    print(
-        f"painting {total:,} pictures before the first epoch: takes some minutes", file=sys.stderr
-    )
-    counter = Counter(total)
-
-    def tick(done: int) -> None:
-        counter.tick(done)
-        if counter.done >= total:
-            counter.close()
-
-    return tick
+    message = f"painting {total:,} pictures before the first epoch: takes some minutes"
+    print(message, file=sys.stderr)
+    return commands.Counter(total).tick
 
 
 def _check(arguments: argparse.Namespace, files: Sequence[Path]) -> None:
     if arguments.resume and not arguments.checkpoint:
         raise InputError("--resume needs --checkpoint FILE, the state to continue from")
-    check_weights_name(arguments.out)
+    commands.check_weights_name(arguments.out)
     outputs = {f"--{name}": getattr(arguments, name) for name in ("out", "checkpoint", "history")}
-    check_outputs(outputs, [arguments.set, arguments.start, *files])
+    commands.check_outputs(outputs, [arguments.set, arguments.start, *files])
     if arguments.average and not arguments.start:
         raise InputError("--average needs --start FILE, the weights to average with")

@@ -13,4 +13,4 @@ from tinymnist.lazy import lazy_names
 if TYPE_CHECKING:
     from tinymnist.data.download import download_mnist as download_mnist
 
-__getattr__, _ = lazy_names(__name__, {"download_mnist": "download"})  # it imports http, urllib
+__getattr__, _ = lazy_names(__name__, {"download": "download_mnist"})  # it imports http, urllib

@@ -19,12 +19,12 @@ from tinymnist.diagnosis.properties import ALL, PROPERTIES, measure, mnist_refer
 from tinymnist.diagnosis.repairs import PLANS, every_repair
 from tinymnist.diagnosis.results import UNREAD, Diagnosis, Drift, Pictures
 from tinymnist.errors import InputError
-from tinymnist.evaluation import known_labels, unknown_classes
 from tinymnist.files import pictures_in
 from tinymnist.imaging.digit.normalize import NoDigitFound, normalize
 from tinymnist.imaging.digit.recipes import tutorial
 from tinymnist.imaging.picture.decode import decode, describe
 from tinymnist.imaging.picture.pixels import Array
+from tinymnist.labelled import known_labels, unknown_classes
 from tinymnist.reader import Reader
 
 _BATCH = 64

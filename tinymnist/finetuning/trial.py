@@ -14,9 +14,9 @@ from tinymnist.errors import InputError
 from tinymnist.finetuning.head import class_names_of
 from tinymnist.finetuning.settings import MANY, Checkpoints, FineTuning
 from tinymnist.finetuning.stages import finetune
+from tinymnist.imaging.digit.recipes import PreparedSet
 from tinymnist.nn.metrics import confusion_matrix
 from tinymnist.nn.sequential import Sequential
-from tinymnist.prepared import PreparedSet
 from tinymnist.reader import Reader
 
 FOLDS = 5

@@ -41,5 +41,4 @@ _NAMES = {
     "training.callbacks": "CSVLogger Callback Checkpoint EarlyStopping LearningRateScheduler "
     "ModelCheckpoint ReduceLROnPlateau",
 }
-_HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
-__getattr__, __dir__ = lazy_names(__name__, _HOMES)
+__getattr__, __dir__ = lazy_names(__name__, _NAMES)

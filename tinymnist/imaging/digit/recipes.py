@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL.Image import Resampling
 
 from tinymnist.errors import InputError
@@ -95,3 +97,67 @@ def _apply(source: Source, recipe: str, *, every_reading: bool) -> Array:
         return readings(grey) if every_reading else RECIPES[recipe](grey)
     except InputError as error:
         raise type(error)(f"{describe(source)}: {error}") from None
+
+
+@dataclass(frozen=True)
+class PreparedSet:
+    """Pictures after a recipe.
+
+    Attributes:
+        readings: (r, 28, 28, 1) float32, at least one per picture that could be prepared; see
+            :func:`prepare_readings`.
+        owners: (r,) the position in ``kept`` of each reading's picture, ascending.
+        kept: (m,) the numbers of the pictures that could be prepared.
+        failures: the error of every other picture, by its number.
+    """
+
+    readings: Array
+    owners: NDArray[np.int64]
+    kept: NDArray[np.int64]
+    failures: dict[int, InputError]
+
+    @property
+    def images(self) -> Array:
+        """The first reading of every picture, the recipe's own result: (m, 28, 28, 1)."""
+        return self.readings[np.unique(self.owners, return_index=True)[1]]
+
+    def only(self, chosen: NDArray[np.bool_]) -> PreparedSet:
+        """Some of the kept pictures: ``chosen`` is (m,)."""
+        of_chosen = chosen[self.owners]
+        owners = (np.cumsum(chosen) - 1)[self.owners[of_chosen]]
+        return PreparedSet(self.readings[of_chosen], owners, self.kept[chosen], {})
+
+    @classmethod
+    def of(cls, images: Array) -> PreparedSet:
+        """Pictures (n, 28, 28, 1) that are in MNIST's form already: one reading of each."""
+        numbers = np.arange(len(images))
+        return cls(images, numbers, numbers, {})
+
+
+def prepare_all(
+    sources: Iterable[Source],
+    recipe: str,
+    tick: Callable[[], None] = lambda: None,
+    most: int | None = None,
+) -> PreparedSet:
+    """Bring many pictures to MNIST's form, and note which cannot be, and why.
+
+    Args:
+        sources: as for :func:`prepare_image`.
+        recipe: ``"mnist"``, ``"resize"`` or ``"none"``.
+        tick: called after every picture, for a progress display.
+        most: how many prepared pictures are enough; None for all.
+    """
+    ways: dict[int, Array] = {}
+    failures: dict[int, InputError] = {}
+    for number, source in enumerate(sources):
+        if len(ways) == most:
+            break
+        try:
+            ways[number] = prepare_readings(source, recipe)
+        except InputError as error:
+            failures[number] = error
+        tick()
+    readings = np.concatenate([np.zeros((0, 28, 28, 1), np.float32), *ways.values()])
+    owners = np.repeat(np.arange(len(ways)), [len(way) for way in ways.values()])
+    return PreparedSet(readings, owners, np.array([*ways], np.int64), failures)

@@ -1,0 +1,126 @@
+"""``tinymnist summary``, ``verify`` and ``export``: a model's layers, its soundness, its copies."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tinymnist.commands import Declared, add_options, check_outputs, print_json, show
+from tinymnist.reporting.text import percent, table
+
+
+def add_summary(parser: argparse.ArgumentParser) -> Declared:
+    """Declare ``summary``."""
+    parser.add_argument(
+        "model",
+        nargs="?",
+        default="mnist-cnn",
+        metavar="NAME|FILE",
+        help="a shipped model or a weights file; default: mnist-cnn",
+    )
+    add_options(parser, "--json")
+    examples = """\
+examples:
+  tinymnist summary                     the default model
+  tinymnist summary lenet5              another shipped model
+  tinymnist summary my.npz --json       a weights file
+
+exit codes: 0 shown, 2 no such model, or an unusable file
+"""
+    return examples, _summary
+
+
+def _summary(arguments: argparse.Namespace) -> int:
+    """Print the table, and what else the file says."""
+    from tinymnist import load_model
+    from tinymnist.interop.formats import provenance
+
+    model = load_model(arguments.model)
+    if arguments.json:
+        layers = [
+            layer.config()
+            | {"output_shape": model.shapes[layer.name], "parameters": layer.count_parameters}
+            for layer in model.layers
+        ]
+        print_json({"name": model.name, "layers": layers, **model.metadata})
+        return 0
+    model.summary()
+    print(f"\nsource: {provenance(model.metadata)}")
+    for name, figures in model.metadata.get("metrics", {}).items():
+        print(f"{name}: accuracy {percent(figures['accuracy'])} of {figures['n']} pictures")
+    return 0
+
+
+def add_verify(parser: argparse.ArgumentParser) -> Declared:
+    """Declare ``verify``."""
+    parser.add_argument(
+        "models",
+        nargs="*",
+        metavar="NAME|FILE",
+        help="shipped models or weights files; none: every shipped one",
+    )
+    add_options(parser, "--json")
+    examples = """\
+examples:
+  tinymnist verify                      every shipped model
+  tinymnist verify my.npz               a weights file
+
+exit codes: 0 sound, 1 a layer computes something else, 2 a file is unusable
+"""
+    return examples, _verify
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    """Run the sample in every file again and compare each layer's output."""
+    from tinymnist.nn.weights import VERIFY_TOLERANCE, shipped, verify
+
+    rows = [("model", "layers", "largest deviation", "in layer", "")]
+    sound = True
+    for name in arguments.models or sorted(shipped()):
+        deviations = verify(name)
+        worst = max(deviations, key=lambda layer: deviations[layer])
+        passed = deviations[worst] <= VERIFY_TOLERANCE
+        sound = sound and passed
+        if arguments.json:
+            print_json({"model": name, "sound": passed, "deviations": deviations})
+        figures = (f"{len(deviations) - 1}", f"{deviations[worst]:.1e}", worst)
+        rows.append((name, *figures, "sound" if passed else "DIFFERS"))
+    if not arguments.json:
+        print(table(rows))
+    return 0 if sound else 1
+
+
+def add_export(parser: argparse.ArgumentParser) -> Declared:
+    """Declare ``export``."""
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="a shipped model or a file of any framework")
+    add(
+        "destination",
+        type=Path,
+        metavar="DEST",
+        help="where to write; the ending chooses the format: .keras, .h5, .onnx, .safetensors, .py",
+    )
+    add_options(parser, "--json")
+    examples = """\
+examples:
+  tinymnist export mnist-cnn mnist.keras        today's Keras opens it
+  tinymnist export my.npz my.onnx               onnxruntime, and most others
+  tinymnist export my.npz my.safetensors        named and laid out like a PyTorch state_dict
+  tinymnist export my.npz my.py                 one readable file that needs only NumPy
+
+exit codes: 0 written, 2 refused, with the reason
+"""
+    return examples, _export
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    """Open, write, and report where."""
+    from tinymnist.interop import check_ending, export, load_model
+
+    destination: Path = arguments.destination
+    check_ending(destination)
+    check_outputs({"DEST": destination}, [Path(arguments.model)])
+    export(load_model(arguments.model), destination)
+    size = destination.stat().st_size
+    record = {"file": str(destination), "bytes": size}
+    return show(arguments, record, f"wrote {destination}: {size:,} bytes")
