@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinymnist.interop.standalone import functions
-from tinymnist.interop.standalone.calls import calls_of
+from tinymnist.interop.standalone.network_code import calls_of
 from tinymnist.nn.sequential import Sequential
 
 Array = NDArray[Any]

@@ -15,7 +15,7 @@ import pytest
 import tinymnist
 from tinymnist.errors import InputError
 from tinymnist.interop.standalone import render, write
-from tinymnist.interop.standalone.calls import ACTIVATIONS, CALLS, calls_of
+from tinymnist.interop.standalone.network_code import ACTIVATIONS, CALLS, calls_of
 from tinymnist.nn import layers as L
 from tinymnist.nn.layers import LAYERS
 from tinymnist.nn.sequential import Input, Sequential

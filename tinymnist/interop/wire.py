@@ -53,12 +53,9 @@ def count_fields(
 
     Args:
         data: the bytes of the message.
-        nested: for each kind of message, which of its fields are messages, and of which kind.
+        nested: for each kind of message, the kinds of its fields that are messages.
         outermost: the kind of the message itself.
-        limit: how many fields to accept.
-
-    Raises:
-        Damaged: if the bytes are not such a message, or hold more fields.
+        limit: raises ``Damaged`` if there are more fields.
     """
     waiting, count = [(outermost, 0, len(data))], 0
     while waiting:

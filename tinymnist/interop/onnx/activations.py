@@ -53,15 +53,10 @@ def _layer(layer_for: Callable[[Node], Layer]) -> Operation:
     return Operation(run, lambda mapper, node, view: mapper.append(layer_for(node), view))
 
 
-def _unary(function: Callable[[Array], Array]) -> Callable[..., Any]:
-    """An operation on one array that keeps its dtype."""
-    return lambda node, x: function(x).astype(x.dtype)
-
-
-def _erf(x: Array) -> Array:
+def _erf(node: Node, x: Array) -> Array:
     from scipy.special import erf
 
-    y: Array = erf(x)
+    y: Array = erf(x).astype(x.dtype)
     return y
 
 
@@ -131,38 +126,34 @@ def _map_prelu(mapper: Mapper, node: Node, view: View) -> View:
     return seen.moved(mapper.add_for(node, layer, seen.source, alpha=alpha))
 
 
-def _map_negative(mapper: Mapper, node: Node, view: View) -> View:
-    return affine(mapper, node.inputs[0], -1.0, 0.0)
-
-
 ACTIVATIONS: dict[str, Operation] = {
-    "Abs": Operation(_unary(np.abs)),
-    "Ceil": Operation(_unary(np.ceil)),
+    **dict.fromkeys(
+        ("Abs", "Ceil", "Floor", "Log", "Reciprocal", "Round", "Sign", "Sqrt"),
+        Operation(lambda node, x: getattr(np, node.op.lower())(x).astype(x.dtype)),
+    ),
+    **dict.fromkeys(
+        ("Mish", "Sigmoid", "Softplus", "Softsign", "Tanh"),
+        _layer(lambda node: Activation(node.op.lower())),
+    ),
+    **dict.fromkeys(("Gelu", "com.microsoft.Gelu"), _layer(_gelu)),
     "Clip": Operation(_clip, _map_clip),
     "Elu": _layer(lambda node: ELU(_shortest(node.get("alpha", 1.0)))),
-    "Erf": Operation(_unary(_erf)),
-    "Exp": Operation(_unary(np.exp), _layer(lambda node: Activation("exponential")).map),
-    "Floor": Operation(_unary(np.floor)),
-    "Gelu": _layer(_gelu),
+    "Erf": Operation(_erf),
+    "Exp": Operation(
+        lambda node, x: np.exp(x).astype(x.dtype),
+        _layer(lambda node: Activation("exponential")).map,
+    ),
     "HardSigmoid": Operation(_hard_sigmoid, _map_hard_sigmoid),
     "HardSwish": _layer(lambda node: Activation("hard_silu")),
     "LeakyRelu": _layer(lambda node: LeakyReLU(_shortest(node.get("alpha", 0.01)))),
-    "Log": Operation(_unary(np.log)),
-    "Mish": _layer(lambda node: Activation("mish")),
-    "Neg": Operation(_unary(np.negative), _map_negative),
-    "Not": Operation(_unary(np.logical_not)),
+    "Neg": Operation(
+        lambda node, x: np.negative(x).astype(x.dtype),
+        lambda mapper, node, view: affine(mapper, node.inputs[0], -1.0, 0.0),
+    ),
+    "Not": Operation(lambda node, x: np.logical_not(x)),
     "PRelu": Operation(_prelu, _map_prelu),
-    "Reciprocal": Operation(_unary(np.reciprocal)),
     "Relu": _layer(lambda node: ReLU()),
-    "Round": Operation(_unary(np.round)),
     "Selu": _layer(_selu),
-    "Sigmoid": _layer(lambda node: Activation("sigmoid")),
-    "Sign": Operation(_unary(np.sign)),
-    "Softplus": _layer(lambda node: Activation("softplus")),
-    "Softsign": _layer(lambda node: Activation("softsign")),
-    "Sqrt": Operation(_unary(np.sqrt)),
-    "Tanh": _layer(lambda node: Activation("tanh")),
-    "com.microsoft.Gelu": _layer(_gelu),
     GENERAL_RELU: _layer(_general_relu),
 }
-"""Every such operation by ONNX's name."""
+"""Every such operation by ONNX's name; those of NumPy and Keras have ONNX's names there too."""

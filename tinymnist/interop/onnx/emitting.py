@@ -19,47 +19,33 @@ from tinymnist.nn.layers.base import free_name
 
 
 class Emitter:
-    """The nodes so far.
-
-    Attributes:
-        shapes: of every layer's output, channels last, without the batch axis.
-        nodes, constants: for the graph.
-    """
+    """Nodes and constants of a graph; ``shapes`` are those of every layer, channels last."""
 
     def __init__(self, shapes: dict[str, Shape], dtype: np.dtype[Any]) -> None:
         self.shapes, self.dtype = shapes, dtype
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
-        self._first: dict[str, str] = {}
-        self._last: dict[str, str] = {}
+        self._tensors: dict[tuple[str, bool], str] = {}
         self._taken = set(shapes)
         self._known: dict[tuple[Any, ...], str] = {}
 
     def set(self, layer: str, tensor: str, *, first: bool = False) -> None:
         """State which tensor a layer's output is, and whether its channels are in front."""
-        (self._first if first else self._last)[layer] = tensor
+        self._tensors[layer, first] = tensor
 
-    def first(self, layer: str) -> str:
-        """A picture as (n, c, h, w)."""
-        if layer not in self._first:
-            x, name = self._last[layer], f"{layer}_channels_first"
-            self._first[layer] = self.node("Transpose", [x], name, perm=[0, 3, 1, 2])
-        return self._first[layer]
-
-    def last(self, layer: str) -> str:
-        """Any output with channels last."""
-        if layer not in self._last:
-            x, name = self._first[layer], f"{layer}_channels_last"
-            self._last[layer] = self.node("Transpose", [x], name, perm=[0, 2, 3, 1])
-        return self._last[layer]
+    def get(self, layer: str, *, first: bool = False) -> str:
+        """An output with channels in front, (n, c, h, w), or last."""
+        if (layer, first) not in self._tensors:
+            perm = [0, 3, 1, 2] if first else [0, 2, 3, 1]
+            name = f"{layer}_channels_{'first' if first else 'last'}"
+            made = self.node("Transpose", [self._tensors[layer, not first]], name, perm=perm)
+            self._tensors[layer, first] = made
+        return self._tensors[layer, first]
 
     def either(self, *layers: str) -> tuple[list[str], bool]:
-        """Outputs in the layout that they have, and whether channels are in front.
-
-        If they differ, channels are last.
-        """
-        first = all(layer in self._first and layer not in self._last for layer in layers)
-        return [self.first(layer) if first else self.last(layer) for layer in layers], first
+        """Outputs in the layout that all have, and whether channels are in front; else last."""
+        first = not any((layer, False) in self._tensors for layer in layers)
+        return [self.get(layer, first=first) for layer in layers], first
 
     def node(self, op: str, inputs: Sequence[str], name: str = "", **attributes: Any) -> str:
         """Append an operation; returns the name of its output."""
@@ -73,12 +59,13 @@ class Emitter:
         self, layer: str, op: str, inputs: Sequence[str], first: bool = False, **attributes: Any
     ) -> None:
         """Append the last operation of a layer, which gets the layer's name."""
-        self.give(layer)
+        self._taken.discard(layer)  # no other tensor may take this name
         self.set(layer, self.node(op, inputs, layer, **attributes), first=first)
 
-    def give(self, layer: str) -> None:
-        """Let a layer's own name, which no other tensor may take, be used for the next one."""
+    def activate(self, layer: str, emission: Emission, x: str, first: bool) -> None:
+        """Append an activation as the end of a layer, which gets the layer's name."""
         self._taken.discard(layer)
+        self.set(layer, emission(self, x, layer, 1 if first else -1), first=first)
 
     def constant(self, values: Any, name: str = "", dtype: Any = None) -> str:
         """A tensor of fixed numbers, in the model's dtype unless another is named."""
@@ -101,14 +88,11 @@ class Emitter:
 
 
 Emission: TypeAlias = Callable[[Emitter, str, str, int], str]
-"""``f(emitter, tensor, name, axis)`` appends nodes, the last one called ``name``; returns that.
-
-``axis`` is that of the channels.
-"""
+"""``f(emitter, tensor, name, axis of channels)`` appends nodes up to ``name``; returns that."""
 
 
 def simple(op: str, **attributes: Any) -> Emission:
-    """One operation."""
+    """An activation that is one operation."""
     return lambda e, x, name, axis: e.node(op, [x], name, **attributes)
 
 
@@ -162,6 +146,7 @@ def general_relu(highest: float | None, slope: float, threshold: float) -> Emiss
 
 
 ACTIVATIONS: dict[str, Emission] = {
+    **{word: simple(word.title()) for word in ("relu", "sigmoid", "softplus", "softsign", "tanh")},
     "elu": simple("Elu", alpha=1.0),
     "exponential": simple("Exp"),
     "gelu": gelu(),
@@ -172,14 +157,9 @@ ACTIVATIONS: dict[str, Emission] = {
     "linear": simple("Identity"),
     "log_softmax": _along("LogSoftmax"),
     "mish": _mish,
-    "relu": simple("Relu"),
     "relu6": _clipped(0.0, 6.0),
     "selu": simple("Selu", alpha=1.6732632423543772, gamma=1.0507009873554805),
-    "sigmoid": simple("Sigmoid"),
     "silu": _silu,
     "softmax": _along("Softmax"),
-    "softplus": simple("Softplus"),
-    "softsign": simple("Softsign"),
-    "tanh": simple("Tanh"),
 }
 """Every activation by Keras's name."""

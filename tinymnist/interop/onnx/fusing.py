@@ -54,7 +54,8 @@ class Matcher:
         if node is None or node.op != op or len(node.inputs) < len(arguments):
             return
         if node.op.startswith("Reduce"):
-            axes = self._axes(node)
+            given = node.get("axes", self.constants.get((*node.inputs, "")[1]))
+            axes = None if given is None else tuple(int(axis) for axis in given)
             if axes is None or found.get("axes", axes) != axes or not node.get("keepdims", 1):
                 return
             found = {**found, "axes": axes}
@@ -76,13 +77,6 @@ class Matcher:
         array = self.constants.get(name)
         return float(array.reshape(-1)[0]) if array is not None and array.size == 1 else None
 
-    def _axes(self, node: Node) -> tuple[int, ...] | None:
-        """The axes of a reduction, from its attribute or its second input."""
-        given = node.get("axes")
-        if given is None and len(node.inputs) > 1:
-            given = self.constants.get(node.inputs[1])
-        return None if given is None else tuple(int(axis) for axis in given)
-
 
 def _half(pattern: Pattern) -> list[Pattern]:
     return [("Mul", pattern, 0.5), ("Div", pattern, 2.0)]
@@ -96,21 +90,18 @@ _SQUARE: Pattern = [("Pow", _CENTRED, 2.0), ("Mul", _CENTRED, _CENTRED)]
 _DEVIATION: Pattern = ("Sqrt", ("Add", ("ReduceMean", _SQUARE), "epsilon"))
 _SLOPE: Pattern = ("Mul", ("Reciprocal", _DEVIATION), "gamma")
 
-LOG_SOFTMAX: Pattern = ("Log", ("Softmax", "x"))
-SOFTMAX: Pattern = ("Div", _POWER, ("ReduceSum", _POWER))
-SOFTSIGN: Pattern = ("Div", "x", ("Add", ("Abs", "x"), 1.0))
-RELU: Pattern = (
+_RELU: Pattern = (
     "Where", ("Less", "x", "threshold"), ("Mul", ("Sub", "x", "edge"), "slope"),
     [("Min", "x", "max_value"), "x"],
 )  # fmt: skip
 """Keras's general ReLU."""
-GELU: Pattern = [
+_GELU: Pattern = [
     *_half(("Mul", "x", _BELL)),
     ("Mul", _half("x"), _BELL),
     ("Mul", "x", _half(_BELL)),
 ]
-NORM: Pattern = [("Div", _CENTRED, _DEVIATION), ("Mul", _CENTRED, ("Reciprocal", _DEVIATION))]
-KERAS_NORM: Pattern = (
+_NORM: Pattern = [("Div", _CENTRED, _DEVIATION), ("Mul", _CENTRED, ("Reciprocal", _DEVIATION))]
+_KERAS_NORM: Pattern = (
     "Add", ("Mul", "x", _SLOPE),
     [("Sub", "beta", ("Mul", _MEAN, _SLOPE)), ("Add", "beta", ("Mul", ("Neg", _MEAN), _SLOPE))],
 )  # fmt: skip
@@ -147,13 +138,16 @@ def _norm(graph: Matcher, node: Node, found: Found) -> Made:
 
 
 FUSIONS: tuple[tuple[Pattern, Callable[[Matcher, Node, Found], Made]], ...] = (
-    (LOG_SOFTMAX, _log_softmax),
-    (SOFTMAX, _softmax),
-    (SOFTSIGN, lambda graph, node, found: ("Softsign", (found["x"],), {}, 17)),
-    (RELU, _relu),
-    (GELU, lambda graph, node, found: ("Gelu", (found["x"],), {}, 20)),
-    (NORM, _norm),
-    (KERAS_NORM, _norm),
+    (("Log", ("Softmax", "x")), _log_softmax),
+    (("Div", _POWER, ("ReduceSum", _POWER)), _softmax),
+    (
+        ("Div", "x", ("Add", ("Abs", "x"), 1.0)),
+        lambda graph, node, found: ("Softsign", (found["x"],), {}, 17),
+    ),
+    (_RELU, _relu),
+    (_GELU, lambda graph, node, found: ("Gelu", (found["x"],), {}, 20)),
+    (_NORM, _norm),
+    (_KERAS_NORM, _norm),
 )
 """Every pattern with what makes a node of a match; each is tried at every node."""
 

@@ -6,8 +6,10 @@ must lie in the model's own folder, and only the container is parsed: nothing is
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
+from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tinymnist.errors import InputError
-from tinymnist.interop.onnx.nodes import DAMAGE, Network, Node, Port, one_line, sort
+from tinymnist.interop.onnx.nodes import Network, Node, Port, sort
 from tinymnist.interop.wire import count_fields
 from tinymnist.nn.arrays import Array
 
@@ -66,15 +68,10 @@ def load(path: str | PathLike[str]) -> tuple[Network, dict[str, Any], dict[str, 
     """
     place = Path(path)
     data = _read(place)
-    try:
+    with _damage(f"{place} is not an ONNX model, or is damaged", "; get the file again"):
         count_fields(data, _NESTED, "model", MAX_FIELDS)
         model = library().ModelProto()
         model.ParseFromString(data)
-    except InputError:
-        raise
-    except Exception as error:  # protobuf's DecodeError, whose module differs between versions
-        reason = f"{one_line(error)[:200]}; get the file again"
-        raise InputError(f"{place} is not an ONNX model, or is damaged: {reason}") from None
     if not model.HasField("graph") or not model.graph.node:
         raise InputError(f"{place} holds no ONNX graph; expected a trained model")
     origin = {
@@ -88,12 +85,19 @@ def load(path: str | PathLike[str]) -> tuple[Network, dict[str, Any], dict[str, 
     return network_of(model, place), origin, metadata
 
 
-def network_of(model: Any, path: Path) -> Network:
-    """The graph of a parsed model, local functions inlined.
+@contextlib.contextmanager
+def _damage(what: str, advice: str = "") -> Iterator[None]:
+    """Refuse a file at which a library fails, by an error of its own or of Python."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # protobuf's DecodeError, whose module differs between versions
+        raise InputError(f"{what}: {' '.join(str(error).split())[:200]}{advice}") from None
 
-    Args:
-        model: a ``ModelProto``.
-        path: where it came from, for errors and for external data.
+
+def network_of(model: Any, path: Path) -> Network:
+    """The graph of a parsed ``ModelProto``, local functions inlined.
 
     Raises:
         InputError: as :func:`load`.
@@ -101,12 +105,8 @@ def network_of(model: Any, path: Path) -> Network:
     opsets = _opsets(model, path)
     if model.functions:
         model = _inlined(model, path)
-    try:
+    with _damage(f"{path} is damaged"):
         return _Loader(path, opsets).network(model.graph, frozenset(), 0)
-    except DAMAGE as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} is damaged: {one_line(error)[:200]}") from None
 
 
 def _opsets(model: Any, path: Path) -> dict[str, int]:
@@ -131,27 +131,23 @@ def _inlined(model: Any, path: Path) -> Any:
     bodies = {(f.domain, f.name): f for f in model.functions}
     sizes: dict[tuple[str, str], int] = {}
 
-    def size(key: tuple[str, str], callers: tuple[tuple[str, str], ...]) -> int:
-        if key in callers or len(callers) > 64:
+    def total(nodes: Any, depth: int = 0) -> int:
+        if depth > 64:
             raise InputError(f"{path} has functions that call each other in a circle")
-        if key not in sizes:
-            sizes[key] = total(bodies[key].node, (*callers, key))
-        return sizes[key]
-
-    def total(nodes: Any, callers: tuple[tuple[str, str], ...]) -> int:
         called = [(n.domain, n.op_type) for n in nodes]
-        return sum(size(key, callers) if key in bodies else 1 for key in called)
+        for key in called:
+            if key in bodies and key not in sizes:
+                sizes[key] = total(bodies[key].node, depth + 1)
+        return sum(sizes.get(key, 1) for key in called)
 
-    if total(model.graph.node, ()) > _MAX_NODES:
+    if total(model.graph.node) > _MAX_NODES:
         raise InputError(f"{path} unfolds to more than {_MAX_NODES:,} nodes")
     try:
         from onnx.inliner import inline_local_functions
     except ImportError:
         raise InputError(f"{path} has local functions; `pip install 'onnx>=1.15'`") from None
-    try:
+    with _damage(f"{path} is damaged"):
         return inline_local_functions(model)
-    except Exception as error:  # the library's own, from C++
-        raise InputError(f"{path} is damaged: {one_line(error)[:200]}") from None
 
 
 class _Loader:
@@ -163,8 +159,8 @@ class _Loader:
     def network(self, graph: Any, outside: frozenset[str], depth: int) -> Network:
         """A graph, or a branch of a node, which sees the tensors ``outside``."""
         if depth > _MAX_BRANCH_DEPTH or len(graph.node) > _MAX_NODES:
-            limits = f"limit {_MAX_NODES:,} nodes, {_MAX_BRANCH_DEPTH} levels of branches"
-            raise InputError(f"{self.path}: graph too large ({limits})")
+            limits = f"(limit {_MAX_NODES:,} nodes, {_MAX_BRANCH_DEPTH} levels of branches)"
+            raise InputError(f"{self.path}: graph too large {limits}")
         if graph.sparse_initializer:
             raise InputError(f"{self.path} holds sparse weights, which tinymnist does not read")
         constants = {t.name: self.array(t) for t in graph.initializer}
@@ -208,11 +204,10 @@ class _Loader:
 
     def port(self, value: Any) -> Port:
         tensor = value.type.tensor_type
-        kind = self.dtype(tensor.elem_type)
-        if not tensor.HasField("shape"):
-            return Port(value.name, None, kind)
-        sides = [d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim]
-        return Port(value.name, tuple(s if s is None or s > 0 else None for s in sides), kind)
+        sides = (d.dim_value if d.HasField("dim_value") else 0 for d in tensor.shape.dim)
+        shape = tuple(side if side > 0 else None for side in sides)
+        stated = tensor.HasField("shape")
+        return Port(value.name, shape if stated else None, self.dtype(tensor.elem_type))
 
     def dtype(self, number: int) -> str:
         try:
@@ -225,10 +220,8 @@ class _Loader:
         name = tensor.name or "a constant"
         count = math.prod(tensor.dims)
         if any(side < 0 for side in tensor.dims) or count > MAX_BYTES // 4:
-            raise InputError(
-                f"{self.path}: {name} has the shape {list(tensor.dims)}, negative or too large "
-                f"(limit {MAX_BYTES // 4:,} numbers)"
-            )
+            wrong = f"negative or too large (limit {MAX_BYTES // 4:,} numbers)"
+            raise InputError(f"{self.path}: {name} has the shape {list(tensor.dims)}, {wrong}")
         if tensor.data_location == self.onnx.TensorProto.EXTERNAL:
             return self._external(tensor, count)
         there = len(tensor.raw_data) or max(
@@ -236,9 +229,8 @@ class _Loader:
             for kind in ("float", "int32", "int64", "double", "uint64", "string")
         )
         if count > 16 * max(there, 1):  # the smallest type has four bits
-            raise InputError(
-                f"{self.path}: {name} states {count:,} numbers, and there are bytes for {there:,}"
-            )
+            wrong = f"states {count:,} numbers, and there are bytes for {there:,}"
+            raise InputError(f"{self.path}: {name} {wrong}")
         array: Array = self.onnx.numpy_helper.to_array(tensor)
         return array
 
@@ -253,32 +245,22 @@ class _Loader:
                 size = os.fstat(file.fileno()).st_size
                 length = int(stated.get("length") or count * dtype.itemsize)
                 if offset < 0 or length != count * dtype.itemsize or offset + length > size:
-                    raise InputError(
-                        f"{self.path}: {tensor.name} wants {length:,} bytes from {offset:,} of "
-                        f"{place.name}, which has {size:,}"
-                    )
+                    wants = f"wants {length:,} bytes from {offset:,} of {place.name}"
+                    raise InputError(f"{self.path}: {tensor.name} {wants}, which has {size:,}")
                 file.seek(offset)
                 data = file.read(length)
         except OSError as error:
-            raise InputError(
-                f"{self.path} keeps its weights in {place.name}, which must lie beside it: "
-                f"{error.strerror or error}"
-            ) from None
+            rule = f"keeps its weights in {place.name}, which must lie beside it"
+            raise InputError(f"{self.path} {rule}: {error.strerror or error}") from None
         return np.frombuffer(data, dtype.newbyteorder("<")).reshape(tensor.dims).astype(dtype)
 
 
 def _inside(model: Path, location: str) -> Path:
-    """The file of external data, if it is a plain file in or below the model's folder.
-
-    Raises:
-        InputError: if it points elsewhere, by ``..``, an absolute path or a link.
-    """
+    """The file of external data; refused if ``..``, an absolute path or a link leads outside."""
     folder = model.resolve().parent
     wanted = folder / location.replace("\\", "/")
     place = wanted.resolve()
     if not location or folder not in place.parents or (wanted.exists() and not wanted.is_file()):
-        raise InputError(
-            f"{model} points to data outside its own folder, {location!r}; expected a file beside "
-            "it, nothing was read"
-        )
+        rule = "expected a file beside it, nothing was read"
+        raise InputError(f"{model} points to data outside its own folder, {location!r}; {rule}")
     return place

@@ -16,14 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tinymnist.interop.onnx.nodes import (
-    DAMAGE,
-    Contradiction,
-    Network,
-    Node,
-    Unmappable,
-    one_line,
-)
+from tinymnist.interop.onnx.nodes import DAMAGE, Contradiction, Network, Node, Unmappable
 from tinymnist.interop.onnx.running import Operation, Operations, run_node
 from tinymnist.interop.onnx.views import Atom, Axis, View, fresh, joined, size_of
 from tinymnist.nn.arrays import Array, Shape
@@ -55,16 +48,13 @@ class Builder:
         self._moves: dict[tuple[str, str, Any], str] = {}
 
     def add(self, layer: Layer, *sources: str, hint: str = "", **arrays: Array) -> str:
-        """Append a layer.
+        """Append a layer that takes its inputs from ``sources``; returns its name.
 
         Args:
             layer: without arrays.
-            sources: the names of the layers that it takes its inputs from.
+            sources: names of layers.
             hint: a name to derive its own from.
             arrays: its weights.
-
-        Returns:
-            Its name.
 
         Raises:
             Unmappable: if it does not fit its inputs.
@@ -79,8 +69,8 @@ class Builder:
         if (found := {k: a.shape for k, a in given.items()}) != wanted:
             raise Unmappable(f"its weights are {found}, where {wanted} would fit")
         if math.prod(shape) > _MAX_OUTPUT_NUMBERS:
-            limit = f"limit {_MAX_OUTPUT_NUMBERS:,} numbers"
-            raise Unmappable(f"output of shape {shape} too large ({limit})")
+            limit = f"(limit {_MAX_OUTPUT_NUMBERS:,} numbers)"
+            raise Unmappable(f"output of shape {shape} too large {limit}")
         for key, array in given.items():
             setattr(layer, key, array)
         stem = re.sub(r"[^A-Za-z0-9_.]+", "_", hint or default_name(layer)).strip("_.") or "layer"
@@ -141,13 +131,7 @@ class Builder:
         return View(source, (one,), ((one,),), view.batch)
 
     def new_view(self, source: str, axes_from: Sequence[int], batch: int | None) -> View:
-        """A view of a new layer's output.
-
-        Args:
-            source: the layer.
-            axes_from: for each axis of the tensor, which axis of memory it is.
-            batch: as of :class:`View`.
-        """
+        """A view of a new layer's output: for each axis, which axis of memory it is."""
         memory = fresh(self.shapes[source])
         return View(source, joined(memory), tuple(memory[i] for i in axes_from), batch)
 
@@ -167,11 +151,11 @@ class Builder:
 
 
 class Mapper(Builder):
-    """The walk: its tensors so far, and the layers that it made.
+    """The walk: the layers that it made, and its tensors so far.
 
     Attributes:
-        tensors: the tensors that depend on the picture.
-        constants: the tensors that do not.
+        tensors: those that depend on the picture.
+        constants: those that do not.
         uses: how often each tensor is taken.
     """
 
@@ -201,7 +185,7 @@ class Mapper(Builder):
             except Unmappable as reason:
                 raise Unmappable(f"node {node} cannot be mapped: {reason}") from None
             except DAMAGE as error:
-                raise Contradiction(f"node {node} is damaged: {one_line(error)}") from None
+                raise Contradiction(f"node {node} is damaged: {error}") from None
 
     def _step(self, node: Node) -> None:
         first = node.inputs[0] if node.inputs else ""

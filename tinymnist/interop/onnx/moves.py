@@ -16,20 +16,16 @@ from tinymnist.interop.onnx.mapping import Mapper, stem
 from tinymnist.interop.onnx.nodes import Node, Unmappable
 from tinymnist.interop.onnx.running import Operation, bounded, broadcast
 from tinymnist.interop.onnx.views import Uncut, View, fresh, joined, size_of
-from tinymnist.nn.arrays import Array
+from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.layers import Concatenate, Dropout, ZeroPadding2D
-
-# Numbers from nothing, and their shape ------------------------------------------------------------
 
 
 def _constant(node: Node) -> Array:
+    kinds = {"value": None, "value_float": np.float32, "value_floats": np.float32,
+             "value_int": np.int64, "value_ints": np.int64}  # fmt: skip
     for name, value in node.attributes.items():
-        if name == "value":
-            return np.asarray(value)
-        if name in ("value_float", "value_floats"):
-            return np.asarray(value, np.float32)
-        if name in ("value_int", "value_ints"):
-            return np.asarray(value, np.int64)
+        if name in kinds:
+            return np.asarray(value, kinds[name])
     raise Unmappable("it would need texts or sparse tensors")
 
 
@@ -66,9 +62,6 @@ def _map_cast(mapper: Mapper, node: Node, view: View) -> View:
     return view
 
 
-# The same numbers ---------------------------------------------------------------------------------
-
-
 def _identity(node: Node, x: Array) -> Array:
     if not isinstance(x, np.ndarray):
         raise Unmappable("it would need sequences of tensors")
@@ -89,9 +82,7 @@ def _map_dropout(mapper: Mapper, node: Node, view: View) -> View:
     return mapper.append(Dropout(round(rate, 6)), view) if 0 < rate < 1 else view
 
 
-def _new_shape(
-    node: Node, shape: tuple[int, ...], arrays: Sequence[Array | None]
-) -> tuple[int, ...]:
+def _new_shape(node: Node, shape: Shape, arrays: Sequence[Array | None]) -> Shape:
     """The shape after Reshape, Flatten, Squeeze or Unsqueeze."""
     if node.op == "Reshape":
         return _resolved(node, shape, node.option("shape", arrays, 1))
@@ -112,16 +103,15 @@ def _new_shape(
     return tuple(1 if axis in new else next(sides) for axis in range(rank))
 
 
-def _resolved(node: Node, shape: tuple[int, ...], wanted: Any) -> tuple[int, ...]:
+def _resolved(node: Node, shape: Shape, wanted: Any) -> Shape:
     """The target of a Reshape: 0 keeps the side, -1 takes what is left."""
     if wanted is None:
         raise Unmappable("it has no target shape")
     wanted, keep = list(wanted), not node.get("allowzero")
     if any(side < -1 for side in wanted) or wanted.count(-1) > 1:
         raise Unmappable(f"{wanted} is not a valid shape")
-    sides = [
-        shape[i] if side == 0 and keep and i < len(shape) else side for i, side in enumerate(wanted)
-    ]
+    kept = dict(enumerate(shape)) if keep else {}
+    sides = [side or kept.get(i, 0) for i, side in enumerate(wanted)]
     known, total = math.prod(side for side in sides if side != -1), math.prod(shape)
     resolved = tuple(total // max(known, 1) if side == -1 else int(side) for side in sides)
     if math.prod(resolved) != total:
@@ -147,9 +137,6 @@ def _map_transpose(mapper: Mapper, node: Node, view: View) -> View:
     if sorted(perm) != list(range(view.rank)):
         raise Unmappable(f"{perm} is not an order of {view.rank} axes")
     return view.transposed(perm)
-
-
-# Fewer or more numbers ----------------------------------------------------------------------------
 
 
 def _slices_of(node: Node, arrays: Sequence[Array | None], rank: int) -> tuple[slice, ...]:
@@ -247,7 +234,7 @@ def pads_of(node: Node, arrays: Sequence[Array | None], rank: int) -> list[tuple
     given = node.get("paddings") or node.option("pads", arrays, 1)
     axes = node.axes(arrays, 3, rank)
     pads = [(0, 0)] * rank
-    chosen = tuple(range(rank)) if axes is None else axes
+    chosen = range(rank) if axes is None else axes
     if given is None or len(given) != 2 * len(chosen):
         raise Unmappable(f"pads {given} do not fit {rank} dimensions")
     for axis, before, after in zip(chosen, given[: len(chosen)], given[len(chosen) :], strict=True):

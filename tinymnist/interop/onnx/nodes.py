@@ -18,16 +18,14 @@ class Unmappable(Exception):
 
 
 class Contradiction(Unmappable):
-    """Attributes and shapes that do not fit each other; the message is NumPy's."""
+    """Attributes and shapes that do not fit each other; the message is NumPy's, on one line."""
+
+    def __init__(self, message: object) -> None:
+        super().__init__(" ".join(str(message).split()))
 
 
 DAMAGE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 """What Python and NumPy raise if a file contradicts itself."""
-
-
-def one_line(error: Exception) -> str:
-    """The message of an error without line breaks."""
-    return " ".join(str(error).split())
 
 
 @dataclass(frozen=True)
@@ -146,12 +144,8 @@ def taken_by(node: Node) -> list[str]:
 def sort(nodes: Iterable[Node], known: Iterable[str], where: str) -> list[Node]:
     """Bring nodes into an order in which each comes after its inputs; some files reverse them.
 
-    An order in which that holds already is kept.
-
-    Args:
-        nodes: in any order.
-        known: tensors that no node has to compute.
-        where: the file, for errors.
+    An order in which that holds already is kept. ``known`` are the tensors that no node has to
+    compute, ``where`` is the file.
 
     Raises:
         InputError: if nodes wait for each other in a circle, an input is never computed, or two

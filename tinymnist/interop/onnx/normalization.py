@@ -19,8 +19,6 @@ from tinymnist.nn import functional as F
 from tinymnist.nn import layers as L
 from tinymnist.nn.arrays import Array
 
-# Products -----------------------------------------------------------------------------------------
-
 
 def _gemm(node: Node, a: Array, b: Array, c: Array | None = None) -> Array:
     """``alpha * a @ b + beta * c``, either matrix transposed."""
@@ -80,9 +78,6 @@ def _map_product_along(mapper: Mapper, node: Node, view: View, arrays: dict[str,
     name = mapper.add_for(node, layer, source, **arrays)
     made = mapper.new_view(name, (2,), view.batch).axes[0]
     return View(name, (*rest, *made), (*view.axes[:-1], made), view.batch)
-
-
-# Normalization ------------------------------------------------------------------------------------
 
 
 def _batch_norm(node: Node, x: Array, gamma: Array, beta: Array, mean: Array, var: Array) -> Array:
@@ -165,9 +160,6 @@ def _map_instance_norm(mapper: Mapper, node: Node, view: View) -> View:
     seen = mapper.with_last(_normalized(mapper, node, view, pixels, *plain), channels)
     scale, offset = (in_order(array, channels, seen.order).tolist() for array in (gamma, beta))
     return mapper.append(L.Rescaling(scale, offset), seen)
-
-
-# Softmax ------------------------------------------------------------------------------------------
 
 
 def _softmax(function: Callable[[Array], tuple[Array, Any]]) -> Operation:

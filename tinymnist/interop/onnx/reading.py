@@ -107,7 +107,7 @@ def _convert(part: Network, name: str) -> tuple[Sequential, dict[str, Any]]:
 
 
 def _layers(network: Network, port: Port, shape: Shape, beginning: View) -> tuple[Mapper, View]:
-    """Walk through the graph; the layers, and the scores over the last of them."""
+    """The layers of the graph, and the scores over the last of them."""
     dtype = "float64" if port.kind == "float64" else "float32"
     mapper = Mapper(network, {port.name: beginning}, OPERATIONS, shape, dtype)
     mapper.walk(network.nodes)

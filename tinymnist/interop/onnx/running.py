@@ -13,15 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from tinymnist.interop.onnx.nodes import (
-    DAMAGE,
-    Contradiction,
-    Network,
-    Node,
-    Port,
-    Unmappable,
-    one_line,
-)
+from tinymnist.interop.onnx.nodes import DAMAGE, Contradiction, Network, Node, Port, Unmappable
 from tinymnist.interop.onnx.views import View
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.sequential import Sequential
@@ -57,11 +49,7 @@ Operations: TypeAlias = Mapping[str, Operation]
 
 
 def bounded(shape: Sequence[int]) -> tuple[int, ...]:
-    """The shape itself.
-
-    Raises:
-        Unmappable: if an array of it would exceed :data:`MAX_NUMBERS`.
-    """
+    """The shape itself; refuses one of more than :data:`MAX_NUMBERS` numbers."""
     sides = tuple(int(side) for side in shape)
     if any(side < 0 for side in sides) or math.prod(sides) > MAX_NUMBERS:
         raise Unmappable(f"array of shape {sides} too large (limit {MAX_NUMBERS:,} numbers)")
@@ -74,12 +62,7 @@ def broadcast(*arrays: Array) -> tuple[int, ...]:
 
 
 def run(network: Network, fed: Mapping[str, Array], operations: Operations) -> dict[str, Array]:
-    """Compute a network's outputs, by name.
-
-    Args:
-        network: its nodes in order.
-        fed: an array for each of its inputs.
-        operations: what computes each operation.
+    """Compute a network's outputs, by name, from an array for each of its inputs.
 
     Raises:
         Unmappable: if an operation or a setting of it is missing; the message names the node.
@@ -117,7 +100,7 @@ def run_node(node: Node, values: Mapping[str, Array], operations: Operations) ->
         with np.errstate(all="ignore"):
             result = compute(node, *arrays)
     except DAMAGE as error:
-        raise Contradiction(one_line(error)) from None
+        raise Contradiction(error) from None
     results = result if isinstance(result, tuple) else (result,)
     wanted = [name for name in node.outputs if name]
     if len(results) < len(wanted):
@@ -165,7 +148,7 @@ def verify(
         network: the graph, as it was in the file.
         port: its input.
         views: its input and its output over those of the model.
-        operations: what computes each operation.
+        operations: for the graph.
 
     Raises:
         Unmappable: if the two differ, or the graph cannot be run.

@@ -94,11 +94,7 @@ class View:
         return own if self.batch is None else (self.batch, *own)
 
     def own_axis(self, axis: int) -> int:
-        """The number of an axis among those of one example.
-
-        Raises:
-            Unmappable: for the batch axis, and for one that does not exist.
-        """
+        """The number of an axis among those of one example; refused for the batch axis."""
         if not -self.rank <= axis < self.rank:
             raise Unmappable(f"it has no axis {axis} in {self.rank} dimensions")
         index = axis % self.rank - self.lead

@@ -64,9 +64,6 @@ def _picture_view(mapper: Mapper, source: str, view: View) -> View:
     return mapper.new_view(source, axes_from, view.batch or 1)
 
 
-# Settings -----------------------------------------------------------------------------------------
-
-
 def _as_pair(values: Any) -> Pair:
     """Two numbers; for a window along a line, the second is 1."""
     sides = tuple(int(value) for value in values)
@@ -131,9 +128,6 @@ def _padding_word(pads: Pads, size: Pair, kernel: Pair, strides: Pair, dilation:
     if strides == (1, 1) and pads == resolve_padding("same", size, kernel, strides, dilation):
         return "same"
     return [list(pads[0]), list(pads[1])]
-
-
-# Operations ---------------------------------------------------------------------------------------
 
 
 def _conv(node: Node, x: Array, kernel: Array, bias: Array | None = None) -> Array:

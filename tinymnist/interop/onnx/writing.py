@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any, TypeAlias
 
@@ -77,9 +77,7 @@ def _graph_of(model: Sequential, channels_first: bool) -> Any:
     e.set(INPUT, INPUT, first=channels_first)
     for layer in model.layers:
         EMISSIONS[type(layer)](e, layer, model.sources[layer.name])
-    output = (
-        e.last(model.layers[-1].name) if model.layers else e.node("Identity", [INPUT], "output")
-    )
+    output = e.get(model.layers[-1].name) if model.layers else e.node("Identity", [INPUT], "output")
     kind = helper.np_dtype_to_tensor_dtype(model.dtype)
     sides = model.input_shape[-1:] + model.input_shape[:-1] if channels_first else model.input_shape
     ports = [
@@ -107,9 +105,7 @@ def _elementwise(emission: Callable[[Any], Emission]) -> LayerEmission:
 
     def emit(e: Emitter, layer: L.Layer, sources: tuple[str, ...]) -> None:
         (x,), first = e.either(sources[0])
-        e.give(layer.name)
-        made = emission(layer)(e, x, layer.name, 1 if first else -1)
-        e.set(layer.name, made, first=first)
+        e.activate(layer.name, emission(layer), x, first)
 
     return emit
 
@@ -122,16 +118,8 @@ def _product(
     if layer.activation == "linear":
         e.finish(layer.name, op, inputs, first, **attributes)
         return
-    e.give(layer.name)
     y = e.node(op, inputs, f"{layer.name}_{op.lower()}", **attributes)
-    made = ACTIVATIONS[layer.activation](e, y, layer.name, 1 if first else -1)
-    e.set(layer.name, made, first=first)
-
-
-def _by_channel(e: Emitter, values: Any, first: bool, name: str) -> str:
-    """Numbers of each channel, so that they broadcast in a layout."""
-    array: Array = np.asarray(values, float) if not isinstance(values, np.ndarray) else values
-    return e.constant(array.reshape(-1, 1, 1) if first and array.size > 1 else array, name)
+    e.activate(layer.name, ACTIVATIONS[layer.activation], y, first)
 
 
 def _onnx_pads(pads: Pads) -> list[int]:
@@ -140,17 +128,13 @@ def _onnx_pads(pads: Pads) -> list[int]:
     return [top, left, bottom, right]
 
 
-def _dense(e: Emitter, layer: L.Dense, sources: tuple[str, ...]) -> None:
-    _product(e, layer, e.last(sources[0]), "Gemm")
-
-
 def _convolution(e: Emitter, layer: L.Conv2D, sources: tuple[str, ...]) -> None:
     h, w, channels = e.shapes[sources[0]]
     kernel, strides = as_pair(layer.kernel_size, "kernel_size"), as_pair(layer.strides, "strides")
     dilation = as_pair(layer.dilation_rate, "dilation_rate")
     pads = resolve_padding(layer.padding, (h, w), kernel, strides, dilation)
     _product(
-        e, layer, e.first(sources[0]), "Conv", True,
+        e, layer, e.get(sources[0], first=True), "Conv", True,
         kernel_shape=kernel, strides=strides, dilations=dilation, pads=_onnx_pads(pads),
         group=layer.groups_of(channels),
     )  # fmt: skip
@@ -165,13 +149,13 @@ def _pooling(e: Emitter, layer: Any, sources: tuple[str, ...]) -> None:
     op = "MaxPool"
     if isinstance(layer, L.AveragePooling2D):
         op, attributes["count_include_pad"] = "AveragePool", int(layer.count_include_pad)
-    e.finish(layer.name, op, [e.first(sources[0])], True, **attributes)
+    e.finish(layer.name, op, [e.get(sources[0], first=True)], True, **attributes)
 
 
 def _global_pooling(e: Emitter, layer: L.Layer, sources: tuple[str, ...]) -> None:
     """One number per channel, then without the two axes of length 1."""
     kind = "Average" if isinstance(layer, L.GlobalAveragePooling2D) else "Max"
-    pooled = e.node(f"Global{kind}Pool", [e.first(sources[0])], f"{layer.name}_pool")
+    pooled = e.node(f"Global{kind}Pool", [e.get(sources[0], first=True)], f"{layer.name}_pool")
     e.finish(layer.name, "Flatten", [pooled], axis=1)
 
 
@@ -180,50 +164,55 @@ def _batch_normalization(e: Emitter, layer: L.BatchNormalization, sources: tuple
     rank = len(e.shapes[sources[0]])
     if rank not in (1, 3):
         scale = layer.gamma / np.sqrt(layer.moving_variance + layer.epsilon)
-        _scaled(e, layer, sources[0], scale, layer.beta - layer.moving_mean * scale)
+        offset = layer.beta - layer.moving_mean * scale
+        _affine(e, layer, sources[0], ("Mul", "scale", scale), ("Add", "offset", offset))
         return
-    inputs = [e.first(sources[0]) if rank == 3 else e.last(sources[0]), *e.weights(layer)]
+    inputs = [e.get(sources[0], first=rank == 3), *e.weights(layer)]
     settings = {"epsilon": layer.epsilon, "momentum": layer.momentum}
     e.finish(layer.name, "BatchNormalization", inputs, rank == 3, **settings)
 
 
 def _layer_normalization(e: Emitter, layer: L.LayerNormalization, sources: tuple[str, ...]) -> None:
     weights = e.weights(layer)
-    inputs = [e.last(sources[0]), *weights]
+    inputs = [e.get(sources[0]), *weights]
     e.finish(layer.name, "LayerNormalization", inputs, axis=-1, epsilon=layer.epsilon)
 
 
-def _scaled(e: Emitter, layer: L.Layer, source: str, scale: Any, offset: Any) -> None:
-    """``x * scale + offset``."""
+def _affine(
+    e: Emitter,
+    layer: L.Layer,
+    source: str,
+    *steps: tuple[str, str, float | Sequence[float] | Array],
+) -> None:
+    """Two steps with numbers for all channels or for each: operation, name, and numbers."""
     (x,), first = e.either(source)
-    factor = _by_channel(e, scale, first, f"{layer.name}/scale")
-    product = e.node("Mul", [x, factor], f"{layer.name}_mul")
-    summand = _by_channel(e, offset, first, f"{layer.name}/offset")
-    e.finish(layer.name, "Add", [product, summand], first)
+    for op, name, numbers in steps:
+        array: Array = np.asarray(numbers, None if isinstance(numbers, np.ndarray) else float)
+        array = array.reshape(-1, 1, 1) if first and array.size > 1 else array
+        inputs = [x, e.constant(array, f"{layer.name}/{name}")]
+        if name == steps[-1][1]:
+            e.finish(layer.name, op, inputs, first)
+        else:
+            x = e.node(op, inputs, f"{layer.name}_{op.lower()}")
 
 
 def _rescaling(e: Emitter, layer: L.Rescaling, sources: tuple[str, ...]) -> None:
-    _scaled(e, layer, sources[0], layer.scale, layer.offset)
+    _affine(e, layer, sources[0], ("Mul", "scale", layer.scale), ("Add", "offset", layer.offset))
 
 
 def _normalization(e: Emitter, layer: L.Normalization, sources: tuple[str, ...]) -> None:
-    """A difference and a product."""
-    (x,), first = e.either(sources[0])
-    mean = _by_channel(e, layer.mean, first, f"{layer.name}/mean")
-    centred = e.node("Sub", [x, mean], f"{layer.name}_sub")
     scale = 1 / np.maximum(np.sqrt(np.asarray(layer.variance, float)), 1e-7)
-    factor = _by_channel(e, scale, first, f"{layer.name}/scale")
-    e.finish(layer.name, "Mul", [centred, factor], first)
+    _affine(e, layer, sources[0], ("Sub", "mean", layer.mean), ("Mul", "scale", scale))
 
 
 def _reshape(e: Emitter, layer: L.Layer, sources: tuple[str, ...]) -> None:
     """Row-major, channels last; the batch axis stays as it is."""
     shape = e.constant([0, *layer.output_shape(e.shapes[sources[0]])], dtype=np.int64)
-    e.finish(layer.name, "Reshape", [e.last(sources[0]), shape])
+    e.finish(layer.name, "Reshape", [e.get(sources[0]), shape])
 
 
 def _permute(e: Emitter, layer: L.Permute, sources: tuple[str, ...]) -> None:
-    e.finish(layer.name, "Transpose", [e.last(sources[0])], perm=[0, *layer.dims])
+    e.finish(layer.name, "Transpose", [e.get(sources[0])], perm=[0, *layer.dims])
 
 
 def _zero_padding(e: Emitter, layer: L.ZeroPadding2D, sources: tuple[str, ...]) -> None:
@@ -268,7 +257,7 @@ EMISSIONS: dict[type[L.Layer], LayerEmission] = {
     L.BatchNormalization: _batch_normalization,
     L.Concatenate: _concatenate,
     L.Conv2D: _convolution,
-    L.Dense: _dense,
+    L.Dense: lambda e, layer, sources: _product(e, layer, e.get(sources[0]), "Gemm"),
     L.DepthwiseConv2D: _convolution,
     L.Dropout: _elementwise(_dropout),
     L.ELU: _elementwise(lambda layer: simple("Elu", alpha=layer.alpha)),

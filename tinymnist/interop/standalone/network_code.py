@@ -1,18 +1,53 @@
-"""The body of ``network`` in a standalone file: a model's layers as lines of Python."""
+"""The body of ``network`` in a standalone file: a model's layers as calls of ``functions``.
+
+A new layer needs one entry in :data:`CALLS`, and a function unless one there does it already; a new
+activation needs a function of its name, or an entry in :data:`ACTIVATIONS`.
+"""
 
 from __future__ import annotations
 
 import keyword
+import math
 import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
+from tinymnist.errors import InputError
 from tinymnist.interop.standalone import functions
-from tinymnist.interop.standalone.calls import Call, calls_of
-from tinymnist.interop.standalone.extract_source import defaults
-from tinymnist.interop.standalone.text import LINE_LENGTH, harmless, literal, quoted, sides
+from tinymnist.interop.standalone.source import (
+    LINE_LENGTH,
+    defaults,
+    harmless,
+    literal,
+    quoted,
+    sides,
+)
+from tinymnist.nn import layers as L
+from tinymnist.nn.arrays import Shape
 from tinymnist.nn.graph import INPUT
-from tinymnist.nn.layers import Dropout
 from tinymnist.nn.layers.base import free_name
 from tinymnist.nn.sequential import Sequential
+from tinymnist.nn.shapes import as_pair, resolve_padding
+
+
+class Call(NamedTuple):
+    """One call: ``function(x, w["layer/array"], ..., setting=value)``."""
+
+    function: str
+    arrays: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = {}
+
+
+CallOf: TypeAlias = Callable[[Any, Shape], Call | None]
+"""``f(layer, input_shape)``: the call that computes the layer, None for nothing at all."""
+
+ACTIVATIONS: dict[str, Call | None] = {
+    **{word: Call(word) for word in L.ACTIVATIONS if hasattr(functions, word)},
+    "linear": None,
+    "relu6": Call("relu_pieces", settings={"max_value": 6.0}),
+    "leaky_relu": Call("leaky_relu", settings={"negative_slope": 0.2}),
+}
+"""Activations by name; linear needs no call."""
 
 
 def network_code(model: Sequential) -> tuple[list[str], set[str]]:
@@ -37,11 +72,11 @@ def network_code(model: Sequential) -> tuple[list[str], set[str]]:
         calls = calls_of(layer, model.shapes[sources[0]])
         if not calls:
             lines += [f"    x = {xs[0]}"] if xs != ["x"] else []
-            is_dropout = isinstance(layer, Dropout)
+            is_dropout = isinstance(layer, L.Dropout)
             idle = "drops numbers in training only" if is_dropout else "hands on what it gets"
             lines.append(f"    # {harmless(name)}: {idle}")
         for call in calls:
-            shape = f"(n, {sides(model.shapes[name])})" if call is calls[-1] else ""
+            shape = f"  # (n, {sides(model.shapes[name])})" if call is calls[-1] else ""
             lines += _statement(call, name, xs, shape)
             used.add(call.function)
             xs = ["x"]
@@ -66,21 +101,117 @@ def _variables(model: Sequential) -> dict[str, str]:
     return variables
 
 
-def _statement(call: Call, layer: str, xs: list[str], shape: str) -> list[str]:
+def _statement(call: Call, layer: str, xs: list[str], comment: str) -> list[str]:
     """One statement, on as many lines as it needs, formatted as ruff does."""
     usual = defaults(call.function)
-    arguments = [
-        *xs,
-        *(f"w[{quoted(f'{layer}/{array}')}]" for array in call.arrays),
-        *(
-            f"{name}={literal(value)}"
-            for name, value in call.settings.items()
-            if name not in usual or value != usual[name]
-        ),
-    ]
-    comment = f"  # {shape}" if shape else ""
-    line = f"    x = {call.function}({', '.join(arguments)})"
-    if len(line + comment) <= LINE_LENGTH:
-        return [line + comment]
+    arrays = [f"w[{quoted(f'{layer}/{array}')}]" for array in call.arrays]
+    changed = {k: v for k, v in call.settings.items() if k not in usual or v != usual[k]}
+    arguments = [*xs, *arrays, *(f"{name}={literal(value)}" for name, value in changed.items())]
+    line = f"    x = {call.function}({', '.join(arguments)}){comment}"
+    if len(line) <= LINE_LENGTH:
+        return [line]
     broken = (f"        {argument}," for argument in arguments)
     return [f"    x = {call.function}(", *broken, f"    ){comment}"]
+
+
+def calls_of(layer: L.Layer, input_shape: Shape) -> list[Call]:
+    """The calls that compute a layer; none for a layer that does nothing in inference.
+
+    Args:
+        layer: any layer.
+        input_shape: of its first input, without the batch axis.
+
+    Raises:
+        InputError: for a layer or an activation without an entry here.
+    """
+    kind, activation = type(layer).__name__, getattr(layer, "activation", "linear")
+    for what, known in ((kind, CALLS), (activation, ACTIVATIONS)):
+        if what not in known:
+            raise InputError(
+                f"{layer.name}: a standalone file cannot hold {what} yet; expected one of "
+                f"{sorted(known)}; export to another format"
+            )
+    calls = (CALLS[kind](layer, input_shape), ACTIVATIONS[activation])
+    return [call for call in calls if call is not None]
+
+
+def _window_settings(layer: Any, size: Any, input_shape: Shape) -> dict[str, Any]:
+    """How a window slides: strides, padding in pixels, and dilation."""
+    window = as_pair(size, "size")
+    strides = window if layer.strides is None else as_pair(layer.strides, "strides")
+    dilation = as_pair(getattr(layer, "dilation_rate", 1), "dilation_rate")
+    picture = (input_shape[0], input_shape[1])
+    pads = resolve_padding(layer.padding, picture, window, strides, dilation)
+    return {"strides": strides, "pads": pads, "dilation": dilation}
+
+
+def _convolution(layer: Any, input_shape: Shape) -> Call:
+    settings = _window_settings(layer, layer.kernel_size, input_shape)
+    arrays, groups = tuple(layer.weights), layer.groups_of(input_shape[-1])
+    if groups == 1:
+        return Call("conv2d", arrays, settings)
+    return Call("grouped_conv2d", arrays, settings | {"groups": groups})
+
+
+def _pooling(function: str) -> CallOf:
+    def call(layer: Any, input_shape: Shape) -> Call:
+        settings = _window_settings(layer, layer.pool_size, input_shape)
+        del settings["dilation"]
+        if getattr(layer, "count_include_pad", False):
+            settings["count_pads"] = True
+        return Call(function, settings={"window": as_pair(layer.pool_size, "size"), **settings})
+
+    return call
+
+
+def _relu(layer: Any, input_shape: Shape) -> Call:
+    highest = math.inf if layer.max_value is None else layer.max_value
+    names = ("negative_slope", "threshold")
+    settings = {"max_value": highest} | {name: getattr(layer, name) for name in names}
+    plain = settings == defaults("relu_pieces")
+    return Call("relu") if plain else Call("relu_pieces", settings=settings)
+
+
+def _zero_padding(layer: Any, input_shape: Shape) -> Call:
+    return Call("pad", settings={"pads": resolve_padding(layer.padding, (1, 1), (1, 1), (1, 1))})
+
+
+def _plain(function: str, *settings: str) -> CallOf:
+    """A function of ``x``, all arrays of the layer, and some settings of it."""
+
+    def call(layer: Any, input_shape: Shape) -> Call:
+        values = {name: getattr(layer, name) for name in settings}
+        return Call(function, tuple(layer.weights), values)
+
+    return call
+
+
+CALLS: dict[str, CallOf] = {
+    "Activation": lambda layer, shape: None,
+    "Add": _plain("add"),
+    "AveragePooling2D": _pooling("average_pool"),
+    "BatchNormalization": _plain("batch_normalization", "epsilon"),
+    "Concatenate": _plain("concatenate"),
+    "Conv2D": _convolution,
+    "Dense": _plain("dense"),
+    "DepthwiseConv2D": _convolution,
+    "Dropout": lambda layer, shape: None,
+    "ELU": _plain("elu", "alpha"),
+    "Flatten": _plain("flatten"),
+    "GELU": lambda layer, shape: Call("gelu_tanh" if layer.approximate else "gelu"),
+    "GlobalAveragePooling2D": _plain("global_average_pool"),
+    "GlobalMaxPooling2D": _plain("global_max_pool"),
+    "LayerNormalization": _plain("layer_normalization", "epsilon"),
+    "LeakyReLU": _plain("leaky_relu", "negative_slope"),
+    "MaxPooling2D": _pooling("max_pool"),
+    "Multiply": _plain("multiply"),
+    "Normalization": _plain("normalization", "mean", "variance"),
+    "PReLU": _plain("prelu"),
+    "Permute": lambda layer, shape: Call("permute", settings={"axes": tuple(layer.dims)}),
+    "ReLU": _relu,
+    "Rescaling": _plain("rescaling", "scale", "offset"),
+    "Reshape": lambda layer, shape: Call("reshape", settings={"shape": layer.output_shape(shape)}),
+    "Softmax": _plain("softmax"),
+    "ZeroPadding2D": _zero_padding,
+}
+"""How each class of layer is called, by the name of the class."""

@@ -15,17 +15,9 @@ from tinymnist import __version__
 from tinymnist.adapter import picture_side
 from tinymnist.files import whole_file
 from tinymnist.interop.formats import provenance
-from tinymnist.interop.standalone.extract_source import needed, used_names
+from tinymnist.interop.standalone import source
 from tinymnist.interop.standalone.network_code import network_code
-from tinymnist.interop.standalone.text import (
-    LINE_LENGTH,
-    harmless,
-    literal,
-    packed,
-    quoted,
-    sides,
-    wrapped,
-)
+from tinymnist.interop.standalone.source import LINE_LENGTH, harmless, literal, quoted, sides
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.sequential import Sequential
 
@@ -35,16 +27,9 @@ _MAX_LISTED = 32
 """Numbers in an answer that are written out one by one; longer answers are packed."""
 _MIN_PROBABILITY = 1e-30
 """The lowest probability whose digits are accurate in float32."""
-_RANGES = {
-    True: "White ink on black, as MNIST; 0..255.",
-    False: "White ink on black, as MNIST: 0..1, or whole numbers 0..255.",
-}
-"""What a model's ``predict`` takes, by whether it divides by 255 itself."""
-
-GREYS = ".:-=+*o#%@"
+_GREYS = ".:-=+*o#%@"
 """From black to white, in steps of a ninth."""
-
-SEVEN = """
+_SEVEN = """
 ............................
 ............................
 ............................
@@ -112,7 +97,7 @@ def render(model: Sequential, file: str) -> str:
         arrays[_SAMPLE] = sample
     if not listed:
         arrays[_ANSWER] = answer
-    constants, functions = needed(used)
+    constants, functions = source.needed(used)
     fields = {
         "title": harmless(model.name) or "model",
         "file": harmless(file),
@@ -125,7 +110,7 @@ def render(model: Sequential, file: str) -> str:
         "sample": (_drawing(model) if drawn else "") + (_listing(answer) if listed else ""),
         "sample_input": "SAMPLE" if drawn else f'WEIGHTS["{_SAMPLE}"]',
         "sample_output": "EXPECTED" if listed else f'WEIGHTS["{_ANSWER}"]',
-        "packed": packed(arrays),
+        "packed": source.packed(arrays),
         "shapes": "\n".join(f"    {quoted(n)}: {literal(a.shape)}," for n, a in arrays.items()),
         **_shapes(model),
         **_measure(model, answer),
@@ -136,11 +121,16 @@ def render(model: Sequential, file: str) -> str:
 
 
 def _shapes(model: Sequential) -> dict[str, Any]:
-    """The fields that depend on the shapes of input and output."""
+    """The fields that depend on shapes, dtype and range of input and output."""
     shape, outputs = model.input_shape, model.output_shape
     side = picture_side(shape) if math.prod(shape) != 3 * (shape[0] if shape else 0) ** 2 else None
     bare = f"({side}, {side})" if side is not None else ""
     receive = f"    if x.shape[-2:] == {bare}:\n        x = x.reshape(-1, {sides(shape)})\n"
+    scaling = "" if _takes_bytes(model) else '    if x.dtype.kind in "iu":\n        x = x / 255\n'
+    scale, offset = _scaling_of(model)
+    if (scale, offset) != (1.0, 0.0):
+        scaling += f"    x = x * {scale!r} + {offset!r}  # as the network was trained\n"
+    numbers = "; 0..255." if _takes_bytes(model) else ": 0..1, or whole numbers 0..255."
     return {
         "one_picture": bare or literal(shape),
         "input_shape": literal(shape),
@@ -150,8 +140,8 @@ def _shapes(model: Sequential) -> dict[str, Any]:
         "batch_ndim": len(shape) + 1,
         "journey": f"(n, {sides(shape)}) -> (n, {sides(outputs)})",
         "receive": receive if bare else "",
-        "scale": _scale_code(model),
-        "range": _RANGES[_takes_bytes(model)],
+        "scale": scaling,
+        "range": f"White ink on black, as MNIST{numbers}",
         "outputs": _kind_of_output(model),
         "dtype": {4: "<f4", 8: "<f8"}[model.dtype.itemsize],
         "float_size": model.dtype.itemsize,
@@ -162,7 +152,7 @@ def _sample_for(model: Sequential) -> Array:
     """One input (1, *input_shape): the seven if it fits, else random numbers of a fixed seed."""
     if model.input_shape != (28, 28, 1):
         return np.random.default_rng(0).random((1, *model.input_shape)).astype(model.dtype)
-    seven = np.array([[GREYS.index(grey) / 9 for grey in line] for line in SEVEN.split()])
+    seven = np.array([[_GREYS.index(grey) / 9 for grey in line] for line in _SEVEN.split()])
     highest = 255 if _takes_bytes(model) else 1
     return (seven[None, :, :, None] * highest).astype(model.dtype)
 
@@ -177,15 +167,6 @@ def _scaling_of(model: Sequential) -> tuple[float, float]:
     """Scale and offset that bring pictures in 0..1 to the range of the training."""
     scaling = model.metadata.get("preprocessing", {}).get("scaling") or {}
     return float(scaling.get("scale", 1.0)), float(scaling.get("offset", 0.0))
-
-
-def _scale_code(model: Sequential) -> str:
-    """The lines of ``predict`` for the range of the pictures."""
-    code = "" if _takes_bytes(model) else '    if x.dtype.kind in "iu":\n        x = x / 255\n'
-    scale, offset = _scaling_of(model)
-    if (scale, offset) != (1.0, 0.0):
-        code += f"    x = x * {scale!r} + {offset!r}  # as the network was trained\n"
-    return code
 
 
 def _measure(model: Sequential, answer: Array) -> dict[str, str]:
@@ -220,7 +201,7 @@ def _about(model: Sequential) -> str:
     if metadata.get("preprocessing"):
         recipe = ", ".join(f"{key} {value}" for key, value in metadata["preprocessing"].items())
         lines.append(f"Pictures were prepared by: {recipe}.")
-    return "\n".join(wrapped(line) for line in lines)
+    return "\n".join(source.wrapped(line) for line in lines)
 
 
 def _class_names(model: Sequential) -> str:
@@ -237,8 +218,8 @@ def _drawing(model: Sequential) -> str:
     """The sample as code."""
     factor = "* (255 / 9)" if _takes_bytes(model) else "/ 9"
     return (
-        f'PICTURE = """{SEVEN}"""\n'
-        f'GREYS = "{GREYS}"  # from black to white\n'
+        f'PICTURE = """{_SEVEN}"""\n'
+        f'GREYS = "{_GREYS}"  # from black to white\n'
         "SAMPLE = np.array([[GREYS.index(grey) for grey in row] for row in PICTURE.split()]) "
         f"{factor}\n\n\n"
     )
@@ -252,7 +233,7 @@ def _listing(answer: Array) -> str:
 
 def _imports(text: str) -> str:
     """The modules of the standard library that the text uses, as isort orders them."""
-    used = used_names(text)
+    used = source.used_names(text)
     modules = [name for name in sorted(used & sys.stdlib_module_names) if f"{name}." in text]
     lines = [f"import {name}" for name in modules]
     types = sorted(used & {"Iterator", "Sequence", "Callable"})

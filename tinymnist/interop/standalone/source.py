@@ -1,30 +1,74 @@
-"""Arrays, values and prose as text in a Python file."""
+"""Python source as text: copied functions, and arrays, values and prose as literals."""
 
 from __future__ import annotations
 
+import ast
 import base64
+import inspect
 import math
+import re
 import textwrap
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
 
+from tinymnist.interop.standalone import functions
 from tinymnist.nn.arrays import Array, Shape
 
 LINE_LENGTH = 100
 _WIDTH = 96
 
 
+@cache
+def _definitions() -> dict[str, tuple[str, frozenset[str]]]:
+    """Source and used names of everything that ``functions`` defines, in its order."""
+    text, found = inspect.getsource(functions), {}
+    for node in ast.parse(text).body:
+        if isinstance(node, (ast.FunctionDef, ast.Assign, ast.AnnAssign)):
+            source = ast.get_source_segment(text, node) or ""
+            (name,) = re.findall(r"^(?:def )?(\w+)", source)
+            found[name] = (source, frozenset(used_names(source) - {name}))
+    return found
+
+
+def needed(names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The source of functions and of everything that they build upon, in reading order.
+
+    Returns:
+        The constants and the functions.
+    """
+    definitions, wanted = _definitions(), set[str]()
+    waiting = ["Array", *names]
+    while waiting:
+        name = waiting.pop()
+        if name in definitions and name not in wanted:
+            wanted.add(name)
+            waiting += definitions[name][1]
+    texts = [text for name, (text, _) in definitions.items() if name in wanted]
+    constants = [text for text in texts if not text.startswith("def ")]
+    return constants, [text for text in texts if text.startswith("def ")]
+
+
+@cache
+def defaults(function: str) -> dict[str, Any]:
+    """The default values of a function's arguments, by name."""
+    parameters = inspect.signature(getattr(functions, function)).parameters
+    return {name: p.default for name, p in parameters.items() if p.default is not p.empty}
+
+
+def used_names(text: str) -> set[str]:
+    """Every name that a piece of code mentions."""
+    return {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+
+
 def packed(arrays: Mapping[str, Array]) -> str:
-    """The numbers of all arrays as lines of base85, exact and compressed.
+    """The numbers of all arrays, which have one dtype, as lines of base85, exact and compressed.
 
     The bytes are sorted by their place in the number: the first bytes of floats, sign and exponent,
     vary little, and zlib saves some 8 % more if they lie side by side.
-
-    Args:
-        arrays: all of one dtype; names and shapes are not packed.
     """
     if not arrays:
         return ""
