@@ -14,7 +14,7 @@ from tinymnist.data import LabelledSet, load_set
 from tinymnist.errors import InputError
 from tinymnist.files import class_folders
 from tinymnist.finetuning import Checkpoints, FineTuning, Trial, attempt
-from tinymnist.finetuning.averaging import average_with
+from tinymnist.finetuning.stages import average_with
 from tinymnist.interop import load_model
 from tinymnist.labelled import LabelledPictures, Pictures, in_mnist_form, prepare_set
 from tinymnist.nn.architectures import ARCHITECTURES

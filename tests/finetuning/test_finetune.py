@@ -19,8 +19,7 @@ from tinymnist.augmentation.distort import RandomDistortion
 from tinymnist.data.sets import renumbered
 from tinymnist.errors import InputError
 from tinymnist.finetuning import Checkpoints, FineTuning, attempt, finetune, trial
-from tinymnist.finetuning.head import start_from
-from tinymnist.finetuning.stages import input_distortion
+from tinymnist.finetuning.stages import input_distortion, start_from
 from tinymnist.imaging.synthetic.paint import ink
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, ReLU, Softmax

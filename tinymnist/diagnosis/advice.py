@@ -144,7 +144,7 @@ def _evidence(d: Diagnosis, repair: str) -> str:
         )
     if repair == "paper":
         grey, uneven, noisy = (
-            _percent(np.nanmean(values[name] > PROPERTIES[name].tolerance))
+            _percent(float(np.nanmean(values[name] > PROPERTIES[name].tolerance)))
             for name in ("level", "variation", "noise")
         )
         return (

@@ -1,7 +1,7 @@
 """Fine-tuning: a trained network learns your own pictures, from one per class upwards.
 
-To read it: ``settings`` (what may be chosen), ``head`` (the model to start from), ``averaging`` and
-``stages`` (the training), ``trial`` (accuracy on pictures that were held out), ``report`` (a page).
+To read it: ``settings`` (what may be chosen), ``stages`` (the model to start from, and the
+training), ``trial`` (accuracy on pictures that were held out), ``report`` (a page).
 """
 
 from __future__ import annotations

@@ -15,6 +15,10 @@ from tinymnist.reporting.figures import Card, contact_sheet
 from tinymnist.reporting.text import count, percent
 
 _MAX_CARDS = 100
+_CONFUSION = (
+    "Rows: the true class; columns: the class read after fine-tuning. Pictures: how many were held "
+    "out and measured. Before, after: the share of them that was read correctly."
+)
 
 
 def write_report(
@@ -30,29 +34,23 @@ def write_report(
 
     Args:
         trial: what was measured.
-        images: (n, 28, 28, 1) in 0..1, the pictures as the network sees them.
-        names: of the pictures.
-        title: the name of the set.
-        base_name: the name of the model that was fine-tuned.
+        images, names: (n, 28, 28, 1) in 0..1, the pictures as the network sees them; their names.
+        title, base_name: the name of the set, and of the model that was fine-tuned.
         path: the HTML file.
         unread: how many other pictures of the set could not be read.
 
     Raises:
         InputError: when the file cannot be written.
     """
-    accuracies = ((trial.accuracy_before, "before"), (trial.accuracy, "after"))
-    figures = [(percent(share, 1), f"right {when} fine-tuning", "") for share, when in accuracies]
-    explained = (
-        "Rows: the true class; columns: the class read after fine-tuning. Pictures: how many were "
-        "held out and measured. Before, after: the share of them that was read correctly."
-    )
+    accuracies = {"before": trial.accuracy_before, "after": trial.accuracy}
+    figures = [(percent(a, 1), f"right {when} fine-tuning", "") for when, a in accuracies.items()]
     page = html.page(
         title=title,
         command="finetune",
         heading=f"{escape(base_name)}, fine-tuned on {escape(title)}",
         header=html.paragraph(how_measured(trial, unread)) + html.figures(figures),
         sections=[
-            html.section("Class by class", html.paragraph(explained), _confusion(trial)),
+            html.section("Class by class", html.paragraph(_CONFUSION), _confusion(trial)),
             html.section("Still misread", _still_misread(trial, images, names)),
         ],
     )
@@ -61,20 +59,17 @@ def write_report(
 
 def how_measured(trial: Trial, unread: int = 0) -> str:
     """A sentence on how it was measured, and one on pictures that could not be read."""
-    lost = f" {unread:,} more could not be read." if unread else ""
-    return _measured_on(trial) + lost
-
-
-def _measured_on(trial: Trial) -> str:
-    total = count(len(trial.labels), "picture")
     if not trial.folds:
-        return f"{total}, one per class: nothing could be held out to measure on."
-    if trial.folds == 1:
-        return f"{total}, of which {trial.n:,} were held out and measured."
-    return (
-        f"{total}, of which {trial.n:,} were measured by models that had not seen them "
-        f"({trial.folds} folds); the model that was saved has learnt from all."
-    )
+        rest = "one per class: nothing could be held out to measure on."
+    elif trial.folds == 1:
+        rest = f"of which {trial.n:,} were held out and measured."
+    else:
+        rest = (
+            f"of which {trial.n:,} were measured by models that had not seen them ({trial.folds} "
+            "folds); the model that was saved has learnt from all."
+        )
+    lost = f" {unread:,} more could not be read." if unread else ""
+    return f"{count(len(trial.labels), 'picture')}, {rest}{lost}"
 
 
 def _confusion(trial: Trial) -> str:
@@ -89,32 +84,24 @@ def _confusion(trial: Trial) -> str:
             found = int(confusion[number, other])
             kind = "none" if not found else "good" if other == number else "wrong"
             cells.append((str(found or "."), kind))
-        shares = [
-            float((taken[own] == number).mean()) if own.any() else None
+        n = int(own.sum())
+        before, after = (
+            percent((taken[own] == number).sum() / n if n else None, 1)
             for taken in (trial.before, trial.after)
-        ]
-        before = shares[0] if trial.comparable else None
-        cells += [str(int(own.sum())), percent(before, 1), percent(shares[1], 1)]
-        rows.append(html.row(cells))
+        )
+        rows.append(html.row([*cells, str(n), before if trial.comparable else "-", after]))
     heads = ["", *(escape(names[i]) for i in columns), "pictures", "before", "after"]
     return html.table(heads, rows, "numbers")
 
 
 def _still_misread(trial: Trial, images: NDArray[np.float32], names: Sequence[str]) -> str:
-    if not trial.n:
-        return html.paragraph("Not measured.")
     wrong = trial.wrong
     if not wrong.size:
-        return html.paragraph("None.")
-    cards = [
-        Card(
-            images[i],
-            f"{trial.class_names[trial.labels[i]]} > {trial.class_names[trial.after[i]]} "
-            f"{trial.confidence[i]:.0%}",
-            names[i],
-        )
-        for i in wrong[:_MAX_CARDS]
-    ]
+        return html.paragraph("None." if trial.n else "Not measured.")
+    cards = []
+    for i in wrong[:_MAX_CARDS]:
+        truth, taken = (trial.class_names[number] for number in (trial.labels[i], trial.after[i]))
+        cards.append(Card(images[i], f"{truth} > {taken} {trial.confidence[i]:.0%}", names[i]))
     text = "; ".join(f"{card.note}: {card.caption}" for card in cards)
     rest = wrong.size - len(cards)
     more = html.paragraph(f"and {rest:,} more") if rest else ""

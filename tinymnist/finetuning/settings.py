@@ -9,9 +9,8 @@ from pathlib import Path
 from tinymnist.errors import InputError
 from tinymnist.nn.training.callbacks import Checkpoint
 
-STEPS = 200
+STEPS, MIN_EPOCHS = 200, 5
 """Optimizer steps of a stage, unless five epochs have more: see ``FineTuning.epochs``."""
-MIN_EPOCHS = 5
 MANY = 2000
 """With this many pictures, augmentation is not needed and some can be held out."""
 
@@ -35,7 +34,7 @@ class FineTuning:
         decay: the strength of the pull towards the starting weights (L2-SP: Li et al., "Explicit
             inductive bias for transfer learning with convolutional networks", 2018).
         average: the share of the starting weights in the result, in 0..1, if the head knew the
-            classes; see :mod:`tinymnist.finetuning.averaging`.
+            classes; see :func:`tinymnist.finetuning.stages.average_with`.
         augment: whether pictures are bent, turned, moved and zoomed at random in the stage in
             which the base learns; None for fewer than :data:`MANY` pictures only.
         seed: of order, dropout, folds, augmentation and new kernels.
@@ -70,13 +69,13 @@ class FineTuning:
             return self.epochs
         return max(MIN_EPOCHS, math.ceil(STEPS / self.steps_per_epoch(examples)))
 
-    def augments(self, examples: int) -> bool:
-        """Whether this many pictures are augmented."""
-        return examples < MANY if self.augment is None else self.augment
-
     def steps_per_epoch(self, examples: int) -> int:
         """Batches in an epoch."""
         return math.ceil(examples / self.batch_size)
+
+    def augments(self, examples: int) -> bool:
+        """Whether this many pictures are augmented."""
+        return examples < MANY if self.augment is None else self.augment
 
 
 @dataclass(frozen=True)
@@ -103,9 +102,8 @@ class Checkpoints:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(
-                f"{self.folder} cannot be a folder of checkpoints: {error.strerror}"
-            ) from None
+            rule = f"{self.folder} cannot be a folder of checkpoints"
+            raise InputError(f"{rule}: {error.strerror}") from None
         return Checkpoint(self._file(stage), every=100, epochs=max(epochs // 10, 1))
 
     def found(self, stage: str) -> Path | None:

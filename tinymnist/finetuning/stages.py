@@ -1,14 +1,18 @@
 """The training itself: a new head first, on a frozen base; then the base's layers with it.
 
-A few pictures cannot determine 100,000 weights. So each weight is pulled towards its start (L2-SP),
-batch normalization keeps its statistics, and if the head knew the classes, the result is averaged
-with the start.
+A head that has learnt from 60,000 digits knows more than a few pictures can teach. So it is kept if
+it knows all the classes, and its columns are kept for those classes that it knows. And a few
+pictures cannot determine 100,000 weights. So each weight is pulled towards its start (L2-SP), batch
+normalization keeps its statistics, and if the head knew the classes, the result is averaged with
+the start.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,15 +20,17 @@ from numpy.typing import NDArray
 
 from tinymnist.adapter import model_input, picture_side
 from tinymnist.data.sets import renumbered
-from tinymnist.finetuning.averaging import average_with
-from tinymnist.finetuning.head import Start, start_from
+from tinymnist.errors import InputError
 from tinymnist.finetuning.settings import Checkpoints, FineTuning
+from tinymnist.nn.arrays import Array
+from tinymnist.nn.layers import Dense
 from tinymnist.nn.optimizers import AdamW
 from tinymnist.nn.schedules import CosineDecay
 from tinymnist.nn.sequential import Sequential
 from tinymnist.nn.training.callbacks import Callback, EarlyStopping
 from tinymnist.nn.training.state import Augment
 from tinymnist.nn.weights import fingerprint
+from tinymnist.reader import Reader
 
 Examples = tuple[NDArray[np.float32], NDArray[np.int64]]
 """Pictures and class numbers (n,)."""
@@ -32,56 +38,57 @@ PATIENCE = 4
 
 
 @dataclass(frozen=True)
-class _Learning:
-    """What the stages of one fine-tuning share."""
+class Start:
+    """A model before fine-tuning.
 
-    start: Start
-    settings: FineTuning
-    learn: Examples
-    validation: Examples | None
-    checkpoints: Checkpoints | None
-    name: str
-    verbose: str | int
+    Attributes:
+        model: a copy of the base; its metadata has the class names.
+        class_names: the model's.
+        head_layers: the number of layers with parameters in the head.
+        is_new: whether the head has new kernels.
+    """
 
-    def stage(self, name: str, rate: float, *, augment: bool = False) -> None:
-        """Train all layers that are not frozen."""
-        settings, model, n = self.settings, self.start.model, len(self.learn[1])
-        epochs = settings.epochs_for(n)
-        steps = epochs * settings.steps_per_epoch(n)
-        callbacks: list[Callback] = []
-        if self.validation is not None:
-            stop = EarlyStopping("val_loss", patience=PATIENCE, restore_best_weights=True)
-            callbacks.append(stop)
-        resume = None
-        if self.checkpoints is not None:
-            resume = self.checkpoints.found(f"{self.name}-{name}")
-            callbacks.append(self.checkpoints.callback(f"{self.name}-{name}", epochs))
-        optimizer = AdamW(
-            CosineDecay(rate, max(steps, 1)),
-            weight_decay=settings.decay,
-            decay_to_start=True,
-            multipliers=self._multipliers(),
+    model: Sequential
+    class_names: tuple[str, ...]
+    head_layers: int
+    is_new: bool
+
+
+def start_from(
+    base: Sequential, class_names: Sequence[str], *, hidden: int | None = None, seed: int = 0
+) -> Start:
+    """Copy the base, with a new head if it does not know all the classes.
+
+    Args:
+        base: a trained model; it is not changed.
+        class_names: the classes to learn.
+        hidden: units of a relu layer before a new head. With a number, the head is new even if the
+            base knows the classes.
+        seed: for new kernels.
+
+    Raises:
+        InputError: when the base has no Dense layer that a new head could replace.
+    """
+    base, known = copy.deepcopy(base), Reader(base).class_names
+    if hidden is None and set(class_names) <= set(known):
+        base.metadata["class_names"] = list(known)
+        return Start(base, known, 1, is_new=False)
+    if not any(isinstance(layer, Dense) for layer in base.layers):
+        names = ", ".join(class_names)
+        raise InputError(
+            f"{base.name} has no Dense layer that a new head for the classes {names} could replace"
         )
-        model.compile(optimizer)
-        history = model.fit(
-            *self.learn,
-            batch_size=settings.batch_size,
-            epochs=epochs,
-            validation_data=self.validation,
-            class_weight="balanced",
-            augment=input_distortion(model) if augment else None,
-            callbacks=callbacks,
-            rng=settings.seed,
-            resume=resume,
-            verbose=self.verbose,
-        )
-        if history.interrupted:  # an unfinished stage is not a result; a checkpoint keeps it
-            raise KeyboardInterrupt
-
-    def _multipliers(self) -> dict[str, float]:
-        """The factor on the learning rate of each of the base's layers."""
-        learners = [layer.name for layer in self.start.model.layers if layer.parameters]
-        return dict.fromkeys(learners[: -self.start.head_layers], self.settings.base_rate)
+    model = base.replace_head(len(class_names), hidden, rng=seed)
+    old, new = base.layers[-1].weights, model.layers[-1].weights
+    fits = isinstance(base.layers[-1], Dense) and old.keys() == new.keys()
+    if hidden is None and fits and len(old["kernel"]) == len(new["kernel"]):
+        for number, name in enumerate(class_names):
+            if name in known:
+                for key, array in new.items():  # kernel (in, out), and bias (out,) if any
+                    array[..., number] = old[key][..., known.index(name)]
+    model.name = base.name
+    model.metadata = {**base.metadata, "class_names": list(class_names)}
+    return Start(model, tuple(class_names), 1 if hidden is None else 2, is_new=True)
 
 
 def finetune(
@@ -128,39 +135,86 @@ def finetune(
         return x, renumbered(examples[1], class_names, start.class_names)
 
     held = None if validation is None else own(validation)
-    learning = _Learning(
-        start,
-        settings,
-        own((images, labels)),
-        held,
-        checkpoints,
-        f"{name}-{fingerprint(base)[-8:]}",  # so that the state of another base is never used
-        verbose,
+    train = partial(
+        _train_stage, start, settings, own((images, labels)), held, checkpoints, verbose
     )
+    name = f"{name}-{fingerprint(base)[-8:]}"  # so that the state of another base is never used
     model.freeze()
     if start.is_new or settings.unfreeze == 0:
         model.unfreeze(last=start.head_layers)
-        learning.stage("head", settings.new_rate if start.is_new else settings.learning_rate)
+        train(f"{name}-head", settings.new_rate if start.is_new else settings.learning_rate)
     if settings.unfreeze != 0:
         last = None if settings.unfreeze is None else start.head_layers + settings.unfreeze
         model.unfreeze(last, normalization=False)
-        learning.stage("base", settings.learning_rate, augment=settings.augments(len(labels)))
+        augment = input_distortion(model) if settings.augments(len(labels)) else None
+        train(f"{name}-base", settings.learning_rate, augment)
     if not start.is_new:
         average_with(model, base.weights, settings.average)
     model.trainable = True  # for training it further
-    model.metadata |= _origin(base, settings, len(labels))
-    return model
-
-
-def _origin(base: Sequential, settings: FineTuning, n: int) -> dict[str, Any]:
     parent = {"name": base.name, "fingerprint": fingerprint(base)}
     if "parent" in base.metadata:
         parent["parent"] = base.metadata["parent"]
-    return {
-        "source": f"fine-tuned by tinymnist on {n} pictures: {settings}",
-        "parent": parent,
-        "metrics": {},
-    }
+    source = f"fine-tuned by tinymnist on {len(labels)} pictures: {settings}"
+    model.metadata |= {"source": source, "parent": parent, "metrics": {}}
+    return model
+
+
+def _train_stage(
+    start: Start,
+    settings: FineTuning,
+    learn: Examples,
+    validation: Examples | None,
+    checkpoints: Checkpoints | None,
+    verbose: str | int,
+    name: str,
+    rate: float,
+    augment: Augment | None = None,
+) -> None:
+    """Train all layers that are not frozen."""
+    model, epochs = start.model, settings.epochs_for(len(learn[1]))
+    steps = epochs * settings.steps_per_epoch(len(learn[1]))
+    callbacks: list[Callback] = []
+    if validation is not None:
+        callbacks.append(EarlyStopping("val_loss", patience=PATIENCE, restore_best_weights=True))
+    if checkpoints is not None:
+        callbacks.append(checkpoints.callback(name, epochs))
+    learners = [layer.name for layer in model.layers if layer.parameters]
+    optimizer = AdamW(
+        CosineDecay(rate, max(steps, 1)),
+        weight_decay=settings.decay,
+        decay_to_start=True,
+        multipliers=dict.fromkeys(learners[: -start.head_layers], settings.base_rate),
+    )
+    model.compile(optimizer)
+    history = model.fit(
+        *learn,
+        batch_size=settings.batch_size,
+        epochs=epochs,
+        validation_data=validation,
+        class_weight="balanced",
+        augment=augment,
+        callbacks=callbacks,
+        rng=settings.seed,
+        resume=None if checkpoints is None else checkpoints.found(name),
+        verbose=verbose,
+    )
+    if history.interrupted:  # an unfinished stage is not a result; a checkpoint keeps it
+        raise KeyboardInterrupt
+
+
+def average_with(model: Sequential, start: Mapping[str, Array], share: float) -> None:
+    """Move every weight back towards its start; one that did not change keeps every bit.
+
+    The mean of both generalizes better than either (Wortsman et al., "Robust fine-tuning of
+    zero-shot models", 2022).
+
+    Args:
+        model: its weights are changed in place.
+        start: the weights before training, with the names and shapes of ``model.weights``.
+        share: the weight of ``start`` in the mean, 0..1.
+    """
+    for name, array in model.weights.items():
+        np.add(array, share * (start[name] - array), out=array)
 
 
 def _preprocessing(model: Sequential) -> dict[str, Any]:

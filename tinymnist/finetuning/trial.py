@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinymnist.data.sets import renumbered, stratified_folds, stratified_split
 from tinymnist.errors import InputError
-from tinymnist.finetuning.head import class_names_of
 from tinymnist.finetuning.settings import MANY, Checkpoints, FineTuning
 from tinymnist.finetuning.stages import finetune
 from tinymnist.imaging.digit.recipes import PreparedSet
@@ -25,8 +24,6 @@ NOT_HELD_OUT = -1
 """The class read in a picture that no model was measured on."""
 
 Labels = NDArray[np.int64]
-Say = Callable[[str], None]
-Tune = Callable[..., Sequential]
 
 
 @dataclass(frozen=True)
@@ -46,9 +43,9 @@ class Trial:
 
     model: Sequential
     class_names: tuple[str, ...]
-    labels: NDArray[np.int64]
-    before: NDArray[np.int64]
-    after: NDArray[np.int64]
+    labels: Labels
+    before: Labels
+    after: Labels
     confidence: NDArray[np.float32]
     folds: int
     comparable: bool
@@ -74,18 +71,18 @@ class Trial:
         return self._accuracy(self.after)
 
     @property
-    def confusion(self) -> NDArray[np.int64]:
+    def confusion(self) -> Labels:
         """(classes, classes) counts of (true class, class read) of the pictures held out."""
         rows = self.measured
         return confusion_matrix(self.labels[rows], self.after[rows], len(self.class_names))
 
     @property
-    def wrong(self) -> NDArray[np.int64]:
+    def wrong(self) -> Labels:
         """The indices of the pictures still misread, the most confident errors first."""
         found = np.flatnonzero(self.measured & (self.after != self.labels))
         return found[np.argsort(-self.confidence[found], kind="stable")]
 
-    def _accuracy(self, found: NDArray[np.int64]) -> float | None:
+    def _accuracy(self, found: Labels) -> float | None:
         rows = self.measured
         return float((found[rows] == self.labels[rows]).mean()) if rows.any() else None
 
@@ -93,12 +90,12 @@ class Trial:
 def attempt(
     base: Sequential,
     pictures: PreparedSet | NDArray[np.float32],
-    labels: NDArray[np.int64],
+    labels: Labels,
     class_names: Sequence[str],
     settings: FineTuning = FineTuning(),  # noqa: B008 (it is immutable)
     *,
     checkpoints: Checkpoints | None = None,
-    say: Say = lambda line: None,
+    say: Callable[[str], None] = lambda line: None,
     verbose: str | int = 0,
 ) -> Trial:
     """Fine-tune, and measure the gain.
@@ -111,98 +108,82 @@ def attempt(
 
     Args:
         pictures: (n, 28, 28, 1) in MNIST's form, or pictures after a recipe.
-        base, labels, class_names, settings, checkpoints: as for
+        base, labels, class_names, settings, checkpoints, verbose: as for
             :func:`~tinymnist.finetuning.stages.finetune`.
         say: called with a line before each model.
-        verbose: as in ``fit``.
 
     Raises:
         InputError: when fewer than two classes have pictures.
     """
-    check_classes(labels, class_names)
-    tune = partial(
-        finetune,
-        base,
-        class_names=class_names,
-        settings=settings,
-        checkpoints=checkpoints,
-        verbose=verbose,
-    )
+    used = [class_names[i] for i in np.unique(labels)]
+    if len(used) < 2:
+        raise InputError(
+            "fine-tuning needs classes to distinguish; expected pictures of at least two, "
+            f"found {'only ' + repr(used[0]) if used else 'none'}"
+        )
     if not isinstance(pictures, PreparedSet):
         pictures = PreparedSet.of(pictures)
-    guesses = _Guesses(pictures)
-    if len(labels) >= MANY:
-        model, folds = _once(tune, guesses, labels, settings.seed, say), 1
-    else:
-        folds = _in_folds(tune, guesses, labels, settings.seed, say)
-        say(f"learning from all {len(labels)} pictures")
-        model = tune(images=guesses.images, labels=labels)
-    names = class_names_of(model)
-    taken = Reader(base).probabilities_of(pictures).argmax(axis=1)
+    images, folds = pictures.images, 0
+    after, confidence = np.full(len(labels), NOT_HELD_OUT), np.zeros(len(labels), np.float32)
+    for name, line, learn, stop, held in _runs(labels, settings.seed):
+        say(line)
+        model = finetune(
+            base,
+            images[learn],
+            labels[learn],
+            class_names,
+            settings,
+            validation=(images[stop], labels[stop]) if stop.size else None,
+            checkpoints=checkpoints,
+            name=name,
+            verbose=verbose,
+        )
+        if held.any():
+            folds += 1
+            p = Reader(model).probabilities_of(pictures.only(held))
+            after[held], confidence[held] = p.argmax(axis=1), p.max(axis=1)
+    reader, names = Reader(base), Reader(model).class_names
+    taken = reader.probabilities_of(pictures).argmax(axis=1)
     return Trial(
         model,
         names,
         renumbered(labels, class_names, names),
-        renumbered(taken, class_names_of(base), names),
-        guesses.found,
-        guesses.confidence,
+        renumbered(taken, reader.class_names, names),
+        after,
+        confidence,
         folds,
-        comparable=set(class_names) <= set(class_names_of(base)),
+        comparable=set(class_names) <= set(reader.class_names),
     )
 
 
-def check_classes(labels: NDArray[np.int64], class_names: Sequence[str]) -> None:
-    """Check that at least two classes have pictures.
+class _Run(NamedTuple):
+    """One model: the numbers of pictures to learn from and to stop by, and which to measure on."""
 
-    Raises:
-        InputError: when fewer do.
-    """
-    found = [class_names[i] for i in np.unique(labels)]
-    if len(found) < 2:
-        raise InputError(
-            "fine-tuning needs classes to distinguish; expected pictures of at least two, "
-            f"found {'only ' + repr(found[0]) if found else 'none'}"
-        )
+    name: str
+    line: str
+    learn: Labels
+    stop: Labels
+    held: NDArray[np.bool_]
 
 
-class _Guesses:
-    """What models read in pictures that they have not learnt from."""
-
-    def __init__(self, pictures: PreparedSet) -> None:
-        self.pictures, self.images = pictures, pictures.images
-        self.found = np.full(len(pictures.kept), NOT_HELD_OUT)
-        self.confidence = np.zeros(len(self.found), np.float32)
-
-    def note(self, model: Sequential, rows: NDArray[np.bool_]) -> None:
-        p = Reader(model).probabilities_of(self.pictures.only(rows))
-        self.found[rows], self.confidence[rows] = p.argmax(axis=1), p.max(axis=1)
-
-
-def _once(tune: Tune, guesses: _Guesses, labels: Labels, seed: int, say: Say) -> Sequential:
-    """One model, measured on the pictures that it has not seen."""
-    images = guesses.images
-    held = stratified_split(labels, HELD_OUT, seed)
-    rest = np.flatnonzero(~held)
-    stops = stratified_split(labels[rest], TO_STOP_BY, seed + 1)
-    learn, stop = rest[~stops], rest[stops]
-    say(f"learning from {len(learn)} pictures, stopping by {len(stop)}, measuring on {held.sum()}")
-    model = tune(
-        images=images[learn], labels=labels[learn], validation=(images[stop], labels[stop])
-    )
-    guesses.note(model, held)
-    return model
-
-
-def _in_folds(tune: Tune, guesses: _Guesses, labels: Labels, seed: int, say: Say) -> int:
-    """Train one model per fold and measure it there; returns the number of folds."""
+def _runs(labels: Labels, seed: int) -> Iterator[_Run]:
+    """The models to train; the last is kept."""
+    every, none = np.arange(len(labels)), np.arange(0)
+    if len(labels) >= MANY:
+        held = stratified_split(labels, HELD_OUT, seed)
+        rest = np.flatnonzero(~held)
+        stops = stratified_split(labels[rest], TO_STOP_BY, seed + 1)
+        learn, stop = rest[~stops], rest[stops]
+        line = f"{len(learn)} pictures, stopping by {len(stop)}, measuring on {held.sum()}"
+        yield _Run("all", f"learning from {line}", learn, stop, held)
+        return
     count = min(FOLDS, int(np.bincount(labels).max()))
-    if count < 2:
-        return 0  # one picture per class: nothing can be held out
-    fold = stratified_folds(labels, count, seed)
-    for number in range(count):
-        held = fold == number
-        say(f"fold {number + 1} of {count}: {(~held).sum()} pictures, measured on {held.sum()}")
-        learn = np.flatnonzero(~held)
-        model = tune(images=guesses.images[learn], labels=labels[learn], name=f"fold-{number + 1}")
-        guesses.note(model, held)
-    return count
+    if count > 1:  # with one picture per class, nothing can be held out
+        fold = stratified_folds(labels, count, seed)
+        for number in range(count):
+            held = fold == number
+            line = f"{(~held).sum()} pictures, measured on {held.sum()}"
+            line = f"fold {number + 1} of {count}: {line}"
+            yield _Run(f"fold-{number + 1}", line, np.flatnonzero(~held), none, held)
+    line = f"learning from all {len(labels)} pictures"
+    yield _Run("all", line, every, none, np.zeros(len(labels), bool))
