@@ -38,11 +38,6 @@ def test_numbers_as_text() -> None:
     assert text.count(2, "class", "classes") == "2 classes"
 
 
-def test_many_items_are_shortened() -> None:
-    assert text.first_few("abcde") == list("abcde")
-    assert text.first_few(range(1219)) == ["0", "1", "2", "3", "4", "and 1,214 more"]
-
-
 def test_a_table_is_aligned() -> None:
     assert text.table([("a", "b", "c"), ("long", "10", "")]) == "a      b  c\nlong  10"
 

@@ -96,9 +96,7 @@ def change(before: Flags, after: Flags) -> Change:
 def shapley(right: Callable[[Repairs], Flags], name: str) -> NDArray[np.float64]:
     """The contribution of a repair to reading each picture right: (n,) in -1..1.
 
-    Args:
-        right: set of repairs -> which pictures (n,) are read right after them.
-        name: of the repair.
+    ``right`` says which pictures (n,) are read right after a set of repairs.
     """
     n = len(REPAIRS)
     total = np.zeros(right(NONE).shape)

@@ -88,10 +88,7 @@ def diagnose(
 ) -> Diagnosis:
     """Measure pictures, repair them in every way, read them, and compare.
 
-    Args:
-        pictures: the set.
-        reader: its network reads the pictures.
-        tick: called after every picture, for a progress display.
+    ``tick`` is called after every picture, for a progress display.
 
     Raises:
         InputError: when none of the pictures can be decoded.

@@ -65,8 +65,7 @@ class InkAndPaper:
 def separate_ink(grey: Array) -> InkAndPaper:
     """Separate digit and paper, by the stages of the recipe that find the ink.
 
-    Args:
-        grey: (h, w) float32 in 0..1 as displayed, with dark or light ink.
+    ``grey`` is (h, w) float32 in 0..1 as displayed, with dark or light ink.
 
     Raises:
         NoDigitFound: when the picture is blank, or no ink stands out in it.
@@ -96,11 +95,9 @@ def box_of(ink: Array) -> tuple[int, int, int, int]:
 
 
 def window(parts: InkAndPaper, box: Window, *, fitted: bool, centred: bool) -> Window:
-    """The part of a picture that becomes 28x28.
+    """The part of a picture, with a digit in this box, that becomes 28x28.
 
     Args:
-        parts: of the picture.
-        box: of the digit.
         fitted: True for a square in which the longer side of the box takes 20 of 28 pixels; False
             for the size and shape of the frame.
         centred: True to bring the centre of mass to MNIST's; False to keep the middle of the box as
@@ -124,16 +121,13 @@ def window(parts: InkAndPaper, box: Window, *, fitted: bool, centred: bool) -> W
 def view(
     picture: Array, part: Window, fill: float, corner: tuple[float, float] = (0.0, 0.0)
 ) -> Array:
-    """A part of a picture at 28x28, by the cubic interpolation of the tutorials' recipe.
+    """A part of a picture (h, w) at 28x28, by the cubic interpolation of the tutorials' recipe.
 
     Args:
-        picture: (h, w) float32.
+        picture: float32 in 0..1, as is the result.
         part: which part.
         fill: the value beyond the picture's edges.
         corner: the row and column of the picture's top left corner, if it was cut out of the frame.
-
-    Returns:
-        (28, 28) float32 in 0..1.
     """
     top, left, bottom, right = (side - corner[i % 2] for i, side in enumerate(part))
     height, width = picture.shape

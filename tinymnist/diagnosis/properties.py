@@ -42,8 +42,7 @@ _CELLS = 8
 class Property(NamedTuple):
     """What is measured: its name in reports, and the unit of its numbers.
 
-    ``tolerance`` is the smallest unit of drift, in the property's own unit; ``repair`` the one of
-    :mod:`tinymnist.diagnosis.repairs` that changes it, or "".
+    ``tolerance`` is the smallest unit of drift, in that unit; ``repair`` what changes it, or "".
     """
 
     title: str

@@ -8,7 +8,6 @@ is what recipe ``resize`` makes of it; with all, nearly what recipe ``mnist`` do
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import numpy as np
 
@@ -49,15 +48,10 @@ def in_sequence(name: str) -> Repairs:
 
 
 def every_repair(parts: InkAndPaper, squeezed: Array) -> dict[Repairs, Array]:
-    """The input of a network after each of the 64 sets of repairs.
+    """The input of a network, (28, 28) float32 in 0..1, after each of the 64 sets of repairs.
 
-    Args:
-        parts: of the picture.
-        squeezed: (28, 28), the result of recipe ``resize``.
-
-    Returns:
-        Set of repairs -> (28, 28) float32 in 0..1. A picture that already has MNIST's form is the
-        same in all.
+    ``squeezed`` is the result of recipe ``resize``. A picture that already has MNIST's form stays
+    the same.
     """
     if parts.is_mnist:
         return dict.fromkeys(PLANS, squeezed)
@@ -72,15 +66,8 @@ def every_repair(parts: InkAndPaper, squeezed: Array) -> dict[Repairs, Array]:
     return {plan: pictures[plan] for plan in PLANS}
 
 
-class _Scene(NamedTuple):
+def _scene(parts: InkAndPaper, squeezed: Array, moves: Repairs) -> tuple[Array, Array, Array]:
     """A part of the picture at 28x28: its light as it is, its ink alone, and the ink repaired."""
-
-    light: Array
-    ink: Array
-    drawn: Array
-
-
-def _scene(parts: InkAndPaper, squeezed: Array, moves: Repairs) -> _Scene:
     fitted, centred, redraws = (name in moves for name in ("size", "position", "stroke"))
     drawn, corner = _redrawn(parts, fitted) if redraws else (parts.ink, (0, 0))
     box: Window = parts.box
@@ -94,7 +81,7 @@ def _scene(parts: InkAndPaper, squeezed: Array, moves: Repairs) -> _Scene:
     else:
         light = 1 - squeezed if parts.is_dark else squeezed
     ink = view(parts.ink, part, 0)
-    return _Scene(light, ink, view(drawn, part, 0, corner) if redraws else ink)
+    return light, ink, view(drawn, part, 0, corner) if redraws else ink
 
 
 def _redrawn(parts: InkAndPaper, fitted: bool) -> tuple[Array, tuple[int, int]]:
@@ -109,15 +96,15 @@ def _redrawn(parts: InkAndPaper, fitted: bool) -> tuple[Array, tuple[int, int]]:
     return with_stroke_width(digit, narrowest, widest), (first - margin, second - margin)
 
 
-def _lit(parts: InkAndPaper, scene: _Scene, lights: Repairs) -> Array:
+def _lit(parts: InkAndPaper, scene: tuple[Array, Array, Array], lights: Repairs) -> Array:
     """Light ink, on clean paper or on the paper that is there; stretched or not."""
+    light, ink, drawn = scene
     if "paper" in lights:
-        picture, floor = parts.full * scene.drawn, 0.0
+        picture, floor = parts.full * drawn, 0.0
     else:  # the paper as it is, and the ink that the strokes gained or lost
-        change = (parts.full - parts.paper) * (scene.drawn - scene.ink)
-        picture, floor = scene.light + change, parts.paper
-    brightest = float(scene.drawn.max())
+        picture, floor = light + (parts.full - parts.paper) * (drawn - ink), parts.paper
+    brightest = float(drawn.max())
     if "intensity" not in lights or brightest <= 0:
         return picture
-    full = float(picture[scene.drawn >= 0.5 * brightest].max())
+    full = float(picture[drawn >= 0.5 * brightest].max())
     return (picture - floor) / max(full - floor, 0.01)

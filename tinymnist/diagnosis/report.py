@@ -163,7 +163,7 @@ def _examples(d: Diagnosis) -> str:
 
 
 def _example(d: Diagnosis, number: int) -> str:
-    grey = _decoded(d, number)
+    grey, after = _before_and_after(d, number)
     if grey is None:
         return ""
     squeezed = tutorial(grey)
@@ -174,7 +174,7 @@ def _example(d: Diagnosis, number: int) -> str:
     cells = [_thumbnail(grey) + _name(d, number)]
     for plan in (NONE, *(in_sequence(name) for name in REPAIRS)):
         cells.append(_as_read(pictures[plan]) + _reading(d, number, plan))
-    cells.append(_as_read(_normalized(grey)) + _reading(d, number, None))
+    cells.append(_as_read(after) + _reading(d, number, None))
     return html.row(cells, names=0)
 
 
@@ -193,10 +193,10 @@ def _worst(d: Diagnosis) -> str:
 
 
 def _misread(d: Diagnosis, number: int) -> str:
-    grey = _decoded(d, number)
+    grey, after = _before_and_after(d, number)
     shown = "<small>not readable</small>"
     if grey is not None:
-        shown = _thumbnail(grey) + _as_read(_normalized(grey))
+        shown = _thumbnail(grey) + _as_read(after)
     label = f"is {escape(d.class_names[int(d.truth[number])])}, " if d.is_labelled else ""
     return (
         f'<figure class="bad">{shown}<figcaption>{label}read as {_reading(d, number, None)}'
@@ -213,18 +213,14 @@ def _reading(d: Diagnosis, number: int, plan: Repairs | None) -> str:
     return f'<span class="{kind}">{name} <small>{d.confidence[number, place]:.0%}</small></span>'
 
 
-def _decoded(d: Diagnosis, number: int) -> Array | None:
+def _before_and_after(d: Diagnosis, number: int) -> tuple[Array | None, Array | None]:
+    """A picture as it is and after the whole recipe, as far as it can be read."""
+    grey = None
     try:
-        return decode(d.pictures.sources[number])
+        grey = decode(d.pictures.sources[number])
+        return grey, normalize(grey)
     except InputError:
-        return None
-
-
-def _normalized(grey: Array) -> Array | None:
-    try:
-        return normalize(grey)
-    except NoDigitFound:
-        return None
+        return grey, None
 
 
 def _name(d: Diagnosis, number: int) -> str:

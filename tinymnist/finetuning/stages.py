@@ -13,7 +13,6 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,13 +38,10 @@ PATIENCE = 4
 
 @dataclass(frozen=True)
 class Start:
-    """A model before fine-tuning.
+    """A copy of the base before fine-tuning, with its class names.
 
-    Attributes:
-        model: a copy of the base; its metadata has the class names.
-        class_names: the model's.
-        head_layers: the number of layers with parameters in the head.
-        is_new: whether the head has new kernels.
+    ``head_layers`` is the number of layers with parameters in the head; ``is_new`` whether it has
+    new kernels.
     """
 
     model: Sequential
@@ -59,12 +55,7 @@ def start_from(
 ) -> Start:
     """Copy the base, with a new head if it does not know all the classes.
 
-    Args:
-        base: a trained model; it is not changed.
-        class_names: the classes to learn.
-        hidden: units of a relu layer before a new head. With a number, the head is new even if the
-            base knows the classes.
-        seed: for new kernels.
+    With ``hidden`` units in a relu layer before the head, it is new in any case.
 
     Raises:
         InputError: when the base has no Dense layer that a new head could replace.
@@ -131,7 +122,7 @@ def finetune(
     model = start.model
 
     def own(examples: Examples) -> Examples:
-        x = model_input(examples[0], model.input_shape, _preprocessing(model))
+        x = model_input(examples[0], model.input_shape, Reader(model).preprocessing)
         return x, renumbered(examples[1], class_names, start.class_names)
 
     held = None if validation is None else own(validation)
@@ -217,17 +208,12 @@ def average_with(model: Sequential, start: Mapping[str, Array], share: float) ->
         np.add(array, share * (start[name] - array), out=array)
 
 
-def _preprocessing(model: Sequential) -> dict[str, Any]:
-    recorded: dict[str, Any] = model.metadata.get("preprocessing", {})
-    return recorded
-
-
 def input_distortion(model: Sequential) -> Augment:
     """Bend, turn, move and zoom a model's inputs, whatever their scaling, size and channels."""
     from tinymnist.augmentation.distort import RandomDistortion  # needs scipy
 
     distort = RandomDistortion(elastic=1.0)
-    scaling = _preprocessing(model).get("scaling") or {"scale": 1, "offset": 0}
+    scaling = Reader(model).preprocessing.get("scaling") or {"scale": 1, "offset": 0}
     scale, offset = np.float32(scaling["scale"]), np.float32(scaling["offset"])
     shape, side = model.input_shape, picture_side(model.input_shape)
     if side is None or (shape == (side, side, 1) and scale == 1 and offset == 0):

@@ -168,7 +168,6 @@ class _Run(NamedTuple):
 
 def _runs(labels: Labels, seed: int) -> Iterator[_Run]:
     """The models to train; the last is kept."""
-    every, none = np.arange(len(labels)), np.arange(0)
     if len(labels) >= MANY:
         held = stratified_split(labels, HELD_OUT, seed)
         rest = np.flatnonzero(~held)
@@ -177,13 +176,13 @@ def _runs(labels: Labels, seed: int) -> Iterator[_Run]:
         line = f"{len(learn)} pictures, stopping by {len(stop)}, measuring on {held.sum()}"
         yield _Run("all", f"learning from {line}", learn, stop, held)
         return
-    count = min(FOLDS, int(np.bincount(labels).max()))
+    none, count = np.arange(0), min(FOLDS, int(np.bincount(labels).max()))
     if count > 1:  # with one picture per class, nothing can be held out
         fold = stratified_folds(labels, count, seed)
         for number in range(count):
             held = fold == number
-            line = f"{(~held).sum()} pictures, measured on {held.sum()}"
-            line = f"fold {number + 1} of {count}: {line}"
-            yield _Run(f"fold-{number + 1}", line, np.flatnonzero(~held), none, held)
+            learn = np.flatnonzero(~held)
+            line = f"fold {number + 1} of {count}: {len(learn)} pictures, measured on {held.sum()}"
+            yield _Run(f"fold-{number + 1}", line, learn, none, held)
     line = f"learning from all {len(labels)} pictures"
-    yield _Run("all", line, every, none, np.zeros(len(labels), bool))
+    yield _Run("all", line, np.arange(len(labels)), none, np.zeros(len(labels), bool))

@@ -11,27 +11,36 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
+Values = NDArray[np.floating]
+
 _BINS = 24
 _WIDTH, _HEIGHT, _FOOT = 260, 90, 16
 
 
-def histogram(title: str, yours: NDArray[np.floating], theirs: NDArray[np.floating]) -> str:
+def histogram(title: str, yours: Values, theirs: Values) -> str:
     """Two distributions on top of each other: yours as bars, theirs as an area behind them.
 
-    Each is scaled to its own peak. The first and the last bar hold all values beyond.
+    Each is scaled to its own peak. The bins span the middle 98 % of both; the first and the last
+    hold all values beyond.
 
     Args:
         title: what is measured.
         yours, theirs: values of any shape; NaN are left out.
     """
-    yours, theirs = (values[~np.isnan(values)] for values in (yours, theirs))
-    edges = _edges(yours, theirs)
-    bars, line = (_heights(values, edges) for values in (yours, theirs))
+    both = [values[~np.isnan(values)] for values in (yours, theirs)]
+    ends = [np.percentile(values, (1, 99)) for values in both if values.size]
+    low, high = min(e[0] for e in ends), max(e[1] for e in ends)
+    if high - low < 1e-6:
+        low, high = low - 0.5, high + 0.5
+    margin = 0.04 * (high - low)
+    edges = np.linspace(low - margin, high + margin, _BINS + 1)
+    counts = [np.histogram(np.clip(v, edges[0], edges[-1]), edges)[0] for v in both]
+    peaks, line = (number / max(number.max(), 1) for number in counts)
     step = _WIDTH / _BINS
     drawn = "".join(
         f'<rect class="yours" x="{i * step + 0.5:.1f}" y="{_HEIGHT * (1 - height):.1f}" '
         f'width="{step - 1:.1f}" height="{_HEIGHT * height:.1f}"/>'
-        for i, height in enumerate(bars)
+        for i, height in enumerate(peaks)
         if height > 0
     )
     points = " ".join(
@@ -39,11 +48,15 @@ def histogram(title: str, yours: NDArray[np.floating], theirs: NDArray[np.floati
         for i, height in enumerate(line)
         for x in (i * step, (i + 1) * step)
     )
-    outline = (
+    drawn += (
         f'<polygon class="theirs" points="0,{_HEIGHT} {points} {_WIDTH},{_HEIGHT}"/>'
         f'<line class="axis" x1="0" y1="{_HEIGHT}" x2="{_WIDTH}" y2="{_HEIGHT}"/>'
     )
-    return _svg(title, _WIDTH, _HEIGHT + _FOOT, drawn + outline + _ticks(edges))
+    digits = int(np.clip(np.ceil(1 - np.log10(edges[-1] - edges[0])), 0, 4))
+    for i, anchor in ((0, "start"), (_BINS // 2, "middle"), (_BINS, "end")):
+        number = round(float(edges[i]), digits) + 0.0  # adding 0 makes -0.0 plain 0.0
+        drawn += _tick(f"{_WIDTH * i / _BINS:.0f}", _HEIGHT + 12, f"{number:.{digits}f}", anchor)
+    return _svg(title, _WIDTH, _HEIGHT + _FOOT, drawn)
 
 
 def bars(
@@ -63,29 +76,24 @@ def bars(
         limit: the place 0..1 of a broken line across all bars; None for none.
     """
     height, room = 26, 360
-    drawn, foot = [], height * len(rows)
+    drawn, foot = "", height * len(rows)
     for i, (name, share, note, kind) in enumerate(rows):
         y, width = i * height, max(0.0, min(1.0, share)) * room
-        drawn.append(
+        drawn += (
             f'<text class="label" x="{left - 8}" y="{y + 17}" text-anchor="end">{escape(name)}'
             f'</text><rect class="track" x="{left}" y="{y + 4}" width="{room}" height="18"/>'
             f'<rect class="{kind}" x="{left}" y="{y + 4}" width="{width:.1f}" height="18"/>'
             f'<text class="label" x="{left + room + 8}" y="{y + 17}">{escape(note)}</text>'
         )
-    drawn += [
-        f'<text class="tick" x="{left + place * room:.1f}" y="{foot + 14}" text-anchor="middle">'
-        f"{escape(text)}</text>"
-        for place, text in ticks
-    ]
+    for place, text in ticks:
+        drawn += _tick(f"{left + place * room:.1f}", foot + 14, text)
     if limit is not None:
         x = f"{left + limit * room:.1f}"
-        drawn.append(f'<line class="limit" x1="{x}" y1="0" x2="{x}" y2="{foot}"/>')
-    return _svg(title, left + room + 130, foot + (20 if ticks else 0), "".join(drawn))
+        drawn += f'<line class="limit" x1="{x}" y1="0" x2="{x}" y2="{foot}"/>'
+    return _svg(title, left + room + 130, foot + (20 if ticks else 0), drawn)
 
 
-def columns(
-    title: str, names: Sequence[str], yours: NDArray[np.floating], theirs: NDArray[np.floating]
-) -> str:
+def columns(title: str, names: Sequence[str], yours: Values, theirs: Values) -> str:
     """A pair of columns per name; ``theirs`` may be empty."""
     top = max(yours.max(initial=0), theirs.max(initial=0), 1e-9)
     step = _WIDTH / max(len(names), 1)
@@ -98,45 +106,12 @@ def columns(
                     f'<rect class="{kind}" x="{(i + shift) * step:.1f}" '
                     f'y="{_HEIGHT - height:.1f}" width="{0.4 * step:.1f}" height="{height:.1f}"/>'
                 )
-        drawn += (
-            f'<text class="tick" x="{(i + 0.5) * step:.1f}" y="{_HEIGHT + 12}" '
-            f'text-anchor="middle">{escape(name[:6])}</text>'
-        )
+        drawn += _tick(f"{(i + 0.5) * step:.1f}", _HEIGHT + 12, name[:6])
     return _svg(title, _WIDTH, _HEIGHT + _FOOT, drawn)
 
 
-def _edges(yours: NDArray[np.floating], theirs: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Bins that span the middle 98 % of both."""
-    ends = [np.percentile(values, (1, 99)) for values in (yours, theirs) if values.size]
-    low, high = min(e[0] for e in ends), max(e[1] for e in ends)
-    if high - low < 1e-6:
-        low, high = low - 0.5, high + 0.5
-    margin = 0.04 * (high - low)
-    edges: NDArray[np.float64] = np.linspace(low - margin, high + margin, _BINS + 1)
-    return edges
-
-
-def _heights(values: NDArray[np.floating], edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    inside = np.clip(values, edges[0], edges[-1])
-    counts = np.histogram(inside, edges)[0].astype(np.float64)
-    heights: NDArray[np.float64] = counts / max(counts.max(initial=0), 1)
-    return heights
-
-
-def _ticks(edges: NDArray[np.float64]) -> str:
-    """Three numbers below the axis, with only the digits that distinguish them."""
-    span = float(edges[-1] - edges[0])
-    digits = int(np.clip(np.ceil(1 - np.log10(span)), 0, 4))
-    places = ((0, "start"), (_BINS // 2, "middle"), (_BINS, "end"))
-    return "".join(
-        f'<text class="tick" x="{_WIDTH * i / _BINS:.0f}" y="{_HEIGHT + 12}" '
-        f'text-anchor="{anchor}">{_short(edges[i], digits)}</text>'
-        for i, anchor in places
-    )
-
-
-def _short(number: float, digits: int) -> str:
-    return f"{round(float(number), digits) + 0.0:.{digits}f}"  # adding 0 makes -0.0 plain 0.0
+def _tick(x: str, y: int, text: str, anchor: str = "middle") -> str:
+    return f'<text class="tick" x="{x}" y="{y}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
 def _svg(title: str, width: float, height: float, inside: str) -> str:

@@ -53,12 +53,7 @@ def contact_sheet(cards: Sequence[Card], columns: int = 10) -> Image.Image:
 
 
 def variant_sheet(rows: NDArray[np.float32], names: Sequence[str]) -> Image.Image:
-    """Pictures below each other, and beside each its variants.
-
-    Args:
-        rows: (pictures, 1 + variants, h, w) in 0..1.
-        names: of the pictures.
-    """
+    """Pictures below each other, and beside each its variants: (pictures, 1 + variants, h, w)."""
     margin, gap, title, name_width = 14, 4, 26, 116
     count, columns, height, width = rows.shape
     scale = max(1, round(_SIDE / max(height, width)))
@@ -83,11 +78,9 @@ def variant_sheet(rows: NDArray[np.float32], names: Sequence[str]) -> Image.Imag
 
 
 def to_picture(values: NDArray[np.float32], size: tuple[int, int] | None = None) -> Image.Image:
-    """An 8-bit picture of values (h, w) in 0..1, which are clipped.
+    """An 8-bit picture of values (h, w), clipped to 0..1; 0 is black.
 
-    Args:
-        values: 0 is black.
-        size: width and height to bring it to: enlarged so that pixels show, reduced by averaging.
+    With a ``size`` (width, height) it is enlarged so that pixels show, or reduced by averaging.
     """
     picture = Image.fromarray(np.uint8(np.clip(values, 0, 1) * 255 + 0.5))
     if size is None:
@@ -124,14 +117,12 @@ def picture_format(path: str | os.PathLike[str]) -> str:
     Raises:
         InputError: when the ending is unknown, or Pillow only reads its format.
     """
-    known = Image.registered_extensions()
+    known = {end: kind for end, kind in Image.registered_extensions().items() if kind in Image.SAVE}
     kind = known.get(Path(path).suffix.lower())
-    if kind is None or kind not in Image.SAVE:
-        ends = ", ".join(end for end in sorted(PICTURE_SUFFIXES) if known.get(end) in Image.SAVE)
-        raise InputError(
-            f"{path}: unknown kind of picture; expected a name that ends in .png, or another of "
-            f"{ends}"
-        )
+    if kind is None:
+        ends = ", ".join(sorted(PICTURE_SUFFIXES & known.keys()))
+        rule = "expected a name that ends in .png, or another of"
+        raise InputError(f"{path}: unknown kind of picture; {rule} {ends}")
     return kind
 
 
@@ -139,8 +130,7 @@ def save_figure(figure: Image.Image, path: str | os.PathLike[str]) -> None:
     """Write a figure completely or not at all, in the format that the name ends in.
 
     Raises:
-        InputError: when the format is unknown or cannot hold the figure, or the file cannot be
-            written.
+        InputError: when the format is unknown or cannot hold the figure, or nothing can be written.
     """
     target, kind = Path(path), picture_format(path)
     with whole_file(target) as temporary:
@@ -149,8 +139,7 @@ def save_figure(figure: Image.Image, path: str | os.PathLike[str]) -> None:
         except Exception as error:  # each of Pillow's plug-ins raises errors of its own
             if getattr(error, "errno", None):
                 raise  # the disk's fault, not the format's
-            raise InputError(
-                f"{target}: {kind} cannot hold this figure of {figure.width}x{figure.height} "
-                f"pixels: {error}; expected a name that ends in .png, or a smaller figure (fewer "
-                "variants, fewer pictures)"
-            ) from None
+            size = f"{figure.width}x{figure.height} pixels"
+            rule = "a name that ends in .png, or a smaller figure (fewer variants, fewer pictures)"
+            problem = f"{kind} cannot hold this figure of {size}: {error}"
+            raise InputError(f"{target}: {problem}; expected {rule}") from None

@@ -24,10 +24,8 @@ def page(title: str, command: str, heading: str, header: str, sections: Iterable
     """A whole page.
 
     Args:
-        title: shown in the browser's tab, behind "tinymnist:".
-        command: the subcommand that made it, for the page's metadata.
-        heading: HTML of the largest heading.
-        header: HTML between the heading and the sections.
+        title, command: for the browser's tab; the subcommand that made the page.
+        heading, header: HTML of the largest heading, and between that and the sections.
         sections: HTML, see :func:`section`; empty ones are left out.
     """
     return Template(_PAGE.read_text(encoding="utf-8")).substitute(
@@ -69,13 +67,7 @@ Cell = str | tuple[str, str]
 
 
 def row(cells: Iterable[Cell], names: int = 1, kind: str = "") -> str:
-    """A row of a table.
-
-    Args:
-        cells: of the row.
-        names: how many of the first cells name the row.
-        kind: the row's CSS class.
-    """
+    """A row of a table, whose first ``names`` cells name it; ``kind`` is its CSS class."""
     html = ""
     for number, cell in enumerate(cells):
         tag = "th" if number < names else "td"
@@ -85,12 +77,9 @@ def row(cells: Iterable[Cell], names: int = 1, kind: str = "") -> str:
 
 
 def table(heads: Sequence[str], rows: Iterable[str], kind: str = "") -> str:
-    """A table that scrolls when it is wider than the page.
+    """A table of :func:`row` s, with HTML heads, that scrolls when it is wider than the page.
 
-    Args:
-        heads: HTML of each column's heading.
-        rows: see :func:`row`.
-        kind: "numbers" to align all but the names to the right, "pictures" to centre them.
+    ``kind`` is "numbers" to align all but the names to the right, "pictures" to centre them.
     """
     head = "".join(f"<th>{head}</th>" for head in heads)
     return scroll(
@@ -109,15 +98,11 @@ def figures(items: Iterable[tuple[str, str, str]]) -> str:
 
 
 def image(picture: Image.Image, alt: str, kind: str = "") -> str:
-    """A picture inside the page; ``kind`` is its CSS class."""
-    return f'<img{_class(kind)} alt="{escape(alt, quote=True)}" src="{data_uri(picture)}">'
-
-
-def data_uri(picture: Image.Image) -> str:
-    """A picture as the address of its own PNG bytes (RFC 2397)."""
+    """A picture as its own PNG bytes (RFC 2397), inside the page; ``kind`` is its CSS class."""
     stream = io.BytesIO()
     picture.save(stream, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+    source = "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+    return f'<img{_class(kind)} alt="{escape(alt, quote=True)}" src="{source}">'
 
 
 def _class(kind: str) -> str:

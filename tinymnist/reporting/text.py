@@ -39,12 +39,6 @@ def count(n: int, noun: str, plural: str = "") -> str:
     return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
 
 
-def first_few(items: Sequence[object], most: int = 5) -> list[str]:
-    """The first items as they are, and one line for the rest: ``and 1,214 more``."""
-    rest = len(items) - most
-    return [str(item) for item in items[:most]] + ([f"and {rest:,} more"] if rest > 0 else [])
-
-
 def shortened(text: str, most: int) -> str:
     """At most ``most`` characters, the cut marked by three dots."""
     return text if len(text) <= most else f"{text[: most - 3]}..."
