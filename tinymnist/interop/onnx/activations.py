@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.special import erf
 
 from tinymnist.interop.onnx.arithmetic import affine, spread
 from tinymnist.interop.onnx.fusing import GENERAL_RELU
@@ -37,10 +38,6 @@ def _selu(node: Node) -> Layer:
     return Activation("selu")
 
 
-def _gelu(node: Node) -> Layer:
-    return GELU(node.get("approximate", "none") == "tanh")
-
-
 def _layer(layer_for: Callable[[Node], Layer]) -> Operation:
     """An operation that is run by the layer that it is mapped to."""
 
@@ -53,17 +50,10 @@ def _layer(layer_for: Callable[[Node], Layer]) -> Operation:
     return Operation(run, lambda mapper, node, view: mapper.append(layer_for(node), view))
 
 
-def _erf(node: Node, x: Array) -> Array:
-    from scipy.special import erf
-
-    y: Array = erf(x).astype(x.dtype)
-    return y
-
-
 def _hard_sigmoid(node: Node, x: Array) -> Array:
     """``alpha x + beta``, clipped to 0..1."""
-    y: Array = np.clip(x * node.get("alpha", 0.2) + node.get("beta", 0.5), 0, 1)
-    return y.astype(x.dtype)
+    line = x * node.get("alpha", 0.2) + node.get("beta", 0.5)
+    return np.clip(line, 0, 1).astype(x.dtype)
 
 
 def _map_hard_sigmoid(mapper: Mapper, node: Node, view: View) -> View:
@@ -135,10 +125,13 @@ ACTIVATIONS: dict[str, Operation] = {
         ("Mish", "Sigmoid", "Softplus", "Softsign", "Tanh"),
         _layer(lambda node: Activation(node.op.lower())),
     ),
-    **dict.fromkeys(("Gelu", "com.microsoft.Gelu"), _layer(_gelu)),
+    **dict.fromkeys(
+        ("Gelu", "com.microsoft.Gelu"),
+        _layer(lambda node: GELU(node.get("approximate", "none") == "tanh")),
+    ),
     "Clip": Operation(_clip, _map_clip),
     "Elu": _layer(lambda node: ELU(_shortest(node.get("alpha", 1.0)))),
-    "Erf": Operation(_erf),
+    "Erf": Operation(lambda node, x: erf(x).astype(x.dtype)),
     "Exp": Operation(
         lambda node, x: np.exp(x).astype(x.dtype),
         _layer(lambda node: Activation("exponential")).map,

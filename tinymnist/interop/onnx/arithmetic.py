@@ -41,10 +41,8 @@ def _many(function: Callable[[Array, Array], Array]) -> Callable[..., Any]:
 def _divide(x: Array, y: Array) -> Array:
     """A quotient; integers round towards 0, as in C."""
     if not np.issubdtype(x.dtype, np.integer):
-        quotient: Array = np.divide(x, y)
-        return quotient
-    whole: Array = (np.sign(x) * np.sign(y) * (np.abs(x) // np.abs(y))).astype(x.dtype)
-    return whole
+        return np.divide(x, y)
+    return (np.sign(x) * np.sign(y) * (np.abs(x) // np.abs(y))).astype(x.dtype)
 
 
 def _dequantize(node: Node, x: Array, scale: Array, zero: Array | None = None) -> Array:
@@ -55,8 +53,8 @@ def _dequantize(node: Node, x: Array, scale: Array, zero: Array | None = None) -
     if scale.size > 1:
         sides[node.get("axis", 1)] = scale.size
     offset = 0 if zero is None else zero.astype(np.int32).reshape(sides if zero.size > 1 else ())
-    y: Array = (x.astype(np.int32) - offset) * scale.reshape(sides if scale.size > 1 else ())
-    return y.astype(scale.dtype)
+    factor = scale.reshape(sides if scale.size > 1 else ())
+    return ((x.astype(np.int32) - offset) * factor).astype(scale.dtype)
 
 
 def _map_power(mapper: Mapper, node: Node, view: View) -> View:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tinymnist.errors import InputError
+from tinymnist.files import read_bytes
 from tinymnist.interop.onnx.nodes import Network, Node, Port, sort
 from tinymnist.interop.wire import count_fields
 from tinymnist.nn.arrays import Array
@@ -67,7 +68,7 @@ def load(path: str | PathLike[str]) -> tuple[Network, dict[str, Any], dict[str, 
         InputError: if the file is missing, damaged, hostile or of an unknown kind.
     """
     place = Path(path)
-    data = _read(place)
+    data = read_bytes(place, MAX_BYTES)
     with _damage(f"{place} is not an ONNX model, or is damaged", "; get the file again"):
         count_fields(data, _NESTED, "model", MAX_FIELDS)
         model = library().ModelProto()
@@ -115,15 +116,6 @@ def _opsets(model: Any, path: Path) -> dict[str, int]:
     if "" not in versions and model.ir_version >= 3:
         raise InputError(f"{path} does not state its opset, so it may be cut off; get it again")
     return {"": 1} | versions
-
-
-def _read(path: Path) -> bytes:
-    try:
-        if (size := path.stat().st_size) > MAX_BYTES:
-            raise InputError(f"{path} has {size:,} bytes; expected at most {MAX_BYTES:,}")
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
 
 
 def _inlined(model: Any, path: Path) -> Any:
@@ -217,11 +209,10 @@ class _Loader:
 
     def array(self, tensor: Any) -> Array:
         """The numbers of a tensor, after its stated size was compared with the bytes there."""
-        name = tensor.name or "a constant"
-        count = math.prod(tensor.dims)
-        if any(side < 0 for side in tensor.dims) or count > MAX_BYTES // 4:
-            wrong = f"negative or too large (limit {MAX_BYTES // 4:,} numbers)"
-            raise InputError(f"{self.path}: {name} has the shape {list(tensor.dims)}, {wrong}")
+        name, count, most = tensor.name or "a constant", math.prod(tensor.dims), MAX_BYTES // 4
+        if any(side < 0 for side in tensor.dims) or count > most:
+            wrong = f"{list(tensor.dims)}, negative or too large (limit {most:,} numbers)"
+            raise InputError(f"{self.path}: {name} has the shape {wrong}")
         if tensor.data_location == self.onnx.TensorProto.EXTERNAL:
             return self._external(tensor, count)
         there = len(tensor.raw_data) or max(
@@ -231,8 +222,7 @@ class _Loader:
         if count > 16 * max(there, 1):  # the smallest type has four bits
             wrong = f"states {count:,} numbers, and there are bytes for {there:,}"
             raise InputError(f"{self.path}: {name} {wrong}")
-        array: Array = self.onnx.numpy_helper.to_array(tensor)
-        return array
+        return self.onnx.numpy_helper.to_array(tensor)
 
     def _external(self, tensor: Any, count: int) -> Array:
         """Numbers in another file, which must lie in the folder of the model."""

@@ -39,10 +39,6 @@ def _range(node: Node, start: Array, limit: Array, delta: Array) -> Array:
     return np.arange(start.item(), limit.item(), delta.item(), dtype=start.dtype)
 
 
-def _shape(node: Node, x: Array) -> Array:
-    return np.array(x.shape[node.get("start", 0) : node.get("end")], np.int64)
-
-
 def _cast_target(node: Node) -> np.dtype[Any]:
     """The dtype that Cast converts to."""
     kinds = {1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64",
@@ -117,10 +113,6 @@ def _resolved(node: Node, shape: Shape, wanted: Any) -> Shape:
     if math.prod(resolved) != total:
         raise Unmappable(f"{total} numbers do not fit into {wanted}")
     return resolved
-
-
-def _reshape(node: Node, x: Array, *more: Array | None) -> Array:
-    return x.reshape(_new_shape(node, x.shape, [x, *more]))
 
 
 def _map_reshape(mapper: Mapper, node: Node, view: View) -> View:
@@ -275,10 +267,9 @@ def _map_pad(mapper: Mapper, node: Node, view: View) -> View:
     return mapper.new_view(source, axes_from, view.batch)
 
 
-def _same(mapper: Mapper, node: Node, view: View) -> View:
-    return view
-
-
+_RESHAPE = Operation(
+    lambda node, x, *more: x.reshape(_new_shape(node, x.shape, [x, *more])), _map_reshape
+)
 MOVES: dict[str, Operation] = {
     "Cast": Operation(lambda node, x: x.astype(_cast_target(node)), _map_cast),
     "Concat": Operation(_concat, _map_concat),
@@ -286,14 +277,14 @@ MOVES: dict[str, Operation] = {
     "ConstantOfShape": Operation(_constant_of_shape),
     "Dropout": Operation(_dropout, _map_dropout),
     "Expand": Operation(_expand, _map_repeat),
-    **dict.fromkeys(
-        ("Flatten", "Reshape", "Squeeze", "Unsqueeze"), Operation(_reshape, _map_reshape)
-    ),
+    **dict.fromkeys(("Flatten", "Reshape", "Squeeze", "Unsqueeze"), _RESHAPE),
     "Gather": Operation(_gather),
-    "Identity": Operation(_identity, _same),
+    "Identity": Operation(_identity, lambda mapper, node, view: view),
     "Pad": Operation(_pad, _map_pad),
     "Range": Operation(_range),
-    "Shape": Operation(_shape),
+    "Shape": Operation(
+        lambda node, x: np.array(x.shape[node.get("start", 0) : node.get("end")], np.int64)
+    ),
     "Size": Operation(lambda node, x: np.array(x.size, np.int64)),
     "Slice": Operation(lambda node, x, *more: x[_slices_of(node, [x, *more], x.ndim)], _map_slice),
     "Split": Operation(_split),

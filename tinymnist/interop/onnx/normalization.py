@@ -24,7 +24,7 @@ def _gemm(node: Node, a: Array, b: Array, c: Array | None = None) -> Array:
     """``alpha * a @ b + beta * c``, either matrix transposed."""
     a, b = (a.T if node.get("transA") else a), (b.T if node.get("transB") else b)
     bounded((a.shape[0], b.shape[1]))
-    y: Array = a @ (b * a.dtype.type(node.get("alpha", 1)))
+    y = a @ (b * a.dtype.type(node.get("alpha", 1)))
     return y if c is None else y + c * a.dtype.type(node.get("beta", 1))
 
 
@@ -32,8 +32,7 @@ def _matmul(node: Node, x: Array, y: Array) -> Array:
     """The product of matrices, or of stacks of them."""
     stacks = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
     bounded([*stacks, *x.shape[-2:-1], *y.shape[-1:]])
-    product: Array = np.matmul(x, y)
-    return product
+    return np.matmul(x, y)
 
 
 def _map_product(mapper: Mapper, node: Node, view: View) -> View:

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -72,24 +72,25 @@ def read(path: str | PathLike[str]) -> Sequential:
     """
     network, origin, metadata = load(path)
     reasons: list[Unmappable] = []
-    for ending in _endings(network):
+    for scores, left_out, output in _endings(network):
         try:
-            model, about = _convert(network.needed_for(ending.tensor), Path(path).stem)
+            model, about = _convert(network.needed_for(scores), Path(path).stem)
         except Unmappable as reason:
             reasons.append(reason)
             continue
-        others = [name for name in network.outputs if name != ending.output]
-        chosen = {"left_out": list(ending.left_out), "output": ending.output}
-        source = origin | chosen | {"other_outputs": others} | about
-        model.metadata = {"source": source} | _carried(metadata.get(METADATA_KEY, ""))
+        others = [name for name in network.outputs if name != output]
+        chosen = {"left_out": left_out, "output": output, "other_outputs": others}
+        model.metadata = {"source": origin | chosen | about} | _carried(
+            metadata.get(METADATA_KEY, "")
+        )
         return model
     raise InputError(f"{path}: {reasons[0]}")
 
 
 def _convert(part: Network, name: str) -> tuple[Sequential, dict[str, Any]]:
     """A model of a graph with one output, how the file wants its input, and the tensors."""
-    part = _switched_off(part)
-    port = _picture_port(part)
+    part = _with_one_input(part)
+    (port,) = part.inputs
     folded = fuse(fold(part, OPERATIONS))
     first: Unmappable | None = None
     for shape, beginning in _beginnings(port, part):
@@ -142,26 +143,14 @@ def _carried(text: str) -> dict[str, Any]:
     return {key: stated[key] for key, kind in CARRIED.items() if isinstance(stated.get(key), kind)}
 
 
-# The scores ---------------------------------------------------------------------------------------
+def _endings(network: Network) -> list[tuple[str, list[str], str]]:
+    """The tensors that may be the scores, the most likely first; see :func:`_cut`."""
+    found = sorted((_cut(network, output) for output in network.outputs), key=lambda e: bool(e[1]))
+    return list({ending[0]: ending for ending in reversed(found)}.values())[::-1]
 
 
-class _Ending(NamedTuple):
-    """The tensor with the scores, the output that depends on it, and the nodes between them."""
-
-    tensor: str
-    output: str
-    left_out: tuple[str, ...] = ()
-
-
-def _endings(network: Network) -> list[_Ending]:
-    """The tensors that may be the network's scores, the most likely first."""
-    found = [_cut(network, output) for output in network.outputs]
-    found.sort(key=lambda ending: len(ending.left_out) > 0)
-    return list({ending.tensor: ending for ending in reversed(found)}.values())[::-1]
-
-
-def _cut(network: Network, output: str) -> _Ending:
-    """The output itself, or the input of the first decision on the way to it."""
+def _cut(network: Network, output: str) -> tuple[str, list[str], str]:
+    """The output itself, or the input of the first decision before it; the nodes left out."""
     part = network.needed_for(output)
     producers, depends = part.producers, {port.name for port in part.inputs}
     for node in part.nodes:
@@ -171,27 +160,18 @@ def _cut(network: Network, output: str) -> _Ending:
         scores = [name for name in node.inputs if name in depends and name in producers]
         if node.op in _DECISIONS and scores:
             kept = {name for n in part.needed_for(scores[0]).nodes for name in n.outputs}
-            left = tuple(str(n) for n in part.nodes if not kept.intersection(n.outputs))
-            return _Ending(scores[0], output, left)
-    return _Ending(output, output)
+            left = [str(n) for n in part.nodes if not kept.intersection(n.outputs)]
+            return scores[0], left, output
+    return output, [], output
 
 
-# The pictures -------------------------------------------------------------------------------------
-
-
-def _picture_port(network: Network) -> Port:
-    """The one input that is fed with pictures."""
-    ports = [port for port in network.inputs if port.kind != "bool"]
-    if len(ports) != 1:
-        names = [port.name for port in network.inputs]
-        raise Unmappable(f"it would need one input with pictures, and has {names}")
-    return ports[0]
-
-
-def _switched_off(network: Network) -> Network:
-    """Flags such as ``is_training`` set to False."""
+def _with_one_input(network: Network) -> Network:
+    """Flags such as ``is_training`` set to False; what is left must be one input, the pictures."""
     flags = [port for port in network.inputs if port.kind == "bool"]
     rest = [port for port in network.inputs if port.kind != "bool"]
+    if len(rest) != 1:
+        names = [port.name for port in rest]
+        raise Unmappable(f"it would need one input with pictures, and has {names}")
     off = {port.name: np.zeros((1,) * len(port.shape or ()), bool) for port in flags}
     return Network(network.nodes, network.constants | off, rest, network.outputs)
 

@@ -126,8 +126,8 @@ def fold(network: Network, operations: Operations) -> Network:
             continue
         made += sum(array.size for array in found.values())
         if made > _MAX_FOLDED_NUMBERS:
-            limit = f"limit {_MAX_FOLDED_NUMBERS:,} numbers"
-            raise Unmappable(f"its computed constants are too large ({limit})")
+            limit = f"(limit {_MAX_FOLDED_NUMBERS:,} numbers)"
+            raise Unmappable(f"its computed constants are too large {limit}")
         constants |= found
     return Network(left, constants, network.inputs, network.outputs).needed_for(*network.outputs)
 
@@ -171,9 +171,8 @@ def verify(
     with np.errstate(all="ignore"):
         found = model.predict(x, workers=1)
     if _deviation(found, ending.memory_of(tensor)) > TOLERANCE:
-        raise Unmappable(
-            "its layers would compute something else than its graph; please report the file"
-        )
+        wrong = "its layers would compute something else than its graph"
+        raise Unmappable(f"{wrong}; please report the file")
 
 
 def _deviation(found: Array, expected: Array) -> float:

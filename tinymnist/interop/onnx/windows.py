@@ -150,12 +150,10 @@ def _conv(node: Node, x: Array, kernel: Array, bias: Array | None = None) -> Arr
 def _map_conv(mapper: Mapper, node: Node, view: View) -> View:
     """Depthwise if each channel is a group."""
     weights = finite(mapper.constant(node.inputs[1]))
-    if weights.ndim not in (3, 4):
-        raise Unmappable(f"it would need {weights.ndim - 2}-dimensional pictures")
+    kernel = _as_pair(weights.shape[2:])
     weights = weights if weights.ndim == 4 else weights[..., None]
     bias = mapper.optional(node, 2)
     source, size = _map_picture(mapper, view)
-    kernel = _as_pair(weights.shape[2:])
     strides, dilation, pads = _window_settings(node, size, kernel)
     padding = _padding_word(pads, size, kernel, strides, dilation)
     out, channels, groups = len(weights), mapper.shapes[source][2], node.get("group", 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from os import PathLike
 from typing import Any, TypeAlias
 
@@ -25,7 +25,7 @@ from tinymnist.nn import layers as L
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.graph import INPUT
 from tinymnist.nn.sequential import Sequential
-from tinymnist.nn.shapes import Pads, as_pair, resolve_padding
+from tinymnist.nn.shapes import Pads
 
 OPSET = 17
 IR_VERSION = 8
@@ -35,8 +35,8 @@ METADATA_KEY = "tinymnist"
 CARRIED: dict[str, type] = {"class_names": list, "preprocessing": dict, "metrics": dict}
 """The entries of a model's metadata that the file takes along, and their types."""
 
-LayerEmission: TypeAlias = Callable[[Emitter, Any, tuple[str, ...]], None]
-"""``f(emitter, layer, sources)`` appends the nodes of a layer that takes these layers' outputs."""
+LayerEmission: TypeAlias = Callable[..., None]
+"""``f(emitter, layer, *sources)`` appends the nodes of a layer that takes these layers' outputs."""
 
 
 def write(model: Sequential, path: str | PathLike[str], *, channels_first: bool = False) -> None:
@@ -76,7 +76,7 @@ def _graph_of(model: Sequential, channels_first: bool) -> Any:
     e = Emitter(dict(model.shapes), model.dtype)
     e.set(INPUT, INPUT, first=channels_first)
     for layer in model.layers:
-        EMISSIONS[type(layer)](e, layer, model.sources[layer.name])
+        EMISSIONS[type(layer)](e, layer, *model.sources[layer.name])
     output = e.get(model.layers[-1].name) if model.layers else e.node("Identity", [INPUT], "output")
     kind = helper.np_dtype_to_tensor_dtype(model.dtype)
     sides = model.input_shape[-1:] + model.input_shape[:-1] if channels_first else model.input_shape
@@ -103,18 +103,17 @@ def _graph_of(model: Sequential, channels_first: bool) -> Any:
 def _elementwise(emission: Callable[[Any], Emission]) -> LayerEmission:
     """Layers that are one activation, in whichever layout their input has."""
 
-    def emit(e: Emitter, layer: L.Layer, sources: tuple[str, ...]) -> None:
-        (x,), first = e.either(sources[0])
+    def emit(e: Emitter, layer: L.Layer, source: str) -> None:
+        (x,), first = e.either(source)
         e.activate(layer.name, emission(layer), x, first)
 
     return emit
 
 
-def _product(
-    e: Emitter, layer: Any, x: str, op: str, first: bool = False, **attributes: Any
-) -> None:
+def _product(e: Emitter, layer: Any, source: str, op: str, **attributes: Any) -> None:
     """A product with the layer's weights, then its activation."""
-    inputs = [x, *e.weights(layer)]
+    first = op == "Conv"
+    inputs = [e.get(source, first=first), *e.weights(layer)]
     if layer.activation == "linear":
         e.finish(layer.name, op, inputs, first, **attributes)
         return
@@ -128,96 +127,76 @@ def _onnx_pads(pads: Pads) -> list[int]:
     return [top, left, bottom, right]
 
 
-def _convolution(e: Emitter, layer: L.Conv2D, sources: tuple[str, ...]) -> None:
-    h, w, channels = e.shapes[sources[0]]
-    kernel, strides = as_pair(layer.kernel_size, "kernel_size"), as_pair(layer.strides, "strides")
-    dilation = as_pair(layer.dilation_rate, "dilation_rate")
-    pads = resolve_padding(layer.padding, (h, w), kernel, strides, dilation)
+def _convolution(e: Emitter, layer: L.Conv2D, source: str) -> None:
+    kernel, strides, pads, dilation = layer.window(e.shapes[source])
     _product(
-        e, layer, e.get(sources[0], first=True), "Conv", True,
+        e, layer, source, "Conv",
         kernel_shape=kernel, strides=strides, dilations=dilation, pads=_onnx_pads(pads),
-        group=layer.groups_of(channels),
+        group=layer.groups_of(e.shapes[source][2]),
     )  # fmt: skip
 
 
-def _pooling(e: Emitter, layer: Any, sources: tuple[str, ...]) -> None:
-    h, w, _ = e.shapes[sources[0]]
-    window = as_pair(layer.pool_size, "pool_size")
-    strides = window if layer.strides is None else as_pair(layer.strides, "strides")
-    pads = _onnx_pads(resolve_padding(layer.padding, (h, w), window, strides))
-    attributes: dict[str, Any] = {"kernel_shape": window, "strides": strides, "pads": pads}
+def _pooling(e: Emitter, layer: Any, source: str) -> None:
+    window, strides, pads = layer.window(e.shapes[source])
+    attributes = {"kernel_shape": window, "strides": strides, "pads": _onnx_pads(pads)}
     op = "MaxPool"
     if isinstance(layer, L.AveragePooling2D):
         op, attributes["count_include_pad"] = "AveragePool", int(layer.count_include_pad)
-    e.finish(layer.name, op, [e.get(sources[0], first=True)], True, **attributes)
+    e.finish(layer.name, op, [e.get(source, first=True)], True, **attributes)
 
 
-def _global_pooling(e: Emitter, layer: L.Layer, sources: tuple[str, ...]) -> None:
+def _global_pooling(e: Emitter, layer: L.Layer, source: str) -> None:
     """One number per channel, then without the two axes of length 1."""
     kind = "Average" if isinstance(layer, L.GlobalAveragePooling2D) else "Max"
-    pooled = e.node(f"Global{kind}Pool", [e.get(sources[0], first=True)], f"{layer.name}_pool")
+    pooled = e.node(f"Global{kind}Pool", [e.get(source, first=True)], f"{layer.name}_pool")
     e.finish(layer.name, "Flatten", [pooled], axis=1)
 
 
-def _batch_normalization(e: Emitter, layer: L.BatchNormalization, sources: tuple[str, ...]) -> None:
+def _batch_normalization(e: Emitter, layer: L.BatchNormalization, source: str) -> None:
     """ONNX's own if channels are the second axis; else a scale and an offset per channel."""
-    rank = len(e.shapes[sources[0]])
+    rank = len(e.shapes[source])
     if rank not in (1, 3):
         scale = layer.gamma / np.sqrt(layer.moving_variance + layer.epsilon)
-        offset = layer.beta - layer.moving_mean * scale
-        _affine(e, layer, sources[0], ("Mul", "scale", scale), ("Add", "offset", offset))
+        _affine(e, layer, source, Mul=scale, Add=layer.beta - layer.moving_mean * scale)
         return
-    inputs = [e.get(sources[0], first=rank == 3), *e.weights(layer)]
+    inputs = [e.get(source, first=rank == 3), *e.weights(layer)]
     settings = {"epsilon": layer.epsilon, "momentum": layer.momentum}
     e.finish(layer.name, "BatchNormalization", inputs, rank == 3, **settings)
 
 
-def _layer_normalization(e: Emitter, layer: L.LayerNormalization, sources: tuple[str, ...]) -> None:
-    weights = e.weights(layer)
-    inputs = [e.get(sources[0]), *weights]
+def _layer_normalization(e: Emitter, layer: L.LayerNormalization, source: str) -> None:
+    inputs = [e.get(source), *e.weights(layer)]
     e.finish(layer.name, "LayerNormalization", inputs, axis=-1, epsilon=layer.epsilon)
 
 
-def _affine(
-    e: Emitter,
-    layer: L.Layer,
-    source: str,
-    *steps: tuple[str, str, float | Sequence[float] | Array],
-) -> None:
-    """Two steps with numbers for all channels or for each: operation, name, and numbers."""
+def _affine(e: Emitter, layer: L.Layer, source: str, **steps: Any) -> None:
+    """Two operations with one number, or one for each channel: ``Sub``, ``Mul`` or ``Add``."""
     (x,), first = e.either(source)
-    for op, name, numbers in steps:
+    last = list(steps)[-1]
+    for op, numbers in steps.items():
         array: Array = np.asarray(numbers, None if isinstance(numbers, np.ndarray) else float)
         array = array.reshape(-1, 1, 1) if first and array.size > 1 else array
+        name = {"Sub": "mean", "Mul": "scale", "Add": "offset"}[op]
         inputs = [x, e.constant(array, f"{layer.name}/{name}")]
-        if name == steps[-1][1]:
-            e.finish(layer.name, op, inputs, first)
-        else:
+        if op != last:
             x = e.node(op, inputs, f"{layer.name}_{op.lower()}")
+    e.finish(layer.name, last, inputs, first)
 
 
-def _rescaling(e: Emitter, layer: L.Rescaling, sources: tuple[str, ...]) -> None:
-    _affine(e, layer, sources[0], ("Mul", "scale", layer.scale), ("Add", "offset", layer.offset))
+def _normalization(e: Emitter, layer: L.Normalization, source: str) -> None:
+    root = np.maximum(np.sqrt(np.asarray(layer.variance, float)), 1e-7)
+    _affine(e, layer, source, Sub=layer.mean, Mul=1 / root)
 
 
-def _normalization(e: Emitter, layer: L.Normalization, sources: tuple[str, ...]) -> None:
-    scale = 1 / np.maximum(np.sqrt(np.asarray(layer.variance, float)), 1e-7)
-    _affine(e, layer, sources[0], ("Sub", "mean", layer.mean), ("Mul", "scale", scale))
-
-
-def _reshape(e: Emitter, layer: L.Layer, sources: tuple[str, ...]) -> None:
+def _reshape(e: Emitter, layer: L.Layer, source: str) -> None:
     """Row-major, channels last; the batch axis stays as it is."""
-    shape = e.constant([0, *layer.output_shape(e.shapes[sources[0]])], dtype=np.int64)
-    e.finish(layer.name, "Reshape", [e.get(sources[0]), shape])
+    shape = e.constant([0, *layer.output_shape(e.shapes[source])], dtype=np.int64)
+    e.finish(layer.name, "Reshape", [e.get(source), shape])
 
 
-def _permute(e: Emitter, layer: L.Permute, sources: tuple[str, ...]) -> None:
-    e.finish(layer.name, "Transpose", [e.get(sources[0])], perm=[0, *layer.dims])
-
-
-def _zero_padding(e: Emitter, layer: L.ZeroPadding2D, sources: tuple[str, ...]) -> None:
-    (x,), first = e.either(sources[0])
-    top, left, bottom, right = _onnx_pads(resolve_padding(layer.padding, (1, 1), (1, 1), (1, 1)))
+def _zero_padding(e: Emitter, layer: L.ZeroPadding2D, source: str) -> None:
+    (x,), first = e.either(source)
+    top, left, bottom, right = _onnx_pads(layer.pads())
     last_pads = [0, top, left, 0, 0, bottom, right, 0]
     pads = [0, 0, top, left, 0, 0, bottom, right] if first else last_pads
     inputs = [x, e.constant(pads, dtype=np.int64)]
@@ -229,25 +208,21 @@ def _dropout(layer: L.Dropout) -> Emission:
     return lambda e, x, name, axis: e.node("Dropout", [x, e.constant(layer.rate)], name)
 
 
-def _prelu(e: Emitter, layer: L.PReLU, sources: tuple[str, ...]) -> None:
+def _prelu(e: Emitter, layer: L.PReLU, source: str) -> None:
     """The slopes lie as the picture does."""
-    (x,), first = e.either(sources[0])
+    (x,), first = e.either(source)
     alpha = layer.alpha.transpose(2, 0, 1) if first else layer.alpha
     e.finish(layer.name, "PRelu", [x, e.constant(alpha, f"{layer.name}/alpha")], first)
 
 
-def _merge(e: Emitter, layer: L.Layer, sources: tuple[str, ...]) -> None:
-    """Number by number, in the layout that all have already, or channels last."""
+def _merge(e: Emitter, layer: L.Layer, *sources: str) -> None:
+    """Number by number, or channel beside channel; in the layout of all, or channels last."""
     tensors, first = e.either(*sources)
-    op = "Sum" if isinstance(layer, L.Add) else "Mul"
+    op = {"Add": "Sum", "Multiply": "Mul", "Concatenate": "Concat"}[type(layer).__name__]
     for i in range(2, len(tensors) if op == "Mul" else 0):  # which takes two tensors
         tensors[:2] = [e.node(op, tensors[:2], f"{layer.name}_{i}")]
-    e.finish(layer.name, op, tensors, first)
-
-
-def _concatenate(e: Emitter, layer: L.Concatenate, sources: tuple[str, ...]) -> None:
-    tensors, first = e.either(*sources)
-    e.finish(layer.name, "Concat", tensors, first, axis=1 if first else -1)
+    attributes = {"axis": 1 if first else -1} if op == "Concat" else {}
+    e.finish(layer.name, op, tensors, first, **attributes)
 
 
 EMISSIONS: dict[type[L.Layer], LayerEmission] = {
@@ -255,9 +230,9 @@ EMISSIONS: dict[type[L.Layer], LayerEmission] = {
     L.Add: _merge,
     L.AveragePooling2D: _pooling,
     L.BatchNormalization: _batch_normalization,
-    L.Concatenate: _concatenate,
+    L.Concatenate: _merge,
     L.Conv2D: _convolution,
-    L.Dense: lambda e, layer, sources: _product(e, layer, e.get(sources[0]), "Gemm"),
+    L.Dense: lambda e, layer, x: _product(e, layer, x, "Gemm"),
     L.DepthwiseConv2D: _convolution,
     L.Dropout: _elementwise(_dropout),
     L.ELU: _elementwise(lambda layer: simple("Elu", alpha=layer.alpha)),
@@ -271,11 +246,13 @@ EMISSIONS: dict[type[L.Layer], LayerEmission] = {
     L.Multiply: _merge,
     L.Normalization: _normalization,
     L.PReLU: _prelu,
-    L.Permute: _permute,
+    L.Permute: lambda e, layer, x: e.finish(
+        layer.name, "Transpose", [e.get(x)], perm=[0, *layer.dims]
+    ),
     L.ReLU: _elementwise(
         lambda layer: general_relu(layer.max_value, layer.negative_slope, layer.threshold)
     ),
-    L.Rescaling: _rescaling,
+    L.Rescaling: lambda e, layer, x: _affine(e, layer, x, Mul=layer.scale, Add=layer.offset),
     L.Reshape: _reshape,
     L.Softmax: _elementwise(lambda layer: ACTIVATIONS["softmax"]),
     L.ZeroPadding2D: _zero_padding,

@@ -27,7 +27,6 @@ from tinymnist.nn.arrays import Shape
 from tinymnist.nn.graph import INPUT
 from tinymnist.nn.layers.base import free_name
 from tinymnist.nn.sequential import Sequential
-from tinymnist.nn.shapes import as_pair, resolve_padding
 
 
 class Call(NamedTuple):
@@ -117,10 +116,6 @@ def _statement(call: Call, layer: str, xs: list[str], comment: str) -> list[str]
 def calls_of(layer: L.Layer, input_shape: Shape) -> list[Call]:
     """The calls that compute a layer; none for a layer that does nothing in inference.
 
-    Args:
-        layer: any layer.
-        input_shape: of its first input, without the batch axis.
-
     Raises:
         InputError: for a layer or an activation without an entry here.
     """
@@ -135,18 +130,9 @@ def calls_of(layer: L.Layer, input_shape: Shape) -> list[Call]:
     return [call for call in calls if call is not None]
 
 
-def _window_settings(layer: Any, size: Any, input_shape: Shape) -> dict[str, Any]:
-    """How a window slides: strides, padding in pixels, and dilation."""
-    window = as_pair(size, "size")
-    strides = window if layer.strides is None else as_pair(layer.strides, "strides")
-    dilation = as_pair(getattr(layer, "dilation_rate", 1), "dilation_rate")
-    picture = (input_shape[0], input_shape[1])
-    pads = resolve_padding(layer.padding, picture, window, strides, dilation)
-    return {"strides": strides, "pads": pads, "dilation": dilation}
-
-
 def _convolution(layer: Any, input_shape: Shape) -> Call:
-    settings = _window_settings(layer, layer.kernel_size, input_shape)
+    _, strides, pads, dilation = layer.window(input_shape)
+    settings = {"strides": strides, "pads": pads, "dilation": dilation}
     arrays, groups = tuple(layer.weights), layer.groups_of(input_shape[-1])
     if groups == 1:
         return Call("conv2d", arrays, settings)
@@ -155,11 +141,9 @@ def _convolution(layer: Any, input_shape: Shape) -> Call:
 
 def _pooling(function: str) -> CallOf:
     def call(layer: Any, input_shape: Shape) -> Call:
-        settings = _window_settings(layer, layer.pool_size, input_shape)
-        del settings["dilation"]
-        if getattr(layer, "count_include_pad", False):
-            settings["count_pads"] = True
-        return Call(function, settings={"window": as_pair(layer.pool_size, "size"), **settings})
+        settings = dict(zip(("window", "strides", "pads"), layer.window(input_shape), strict=True))
+        counts = {"count_pads": True} if getattr(layer, "count_include_pad", False) else {}
+        return Call(function, settings=settings | counts)
 
     return call
 
@@ -170,10 +154,6 @@ def _relu(layer: Any, input_shape: Shape) -> Call:
     settings = {"max_value": highest} | {name: getattr(layer, name) for name in names}
     plain = settings == defaults("relu_pieces")
     return Call("relu") if plain else Call("relu_pieces", settings=settings)
-
-
-def _zero_padding(layer: Any, input_shape: Shape) -> Call:
-    return Call("pad", settings={"pads": resolve_padding(layer.padding, (1, 1), (1, 1), (1, 1))})
 
 
 def _plain(function: str, *settings: str) -> CallOf:
@@ -212,6 +192,6 @@ CALLS: dict[str, CallOf] = {
     "Rescaling": _plain("rescaling", "scale", "offset"),
     "Reshape": lambda layer, shape: Call("reshape", settings={"shape": layer.output_shape(shape)}),
     "Softmax": _plain("softmax"),
-    "ZeroPadding2D": _zero_padding,
+    "ZeroPadding2D": lambda layer, shape: Call("pad", settings={"pads": layer.pads()}),
 }
 """How each class of layer is called, by the name of the class."""

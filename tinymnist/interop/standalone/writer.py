@@ -98,6 +98,8 @@ def render(model: Sequential, file: str) -> str:
     if not listed:
         arrays[_ANSWER] = answer
     constants, functions = source.needed(used)
+    rows = "".join(f"    {literal(number)},\n" for number in answer)
+    expected = f"EXPECTED = [\n{rows}]\n\n\n"
     fields = {
         "title": harmless(model.name) or "model",
         "file": harmless(file),
@@ -107,7 +109,7 @@ def render(model: Sequential, file: str) -> str:
         "network": "\n".join(lines),
         "constants": "\n".join(constants),
         "functions": "\n\n\n".join(functions),
-        "sample": (_drawing(model) if drawn else "") + (_listing(answer) if listed else ""),
+        "sample": (_drawing(model) if drawn else "") + (expected if listed else ""),
         "sample_input": "SAMPLE" if drawn else f'WEIGHTS["{_SAMPLE}"]',
         "sample_output": "EXPECTED" if listed else f'WEIGHTS["{_ANSWER}"]',
         "packed": source.packed(arrays),
@@ -223,12 +225,6 @@ def _drawing(model: Sequential) -> str:
         "SAMPLE = np.array([[GREYS.index(grey) for grey in row] for row in PICTURE.split()]) "
         f"{factor}\n\n\n"
     )
-
-
-def _listing(answer: Array) -> str:
-    """The answer to the sample as code."""
-    rows = "".join(f"    {literal(number)},\n" for number in answer)
-    return f"EXPECTED = [\n{rows}]\n\n\n"
 
 
 def _imports(text: str) -> str:

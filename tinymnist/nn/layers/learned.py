@@ -14,7 +14,7 @@ from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.initializers import initialize
 from tinymnist.nn.layers.activation import ACTIVATIONS, check_activation
 from tinymnist.nn.layers.base import Gradients, Layer, picture_shape
-from tinymnist.nn.shapes import Padding, Pair, as_pair, resolve_padding, window_output
+from tinymnist.nn.shapes import Padding, Pads, Pair, as_pair, resolve_padding, window_output
 
 LearnedGradients = tuple[Array | None, Array | None, Array | None]
 """Gradients of the input, the kernel and the bias."""
@@ -123,12 +123,17 @@ class _Convolution(_Learned):
         c = input_shape[-1]
         return *self._size(), c // self.groups_of(c), self.outputs(c)
 
-    def output_shape(self, *input_shapes: Shape) -> Shape:
-        h, w, c = picture_shape(input_shapes[0], self)
+    def window(self, input_shape: Shape) -> tuple[Pair, Pair, Pads, Pair]:
+        """Size, strides, padding and dilation of the window, in pixels."""
+        h, w, _ = picture_shape(input_shape, self)
         kernel, strides = self._size(), as_pair(self.strides, "strides")
         dilation = as_pair(self.dilation_rate, "dilation_rate")
         pads = resolve_padding(self.padding, (h, w), kernel, strides, dilation)
-        return *window_output((h, w), kernel, strides, pads, dilation), self.outputs(c)
+        return kernel, strides, pads, dilation
+
+    def output_shape(self, *input_shapes: Shape) -> Shape:
+        h, w, c = picture_shape(input_shapes[0], self)
+        return *window_output((h, w), *self.window((h, w, c))), self.outputs(c)
 
     def multiply_adds(self, *input_shapes: Shape) -> int:
         oh, ow, _ = self.output_shape(*input_shapes)

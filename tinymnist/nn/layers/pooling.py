@@ -9,7 +9,7 @@ from functools import partial
 from tinymnist.nn import functional as F
 from tinymnist.nn.arrays import Shape
 from tinymnist.nn.layers.base import Operation, Stateless, picture_shape
-from tinymnist.nn.shapes import Padding, as_pair, resolve_padding, window_output
+from tinymnist.nn.shapes import Padding, Pads, Pair, as_pair, resolve_padding, window_output
 
 
 @dataclass(eq=False, repr=False)
@@ -26,12 +26,16 @@ class _Pooling(Stateless):
     strides: int | Sequence[int] | None = None
     padding: Padding = "valid"
 
-    def output_shape(self, *input_shapes: Shape) -> Shape:
-        h, w, c = picture_shape(input_shapes[0], self)
+    def window(self, input_shape: Shape) -> tuple[Pair, Pair, Pads]:
+        """Size, strides and padding of the window, in pixels."""
+        h, w, _ = picture_shape(input_shape, self)
         window = as_pair(self.pool_size, "pool_size")
         strides = window if self.strides is None else as_pair(self.strides, "strides")
-        pads = resolve_padding(self.padding, (h, w), window, strides)
-        return *window_output((h, w), window, strides, pads), c
+        return window, strides, resolve_padding(self.padding, (h, w), window, strides)
+
+    def output_shape(self, *input_shapes: Shape) -> Shape:
+        h, w, c = picture_shape(input_shapes[0], self)
+        return *window_output((h, w), *self.window((h, w, c))), c
 
 
 @dataclass(eq=False, repr=False)

@@ -75,16 +75,17 @@ class ZeroPadding2D(Stateless):
 
     padding: int | Sequence[int] | Sequence[Sequence[int]] = 1
 
-    def _pads(self) -> Pads:
+    def pads(self) -> Pads:
+        """((top, bottom), (left, right)) in pixels."""
         return resolve_padding(self.padding, (1, 1), (1, 1), (1, 1))
 
     def output_shape(self, *input_shapes: Shape) -> Shape:
         h, w, c = picture_shape(input_shapes[0], self)
-        (top, bottom), (left, right) = self._pads()
+        (top, bottom), (left, right) = self.pads()
         return top + h + bottom, left + w + right, c
 
     def operation(self) -> Operation:
-        return partial(F.zero_padding2d, pads=self._pads()), F.zero_padding2d_backward
+        return partial(F.zero_padding2d, pads=self.pads()), F.zero_padding2d_backward
 
 
 @dataclass(eq=False, repr=False)
