@@ -36,25 +36,15 @@ def predict(source: Any, model: Model = DEFAULT_MODEL, recipe: str | None = None
     """Read the digit on one picture. A :class:`tinymnist.Reader` reads many with one model.
 
     Args:
-        source: a path, the bytes of a file, an open file, a Pillow image or an array.
+        source: see :meth:`tinymnist.Reader.predict`, also for errors.
         model: see :data:`Model`.
         recipe: ``"mnist"``, ``"resize"`` or ``"none"``; None takes the model's own.
-
-    Raises:
-        InputError: when the source is not a picture, or no digit is found on it.
     """
     return Reader(model, recipe).predict(source)
 
 
 def read(source: Any, model: Model = DEFAULT_MODEL) -> Page:
-    """Read all digits on a picture, row by row.
-
-    Args:
-        source, model: as for :func:`predict`.
-
-    Raises:
-        InputError: when the source is not a picture, or no digit is found on it.
-    """
+    """Read all digits on a picture, row by row; arguments and errors as for :func:`predict`."""
     return Reader(model).read(source)
 
 
@@ -169,11 +159,10 @@ def compare(
 
 
 def load_examples(inputs: Examples, limit: int) -> tuple[Array | None, dict[str, str]]:
-    """What two models are run on, and what was wrong with pictures that could not be read.
+    """What two models are run on, for :func:`compare`.
 
-    Args:
-        inputs, limit: as for :func:`compare`. Of a set, pictures are taken evenly from all of it
-            and brought to MNIST's form; arrays are taken from their start, as they are.
+    Of a set, pictures are taken evenly from all of it and brought to MNIST's form; arrays are
+    taken from their start, as they are.
 
     Returns:
         (n, ...) floats, None if no inputs are given; and a line on each unreadable picture by

@@ -48,8 +48,8 @@ OK, BAD_INPUT, INTERRUPTED = 0, 2, 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    0 is success; 1 means that the answer is "no" or that some pictures could not be read; 2 that
-    the input cannot be used.
+    It is 0 for success, 1 if the answer is "no" or some pictures could not be read, 2 for input
+    that cannot be used.
     """
     _escape_what_cannot_be_printed()
     try:

@@ -33,12 +33,9 @@ _PANEL, _GAP, _TITLE, _NOTE = 180, 14, 26, 52
 
 @dataclass(frozen=True)
 class Step:
-    """One stage.
+    """One stage: its name, the picture (h, w) in 0..1 after it, and what it did in a few words.
 
-    Attributes:
-        name: "grey" for the picture as it comes.
-        image: (h, w) in 0..1, the picture after it.
-        note: what it did, in a few words.
+    The first is "grey", the picture as it comes.
     """
 
     name: str
@@ -48,12 +45,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Explanation:
-    """All stages in order, and what the network made of the last. A notebook shows the stages.
-
-    Attributes:
-        steps: the stages.
-        prediction: of the last one's picture.
-    """
+    """All stages in order, and what the network made of the last. A notebook shows the stages."""
 
     steps: tuple[Step, ...]
     prediction: Prediction

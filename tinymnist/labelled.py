@@ -31,13 +31,7 @@ def in_mnist_form(images: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class LabelledPictures:
-    """A labelled set after a recipe.
-
-    Attributes:
-        source: the set.
-        recipe: what its pictures were prepared with.
-        prepared: the m pictures that could be read, numbered as in the set.
-    """
+    """A labelled set after a recipe: ``prepared`` has the m pictures that could be read."""
 
     source: LabelledSet
     recipe: str

@@ -30,8 +30,6 @@ PAGE_SIDE = 1600
 """Pixels on the longer side of a page; a larger one is reduced before digits are searched."""
 _MOST_ODDS = 1e4
 """The largest weight of one reading of a picture: a network is never quite certain."""
-_SHOWN = (112, 112)
-"""Pixels of a picture in a notebook."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -100,7 +98,7 @@ class Prediction:
         first, *others = (f"{escape(str(name))} {percent(p)}" for name, p in self._ranked[:3])
         shown = ""
         if self.picture is not None:
-            shown = image(to_picture(self.picture, _SHOWN), f"read as {self.digit}") + "<br>"
+            shown = image(to_picture(self.picture, (112, 112)), f"read as {self.digit}") + "<br>"
         return f"<div>{shown}<b>{first}</b><br><small>{', '.join(others)}</small></div>"
 
 
@@ -171,29 +169,23 @@ class Reader:
         """Load a model.
 
         Args:
-            model: the name of a shipped model, a weights file, another framework's file, or a
-                model.
+            model: the name of a shipped model, a model file of any framework, or a model.
             recipe: "mnist", "resize" or "none"; None takes the one the model was made with.
 
         Raises:
             InputError: when there is no such model, or it does not take MNIST's pictures.
         """
         self.model = model if isinstance(model, Sequential) else load_model(model)
-        if picture_side(self.model.input_shape) is None:
-            raise InputError(
-                f"{self.model.name} takes {self.model.input_shape}; expected a model that takes "
-                "square pictures, (28, 28, 1) for instance"
-            )
-        metadata = self.model.metadata
+        name, shape, metadata = self.model.name, self.model.input_shape, self.model.metadata
+        if picture_side(shape) is None:
+            raise InputError(f"{name} takes {shape}; expected a model that takes square pictures")
         self.preprocessing = metadata.get("preprocessing", {})
         self.recipe = recipe or self.preprocessing.get("recipe", "mnist")
         classes = self.model.output_shape[-1]
         self.class_names = tuple(metadata.get("class_names") or map(str, range(classes)))
 
     def predict(self, source: Any) -> Prediction:
-        """Read one picture.
-
-        If the recipe gives several readings, all count, each by the network's odds on it.
+        """Read one picture. If it has several readings, each counts by the network's odds on it.
 
         Args:
             source: a path, the bytes of a file, an open file, a Pillow image or an array.
@@ -211,13 +203,7 @@ class Reader:
         """Read a page with any number of digits in any number of rows.
 
         A page is always brought to MNIST's form, whatever the reader's recipe. All its digits go
-        through the network at once.
-
-        Args:
-            source: as for :meth:`predict`.
-
-        Raises:
-            InputError: when it is not a picture, or no digit is found on it.
+        through the network at once. The source and errors are as for :meth:`predict`.
         """
         from tinymnist.imaging.digit.isolate import NoDigitFound
         from tinymnist.imaging.page.segment import segment

@@ -74,6 +74,11 @@ def add_options(parser: argparse.ArgumentParser, *names: str) -> None:
         parser.add_argument(name, **_OPTIONS[name])
 
 
+def chosen(arguments: argparse.Namespace, names: str) -> dict[str, Any]:
+    """The values of some arguments by their names, which are separated by spaces."""
+    return {name: getattr(arguments, name) for name in names.split()}
+
+
 def check_outputs(
     outputs: Mapping[str, Path | Sequence[Path] | None], inputs: Iterable[str | Path | None] = ()
 ) -> None:
@@ -149,12 +154,7 @@ def prepare(
 
 
 def report_failures(failures: Mapping[str, str], fate: str = "left out") -> None:
-    """Name the first pictures that could not be read on standard error, and count the others.
-
-    Args:
-        failures: a line on each, by the picture's name.
-        fate: what becomes of them.
-    """
+    """Name the first pictures that could not be read on standard error, and count the others."""
     lines = list(failures.values())
     for line in lines[:_MOST_NAMED]:
         warn(f"{fate}: {line}")
@@ -170,17 +170,14 @@ def show(
 ) -> int:
     """Print what was found: ``record`` with ``--json``, else ``text``.
 
-    Args:
-        arguments: of the command.
-        record, text: what was found.
-        failures: of the pictures of a set, by their names; JSON lists them all.
-
     Returns:
-        The exit code: 1 if some pictures could not be read, else 0.
+        The exit code: 1 if some pictures of a set could not be read, else 0. JSON lists them all.
     """
-    if arguments.json:
-        listed = [{"picture": name, "error": line} for name, line in (failures or {}).items()]
-        print_json({**record, **({} if failures is None else {"failures": listed})})
+    if arguments.json and failures is not None:
+        listed = [{"picture": name, "error": line} for name, line in failures.items()]
+        print_json({**record, "failures": listed})
+    elif arguments.json:
+        print_json(record)
     else:
         print(text, flush=True)
     return 1 if failures else 0

@@ -32,11 +32,9 @@ ImageDataGenerator of these settings would see.
 exit codes: 0 drawn, 1 drawn but some pictures could not be read, 2 unusable input
 """
 
-_MOST_SEED = 2**32 - 1
-"""The largest that numpy.random.RandomState takes."""
-_SEED = partial(
-    commands.number, int, f"a whole number in 0..{_MOST_SEED}", range(_MOST_SEED + 1).__contains__
-)
+_SEEDS = range(2**32)
+"""What numpy.random.RandomState takes."""
+_SEED = partial(commands.number, int, f"a whole number in 0..{_SEEDS[-1]}", _SEEDS.__contains__)
 _SPAN = partial(commands.number, float, "a number in -1e6..1e6", lambda value: abs(value) <= 1e6)
 
 RANGES = {
@@ -81,12 +79,12 @@ def add_augment(parser: argparse.ArgumentParser) -> commands.Declared:
         choices=("nearest", "constant", "reflect", "wrap"),
         help="what fills the place outside of the picture; default: nearest",
     )
-    cval = "brightness of --fill-mode constant, 0 to 1; default: 0.0"
-    add("--cval", type=commands.SHARE, default=0.0, help=cval)
-    for name, what in {**FLAGS, **{name: what for name, (_, what) in EFFECTS.items()}}.items():
+    what = "brightness of --fill-mode constant, 0 to 1; default: 0.0"
+    add("--cval", type=commands.SHARE, default=0.0, help=what)
+    for name, what in [*FLAGS.items(), *((name, what) for name, (_, what) in EFFECTS.items())]:
         add(f"--{name}", action="store_true", help=what)
-    recipe = "how a picture becomes 28x28, as in predict; default: MNIST's own stay as they are"
-    add("--recipe", choices=commands.RECIPES, help=recipe)
+    what = "how a picture becomes 28x28, as in predict; default: MNIST's own stay as they are"
+    add("--recipe", choices=commands.RECIPES, help=what)
     commands.add_options(parser, "--json")
     return EXAMPLES, _run
 
@@ -152,10 +150,9 @@ def _of_set(arguments: argparse.Namespace) -> Chosen:
 def _generator(arguments: argparse.Namespace) -> ImageDataGenerator:
     from tinymnist.augmentation import ImageDataGenerator
 
-    given = vars(arguments)
-    ranges = {f"{name}_range".replace("-", "_"): given[name.replace("-", "_")] for name in RANGES}
-    flags = {name.replace("-", "_"): given[name.replace("-", "_")] for name in FLAGS}
-    return ImageDataGenerator(**ranges, **flags, fill_mode=arguments.fill_mode, cval=arguments.cval)
+    ranges = commands.chosen(arguments, " ".join(RANGES).replace("-", "_"))
+    others = commands.chosen(arguments, " ".join([*FLAGS, "fill-mode cval"]).replace("-", "_"))
+    return ImageDataGenerator(**{f"{name}_range": x for name, x in ranges.items()}, **others)
 
 
 def _effects(arguments: argparse.Namespace) -> Compose:

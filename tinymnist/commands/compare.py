@@ -40,8 +40,8 @@ def add_compare(parser: argparse.ArgumentParser) -> commands.Declared:
         help="what both are run on: mnist-test, a folder of labelled pictures, or an .npz with an "
         "array 'input'; whole numbers are divided by 255; default: six sample pictures",
     )
-    most = "how many of them at most; default: 64"
-    add("--limit", type=commands.COUNT, default=64, metavar="N", help=most)
+    what = "how many of them at most; default: 64"
+    add("--limit", type=commands.COUNT, default=64, metavar="N", help=what)
     for side in ("a", "b"):
         what = f"what runs {side.upper()}: {', '.join(RUNS)}; default: tinymnist"
         add(f"--run-{side}", choices=RUNS, metavar="FRAMEWORK", help=what)
@@ -51,11 +51,8 @@ def add_compare(parser: argparse.ArgumentParser) -> commands.Declared:
     }
     for name, (default, what) in errors.items():
         add(name, type=commands.NOT_NEGATIVE, default=default, help=f"{what}; default: {default:g}")
-    add(
-        "--gradients",
-        action="store_true",
-        help="also compare the gradient of a fixed weighted sum of the outputs at every layer",
-    )
+    what = "also compare the gradient of a fixed weighted sum of the outputs at every layer"
+    add("--gradients", action="store_true", help=what)
     add("--report", type=Path, metavar="OUT.html", help="write a report")
     commands.add_options(parser, "--json")
     return EXAMPLES, _run
@@ -69,8 +66,7 @@ def _run(arguments: argparse.Namespace) -> int:
     commands.check_outputs({"--report": arguments.report}, inputs)
     x, failures = load_examples(arguments.inputs, arguments.limit)
     commands.report_failures(failures)
-    names = ("limit", "run_a", "run_b", "atol", "rtol", "gradients")
-    settings = {name: getattr(arguments, name) for name in names}
+    settings = commands.chosen(arguments, "limit run_a run_b atol rtol gradients")
     comparison = compare(arguments.a, arguments.b, x, **settings)
     text = comparison.as_text()
     if arguments.report:

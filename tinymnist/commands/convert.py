@@ -36,16 +36,13 @@ def add_convert(parser: argparse.ArgumentParser) -> commands.Declared:
     add = parser.add_argument
     add("source", metavar="SOURCE", help="a model file of any framework")
     add("destination", metavar="DEST.npz", type=Path, help="where to save")
-    layers = "the layers, for a file that holds weights alone"
-    add("--architecture", metavar="FILE.json|NAME", help=layers)
+    what = "the layers, for a file that holds weights alone"
+    add("--architecture", metavar="FILE.json|NAME", help=what)
     add("--plan", type=int, metavar="N", help="which of several architectures that fit, from 1")
-    add(
-        "--score",
-        metavar="SET",
-        help="labelled pictures (as for evaluate) that choose between architectures and scalings",
-    )
-    scaling = "'x/255', 'raw', 'x/127.5-1' ...: use this one without trying"
-    add("--scaling", metavar="NAME", help=scaling)
+    what = "labelled pictures (as for evaluate) that choose between architectures and scalings"
+    add("--score", metavar="SET", help=what)
+    what = "'x/255', 'raw', 'x/127.5-1' ...: use this one without trying"
+    add("--scaling", metavar="NAME", help=what)
     commands.add_options(parser, "--json")
     return EXAMPLES, _run
 
@@ -59,13 +56,8 @@ def _run(arguments: argparse.Namespace) -> int:
     inputs = [arguments.source, arguments.architecture, arguments.score]
     commands.check_outputs({"DEST": arguments.destination}, inputs)
     pictures = commands.prepare(load_set(arguments.score)) if arguments.score else None
-    conversion = convert(
-        arguments.source,
-        architecture=arguments.architecture,
-        plan=arguments.plan,
-        pictures=pictures,
-        scaling=arguments.scaling,
-    )
+    settings = commands.chosen(arguments, "architecture plan scaling")
+    conversion = convert(arguments.source, pictures=pictures, **settings)
     conversion.model.save(arguments.destination)
     for doubt in conversion.doubts:
         commands.warn(doubt)
@@ -85,13 +77,8 @@ def _record(conversion: Conversion, destination: Path) -> dict[str, Any]:
         "plans": list(conversion.plans),
         "pictures": conversion.pictures or None,
         "scores": [
-            {
-                "scaling": score.entry.scaling,
-                "fit": score.entry.fit,
-                "plan": score.entry.plan,
-                "accuracy": score.accuracy,
-                "n": score.n,
-            }
+            {name: getattr(score.entry, name) for name in ("scaling", "fit", "plan")}
+            | {"accuracy": score.accuracy, "n": score.n}
             for score in conversion.scores
         ],
         "doubts": list(conversion.doubts),
@@ -107,9 +94,8 @@ def _text(conversion: Conversion, record: dict[str, Any]) -> str:
     if conversion.scores:
         lines += ["", _table(conversion), ""]
     scaling = (record["preprocessing"] or {}).get("scaling", {}).get("name", "unknown")
-    lines.append(f"scaling: {scaling}")
-    lines.append(f"saved {record['file']}: {record['parameters']:,} parameters")
-    return "\n".join(lines)
+    saved = f"saved {record['file']}: {record['parameters']:,} parameters"
+    return "\n".join([*lines, f"scaling: {scaling}", saved])
 
 
 def _table(conversion: Conversion, most: int = 6) -> str:

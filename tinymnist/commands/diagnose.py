@@ -24,16 +24,13 @@ exit codes: 0 measured, 1 measured, but some pictures could not be read, 2 nothi
 def add_diagnose(parser: argparse.ArgumentParser) -> commands.Declared:
     """Declare the command's arguments."""
     add = parser.add_argument
-    sets = f"{commands.SET_HELP}; or any folder of pictures, without labels"
-    add("set", metavar="SET", help=sets)
-    add(
-        "--labels",
-        action=argparse.BooleanOptionalAction,
-        help="insist on labels, or ignore them; default: use them if there are any",
-    )
+    what = f"{commands.SET_HELP}; or any folder of pictures, without labels"
+    add("set", metavar="SET", help=what)
+    what = "insist on labels, or ignore them; default: use them if there are any"
+    add("--labels", action=argparse.BooleanOptionalAction, help=what)
     add("--out", type=Path, metavar="FILE.html", help="write a report")
-    limit = "draw N pictures at random, the same each time"
-    add("--limit", type=commands.COUNT, metavar="N", help=limit)
+    what = "draw N pictures at random, the same each time"
+    add("--limit", type=commands.COUNT, metavar="N", help=what)
     commands.add_options(parser, "--model", "--json")
     return EXAMPLES, _run
 

@@ -39,35 +39,24 @@ def add_finetune(parser: argparse.ArgumentParser) -> commands.Declared:
     add("set", metavar="SET", help=commands.SET_HELP)
     add("--out", required=True, type=Path, metavar="FILE.npz", help="where to save")
     commands.add_options(parser, "--model")
-    add(
-        "--recipe",
-        choices=commands.RECIPES,
-        help="how a picture becomes 28x28, as in evaluate; default: the model's own",
-    )
-    add(
-        "--unfreeze",
-        type=commands.NATURAL,
-        metavar="K",
-        help="how many of the base's last layers learn with the head, more slowly; default: all",
-    )
-    add(
-        "--hidden",
-        type=commands.COUNT,
-        metavar="UNITS",
-        help="start from a new head, even for known classes, behind a relu layer of this size",
-    )
+    what = "how a picture becomes 28x28, as in evaluate; default: the model's own"
+    add("--recipe", choices=commands.RECIPES, help=what)
+    what = "how many of the base's last layers learn with the head, more slowly; default: all"
+    add("--unfreeze", type=commands.NATURAL, metavar="K", help=what)
+    what = "start from a new head, even for known classes, behind a relu layer of this size"
+    add("--hidden", type=commands.COUNT, metavar="UNITS", help=what)
     add(
         "--augment",
         action=argparse.BooleanOptionalAction,
         help="vary every picture in every epoch while the base learns; default: with fewer than "
         "2000 pictures",
     )
-    epochs = "epochs of each stage; default: chosen by the number of pictures"
-    add("--epochs", type=commands.COUNT, help=epochs)
+    what = "epochs of each stage; default: chosen by the number of pictures"
+    add("--epochs", type=commands.COUNT, help=what)
     add("--seed", type=commands.NATURAL, default=0, help="same seed, same result; default: 0")
     add("--report", type=Path, metavar="FILE.html", help="write a report")
-    state = "save the state of every stage in this folder"
-    add("--checkpoint", type=Path, metavar="FOLDER", help=state)
+    what = "save the state of every stage in this folder"
+    add("--checkpoint", type=Path, metavar="FOLDER", help=what)
     add("--resume", action="store_true", help="continue from --checkpoint")
     commands.add_options(parser, "--quiet", "--json")
     return EXAMPLES, _run
@@ -97,11 +86,7 @@ def _run(arguments: argparse.Namespace) -> int:
     trial = finetune(
         pictures,
         reader,
-        unfreeze=arguments.unfreeze,
-        hidden=arguments.hidden,
-        epochs=arguments.epochs,
-        augment=arguments.augment,
-        seed=arguments.seed,
+        **commands.chosen(arguments, "unfreeze hidden epochs augment seed"),
         checkpoints=None if folder is None else Checkpoints(folder, arguments.resume),
         say=lambda line: None if arguments.quiet else print(line, file=sys.stderr, flush=True),
         verbose="auto" if sys.stderr.isatty() and not arguments.quiet else 0,
@@ -110,24 +95,20 @@ def _run(arguments: argparse.Namespace) -> int:
     trial.model.name = arguments.out.stem
     trial.model.save(arguments.out)
     if arguments.report:
-        _write_report(trial, pictures, reader.model.name, arguments.report)
+        from tinymnist.finetuning.report import write_report
+
+        names, unread = [Path(name).name for name in pictures.names], len(pictures.failures)
+        name = reader.model.name
+        write_report(trial, pictures.images, names, labelled.name, name, arguments.report, unread)
     record = _record(trial, pictures, arguments, seconds)
     text = _text(trial, arguments, len(pictures.failures), seconds)
     return commands.show(arguments, record, text, pictures.failures)
 
 
-def _write_report(trial: Trial, pictures: LabelledPictures, base_name: str, path: Path) -> None:
-    from tinymnist.finetuning.report import write_report
-
-    names = [Path(name).name for name in pictures.names]
-    unread = len(pictures.failures)
-    write_report(trial, pictures.images, names, pictures.source.name, base_name, path, unread)
-
-
 def _record(
     trial: Trial, pictures: LabelledPictures, arguments: argparse.Namespace, seconds: float
 ) -> dict[str, Any]:
-    names = pictures.names
+    names, report = pictures.names, arguments.report
     wrong = [
         {
             "picture": names[i],
@@ -150,7 +131,7 @@ def _record(
         "confusion": trial.confusion.tolist(),
         "wrong": wrong,
         "seconds": round(seconds, 3),
-        "report": str(arguments.report) if arguments.report else None,
+        "report": str(report) if report else None,
     }
 
 
@@ -169,10 +150,8 @@ def _text(trial: Trial, arguments: argparse.Namespace, unread: int, seconds: flo
         if len(trial.class_names) <= 26:
             lines.append(commands.confusion_table(trial.class_names, trial.confusion))
         lines.append(_advice(trial))
-    lines.append(f"saved {arguments.out}")
-    if arguments.report:
-        lines.append(f"report: {arguments.report}")
-    return "\n\n".join(line for line in lines if line)
+    report = f"report: {arguments.report}" if arguments.report else ""
+    return "\n\n".join(line for line in [*lines, f"saved {arguments.out}", report] if line)
 
 
 def _advice(trial: Trial) -> str:

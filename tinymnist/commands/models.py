@@ -11,13 +11,8 @@ from tinymnist.reporting.text import percent, table
 
 def add_summary(parser: argparse.ArgumentParser) -> Declared:
     """Declare ``summary``."""
-    parser.add_argument(
-        "model",
-        nargs="?",
-        default="mnist-cnn",
-        metavar="NAME|FILE",
-        help="a shipped model or a weights file; default: mnist-cnn",
-    )
+    what = "a shipped model or a weights file; default: mnist-cnn"
+    parser.add_argument("model", nargs="?", default="mnist-cnn", metavar="NAME|FILE", help=what)
     add_options(parser, "--json")
     examples = """\
 examples:
@@ -53,12 +48,8 @@ def _summary(arguments: argparse.Namespace) -> int:
 
 def add_verify(parser: argparse.ArgumentParser) -> Declared:
     """Declare ``verify``."""
-    parser.add_argument(
-        "models",
-        nargs="*",
-        metavar="NAME|FILE",
-        help="shipped models or weights files; none: every shipped one",
-    )
+    what = "shipped models or weights files; none: every shipped one"
+    parser.add_argument("models", nargs="*", metavar="NAME|FILE", help=what)
     add_options(parser, "--json")
     examples = """\
 examples:
@@ -94,12 +85,8 @@ def add_export(parser: argparse.ArgumentParser) -> Declared:
     """Declare ``export``."""
     add = parser.add_argument
     add("model", metavar="MODEL", help="a shipped model or a file of any framework")
-    add(
-        "destination",
-        type=Path,
-        metavar="DEST",
-        help="where to write; the ending chooses the format: .keras, .h5, .onnx, .safetensors, .py",
-    )
+    what = "where to write; the ending chooses the format: .keras, .h5, .onnx, .safetensors, .py"
+    add("destination", type=Path, metavar="DEST", help=what)
     add_options(parser, "--json")
     examples = """\
 examples:

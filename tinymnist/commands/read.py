@@ -74,12 +74,8 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 def add_read(parser: argparse.ArgumentParser) -> Declared:
     """Declare ``read``."""
-    parser.add_argument(
-        "pictures",
-        nargs="+",
-        metavar="PICTURE",
-        help="picture files, folders of pictures, or - for standard input",
-    )
+    what = "picture files, folders of pictures, or - for standard input"
+    parser.add_argument("pictures", nargs="+", metavar="PICTURE", help=what)
     add_options(parser, "--model")
     parser.add_argument(
         "--annotate",
@@ -132,7 +128,7 @@ def _for_each(pictures: list[tuple[str, Any]], work: Callable[[str, Any], None])
     """Call ``work(name, source)`` on every picture; name those that cannot be read, and continue.
 
     Returns:
-        The exit code: 0, or 1 when some pictures could not be read.
+        The exit code: 1 when some pictures could not be read, else 0.
 
     Raises:
         InputError: when none could.
@@ -154,9 +150,6 @@ def _drawings(out: str | None, names: list[str]) -> dict[str, Path]:
     """The file of each annotated picture, by the picture's name; the folder is made if needed.
 
     If a name occurs again, its file is numbered: 7.png, 7-2.png, ...
-
-    Raises:
-        InputError: when the folder cannot be made, or a single file does not end like a picture.
     """
     if out is None:
         return {}
@@ -169,9 +162,7 @@ def _drawings(out: str | None, names: list[str]) -> dict[str, Path]:
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(
-            f"{out}: cannot make this folder for {len(names)} annotated pictures: {error.strerror}"
-        ) from None
+        raise InputError(f"{out}: cannot make this folder: {error.strerror}") from None
     used: list[Path] = []
     for name in names:
         stem, number = Path(name).stem.strip("-") or "read", 1

@@ -33,9 +33,7 @@ exit codes: 0 trained and saved, 1 trained without some pictures that could not 
 2 unusable input
 """
 
-_SETTINGS = (
-    *("epochs", "batch_size", "learning_rate", "augment", "damage", "scenes", "average", "seed"),
-)
+_SETTINGS = "epochs batch_size learning_rate augment damage scenes average seed"
 """Options that take the place of the recipe's own setting."""
 
 
@@ -55,18 +53,14 @@ def add_train(parser: argparse.ArgumentParser) -> commands.Declared:
     add("--batch-size", type=commands.COUNT, help="pictures per step")
     add("--learning-rate", type=commands.NOT_NEGATIVE, help="the peak of the learning rate")
     add("--seed", type=commands.NATURAL, help="same seed, same result")
-    start = "continue from these weights instead of fresh kernels"
-    add("--start", type=Path, metavar="FILE", help=start)
-    average = "with --start: save the mean of the weights before and after, to forget less"
-    add("--average", action="store_true", help=average)
-    add(
-        "--augment",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="distort and damage every picture differently in every epoch",
-    )
-    damage = "the share of distorted pictures to damage"
-    add("--damage", type=commands.SHARE, metavar="SHARE", help=damage)
+    what = "continue from these weights instead of fresh kernels"
+    add("--start", type=Path, metavar="FILE", help=what)
+    what = "with --start: save the mean of the weights before and after, to forget less"
+    add("--average", action="store_true", help=what)
+    what = "distort and damage every picture differently in every epoch"
+    add("--augment", action=argparse.BooleanOptionalAction, default=None, help=what)
+    what = "the share of distorted pictures to damage"
+    add("--damage", type=commands.SHARE, metavar="SHARE", help=what)
     add(
         "--scenes",
         type=commands.NATURAL,
@@ -74,13 +68,8 @@ def add_train(parser: argparse.ArgumentParser) -> commands.Declared:
         help="paint each of MNIST's digits into this many pictures, to be read by the recipe like "
         "photographs; 0 for none; for mnist-train only",
     )
-    add(
-        "--validation",
-        type=commands.BELOW_ONE,
-        default=0.0,
-        metavar="SHARE",
-        help="set this share of the pictures aside and report on them after every epoch",
-    )
+    what = "set this share of the pictures aside and report on them after every epoch"
+    add("--validation", type=commands.BELOW_ONE, default=0.0, metavar="SHARE", help=what)
     add("--recipe", choices=commands.RECIPES, help="as in predict")
     add("--checkpoint", type=Path, metavar="FILE", help="save the state here")
     add("--resume", action="store_true", help="continue from --checkpoint if it exists")
@@ -97,7 +86,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     labelled = load_set(arguments.set)
     _check(arguments, labelled.files)
-    settings = {name: getattr(arguments, name) for name in _SETTINGS}
+    settings = commands.chosen(arguments, _SETTINGS)
     recipe = training_recipe(labelled, arguments.architecture, **settings)
     if arguments.start:
         load_start(arguments.start, recipe, labelled)
@@ -107,14 +96,13 @@ def _run(arguments: argparse.Namespace) -> int:
         callbacks.append(CSVLogger(arguments.history))
     if arguments.checkpoint:
         callbacks.append(Checkpoint(arguments.checkpoint, every=100))
-    resume = arguments.checkpoint if arguments.resume and arguments.checkpoint.exists() else None
     model, history = train(
         pictures,
         arguments.architecture,
         start=arguments.start,
         validation=arguments.validation,
         callbacks=callbacks,
-        resume=resume,
+        resume=arguments.checkpoint if arguments.resume and arguments.checkpoint.exists() else None,
         verbose=0 if arguments.quiet else "auto",
         tick=_painting(recipe, pictures.labels, arguments.quiet),
         **settings,
@@ -149,7 +137,8 @@ def _check(arguments: argparse.Namespace, files: Sequence[Path]) -> None:
     if arguments.resume and not arguments.checkpoint:
         raise InputError("--resume needs --checkpoint FILE, the state to continue from")
     commands.check_weights_name(arguments.out)
-    outputs = {f"--{name}": getattr(arguments, name) for name in ("out", "checkpoint", "history")}
+    paths = commands.chosen(arguments, "out checkpoint history")
+    outputs = {f"--{name}": path for name, path in paths.items()}
     commands.check_outputs(outputs, [arguments.set, arguments.start, *files])
     if arguments.average and not arguments.start:
         raise InputError("--average needs --start FILE, the weights to average with")
