@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -10,14 +12,16 @@ from tinymnist.imaging.digit.normalize import normalize
 from tinymnist.imaging.synthetic.paint import ink
 
 
+@cache
 def digit(number):
-    return normalize(1 - ink(number, (60, 60), height=0.7, pen=0.12))
+    picture = normalize(1 - ink(number, (60, 60), height=0.7, pen=0.12))
+    picture.flags.writeable = False
+    return picture
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_kind_changes_some_of_a_picture_and_leaves_the_input_alone(kind):
     picture = digit(5)
-    picture.flags.writeable = False
     changed = [kind(picture, np.random.default_rng(seed)) for seed in range(40)]
     for made in changed:
         assert made.shape == picture.shape and made.dtype == np.float32

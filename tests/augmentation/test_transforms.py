@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -38,8 +40,13 @@ TRANSFORMS = {
 every = pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=TRANSFORMS)
 
 
+@cache
+def digit(number):
+    return ink(number, (28, 28), height=0.7, pen=0.12)
+
+
 def digits(n=8, dtype=np.float32, channels=1):
-    drawn = np.stack([ink(k % 10, (28, 28), height=0.7, pen=0.12) for k in range(n)])[..., None]
+    drawn = np.stack([digit(k % 10) for k in range(n)])[..., None]
     drawn = np.concatenate([np.roll(drawn, shift, axis=2) for shift in range(channels)], axis=3)
     scale = 1 if np.dtype(dtype).kind == "f" else np.iinfo(dtype).max
     return (drawn * scale).astype(dtype)

@@ -177,7 +177,7 @@ def test_names_in_an_npz_are_taken_as_in_a_table(tmp_path):
 def test_a_damaged_npz_is_refused(tmp_path, save):
     """Every byte of it, one after another: each is an honest set, or one clear error."""
     path = tmp_path / "s.npz"
-    save(path, images=np.arange(32.0).reshape(2, 4, 4), labels=np.array([1, 2]))
+    save(path, images=np.arange(8, dtype=np.uint8).reshape(2, 2, 2), labels=np.uint8([1, 2]))
     sound, refused = path.read_bytes(), 0
     for place in range(len(sound)):
         path.write_bytes(sound[:place] + bytes([sound[place] ^ 0xFF]) + sound[place + 1 :])
