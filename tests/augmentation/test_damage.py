@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from tinymnist.augmentation.distort import KINDS, RandomDamage, hollow, on_two_papers
+from tinymnist.augmentation.distort import KINDS, Kind, RandomDamage, hollow, on_two_papers
 from tinymnist.imaging.digit.normalize import normalize
 from tinymnist.imaging.synthetic.paint import ink
 
 
 @cache
-def digit(number):
+def digit(number: int) -> NDArray[Any]:
     picture = normalize(1 - ink(number, (60, 60), height=0.7, pen=0.12))
     picture.flags.writeable = False
     return picture
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_every_kind_changes_some_of_a_picture_and_leaves_the_input_alone(kind):
+def test_every_kind_changes_some_of_a_picture_and_leaves_the_input_alone(kind: Kind) -> None:
     picture = digit(5)
     changed = [kind(picture, np.random.default_rng(seed)) for seed in range(40)]
     for made in changed:
@@ -33,11 +35,11 @@ def test_every_kind_changes_some_of_a_picture_and_leaves_the_input_alone(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_every_kind_takes_other_sizes(kind):
+def test_every_kind_takes_other_sizes(kind: Kind) -> None:
     assert kind(np.zeros((20, 33), np.float32), np.random.default_rng(0)).shape == (20, 33)
 
 
-def test_damage_spares_its_share_and_stays_in_range():
+def test_damage_spares_its_share_and_stays_in_range() -> None:
     images = np.stack([digit(n % 10) for n in range(150)])[..., None]
     before = images.copy()
     damaged = RandomDamage(share=0.5)(images, np.random.default_rng(0))
@@ -51,7 +53,7 @@ def test_damage_spares_its_share_and_stays_in_range():
     np.testing.assert_array_equal(RandomDamage(share=0)(images, np.random.default_rng(0)), images)
 
 
-def test_hollow_digits_are_empty_inside():
+def test_hollow_digits_are_empty_inside() -> None:
     square = np.zeros((28, 28), np.float32)
     square[8:20, 8:20] = 1
     for seed in range(20):
@@ -60,7 +62,7 @@ def test_hollow_digits_are_empty_inside():
         assert outline.max() > 0.5
 
 
-def test_beyond_an_edge_ink_and_paper_change_places():
+def test_beyond_an_edge_ink_and_paper_change_places() -> None:
     picture = digit(8)
     for seed in range(20):
         made = on_two_papers(picture, np.random.default_rng(seed))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import DTypeLike, NDArray
 from PIL import Image
 from scipy import ndimage
 
@@ -21,14 +23,14 @@ _spec = importlib.util.spec_from_file_location(
 golden = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(golden)
 
-MOVES = {
+MOVES: dict[str, Any] = {
     "rotation_range": 10,
     "width_shift_range": 0.1,
     "height_shift_range": 0.1,
     "shear_range": 0.1,
     "zoom_range": 0.1,
 }
-EVERYTHING = MOVES | {
+EVERYTHING: dict[str, Any] = MOVES | {
     "brightness_range": (0.5, 1.5),
     "channel_shift_range": 30.0,
     "horizontal_flip": True,
@@ -38,7 +40,9 @@ EVERYTHING = MOVES | {
 }
 
 
-def pictures(n=10, dtype=np.float32, shape=(14, 11, 1)):
+def pictures(
+    n: int = 10, dtype: DTypeLike = np.float32, shape: tuple[int, ...] = (14, 11, 1)
+) -> NDArray[Any]:
     return np.random.default_rng(0).integers(0, 256, (n, *shape)).astype(dtype)
 
 
@@ -46,13 +50,13 @@ def pictures(n=10, dtype=np.float32, shape=(14, 11, 1)):
 
 
 @pytest.fixture(scope="module")
-def kept():
+def kept() -> dict[str, NDArray[Any]]:
     with np.load(golden.GOLDEN) as arrays:
         return dict(arrays)
 
 
 @pytest.mark.parametrize("fill_mode", FILL_MODES)
-def test_kept_pictures_of_every_fill_mode(kept, fill_mode):
+def test_kept_pictures_of_every_fill_mode(kept: dict[str, NDArray[Any]], fill_mode: str) -> None:
     generator = ImageDataGenerator(fill_mode=fill_mode, cval=3.0)
     images = golden.pictures().astype(np.float32)
     for image, parameters, wanted in zip(
@@ -63,7 +67,7 @@ def test_kept_pictures_of_every_fill_mode(kept, fill_mode):
 
 
 @pytest.mark.parametrize("name", golden.FLOWS)
-def test_kept_batches(kept, name):
+def test_kept_batches(kept: dict[str, NDArray[Any]], name: str) -> None:
     settings = golden.FLOWS[name]
     images = golden.pictures().astype(np.float32)
     flow = ImageDataGenerator(**settings).flow(
@@ -78,7 +82,7 @@ def test_kept_batches(kept, name):
 
 @pytest.mark.parametrize("fill_mode", FILL_MODES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_any_places_are_seen_as_scipy_sees_them(fill_mode, dtype):
+def test_any_places_are_seen_as_scipy_sees_them(fill_mode: str, dtype: DTypeLike) -> None:
     rng = np.random.default_rng(0)
     images = rng.random((23, 9, 13, 2)).astype(dtype)
     places = rng.uniform(-20, 30, (23, 2, 31, 17))
@@ -93,31 +97,31 @@ def test_any_places_are_seen_as_scipy_sees_them(fill_mode, dtype):
 
 @pytest.mark.parametrize("shape", [(0, 28, 28, 1), (1, 1, 1, 1), (3, 200, 150, 3), (70, 28, 28, 1)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_without_a_move_nothing_changes(shape, dtype):
+def test_without_a_move_nothing_changes(shape: tuple[int, ...], dtype: DTypeLike) -> None:
     images = np.random.default_rng(0).integers(0, 256, shape).astype(dtype)
     still = np.tile(np.eye(2), (shape[0], 1, 1)), np.zeros((shape[0], 2))
     np.testing.assert_array_equal(resample_affine(images, still), images)
 
 
-def test_whole_pixels_move_whole_pixels():
+def test_whole_pixels_move_whole_pixels() -> None:
     image = pictures()[0]
     moved = ImageDataGenerator(fill_mode="constant").apply_transform(image, {"tx": 2, "ty": -3})
     np.testing.assert_array_equal(moved[3:, :-2], image[:-3, 2:])
     assert (moved[:3] == 0).all() and (moved[:, -2:] == 0).all()
 
 
-def test_a_quarter_turn():
+def test_a_quarter_turn() -> None:
     image = pictures(shape=(9, 9, 2))[0]
     turned = ImageDataGenerator().apply_transform(image, {"theta": 90})
     np.testing.assert_allclose(turned, np.rot90(image, 1), atol=1e-4)
 
 
-def test_maps_take_one_resampling():
+def test_maps_take_one_resampling() -> None:
     """Rotation, shift, shear and zoom are one matrix: that of the four, multiplied."""
     many = {"theta": [20.0], "tx": [2.0], "ty": [1.0], "shear": [8.0], "zx": [0.9], "zy": [1.2]}
     still = {"theta": [0.0], "tx": [0.0], "ty": [0.0], "shear": [0.0], "zx": [1.0], "zy": [1.0]}
 
-    def square(parameters):
+    def square(parameters: dict[str, Any]) -> Any:
         matrix, offset = affine_maps({k: np.array(v) for k, v in parameters.items()}, 28, 20)
         return np.block([[matrix[0], offset[0][:, None]], [np.zeros((1, 2)), np.ones((1, 1))]])
 
@@ -130,7 +134,7 @@ def test_maps_take_one_resampling():
 # --- what a flow promises ----------------------------------------------------------------------
 
 
-def test_a_round_shows_every_picture_once():
+def test_a_round_shows_every_picture_once() -> None:
     x = np.arange(10, dtype=np.float32).reshape(10, 1, 1, 1)
     flow = ImageDataGenerator().flow(x, np.arange(10), 4, seed=1)
     assert len(flow) == 3
@@ -144,7 +148,7 @@ def test_a_round_shows_every_picture_once():
     assert not np.array_equal(*orders)
 
 
-def test_any_thread_may_make_any_batch():
+def test_any_thread_may_make_any_batch() -> None:
     flow = ImageDataGenerator(**EVERYTHING).flow(pictures(), np.arange(10), 3, seed=2)
     in_turn = [next(flow) for _ in range(20)]
     with ThreadPoolExecutor(4) as pool:
@@ -155,7 +159,7 @@ def test_any_thread_may_make_any_batch():
         np.testing.assert_array_equal(labels, by_number[number][1])
 
 
-def test_several_batches_at_once_are_the_same_batches():
+def test_several_batches_at_once_are_the_same_batches() -> None:
     """In shares of any size, in any thread; the last batch of a round is shorter."""
     flow = ImageDataGenerator(**EVERYTHING).flow(pictures(), np.arange(10), 3, seed=2)
     wanted = [flow.batch(number) for number in range(10)]
@@ -167,7 +171,7 @@ def test_several_batches_at_once_are_the_same_batches():
         np.testing.assert_array_equal(labels, more_labels)
 
 
-def test_indexing_is_within_the_present_round():
+def test_indexing_is_within_the_present_round() -> None:
     flow = ImageDataGenerator(**MOVES).flow(pictures(), batch_size=4, seed=2)
     first = [flow[i] for i in range(3)]
     np.testing.assert_array_equal(first[1], flow.batch(1))
@@ -180,7 +184,7 @@ def test_indexing_is_within_the_present_round():
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
-def test_the_pictures_are_left_alone(dtype):
+def test_the_pictures_are_left_alone(dtype: DTypeLike) -> None:
     x = pictures(dtype=dtype)
     x.flags.writeable = False
     before = x.copy()
@@ -195,7 +199,7 @@ def test_the_pictures_are_left_alone(dtype):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64])
 @pytest.mark.parametrize("fill_mode", ["nearest", "reflect", "wrap"])
-def test_dtype_shape_and_range_are_kept(dtype, fill_mode):
+def test_dtype_shape_and_range_are_kept(dtype: DTypeLike, fill_mode: str) -> None:
     generator = ImageDataGenerator(**MOVES | {"rotation_range": 90}, fill_mode=fill_mode)
     for image in pictures(30, dtype, (14, 11, 2)):
         varied = generator.random_transform(image)
@@ -205,7 +209,7 @@ def test_dtype_shape_and_range_are_kept(dtype, fill_mode):
             assert varied[..., channel].max() <= image[..., channel].max()
 
 
-def test_a_seed_gives_the_same_again_and_none_gives_another():
+def test_a_seed_gives_the_same_again_and_none_gives_another() -> None:
     generator, x = ImageDataGenerator(**MOVES), pictures()
     one, same, other = (next(generator.flow(x, seed=seed)) for seed in (3, 3, 4))
     np.testing.assert_array_equal(one, same)
@@ -213,13 +217,13 @@ def test_a_seed_gives_the_same_again_and_none_gives_another():
     assert not np.array_equal(next(generator.flow(x)), next(generator.flow(x)))
 
 
-def test_brightness_of_pictures_in_0_to_1_is_warned_of():
+def test_brightness_of_pictures_in_0_to_1_is_warned_of() -> None:
     generator = ImageDataGenerator(brightness_range=(0.5, 1.5))
     with pytest.warns(UserWarning, match=r"0\.\.255 and rescale"):
         generator.random_transform(pictures()[0] / 255)
 
 
-def test_featurewise_settings_want_a_fit():
+def test_featurewise_settings_want_a_fit() -> None:
     generator = ImageDataGenerator(featurewise_center=True)
     with pytest.warns(UserWarning, match=r"generator\.fit"):
         next(generator.flow(pictures()))
@@ -231,7 +235,7 @@ def test_featurewise_settings_want_a_fit():
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     for name, level in (("b", 40), ("a", 200), ("empty", None)):
         (tmp_path / name).mkdir()
         for number in range(5 if level else 0):
@@ -239,7 +243,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_folder_has_classes_by_name(folder):
+def test_a_folder_has_classes_by_name(folder: Path) -> None:
     flow = ImageDataGenerator(rescale=1 / 255).flow_from_directory(
         folder, target_size=(8, 6), color_mode="grayscale", class_mode="sparse", shuffle=False
     )
@@ -250,7 +254,7 @@ def test_a_folder_has_classes_by_name(folder):
     np.testing.assert_allclose(images[5:, 0, 0, 0] * 255, [40, 41, 42, 43, 44], atol=1e-4)
 
 
-def test_a_folder_through_a_recipe(tmp_path):
+def test_a_folder_through_a_recipe(tmp_path: Path) -> None:
     from tinymnist import prepare_image
 
     samples = Path(__file__).parents[2] / "tinymnist" / "samples"
@@ -263,7 +267,7 @@ def test_a_folder_through_a_recipe(tmp_path):
     np.testing.assert_array_equal(labels, np.eye(2))
 
 
-def test_folders_that_will_not_do(folder, tmp_path):
+def test_folders_that_will_not_do(folder: Path, tmp_path: Path) -> None:
     generator = ImageDataGenerator()
     with pytest.raises(InputError, match="nowhere"):
         generator.flow_from_directory(tmp_path / "nowhere")
@@ -289,7 +293,7 @@ def test_folders_that_will_not_do(folder, tmp_path):
     ],
     ids=lambda settings: next(iter(settings)),
 )
-def test_settings_that_are_none(settings):
+def test_settings_that_are_none(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(settings))}.*Received"):
         ImageDataGenerator(**settings)
 
@@ -306,12 +310,12 @@ def test_settings_that_are_none(settings):
         ({"x": pictures(), "subset": "training"}, "validation_split"),
     ],
 )
-def test_arrays_that_do_not_fit(arguments, message):
+def test_arrays_that_do_not_fit(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ImageDataGenerator().flow(**arguments)
 
 
 @pytest.mark.parametrize("name", ["color_mode", "class_mode", "interpolation", "recipe"])
-def test_settings_of_folders(folder, name):
+def test_settings_of_folders(folder: Path, name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must be one of"):
         ImageDataGenerator().flow_from_directory(folder, **{name: "other"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ from benchmarks.faults.models import MADE, colour, residual, settled
 from benchmarks.faults.planting import FAULTS
 from benchmarks.faults.port import port_of
 from tinymnist.comparison.causes import CAUSES
+from tinymnist.nn.sequential import Sequential
 
 
 @pytest.mark.parametrize("make", MADE)
-def test_an_undamaged_port_computes_what_the_model_computes(make):
+def test_an_undamaged_port_computes_what_the_model_computes(make: Callable[[], Sequential]) -> None:
     model = settled(make(), 0)
     x = pictures(model)
     found, expected = port_of(model).run(x), model.capture(x)
@@ -29,7 +31,7 @@ def test_an_undamaged_port_computes_what_the_model_computes(make):
     assert list(found)[-1] == list(expected)[-1] or model.layers[-1].config()["class"] == "Dropout"
 
 
-def test_planter_and_finder_share_no_code():
+def test_planter_and_finder_share_no_code() -> None:
     """The planters import NumPy, the standalone files' arithmetic, and nothing that compares."""
     folder = Path(benchmarks.faults.__file__).parent
     for file in ("planting.py", "port.py"):
@@ -38,11 +40,13 @@ def test_planter_and_finder_share_no_code():
             assert "comparison" not in module and not module.startswith("tinymnist.nn.functional")
 
 
-def test_causes_are_spelt_as_the_finder_spells_them():
+def test_causes_are_spelt_as_the_finder_spells_them() -> None:
     assert {fault.cause for fault in FAULTS} <= set(CAUSES)
 
 
-def test_planted_faults_are_found_and_named(tmp_path, monkeypatch):
+def test_planted_faults_are_found_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two of the ten models, which between them can have nearly every fault.
 
     With three pictures, BLAS multiplies most matrices in one thread, which is quicker.

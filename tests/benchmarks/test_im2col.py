@@ -27,11 +27,11 @@ SHAPES = [
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.layer)
-def test_all_ways_agree_with_the_loops(shape):
+def test_all_ways_agree_with_the_loops(shape: Shape) -> None:
     check(prepare(shape, 3))
 
 
-def test_the_loops_follow_the_formula():
+def test_the_loops_follow_the_formula() -> None:
     rng = np.random.default_rng(0)
     x, kernel = rng.standard_normal((2, 4, 5, 3)), rng.standard_normal((2, 3, 3, 4))
     y = CONVOLUTIONS[NAIVE].forward(x, kernel)
@@ -43,7 +43,7 @@ def test_the_loops_follow_the_formula():
         assert y[p, i, j, o] == pytest.approx(sum(terms), rel=1e-12, abs=1e-12)
 
 
-def test_the_gradients_of_the_loops_are_adjoint_to_their_forward_pass():
+def test_the_gradients_of_the_loops_are_adjoint_to_their_forward_pass() -> None:
     # y is linear in x and linear in the kernel, so each gradient, times what it belongs to, must
     # give the same number as dy times y.
     rng = np.random.default_rng(1)
@@ -57,7 +57,7 @@ def test_the_gradients_of_the_loops_are_adjoint_to_their_forward_pass():
 
 
 @pytest.mark.parametrize("part", ["forward", "dkernel", "dx"])
-def test_a_small_error_is_caught(part, monkeypatch):
+def test_a_small_error_is_caught(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     way = CONVOLUTIONS["einsum"]
     right = getattr(way, part)
     wrong = way._replace(**{part: lambda *arrays: right(*arrays) * np.float32(1.0005)})
@@ -66,7 +66,7 @@ def test_a_small_error_is_caught(part, monkeypatch):
         check(prepare(SHAPES[0], 2))
 
 
-def test_the_shapes_are_those_of_the_shipped_models():
+def test_the_shapes_are_those_of_the_shipped_models() -> None:
     titles = [shape.title for shape in shipped_shapes("keras-cnn")]
     assert [title.partition(": ")[2] for title in titles] == [
         "28x28x1, 3x3 -> 32",
@@ -79,7 +79,7 @@ def test_the_shapes_are_those_of_the_shipped_models():
     assert {shape.layer.partition("/")[0] for shape in shipped_shapes()} >= {"mnist-cnn", "lenet5"}
 
 
-def test_measure_names_every_way_once_and_sums_what_training_uses():
+def test_measure_names_every_way_once_and_sums_what_training_uses() -> None:
     rows = cases.measure(SHAPES[2], 1, rounds=1, shortest=0)
     assert sorted(row.way for row in rows) == sorted(CONVOLUTIONS)
     assert [row.total for row in rows] == sorted(row.total for row in rows)
@@ -88,12 +88,12 @@ def test_measure_names_every_way_once_and_sums_what_training_uses():
         assert min(row.peaks.values()) > 0
 
 
-def run(*arguments):
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "benchmarks.im2col", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def test_json_parses_and_the_chart_is_drawn(tmp_path):
+def test_json_parses_and_the_chart_is_drawn(tmp_path: Path) -> None:
     chart = tmp_path / "chart.png"
     done = run("--quick", "--batch", "1", "--model", "lenet5", "--json", "--out", str(chart))
     assert done.returncode == 0, done.stderr
@@ -106,7 +106,7 @@ def test_json_parses_and_the_chart_is_drawn(tmp_path):
         assert len(image.getcolors(1 << 16)) > 3
 
 
-def test_a_model_without_convolutions_is_refused():
+def test_a_model_without_convolutions_is_refused() -> None:
     done = run("--model", "mlp")
     assert done.returncode == 2
     assert "'mlp' has a convolution" in done.stderr

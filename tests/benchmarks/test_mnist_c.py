@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks import mnist_c
@@ -19,10 +20,11 @@ from tinymnist.reader import Reader
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = "keras-cnn"
+Labelled = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 
 @pytest.fixture(scope="module")
-def pictures():
+def pictures() -> Labelled:
     """Two of every digit, in MNIST's form, and their labels."""
     labels = np.arange(20) % 10
     images = [ink(digit, (28, 28), height=0.71, pen=0.14, slant=0.1) for digit in labels]
@@ -30,7 +32,7 @@ def pictures():
 
 
 @pytest.mark.parametrize("recipe", ["none", "mnist"])
-def test_accuracies_by_corruption_and_model(pictures, recipe):
+def test_accuracies_by_corruption_and_model(pictures: Labelled, recipe: str) -> None:
     options = mnist_c.parse(["--recipe", recipe])
     images, labels = pictures
     found = mnist_c.measure({MODEL: Reader(MODEL)}, images[:10], labels[:10], options)
@@ -43,7 +45,9 @@ def test_accuracies_by_corruption_and_model(pictures, recipe):
     )
 
 
-def test_a_picture_without_a_digit_counts_as_wrong(pictures, monkeypatch):
+def test_a_picture_without_a_digit_counts_as_wrong(
+    pictures: Labelled, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(mnist_c, "CORRUPTIONS", {})  # clean ones are enough
     images, labels = pictures
     options = mnist_c.parse(["--recipe", "mnist"])
@@ -54,14 +58,16 @@ def test_a_picture_without_a_digit_counts_as_wrong(pictures, monkeypatch):
     assert blanked <= 0.5 < full
 
 
-def test_a_limit_takes_from_all_over_the_set():
+def test_a_limit_takes_from_all_over_the_set() -> None:
     assert mnist_c.spread(10, None).tolist() == list(range(10))
     assert mnist_c.spread(10, 99).tolist() == list(range(10))
     assert mnist_c.spread(10_000, 4).tolist() == [0, 2500, 5000, 7500]
     assert len(np.unique(mnist_c.spread(10_000, 3333))) == 3333
 
 
-def test_the_contact_sheet_has_a_row_for_each_corruption(pictures, tmp_path):
+def test_the_contact_sheet_has_a_row_for_each_corruption(
+    pictures: Labelled, tmp_path: Path
+) -> None:
     images, labels = pictures
     mnist_c.draw(images, labels, tmp_path / "sheet.png", seed=0)
     with Image.open(tmp_path / "sheet.png") as sheet:
@@ -74,7 +80,7 @@ def test_the_contact_sheet_has_a_row_for_each_corruption(pictures, tmp_path):
     assert (first != corrupted).any()
 
 
-def test_the_program_runs(mnist_folder, tmp_path):
+def test_the_program_runs(mnist_folder: Path, tmp_path: Path) -> None:
     sheet = tmp_path / "sheet.png"
     arguments = ["--model", MODEL, "mlp", "--limit", "20", "--json", "--out", str(sheet)]
     command = [sys.executable, "-m", "benchmarks.mnist_c", *arguments]
@@ -87,7 +93,9 @@ def test_the_program_runs(mnist_folder, tmp_path):
     assert sheet.stat().st_size > 10_000
 
 
-def test_without_mnist_it_says_where_to_get_it(tmp_path, monkeypatch, capsys):
+def test_without_mnist_it_says_where_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("TINYMNIST_DATA", str(tmp_path))
     assert mnist_c.main(["--limit", "1"]) == 2
     printed = capsys.readouterr()
@@ -97,7 +105,7 @@ def test_without_mnist_it_says_where_to_get_it(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("arguments", [("--limit", "0"), ("--seed", "-1"), ("--recipe", "resize")])
-def test_nonsense_is_refused(arguments):
+def test_nonsense_is_refused(arguments: tuple[str, ...]) -> None:
     with pytest.raises(SystemExit) as stopped:
         mnist_c.parse(arguments)
     assert stopped.value.code == 2

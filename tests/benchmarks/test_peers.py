@@ -8,8 +8,11 @@ import os
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,13 +22,13 @@ from benchmarks import inference, peers, training
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run(program, *arguments):
+def run(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", f"benchmarks.{program}", "--quick", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
-def keras():
+def keras() -> Iterator[Any]:
     """Keras on TensorFlow, whose opinions of NumPy and of each other are not ours to mend."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -42,7 +45,9 @@ def keras():
     ("program", "threads", "figure"),
     [("inference", [1, 2], "us_per_image"), ("training", [2], "ms_per_step")],
 )
-def test_json_has_a_row_for_every_number_of_threads(program, threads, figure):
+def test_json_has_a_row_for_every_number_of_threads(
+    program: str, threads: list[int], figure: str
+) -> None:
     """Several numbers of threads take a process each; a single one takes none."""
     done = run(program, "--json", "--batch", "2", "--only", "tinymnist", "--threads", *threads)
     assert done.returncode == 0, done.stderr
@@ -55,7 +60,7 @@ def test_json_has_a_row_for_every_number_of_threads(program, threads, figure):
     assert all(row["ratio"] == 1 and row[figure] > 0 for row in rows)
 
 
-def test_a_missing_peer_is_no_win(monkeypatch):
+def test_a_missing_peer_is_no_win(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("torch", "onnx", "onnxruntime", "keras", "tensorflow"):
         monkeypatch.setitem(sys.modules, name, None)  # importing it now fails
     options = argparse.Namespace(batch=[2], threads=[1], only=[], quick=True, spin=False)
@@ -69,26 +74,26 @@ def test_a_missing_peer_is_no_win(monkeypatch):
     assert text.count("x\n") == 1  # one ratio: tinymnist's own
 
 
-def test_the_versions_to_install_are_those_of_the_project():
+def test_the_versions_to_install_are_those_of_the_project() -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     wanted = " ".join(peers.INSTALL.values()).split()
     assert [package for package in wanted if f'"{package}' not in project] == []
 
 
-def test_channels_first_and_back():
+def test_channels_first_and_back() -> None:
     weights = peers.reference().weights
     back = peers.from_channels_first(peers.channels_first(weights), weights)
     assert all(np.array_equal(back[name], array) for name, array in weights.items())
 
 
-def test_a_wrong_prediction_is_caught():
+def test_a_wrong_prediction_is_caught() -> None:
     built = {"tinymnist": lambda x: x, "torch": lambda x: x + np.float32(2e-5)}
     with pytest.raises(ArithmeticError, match="torch: probabilities must agree"):
         inference.check(built, np.zeros((2, 10), np.float32))
 
 
-def test_a_wrong_step_is_caught(monkeypatch):
-    def careless(task):
+def test_a_wrong_step_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    def careless(task: training.Task) -> training.Trainer:
         return training.ours(task._replace(rate=task.rate * 1.001))
 
     monkeypatch.setattr(training, "TRAINERS", {"tinymnist": training.ours, "torch": careless})
@@ -97,7 +102,9 @@ def test_a_wrong_step_is_caught(monkeypatch):
 
 
 @pytest.mark.parametrize("program", [inference, training], ids=["inference", "training"])
-def test_a_batch_of_nothing_is_refused(program, capsys):
+def test_a_batch_of_nothing_is_refused(
+    program: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as stopped:
         program.main(["--batch", "0"])
     assert stopped.value.code == 2
@@ -107,7 +114,7 @@ def test_a_batch_of_nothing_is_refused(program, capsys):
 # --- with them ------------------------------------------------------------------------------
 
 
-def agree(name):
+def agree(name: str) -> None:
     """Predictions first, on an odd number of pictures."""
     builders = inference.predictors(0, spin=False)
     built, missing = peers.build_all(builders, [name])
@@ -117,7 +124,9 @@ def agree(name):
 
 @pytest.mark.peer
 @pytest.mark.parametrize("channels_last", [False, True])
-def test_torch_predicts_and_learns_the_same(channels_last, monkeypatch):
+def test_torch_predicts_and_learns_the_same(
+    channels_last: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("torch")
     agree("torch")
     make = partial(training.torch, channels_last=channels_last)
@@ -126,20 +135,20 @@ def test_torch_predicts_and_learns_the_same(channels_last, monkeypatch):
 
 
 @pytest.mark.peer
-def test_keras_predicts_and_learns_the_same(keras):
+def test_keras_predicts_and_learns_the_same(keras: Any) -> None:
     agree("keras")
     training.check(0, 4, ["keras"])
 
 
 @pytest.mark.peer
-def test_onnxruntime_predicts_the_same():
+def test_onnxruntime_predicts_the_same() -> None:
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     agree("onnxruntime")
 
 
 @pytest.mark.peer
-def test_torch_gets_its_rows():
+def test_torch_gets_its_rows() -> None:
     """In this process, as importing PyTorch takes longer than all the rest."""
     torch = pytest.importorskip("torch")
     options = argparse.Namespace(batch=[2], threads=[1], only=["torch"], quick=True, spin=False)

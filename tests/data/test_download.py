@@ -6,6 +6,9 @@ import hashlib
 import http.server
 import re
 import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,10 +22,10 @@ FILES = {"a.gz": hashlib.sha256(CONTENT).hexdigest()}
 class Handler(http.server.BaseHTTPRequestHandler):
     """The first folder of the address says how to behave."""
 
-    def log_message(self, *_):
+    def log_message(self, *_: Any) -> None:
         pass
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         self.server.requests.append((self.path, self.headers.get("Range")))
         manner = self.path.split("/")[1]
         start = self._start() if manner != "norange" else 0
@@ -34,10 +37,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             self._send(content[start:], start, cut=manner == "cut")
 
-    def _start(self):
+    def _start(self) -> int:
         return int(re.search(r"\d+", self.headers.get("Range") or "0").group())
 
-    def _send(self, content, start, cut):
+    def _send(self, content: bytes, start: int, cut: bool) -> None:
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -45,7 +48,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server():
+def server() -> Iterator[Any]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.requests = []
         threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
@@ -54,16 +57,16 @@ def server():
         server.shutdown()
 
 
-def download(server, folder, *manners, **settings):
+def download(server: Any, folder: Path, *manners: str, **settings: Any) -> Path:
     mirrors = [f"{server.address}/{manner}/" for manner in manners]
     return download_mnist(folder, mirrors=mirrors, files=FILES, timeout=5, **settings)
 
 
-def names(folder):
+def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_good_mirror(server, tmp_path):
+def test_a_good_mirror(server: Any, tmp_path: Path) -> None:
     steps = []
     folder = download(
         server, tmp_path / "new" / "folder", "good", progress=lambda *s: steps.append(s)
@@ -73,26 +76,26 @@ def test_a_good_mirror(server, tmp_path):
     assert steps[-1] == ("a.gz", len(CONTENT), len(CONTENT))
 
 
-def test_what_is_there_is_not_fetched_again(server, tmp_path):
+def test_what_is_there_is_not_fetched_again(server: Any, tmp_path: Path) -> None:
     (tmp_path / "a.gz").write_bytes(CONTENT)
     download(server, tmp_path, "good")
     assert server.requests == []
 
 
-def test_a_wrong_file_that_is_there_is_replaced(server, tmp_path):
+def test_a_wrong_file_that_is_there_is_replaced(server: Any, tmp_path: Path) -> None:
     (tmp_path / "a.gz").write_bytes(b"old and wrong")
     download(server, tmp_path, "good")
     assert (tmp_path / "a.gz").read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("bad", ["missing", "wrong", "cut"])
-def test_after_a_bad_mirror_the_next_is_tried(server, tmp_path, bad):
+def test_after_a_bad_mirror_the_next_is_tried(server: Any, tmp_path: Path, bad: str) -> None:
     download(server, tmp_path, bad, "good")
     assert (tmp_path / "a.gz").read_bytes() == CONTENT
     assert names(tmp_path) == ["a.gz"]
 
 
-def test_what_was_cut_off_is_gone_on_with(server, tmp_path):
+def test_what_was_cut_off_is_gone_on_with(server: Any, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cut off|IncompleteRead"):
         download(server, tmp_path, "cut")
     half = (tmp_path / "a.gz.part").stat().st_size
@@ -102,19 +105,19 @@ def test_what_was_cut_off_is_gone_on_with(server, tmp_path):
     assert (tmp_path / "a.gz").read_bytes() == CONTENT
 
 
-def test_a_server_that_cannot_resume_sends_all_of_it(server, tmp_path):
+def test_a_server_that_cannot_resume_sends_all_of_it(server: Any, tmp_path: Path) -> None:
     (tmp_path / "a.gz.part").write_bytes(CONTENT[:1000])
     download(server, tmp_path, "norange")
     assert (tmp_path / "a.gz").read_bytes() == CONTENT
 
 
-def test_a_part_that_is_whole_already_is_used(server, tmp_path):
+def test_a_part_that_is_whole_already_is_used(server: Any, tmp_path: Path) -> None:
     (tmp_path / "a.gz.part").write_bytes(CONTENT)
     download(server, tmp_path, "good")
     assert names(tmp_path) == ["a.gz"]
 
 
-def test_a_poisoned_part_is_thrown_away(server, tmp_path):
+def test_a_poisoned_part_is_thrown_away(server: Any, tmp_path: Path) -> None:
     (tmp_path / "a.gz.part").write_bytes(b"x" * 1000)
     with pytest.raises(InputError, match="SHA-256"):
         download(server, tmp_path, "good")
@@ -123,7 +126,7 @@ def test_a_poisoned_part_is_thrown_away(server, tmp_path):
     assert (tmp_path / "a.gz").read_bytes() == CONTENT
 
 
-def test_when_all_fail_every_reason_is_told_in_one_line(server, tmp_path):
+def test_when_all_fail_every_reason_is_told_in_one_line(server: Any, tmp_path: Path) -> None:
     with pytest.raises(InputError) as raised:
         download_mnist(
             tmp_path,
@@ -136,19 +139,19 @@ def test_when_all_fail_every_reason_is_told_in_one_line(server, tmp_path):
     assert names(tmp_path) == []
 
 
-def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match="the folder"):
         download_mnist(tmp_path / "file" / "folder", mirrors=[], files=FILES)
 
 
-def test_the_real_addresses_and_hashes_are_well_formed():
+def test_the_real_addresses_and_hashes_are_well_formed() -> None:
     assert all(address.startswith("https://") and address.endswith("/") for address in MIRRORS)
     assert len(SHA256) == 4
     assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in SHA256.values())
 
 
-def test_the_hashes_are_those_of_the_originals(mnist_folder):
+def test_the_hashes_are_those_of_the_originals(mnist_folder: Path) -> None:
     same = [
         name
         for name, digest in SHA256.items()

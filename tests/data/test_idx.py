@@ -5,26 +5,31 @@ from __future__ import annotations
 import gzip
 import struct
 import tracemalloc
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tinymnist.data import read_idx
 from tinymnist.errors import InputError
 
 
-def idx_bytes(array, code=0x08):
+def idx_bytes(array: NDArray[Any], code: int = 0x08) -> bytes:
     sizes = struct.pack(f">{array.ndim}I", *array.shape)
     return bytes([0, 0, code, array.ndim]) + sizes + array.tobytes()
 
 
 @pytest.fixture
-def images():
+def images() -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (5, 4, 3), np.uint8)
 
 
 @pytest.mark.parametrize("zipped", [False, True])
-def test_plain_and_gzipped_files_are_told_by_content(tmp_path, images, zipped):
+def test_plain_and_gzipped_files_are_told_by_content(
+    tmp_path: Path, images: NDArray[Any], zipped: bool
+) -> None:
     data = idx_bytes(images)
     (tmp_path / "x").write_bytes(gzip.compress(data) if zipped else data)
     assert np.array_equal(read_idx(tmp_path / "x"), images)
@@ -33,7 +38,7 @@ def test_plain_and_gzipped_files_are_told_by_content(tmp_path, images, zipped):
 @pytest.mark.parametrize(
     ("code", "dtype"), [(0x09, "i1"), (0x0B, "i2"), (0x0C, "i4"), (0x0D, "f4"), (0x0E, "f8")]
 )
-def test_every_type_is_read_in_big_endian(tmp_path, code, dtype):
+def test_every_type_is_read_in_big_endian(tmp_path: Path, code: int, dtype: str) -> None:
     values = np.array([[-3, 7], [100, -128]])
     (tmp_path / "x").write_bytes(idx_bytes(values.astype(f">{dtype}"), code))
     array = read_idx(tmp_path / "x")
@@ -42,7 +47,9 @@ def test_every_type_is_read_in_big_endian(tmp_path, code, dtype):
 
 
 @pytest.mark.parametrize("zipped", [False, True])
-def test_a_file_cut_off_anywhere_is_refused(tmp_path, images, zipped):
+def test_a_file_cut_off_anywhere_is_refused(
+    tmp_path: Path, images: NDArray[Any], zipped: bool
+) -> None:
     data = gzip.compress(idx_bytes(images)) if zipped else idx_bytes(images)
     for length in range(len(data)):
         (tmp_path / "x").write_bytes(data[:length])
@@ -50,7 +57,7 @@ def test_a_file_cut_off_anywhere_is_refused(tmp_path, images, zipped):
             read_idx(tmp_path / "x")
 
 
-def test_trailing_bytes_are_refused(tmp_path, images):
+def test_trailing_bytes_are_refused(tmp_path: Path, images: NDArray[Any]) -> None:
     (tmp_path / "x").write_bytes(idx_bytes(images) + b"!")
     with pytest.raises(InputError, match="found more"):
         read_idx(tmp_path / "x")
@@ -59,18 +66,18 @@ def test_trailing_bytes_are_refused(tmp_path, images):
 @pytest.mark.parametrize(
     "header", [b"\x01\0\x08\x01", b"\0\0\x07\x01", b"\0\0\x08\0", b"\0\0\x08\x05", b"\x89PNG"]
 )
-def test_a_wrong_header_is_refused(tmp_path, header):
+def test_a_wrong_header_is_refused(tmp_path: Path, header: bytes) -> None:
     (tmp_path / "x").write_bytes(header + bytes(100))
     with pytest.raises(InputError, match="expected"):
         read_idx(tmp_path / "x")
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="gone: cannot be read: No such file"):
         read_idx(tmp_path / "gone")
 
 
-def test_a_header_that_lies_costs_no_memory(tmp_path):
+def test_a_header_that_lies_costs_no_memory(tmp_path: Path) -> None:
     header = bytes([0, 0, 8, 3]) + struct.pack(">3I", 1000, 1000, 1000)
     (tmp_path / "x").write_bytes(gzip.compress(header + bytes(10)))
     tracemalloc.start()
@@ -81,7 +88,7 @@ def test_a_header_that_lies_costs_no_memory(tmp_path):
     assert peak < 10_000_000
 
 
-def test_a_gzip_bomb_is_not_inflated_beyond_what_its_header_states(tmp_path):
+def test_a_gzip_bomb_is_not_inflated_beyond_what_its_header_states(tmp_path: Path) -> None:
     header = bytes([0, 0, 8, 1]) + struct.pack(">I", 10)
     (tmp_path / "x").write_bytes(gzip.compress(header + bytes(50_000_000), 1))
     tracemalloc.start()

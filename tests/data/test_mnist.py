@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from tinymnist.errors import InputError
 
 
 @pytest.fixture
-def nowhere(tmp_path, monkeypatch):
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine without MNIST: an empty home, an empty working folder, no variables."""
     home = tmp_path / "home"
     home.mkdir()
@@ -26,12 +27,12 @@ def nowhere(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def small(monkeypatch):
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """An MNIST of three and two pictures."""
     monkeypatch.setattr(module, "SIZES", {"train": 3, "test": 2})
 
 
-def write_files(folder, joint="-", sizes=(3, 2)):
+def write_files(folder: Path, joint: str = "-", sizes: tuple[int, int] = (3, 2)) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for prefix, n in zip(("train", "t10k"), sizes, strict=True):
         images = bytes([0, 0, 8, 3]) + struct.pack(">3I", n, 28, 28) + bytes(n * 784)
@@ -44,7 +45,9 @@ def write_files(folder, joint="-", sizes=(3, 2)):
 @pytest.mark.parametrize(
     "place", [".cache/tinymnist/mnist", "data/MNIST/raw", "MNIST/raw"], ids=str
 )
-def test_it_is_found_in_the_usual_places(nowhere, small, place, monkeypatch):
+def test_it_is_found_in_the_usual_places(
+    nowhere: Path, small: None, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module.sys, "platform", "linux")
     write_files(nowhere / place)
     images, labels = load_mnist("train")
@@ -53,12 +56,14 @@ def test_it_is_found_in_the_usual_places(nowhere, small, place, monkeypatch):
 
 
 @pytest.mark.parametrize("joint", "-.")
-def test_both_ways_to_name_the_files_are_known(nowhere, small, joint, tmp_path):
+def test_both_ways_to_name_the_files_are_known(
+    nowhere: Path, small: None, joint: str, tmp_path: Path
+) -> None:
     folder = write_files(tmp_path / "files", joint)
     assert load_mnist("test", folder)[0].shape == (2, 28, 28)
 
 
-def test_the_file_of_keras_is_read(nowhere, small):
+def test_the_file_of_keras_is_read(nowhere: Path, small: None) -> None:
     path = nowhere / ".keras" / "datasets" / "mnist.npz"
     path.parent.mkdir(parents=True)
     arrays = {"x_train": np.zeros((3, 28, 28), np.uint8), "y_train": np.arange(3, dtype=np.uint8)}
@@ -68,7 +73,7 @@ def test_the_file_of_keras_is_read(nowhere, small):
     assert load_mnist("test")[0].shape == (2, 28, 28)
 
 
-def test_a_damaged_file_of_keras_is_refused(nowhere):
+def test_a_damaged_file_of_keras_is_refused(nowhere: Path) -> None:
     path = nowhere / ".keras" / "datasets" / "mnist.npz"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"PK\x03\x04 nonsense")
@@ -76,30 +81,32 @@ def test_a_damaged_file_of_keras_is_refused(nowhere):
         load_mnist("test")
 
 
-def test_when_it_is_nowhere_the_message_says_what_to_do(nowhere):
+def test_when_it_is_nowhere_the_message_says_what_to_do(nowhere: Path) -> None:
     with pytest.raises(InputError, match="tinymnist data download"):
         find_mnist()
 
 
-def test_a_variable_that_points_nowhere_is_not_ignored(nowhere, small, monkeypatch, tmp_path):
+def test_a_variable_that_points_nowhere_is_not_ignored(
+    nowhere: Path, small: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     write_files(nowhere / "MNIST" / "raw")
     monkeypatch.setenv("TINYMNIST_DATA", str(tmp_path / "gone"))
     with pytest.raises(InputError, match=r"gone \(\$TINYMNIST_DATA\)"):
         find_mnist()
 
 
-def test_a_set_of_another_size_is_refused(nowhere, tmp_path):
+def test_a_set_of_another_size_is_refused(nowhere: Path, tmp_path: Path) -> None:
     folder = write_files(tmp_path / "files")
     with pytest.raises(InputError, match="expected 60000"):
         load_mnist("train", folder)
 
 
-def test_an_unknown_split_is_refused():
+def test_an_unknown_split_is_refused() -> None:
     with pytest.raises(ValueError, match=r"\['train', 'test'\]. Received: split='validation'"):
         load_mnist("validation")
 
 
-def test_the_real_one(mnist_folder):
+def test_the_real_one(mnist_folder: Path) -> None:
     images, labels = load_mnist("train", mnist_folder)
     pixels = hashlib.md5(struct.pack(">4I", 0x803, 60_000, 28, 28) + images.tobytes())
     assert pixels.hexdigest() == "6bbc9ace898e44ae57da46a324031adb"

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike, NDArray
 
 from tinymnist.data import load_set, pictures_in
 from tinymnist.errors import InputError
 
 
-def touch(folder, *names):
+def touch(folder: Path, *names: str) -> Path:
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -21,12 +24,12 @@ def touch(folder, *names):
     return folder
 
 
-def write_table(folder, text, encoding="utf-8"):
+def write_table(folder: Path, text: str, encoding: str = "utf-8") -> Path:
     (folder / "labels.csv").write_text(text, encoding=encoding)
     return folder
 
 
-def test_a_folder_a_class(tmp_path):
+def test_a_folder_a_class(tmp_path: Path) -> None:
     labelled = load_set(touch(tmp_path, "3/b.png", "3/a.JPG", "7/deep/c.png", "9/notes.txt"))
     assert [path.name for path in labelled.images] == ["a.JPG", "b.png", "c.png"]
     assert labelled.labels.tolist() == [3, 3, 7]
@@ -34,23 +37,23 @@ def test_a_folder_a_class(tmp_path):
     assert labelled.files == labelled.images and not labelled.is_mnist
 
 
-def test_classes_that_are_no_digits_are_sorted(tmp_path):
+def test_classes_that_are_no_digits_are_sorted(tmp_path: Path) -> None:
     labelled = load_set(touch(tmp_path, "tick/a.png", "cross/b.png"))
     assert labelled.class_names == ("cross", "tick")
     assert labelled.labels.tolist() == [0, 1]
 
 
-def test_hidden_files_and_folders_are_left_out(tmp_path):
+def test_hidden_files_and_folders_are_left_out(tmp_path: Path) -> None:
     touch(tmp_path, "3/a.png", "3/.b.png", ".git/c.png", "3/.thumbs/d.png")
     assert len(load_set(tmp_path).images) == 1
 
 
-def test_what_a_mac_puts_into_a_zip_is_no_class(tmp_path):
+def test_what_a_mac_puts_into_a_zip_is_no_class(tmp_path: Path) -> None:
     touch(tmp_path, "tick/a.png", "cross/b.png", "__MACOSX/tick/._a.png", "__MACOSX/c.png")
     assert load_set(tmp_path).class_names == ("cross", "tick")
 
 
-def test_files_that_are_no_pictures_by_name_are_told_of_once(tmp_path):
+def test_files_that_are_no_pictures_by_name_are_told_of_once(tmp_path: Path) -> None:
     touch(tmp_path, "tick/a.png", "cross/b.png", "tick/c.HEIC", "tick/d.heic", "tick/e")
     touch(tmp_path, "tick/Thumbs.db", "tick/desktop.ini", "cross/notes.md", "cross/.f.xmp")
     with pytest.warns(UserWarning) as told:
@@ -60,12 +63,12 @@ def test_files_that_are_no_pictures_by_name_are_told_of_once(tmp_path):
     ]
 
 
-def test_a_set_of_nothing_else_is_refused(tmp_path):
+def test_a_set_of_nothing_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"1 file.*\(\.heic\)"):
         load_set(touch(tmp_path, "tick/a.heic"))
 
 
-def test_no_name_is_not_the_current_folder(tmp_path, monkeypatch):
+def test_no_name_is_not_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(touch(tmp_path, "tick/a.png"))
     assert len(load_set(".").images) == 1
     with pytest.raises(InputError, match="no set ''"):
@@ -73,15 +76,17 @@ def test_no_name_is_not_the_current_folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["", "tick", "labels.csv"])
-def test_what_may_not_be_read_is_refused(tmp_path, monkeypatch, name):
+def test_what_may_not_be_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     """Root may read everything, so the system is made to refuse."""
     touch(tmp_path, "tick/a.png")
     if name == "labels.csv":
         write_table(tmp_path, "file,label\ntick/a.png,3\n")
     locked = tmp_path / name
 
-    def refusing(real):
-        def call(path, *more, **named):
+    def refusing(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(path: object, *more: Any, **named: Any) -> Any:
             if path == locked:
                 raise PermissionError(13, "Permission denied", str(path))
             return real(path, *more, **named)
@@ -95,7 +100,7 @@ def test_what_may_not_be_read_is_refused(tmp_path, monkeypatch, name):
         load_set(tmp_path)
 
 
-def test_a_table_with_further_columns(tmp_path):
+def test_a_table_with_further_columns(tmp_path: Path) -> None:
     touch(tmp_path, "a.png", "sub/b.png")
     write_table(tmp_path, "label,file,pen\n 7 ,a.png,thin\n3.0,sub/b.png,\n", "utf-8-sig")
     labelled = load_set(tmp_path)
@@ -120,20 +125,20 @@ def test_a_table_with_further_columns(tmp_path):
         ("file,label\na\0.png,3\n", "a.x00.png|NUL"),
     ],
 )
-def test_a_wrong_table_is_refused(tmp_path, table, complaint):
+def test_a_wrong_table_is_refused(tmp_path: Path, table: str, complaint: str) -> None:
     folder = touch(tmp_path / "set", "a.png")
     touch(tmp_path, "outside.png")
     with pytest.raises(InputError, match=complaint):
         load_set(write_table(folder, table))
 
 
-def test_a_table_that_is_no_text_is_refused(tmp_path):
+def test_a_table_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_bytes(b"\xff\xfe\x00\xd8" * 5)
     with pytest.raises(InputError, match="cannot be read as a table"):
         load_set(tmp_path)
 
 
-def test_an_empty_folder_is_refused(tmp_path):
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"/3/xyz\.png"):
         load_set(tmp_path)
     with pytest.raises(InputError, match="holds no pictures"):
@@ -141,7 +146,7 @@ def test_an_empty_folder_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("labels", [[3, 1], np.array(["3", "1"])], ids=["numbers", "names"])
-def test_an_npz(tmp_path, labels):
+def test_an_npz(tmp_path: Path, labels: ArrayLike) -> None:
     np.savez(tmp_path / "s.npz", images=np.zeros((2, 16, 16), np.uint8), labels=labels)
     labelled = load_set(tmp_path / "s.npz")
     assert labelled.name == "s"
@@ -161,23 +166,29 @@ def test_an_npz(tmp_path, labels):
         ({"images": np.array([{}, {}]), "labels": np.zeros(2, int)}, "Object arrays|pickle"),
     ],
 )
-def test_a_wrong_npz_is_refused(tmp_path, arrays, complaint):
+def test_a_wrong_npz_is_refused(
+    tmp_path: Path, arrays: dict[str, NDArray[Any]], complaint: str
+) -> None:
     np.savez(tmp_path / "s.npz", **arrays)
     with pytest.raises(InputError, match=complaint):
         load_set(tmp_path / "s.npz")
 
 
-def test_names_in_an_npz_are_taken_as_in_a_table(tmp_path):
+def test_names_in_an_npz_are_taken_as_in_a_table(tmp_path: Path) -> None:
     names = np.array(["cross ", "cross", " tick"])
     np.savez(tmp_path / "s.npz", images=np.zeros((3, 8, 8)), labels=names)
     assert load_set(tmp_path / "s.npz").class_names == ("cross", "tick")
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_a_damaged_npz_is_refused(tmp_path, save):
+def test_a_damaged_npz_is_refused(tmp_path: Path, save: Callable[..., None]) -> None:
     """Every byte of it, one after another: each is an honest set, or one clear error."""
     path = tmp_path / "s.npz"
-    save(path, images=np.arange(8, dtype=np.uint8).reshape(2, 2, 2), labels=np.uint8([1, 2]))
+    save(
+        path,
+        images=np.arange(8, dtype=np.uint8).reshape(2, 2, 2),
+        labels=np.array([1, 2], np.uint8),
+    )
     sound, refused = path.read_bytes(), 0
     for place in range(len(sound)):
         path.write_bytes(sound[:place] + bytes([sound[place] ^ 0xFF]) + sound[place + 1 :])
@@ -191,7 +202,7 @@ def test_a_damaged_npz_is_refused(tmp_path, save):
 
 
 @pytest.mark.parametrize("name", ["s.npy", "s.npz"])
-def test_a_single_array_is_refused(tmp_path, name):
+def test_a_single_array_is_refused(tmp_path: Path, name: str) -> None:
     with open(tmp_path / name, "wb") as file:
         np.save(file, np.zeros((2, 8, 8)))
     with pytest.raises(InputError, match=r"single array; save images and labels with np\.savez"):
@@ -199,19 +210,19 @@ def test_a_single_array_is_refused(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["s.npz", "photo.png", "photo.heic"])
-def test_a_file_of_another_kind_is_refused(tmp_path, name):
+def test_a_file_of_another_kind_is_refused(tmp_path: Path, name: str) -> None:
     touch(tmp_path, name)
     with pytest.raises(InputError, match="not a set of pictures; expected a folder") as refusal:
         load_set(tmp_path / name)
     assert "pickle" not in str(refusal.value)
 
 
-def test_an_unknown_set_lists_what_is_possible():
+def test_an_unknown_set_lists_what_is_possible() -> None:
     with pytest.raises(InputError, match=r"mnist-test, mnist-train, a folder or an \.npz"):
         load_set("imagenet")
 
 
-def test_real_sets(shared_folder):
+def test_real_sets(shared_folder: Path) -> None:
     own = load_set(shared_folder / "data" / "own")
     assert len(own.images) == 363
     assert len(set(own.columns["source"])) == 18
