@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from tinymnist.nn.sequential import Input, Sequential
 MODELS = ("mnist-cnn", "keras-cnn", "lenet5", "mlp")
 
 
-def cases():
+def cases() -> list[Any]:
     """The examples of every layer that the contract suite has."""
     file = Path(__file__).parents[1] / "nn" / "conftest.py"
     spec = importlib.util.spec_from_file_location("layer_cases", file)
@@ -32,7 +33,7 @@ def cases():
     return module.LAYER_CASES
 
 
-def model_around(case, dtype):
+def model_around(case: Any, dtype: str) -> Sequential:
     """The case's layer as a model; if it takes several inputs, each comes from a branch."""
     layer, shapes = case.built(dtype), case.input_shapes
     layer.name = "it"
@@ -49,7 +50,7 @@ def model_around(case, dtype):
     return Sequential([*branches, layer], input_shape=shapes[0], wiring=wiring, dtype=dtype)
 
 
-def run(text):
+def run(text: str) -> dict[str, Any]:
     """The names that a standalone file defines."""
     names = {"__name__": "standalone"}
     exec(compile(text, "standalone.py", "exec"), names)
@@ -84,7 +85,7 @@ def test_the_text_is_the_same_in_every_run() -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("case", cases(), ids=str)
-def test_every_layer_computes_the_same(case, dtype):
+def test_every_layer_computes_the_same(case: Any, dtype: str) -> None:
     model = model_around(case, dtype)
     x = np.random.default_rng(2).random((3, *model.input_shape)).astype(dtype)
     found = run(render(model, "it.py"))["predict"](x)
@@ -95,7 +96,7 @@ def test_every_layer_computes_the_same(case, dtype):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_shipped_model_runs_alone_and_says_ok(tmp_path, name):
+def test_a_shipped_model_runs_alone_and_says_ok(tmp_path: Path, name: str) -> None:
     """In an interpreter that finds NumPy, but not tinymnist."""
     model, file = tinymnist.load_model(name), tmp_path / "digits.py"
     write(model, file)
@@ -113,7 +114,7 @@ def test_a_shipped_model_runs_alone_and_says_ok(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_shipped_model_computes_the_same(name):
+def test_a_shipped_model_computes_the_same(name: str) -> None:
     model = tinymnist.load_model(name)
     names = run(render(model, "it.py"))
     x = np.random.default_rng(3).random((7, 28, 28, 1)).astype("float32")
@@ -122,14 +123,14 @@ def test_a_shipped_model_computes_the_same(name):
         assert names["WEIGHTS"][key].tobytes() == array.tobytes()
 
 
-def test_the_file_is_hardly_larger_than_the_weights(tmp_path):
+def test_the_file_is_hardly_larger_than_the_weights(tmp_path: Path) -> None:
     model = tinymnist.load_model("mnist-cnn")
     write(model, tmp_path / "it.py")
     size = sum(array.nbytes for array in model.weights.values())
     assert (tmp_path / "it.py").stat().st_size < 1.15 * size
 
 
-def test_pictures_may_come_in_several_forms():
+def test_pictures_may_come_in_several_forms() -> None:
     predict = run(render(tinymnist.load_model("mlp"), "it.py"))["predict"]
     pictures = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 1), np.uint8)
     expected = predict(pictures / np.float32(255))
@@ -141,7 +142,7 @@ def test_pictures_may_come_in_several_forms():
         predict(np.zeros((56, 14)))
 
 
-def test_a_model_that_scales_by_itself_gets_whole_numbers_as_they_are():
+def test_a_model_that_scales_by_itself_gets_whole_numbers_as_they_are() -> None:
     layers = [Input((28, 28, 1)), L.Rescaling(1 / 255), L.Flatten(), L.Dense(10)]
     model = Sequential(layers)
     names = run(render(model, "it.py"))
@@ -150,7 +151,7 @@ def test_a_model_that_scales_by_itself_gets_whole_numbers_as_they_are():
     assert names["main"]([]) == 0
 
 
-def test_a_scaling_that_was_found_is_applied():
+def test_a_scaling_that_was_found_is_applied() -> None:
     layers = [Input((784,)), L.Dense(10, activation="softmax")]
     model = Sequential(layers)
     scaling = {"name": "x/127.5-1", "scale": 2.0, "offset": -1.0}
@@ -163,13 +164,13 @@ def test_a_scaling_that_was_found_is_applied():
     assert names["main"]([]) == 0
 
 
-def test_only_what_the_model_needs_is_in_the_file():
+def test_only_what_the_model_needs_is_in_the_file() -> None:
     text = render(tinymnist.load_model("mlp"), "it.py")
     assert "def dense" in text and "def relu" in text
     assert "def conv2d" not in text and "def pad" not in text and "Iterator" not in text
 
 
-def test_a_damaged_file_says_so(tmp_path, capsys):
+def test_a_damaged_file_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A learner who changes an operation sees it; who damages the weights, too."""
     text = render(tinymnist.load_model("lenet5"), "it.py")
     assert run(text.replace("return total / count", "return total / 4.001"))["main"]([]) == 1
@@ -180,7 +181,9 @@ def test_a_damaged_file_says_so(tmp_path, capsys):
         run(text[:cut] + other + text[cut + 1 :])
 
 
-def test_bad_pictures_are_one_line_on_stderr(tmp_path, capsys):
+def test_bad_pictures_are_one_line_on_stderr(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     names = run(render(tinymnist.load_model("mlp"), "it.py"))
     np.save(tmp_path / "wide.npy", np.zeros((3, 5)))
     for file in ("wide.npy", "missing.npy"):
@@ -189,7 +192,7 @@ def test_bad_pictures_are_one_line_on_stderr(tmp_path, capsys):
         assert out == "" and err.count("\n") == 1
 
 
-def test_branches_get_variables_of_their_own():
+def test_branches_get_variables_of_their_own() -> None:
     layers = [
         Input((6, 6, 2)),
         L.Conv2D(4, 3, padding="same", activation="relu", name="a-1"),
@@ -208,7 +211,7 @@ def test_branches_get_variables_of_their_own():
     assert np.allclose(run(text)["predict"](x), model.predict(x), rtol=0, atol=1e-6)
 
 
-def test_names_and_stories_cannot_smuggle_code(tmp_path):
+def test_names_and_stories_cannot_smuggle_code(tmp_path: Path) -> None:
     evil = '"""\nimport sys\nraise SystemExit("caught")\n"""\\'
     layers = [Input((4,)), L.Dropout(0.5, name=evil), L.Dense(2, name=f"dense {evil}")]
     model = Sequential([*layers, L.Add(name=f"add{evil}")], wiring={f"add{evil}": [evil] * 2})
@@ -221,7 +224,7 @@ def test_names_and_stories_cannot_smuggle_code(tmp_path):
     assert np.allclose(names["predict"](x), model.predict(x))
 
 
-def test_a_layer_without_a_function_is_refused_by_name():
+def test_a_layer_without_a_function_is_refused_by_name() -> None:
     class Novel(L.Layer):
         pass
 
@@ -231,7 +234,7 @@ def test_a_layer_without_a_function_is_refused_by_name():
 
 @pytest.mark.skipif(shutil.which("ruff") is None, reason="ruff is not installed")
 @pytest.mark.parametrize("name", MODELS)
-def test_the_file_passes_our_own_linter(tmp_path, name):
+def test_the_file_passes_our_own_linter(tmp_path: Path, name: str) -> None:
     write(tinymnist.load_model(name), tmp_path / "it.py")
     config = Path(__file__).parents[2] / "pyproject.toml"
     for command in (["check"], ["format", "--check"]):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,16 +21,25 @@ class Graph:
     ``g.node("Relu", x)`` gives the name of the output; arrays among the inputs become initializers.
     """
 
-    def __init__(self, onnx, opset=17):
-        self.onnx, self.opset = onnx, opset
-        self.nodes, self.constants, self.count = [], [], 0
+    def __init__(self, onnx: Any, opset: int = 17) -> None:
+        self.onnx, self.opset, self.count = onnx, opset, 0
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
 
-    def constant(self, array, name=None):
+    def constant(self, array: Any, name: str | None = None) -> str:
         name = name or f"constant_{len(self.constants)}"
         self.constants.append(self.onnx.numpy_helper.from_array(np.asarray(array), name))
         return name
 
-    def node(self, op, *inputs, outputs=1, name=None, domain=None, **settings):
+    def node(
+        self,
+        op: str,
+        *inputs: Any,
+        outputs: int = 1,
+        name: str | None = None,
+        domain: str | None = None,
+        **settings: Any,
+    ) -> Any:
         self.count += 1
         names = [x if isinstance(x, str) else self.constant(x) for x in inputs]
         made = [f"t{self.count}" if i == 0 else f"t{self.count}_{i}" for i in range(outputs)]
@@ -37,7 +49,14 @@ class Graph:
         )  # fmt: skip
         return made[0] if outputs == 1 else made
 
-    def model(self, *outputs, shape=("n", 1, 8, 8), inputs=(), dtype=np.float32, repeat=False):
+    def model(
+        self,
+        *outputs: Any,
+        shape: Any = ("n", 1, 8, 8),
+        inputs: tuple[Any, ...] = (),
+        dtype: Any = np.float32,
+        repeat: bool = False,
+    ) -> Any:
         helper = self.onnx.helper
         kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
         ports = [helper.make_tensor_value_info("x", kind, shape), *inputs]
@@ -55,7 +74,7 @@ class Graph:
 
 
 @pytest.fixture(scope="session")
-def onnx():
+def onnx() -> Any:
     """The library, without what it says about its own dependencies."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -66,17 +85,17 @@ def onnx():
 
 
 @pytest.fixture
-def graph(onnx):
+def graph(onnx: Any) -> Graph:
     """An empty graph of opset 17; ``graph.opset`` may be changed."""
     return Graph(onnx)
 
 
 @pytest.fixture
-def check(onnx, tmp_path):
+def check(onnx: Any, tmp_path: Path) -> Callable[..., Any]:
     """Read a model, compare its output with that of ONNX's evaluator, and give it back."""
     from tinymnist.interop.onnx import read
 
-    def run(model, x=X, expected=None, tolerance=1e-5):
+    def run(model: Any, x: Any = X, expected: Any = None, tolerance: float = 1e-5) -> Any:
         path = tmp_path / "m.onnx"
         onnx.save(model, path)
         if expected is None:

@@ -7,6 +7,9 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,15 +20,15 @@ from tinymnist.interop.onnx import read
 WEIGHTS = np.random.default_rng(0).normal(size=(64, 10)).astype(np.float32)
 
 
-def dense(graph, x):
+def dense(graph: Any, x: str) -> str:
     return graph.node("MatMul", graph.node("Flatten", x), WEIGHTS)
 
 
 @pytest.fixture
-def refused(onnx, tmp_path):
+def refused(onnx: Any, tmp_path: Path) -> Callable[[Any], str]:
     """Save a model, expect the refusal, and give its message."""
 
-    def run(model):
+    def run(model: Any) -> str:
         path = tmp_path / "m.onnx"
         path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
         before = sorted(os.listdir(tmp_path))
@@ -50,7 +53,9 @@ def refused(onnx, tmp_path):
         ("Softmax", {"axis": 0}, "across the examples of a batch"),
     ],
 )
-def test_the_node_and_what_it_would_need(graph, refused, op, settings, needed):
+def test_the_node_and_what_it_would_need(
+    graph: Any, refused: Any, op: str, settings: dict[str, Any], needed: str
+) -> None:
     x = graph.node(op, "x", name="the culprit", **settings)
     message = refused(graph.model(dense(graph, x)))
     assert f"node 'the culprit' ({op}) cannot be mapped: " in message
@@ -66,23 +71,27 @@ def test_the_node_and_what_it_would_need(graph, refused, op, settings, needed):
         ("Div", (0.0,), "or by 0"),
     ],
 )
-def test_settings_that_no_layer_has(graph, refused, op, fixed, needed):
+def test_settings_that_no_layer_has(
+    graph: Any, refused: Any, op: str, fixed: tuple[Any, ...], needed: str
+) -> None:
     arrays = [np.asarray(v, np.int64 if isinstance(v, list) else np.float32) for v in fixed]
     assert needed in refused(graph.model(dense(graph, graph.node(op, "x", *arrays))))
 
 
-def test_two_inputs(graph, onnx, refused):
+def test_two_inputs(graph: Any, onnx: Any, refused: Any) -> None:
     other = onnx.helper.make_tensor_value_info("other", 1, ["n", 1, 8, 8])
     model = graph.model(dense(graph, graph.node("Add", "x", "other")), inputs=[other])
     assert "one input with pictures, and has ['x', 'other']" in refused(model)
 
 
-def test_an_operation_of_another_domain(graph, refused):
+def test_an_operation_of_another_domain(graph: Any, refused: Any) -> None:
     model = graph.model(dense(graph, graph.node("Fancy", "x", domain="com.example")))
     assert "no counterpart of com.example.Fancy" in refused(model)
 
 
-def test_a_mapping_that_were_wrong_would_be_noticed(graph, refused, monkeypatch):
+def test_a_mapping_that_were_wrong_would_be_noticed(
+    graph: Any, refused: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Relu mapped to tanh: the shapes fit, the graph itself disagrees."""
     from tinymnist.interop.onnx import reading
     from tinymnist.nn.layers import Activation
@@ -96,7 +105,7 @@ def test_a_mapping_that_were_wrong_would_be_noticed(graph, refused, monkeypatch)
 # Damaged -----------------------------------------------------------------------------------------
 
 
-def test_cut_off_at_every_percent(graph, tmp_path):
+def test_cut_off_at_every_percent(graph: Any, tmp_path: Path) -> None:
     """Cut anywhere, it is refused."""
     model = graph.model(dense(graph, graph.node("Relu", "x")))
     data = model.SerializeToString()
@@ -110,7 +119,9 @@ def test_cut_off_at_every_percent(graph, tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_changed_bytes_end_in_a_model_or_in_a_refusal(graph, tmp_path, seed):
+def test_changed_bytes_end_in_a_model_or_in_a_refusal(
+    graph: Any, tmp_path: Path, seed: int
+) -> None:
     data = bytearray(graph.model(dense(graph, graph.node("Relu", "x"))).SerializeToString())
     rng = np.random.default_rng(seed)
     head = rng.random() < 0.7  # where the structure is, not the weights
@@ -129,11 +140,11 @@ def test_changed_bytes_end_in_a_model_or_in_a_refusal(graph, tmp_path, seed):
 @pytest.mark.parametrize(
     "text", [b"", b"Real ONNX model would go here...", b"<html>not found</html>", b"\0" * 99]
 )
-def test_what_is_not_protobuf(refused, text):
+def test_what_is_not_protobuf(refused: Any, text: bytes) -> None:
     assert "ONNX" in refused(text)
 
 
-def test_a_file_that_is_not_there(tmp_path):
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot read .*No such file"):
         read(tmp_path / "none.onnx")
 
@@ -141,13 +152,13 @@ def test_a_file_that_is_not_there(tmp_path):
 # Hostile -----------------------------------------------------------------------------------------
 
 
-def test_a_circle(graph, refused):
+def test_a_circle(graph: Any, refused: Any) -> None:
     graph.node("Add", "x", "t2")
     model = graph.model(dense(graph, graph.node("Relu", "t1")))
     assert "wait for each other in a circle" in refused(model)
 
 
-def keep_outside(model, onnx, location):
+def keep_outside(model: Any, onnx: Any, location: str) -> None:
     """Let the weights be in another file."""
     tensor = model.graph.initializer[0]
     tensor.ClearField("raw_data")
@@ -158,7 +169,7 @@ def keep_outside(model, onnx, location):
 @pytest.mark.parametrize(
     "location", ["../secret.bin", "/etc/hostname", "link.bin", "a/../../secret.bin", "", "."]
 )
-def test_data_outside_the_folder(graph, onnx, tmp_path, location):
+def test_data_outside_the_folder(graph: Any, onnx: Any, tmp_path: Path, location: str) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
     (tmp_path / "secret.bin").write_bytes(WEIGHTS.tobytes())
@@ -170,7 +181,7 @@ def test_data_outside_the_folder(graph, onnx, tmp_path, location):
         read(folder / "m.onnx")
 
 
-def test_data_in_a_folder_below(graph, onnx, tmp_path):
+def test_data_in_a_folder_below(graph: Any, onnx: Any, tmp_path: Path) -> None:
     model = graph.model(dense(graph, "x"))
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "w.bin").write_bytes(WEIGHTS.tobytes())
@@ -180,7 +191,9 @@ def test_data_in_a_folder_below(graph, onnx, tmp_path):
 
 
 @pytest.mark.parametrize(("key", "value"), [("offset", "2000"), ("length", "9999999999999")])
-def test_external_data_that_are_not_there(graph, onnx, tmp_path, key, value):
+def test_external_data_that_are_not_there(
+    graph: Any, onnx: Any, tmp_path: Path, key: str, value: str
+) -> None:
     model = graph.model(dense(graph, "x"))
     (tmp_path / "w.bin").write_bytes(WEIGHTS.tobytes())
     keep_outside(model, onnx, "w.bin")
@@ -191,7 +204,7 @@ def test_external_data_that_are_not_there(graph, onnx, tmp_path, key, value):
 
 
 @pytest.mark.parametrize("dims", [[1 << 40], [1 << 20, 1 << 20], [-4, 10], [640_000, 10]])
-def test_shapes_that_the_bytes_do_not_fill(graph, refused, dims):
+def test_shapes_that_the_bytes_do_not_fill(graph: Any, refused: Any, dims: list[int]) -> None:
     model = graph.model(dense(graph, "x"))
     model.graph.initializer[0].dims[:] = dims
     message = refused(model)
@@ -217,7 +230,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
-def test_constants_that_would_fill_the_memory(graph, refused, bomb):
+def test_constants_that_would_fill_the_memory(graph: Any, refused: Any, bomb: str) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     message = refused(graph.model(dense(graph, graph.node("Add", "x", BOMBS[bomb](graph)))))
     assert "too large (limit" in message
@@ -225,7 +238,7 @@ def test_constants_that_would_fill_the_memory(graph, refused, bomb):
     assert grown < 512 << 10  # KiB
 
 
-def test_doubling_again_and_again(graph, refused):
+def test_doubling_again_and_again(graph: Any, refused: Any) -> None:
     """Forty concatenations of a constant with itself."""
     x = np.ones((1, 64), np.float32)
     for _ in range(40):
@@ -233,17 +246,17 @@ def test_doubling_again_and_again(graph, refused):
     assert "too large (limit" in refused(graph.model(dense(graph, graph.node("Add", "x", x))))
 
 
-def test_layers_that_would_fill_the_memory(graph, refused):
+def test_layers_that_would_fill_the_memory(graph: Any, refused: Any) -> None:
     x = graph.node("Pad", "x", np.array([0, 0, 1 << 20, 1 << 20, 0, 0, 0, 0]))
     assert "too large (limit" in refused(graph.model(dense(graph, x)))
 
 
-def test_an_absurd_input(graph, refused):
+def test_an_absurd_input(graph: Any, refused: Any) -> None:
     model = graph.model(dense(graph, "x"), shape=("n", 1, 1 << 20, 1 << 20))
     assert "too large (limit" in refused(model)
 
 
-def test_functions_that_unfold_without_end(graph, onnx, refused):
+def test_functions_that_unfold_without_end(graph: Any, onnx: Any, refused: Any) -> None:
     """Thirty functions, each of which calls the one before twice: a billion nodes."""
     helper = onnx.helper
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("f", 1)]
@@ -259,7 +272,7 @@ def test_functions_that_unfold_without_end(graph, onnx, refused):
     assert "unfolds to more than" in refused(model)
 
 
-def test_functions_are_put_in_where_they_are_called(graph, onnx, tmp_path):
+def test_functions_are_put_in_where_they_are_called(graph: Any, onnx: Any, tmp_path: Path) -> None:
     helper = onnx.helper
     opsets = [helper.make_opsetid("", 17)]
     twice = [helper.make_node("Relu", ["a"], ["m"]), helper.make_node("Tanh", ["m"], ["b"])]
@@ -271,7 +284,7 @@ def test_functions_are_put_in_where_they_are_called(graph, onnx, tmp_path):
     assert names == ["ReLU", "Activation", "Flatten", "Dense"]
 
 
-def test_millions_of_empty_messages(refused):
+def test_millions_of_empty_messages(refused: Any) -> None:
     """Two bytes each, of which a parser would make an object each."""
     nodes = b"\x0a\x00" * 600_000
     length, size = b"", len(nodes)
@@ -281,7 +294,7 @@ def test_millions_of_empty_messages(refused):
     assert "500,000 fields" in refused(b"\x3a" + length + nodes)
 
 
-def test_without_the_library_one_line_says_what_to_install(graph, tmp_path):
+def test_without_the_library_one_line_says_what_to_install(graph: Any, tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(graph.model(dense(graph, "x")).SerializeToString())
     program = (
         "import sys; sys.modules['onnx'] = None\n"

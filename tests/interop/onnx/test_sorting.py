@@ -12,12 +12,12 @@ from tinymnist.errors import InputError
 from tinymnist.interop.onnx.nodes import Network, Node, Port, sort
 
 
-def chain(*names):
+def chain(*names: str) -> list[Node]:
     return [Node("Relu", (a,), (b,), name=f"to {b}") for a, b in itertools.pairwise(names)]
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_any_order_is_brought_into_one_that_runs(seed):
+def test_any_order_is_brought_into_one_that_runs(seed: int) -> None:
     nodes = [*chain("x", "a", "b", "c"), *chain("a", "d", "e"), Node("Add", ("c", "e"), ("y",))]
     shuffled = nodes.copy()
     random.Random(seed).shuffle(shuffled)
@@ -28,7 +28,7 @@ def test_any_order_is_brought_into_one_that_runs(seed):
     assert known == {"x", "a", "b", "c", "d", "e", "y"}
 
 
-def test_an_order_that_runs_is_kept():
+def test_an_order_that_runs_is_kept() -> None:
     nodes = [*chain("x", "a", "b"), *chain("x", "c", "d")]
     assert sort(nodes, ["x"], "m.onnx") == nodes
 
@@ -42,12 +42,12 @@ def test_an_order_that_runs_is_kept():
         ([*chain("x", "a"), *chain("x", "a")], "m.onnx computes the tensor 'a' twice"),
     ],
 )
-def test_what_is_not_a_graph_is_refused(nodes, message):
+def test_what_is_not_a_graph_is_refused(nodes: list[Node], message: str) -> None:
     with pytest.raises(InputError, match=message):
         sort(nodes, ["x"], "m.onnx")
 
 
-def test_what_an_output_does_not_need_is_left_out():
+def test_what_an_output_does_not_need_is_left_out() -> None:
     nodes = [*chain("x", "a", "b"), *chain("a", "c")]
     network = Network(
         nodes, {"w": np.zeros(1)}, [Port("x", None), Port("labels", None)], ["b", "c"]

@@ -9,11 +9,12 @@ import pytest
 
 from tinymnist.interop.onnx.nodes import Unmappable
 from tinymnist.interop.onnx.views import Atom, Uncut, View, fresh, in_order
+from tinymnist.nn.arrays import Array
 
 BATCH = 5
 
 
-def picture():
+def picture() -> tuple[View, Array, Array]:
     """A view (n, c, h, w) of memory (h, w, c), and the tensor that it stands for."""
     high, wide, channels = fresh((4, 6, 3))
     memory = np.arange(BATCH * 72).reshape(BATCH, 4, 6, 3)
@@ -21,14 +22,14 @@ def picture():
     return view, memory, memory.transpose(0, 3, 1, 2)
 
 
-def test_a_view_is_what_it_says():
+def test_a_view_is_what_it_says() -> None:
     view, memory, tensor = picture()
     assert view.shape == tensor.shape
     assert np.array_equal(view.tensor_of(memory), tensor)
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_random_moves(seed):
+def test_random_moves(seed: int) -> None:
     """Reshapes and transposes in any order; where one cannot be followed, it says so."""
     rng = np.random.default_rng(seed)
     view, memory, tensor = picture()
@@ -48,7 +49,7 @@ def test_random_moves(seed):
         assert np.array_equal(view.memory_of(tensor).reshape(memory.shape), memory)
 
 
-def random_split(number, rng):
+def random_split(number: int, rng: np.random.Generator) -> tuple[int, ...]:
     """Sides whose product is ``number``."""
     sides = []
     while number > 1:
@@ -68,23 +69,23 @@ def test_a_kernel_is_taken_into_the_order_of_memory() -> None:
 
 
 @pytest.mark.parametrize("shape", [(BATCH * 3, 24), (1, BATCH * 72), (72, BATCH)])
-def test_examples_do_not_mix(shape):
+def test_examples_do_not_mix(shape: tuple[int, ...]) -> None:
     with pytest.raises(Unmappable, match="mixes the examples"):
         picture()[0].reshaped(shape)
 
 
-def test_an_axis_without_a_joint_is_not_cut():
+def test_an_axis_without_a_joint_is_not_cut() -> None:
     view, _, _ = picture()
     with pytest.raises(Uncut, match="would need to cut an axis of 4 into pieces of 3"):
         view.reshaped((BATCH, 9, 8))
 
 
-def test_the_batch_stays_in_front():
+def test_the_batch_stays_in_front() -> None:
     with pytest.raises(Unmappable, match="batch axis in another place"):
         picture()[0].transposed((1, 0, 2, 3))
 
 
-def test_a_batch_of_one_may_vanish():
+def test_a_batch_of_one_may_vanish() -> None:
     atom = Atom(12)
     view = View("x", (atom,), ((atom,),), 1)
     assert view.reshaped((3, 4)).batch is None

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+
+from tinymnist.nn.arrays import Array
 
 pytest.importorskip("onnx")
 
@@ -18,7 +21,7 @@ from tinymnist.nn.sequential import Input, Sequential, load_model
 from tinymnist.nn.weights import shipped
 
 
-def layer_cases():
+def layer_cases() -> list[Any]:
     """The examples of every layer that the tests of layers use."""
     path = Path(__file__).parents[2] / "nn" / "conftest.py"
     spec = importlib.util.spec_from_file_location("layer_cases_for_onnx", path)
@@ -30,7 +33,7 @@ def layer_cases():
     return module.LAYER_CASES
 
 
-def in_a_model(case, dtype="float32"):
+def in_a_model(case: Any, dtype: str = "float32") -> tuple[Sequential, Array]:
     """The layer behind a layer of its own for each input, and before a Dense layer."""
     layer, first = case.built(dtype), case.input_shapes[0]
     fronts = [
@@ -50,7 +53,7 @@ def in_a_model(case, dtype="float32"):
     return model, np.random.default_rng(5).normal(size=(3, *model.input_shape)).astype(dtype)
 
 
-def same(found, expected, tolerance=1e-5):
+def same(found: Array, expected: Any, tolerance: float = 1e-5) -> None:
     assert found.shape == expected.shape
     assert np.abs(found - expected).max() <= tolerance * np.abs(expected).max()
 
@@ -68,7 +71,7 @@ def test_every_activation_comes_back(word: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("case", layer_cases(), ids=str)
-def test_round_trip(case, tmp_path):
+def test_round_trip(case: Any, tmp_path: Path) -> None:
     """Through the file and back: the same outputs, in the model's own type."""
     model, x = in_a_model(case)
     write(model, tmp_path / "m.onnx")
@@ -76,7 +79,7 @@ def test_round_trip(case, tmp_path):
 
 
 @pytest.mark.parametrize("name", sorted(shipped()))
-def test_shipped_models_come_back_with_their_metadata(name, tmp_path):
+def test_shipped_models_come_back_with_their_metadata(name: str, tmp_path: Path) -> None:
     model = load_model(name)
     write(model, tmp_path / "m.onnx")
     again = read(tmp_path / "m.onnx")
@@ -87,12 +90,12 @@ def test_shipped_models_come_back_with_their_metadata(name, tmp_path):
     assert again.metadata["source"]["framework"].startswith("tinymnist")
 
 
-def small(**settings):
+def small(**settings: Any) -> Sequential:
     layers = [Input((6, 5, 3)), Conv2D(4, 3), ReLU(), Flatten(), Dense(2, activation="softmax")]
     return Sequential(layers, **settings)
 
 
-def test_double_precision_stays_so(tmp_path):
+def test_double_precision_stays_so(tmp_path: Path) -> None:
     model = small(dtype="float64")
     write(model, tmp_path / "m.onnx")
     x = np.random.default_rng(0).random((2, 6, 5, 3))
@@ -101,7 +104,7 @@ def test_double_precision_stays_so(tmp_path):
     same(again.predict(x), model.predict(x), 1e-14)
 
 
-def test_channels_in_front_where_that_is_asked_for(tmp_path):
+def test_channels_in_front_where_that_is_asked_for(tmp_path: Path) -> None:
     import onnx
 
     write(small(), tmp_path / "m.onnx", channels_first=True)
@@ -113,14 +116,14 @@ def test_channels_in_front_where_that_is_asked_for(tmp_path):
     same(read(tmp_path / "m.onnx").predict(x), small().predict(x))
 
 
-def test_channels_in_front_need_pictures(tmp_path):
+def test_channels_in_front_need_pictures(tmp_path: Path) -> None:
     model = Sequential([Input((5,)), Dense(2)])
     with pytest.raises(ValueError, match=r"takes? pictures.*Received: input_shape=\(5,\)"):
         write(model, tmp_path / "m.onnx", channels_first=True)
     assert not (tmp_path / "m.onnx").exists()
 
 
-def test_pictures_are_transposed_once_and_not_between_convolutions(tmp_path):
+def test_pictures_are_transposed_once_and_not_between_convolutions(tmp_path: Path) -> None:
     import onnx
 
     layers = [Conv2D(2, 3), ReLU(), Conv2D(2, 3), Flatten(), Dense(2)]
@@ -129,12 +132,12 @@ def test_pictures_are_transposed_once_and_not_between_convolutions(tmp_path):
     assert nodes == ["Transpose", "Conv", "Relu", "Conv", "Transpose", "Reshape", "Gemm"]
 
 
-def test_the_same_model_gives_the_same_bytes(tmp_path):
+def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in "ab":
         write(small(), tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_a_folder_that_is_not_there(tmp_path):
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot write"):
         write(small(), tmp_path / "none" / "m.onnx")
