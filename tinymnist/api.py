@@ -143,8 +143,7 @@ def compare(
             anything on the other.
     """
     from tinymnist.comparison import compare as compare_sides
-    from tinymnist.comparison.gradients import with_gradients
-    from tinymnist.comparison.opening import Opened, examples, open_side
+    from tinymnist.comparison.opening import Opened, examples, open_side, with_gradients
     from tinymnist.interop import open_model
 
     first, second = (
@@ -171,7 +170,7 @@ def load_examples(inputs: Examples, limit: int) -> tuple[Array | None, dict[str,
     Raises:
         InputError: when there are no examples.
     """
-    from tinymnist.comparison.captured import INPUT_NAMES, read_arrays
+    from tinymnist.comparison.outputs import INPUT_NAMES, read_arrays
 
     if inputs is None:
         return None, {}

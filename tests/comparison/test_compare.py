@@ -15,13 +15,16 @@ import pytest
 import tinymnist
 from tinymnist.cli import main
 from tinymnist.comparison import Side, assert_model_matches, compare, layer_outputs
-from tinymnist.comparison.captured import as_outputs, is_captured, read_captured
 from tinymnist.comparison.causes import CAUSES
-from tinymnist.comparison.gradients import gradients_in_tinymnist, seed_weights
 from tinymnist.comparison.matching import match
 from tinymnist.comparison.measuring import difference, measure
-from tinymnist.comparison.outputs import Output, kind_of
-from tinymnist.comparison.rerun import Rerun, changed
+from tinymnist.comparison.outputs import Output, as_outputs, is_captured, kind_of, read_arrays
+from tinymnist.comparison.rerun import (
+    Rerun,
+    changed,
+    gradients_in_tinymnist,
+    seed_weights,
+)
 from tinymnist.comparison.search_cause import EXPERIMENTS
 from tinymnist.errors import InputError
 from tinymnist.nn import functional as F
@@ -460,10 +463,10 @@ def test_bad_input_is_one_line_and_code_2(
 def test_captured_files_are_told_from_models(files: Path) -> None:
     assert is_captured(files / "right.npz") and not is_captured(files / "model.npz")
     assert not is_captured(Path(tinymnist.__file__))
-    outputs = read_captured(files / "right.npz")
+    outputs = as_outputs(read_arrays(files / "right.npz"), "right.npz")
     assert outputs[0].kind == "input" and outputs[-1].name == "four"
     damaged = (files / "right.npz").read_bytes()[:400]
     (files / "cut.npz").write_bytes(damaged)
     assert not is_captured(files / "cut.npz")
     with pytest.raises(InputError):
-        read_captured(files / "cut.npz")
+        read_arrays(files / "cut.npz")

@@ -252,7 +252,7 @@ def test_a_keras_model_fed_0_to_255_is_named(keras_model: Any) -> None:
 
 
 def test_gradients_of_keras_agree(keras_model: Any) -> None:
-    from tinymnist.comparison.gradients import gradients_in_tinymnist, seed_weights
+    from tinymnist.comparison.rerun import gradients_in_tinymnist, seed_weights
     from tinymnist.comparison.runners.keras import gradients
 
     theirs = {one.name: one.values for one in gradients(keras_model, pictures(), seed_weights)}

@@ -2,14 +2,13 @@
 
 To read it: ``outputs`` (what is compared), ``rerun`` and ``runners`` (where it comes from),
 ``matching`` and ``measuring``, ``causes`` and ``search_cause``, then ``comparison`` and
-``compare_sides``.
+``compare_sides``; ``opening`` and ``report`` serve the command.
 """
 
-from tinymnist.comparison.assert_matches import assert_model_matches
-from tinymnist.comparison.compare_sides import compare
+from tinymnist.comparison.compare_sides import assert_model_matches, compare
 from tinymnist.comparison.comparison import Comparison
-from tinymnist.comparison.layer_outputs import layer_outputs
 from tinymnist.comparison.outputs import ATOL, RTOL, Side
+from tinymnist.comparison.runners import layer_outputs
 
 __all__ = [
     "ATOL",

@@ -2,30 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from tinymnist.comparison.comparison import Comparison, Findings
 from tinymnist.comparison.matching import in_layout_of, match
 from tinymnist.comparison.measuring import measure
-from tinymnist.comparison.outputs import ATOL, RTOL, Output, Side
+from tinymnist.comparison.outputs import ATOL, INPUT_KIND, RTOL, Output, Side, as_outputs
 from tinymnist.comparison.rerun import Rerun
+from tinymnist.comparison.runners import first_change, outputs_of
 from tinymnist.comparison.search_cause import find_causes
 from tinymnist.errors import InputError
-from tinymnist.nn.arrays import Shape
+from tinymnist.nn.arrays import Array
+from tinymnist.nn.sequential import Sequential
 
 
-def compare(
-    a: Side, b: Side, *, atol: float = ATOL, rtol: float = RTOL, explain: bool = True
+def assert_model_matches(
+    model: Any, reference: Any, x: Array, *, atol: float = ATOL, rtol: float = RTOL
 ) -> Comparison:
+    """Check that a model computes what a reference computes, layer by layer.
+
+    For the test suites of other projects::
+
+        assert_model_matches(my_torch_module.eval(), tinymnist.load_model("lenet5"), x)
+
+    Args:
+        model: a model of tinymnist, Keras, PyTorch or ONNX; or outputs, as a dict of arrays by
+            layer in the order of execution, or as one array: the last layer's.
+        reference: the same. If one of the two is a model of tinymnist, the failure message names
+            the cause if it can be found.
+        x: (n, h, w, c) or (n, features).
+        atol, rtol: see :func:`compare`.
+
+    Returns:
+        The comparison, if they match.
+
+    Raises:
+        AssertionError: when they do not; the message names the first layer that differs, and why.
+    """
+    sides = _side(model, x, "model"), _side(reference, x, "reference")
+    comparison = compare(*sides, atol=atol, rtol=rtol)
+    if not comparison.agrees:
+        raise AssertionError(comparison.failure_message())
+    return comparison
+
+
+def _side(model: Any, x: Array, name: str) -> Side:
+    if isinstance(model, (Mapping, np.ndarray)):
+        arrays: Mapping[str, Any] = model if isinstance(model, Mapping) else {"output": model}
+        return Side(name, as_outputs(arrays, name))
+    outputs = tuple(outputs_of(model, x))
+    if isinstance(model, Sequential):
+        return Side(name, outputs, model, np.asarray(x))
+    return Side(name, outputs, nondeterministic_layer=first_change(model, x, outputs))
+
+
+def compare(a: Side, b: Side, *, atol: float = ATOL, rtol: float = RTOL) -> Comparison:
     """Compare two sides layer by layer, and find out why they differ.
 
     Args:
         a, b: see :class:`~tinymnist.comparison.outputs.Side`; both ran on the same examples.
         atol, rtol: a layer passes if its largest error is at most ``atol + rtol * largest``,
             where ``largest`` is the largest magnitude in its output on side ``b``.
-        explain: whether to search for causes if the sides differ.
 
     Raises:
         InputError: when no output of one side matches any of the other.
@@ -33,10 +73,11 @@ def compare(
     _check_counts(a, b)
     outputs_b, notes = in_layout_of(a.outputs, b.outputs)
     pairs = match(a.outputs, outputs_b)
-    if not pairs or all(pair.a.kind == "input" for pair in pairs):
+    if all(pair.a.kind == INPUT_KIND for pair in pairs):
+        shapes = " and ".join(str(side.outputs[-1].values.shape[1:]) for side in (a, b))
         raise InputError(
             f"no layer of {b.name} has the shape of one of {a.name}; expected two forms of one "
-            f"model. Last outputs: {_shape_of(a)} and {_shape_of(b)}"
+            f"model. Last outputs: {shapes}"
         )
     exact, reference = _exact_outputs(a, b)
     rows = tuple(
@@ -53,8 +94,8 @@ def compare(
         unmatched_a=_unmatched(a.outputs, [pair.a for pair in pairs]),
         unmatched_b=_unmatched(outputs_b, [pair.b for pair in pairs]),
         reference=reference,
-        notes=(*notes, *_nondeterminism(a, b), *_not_finite(a, b)),
-        explanation=_explain(a, b, outputs_b, atol, rtol) if differ and explain else None,
+        notes=(*notes, *_remarks(a, b)),
+        explanation=_explain(a, b, outputs_b, atol, rtol) if differ else None,
     )
 
 
@@ -62,25 +103,18 @@ def _check_counts(a: Side, b: Side) -> None:
     for side in (a, b):
         if not side.outputs:
             raise InputError(f"{side.name} holds no outputs; expected one array for each layer")
-    counts = [len(side.outputs[-1].values) for side in (a, b)]
-    if counts[0] != counts[1]:
+    count_a, count_b = (len(side.outputs[-1].values) for side in (a, b))
+    if count_a != count_b:
         raise InputError(
-            f"{a.name} has outputs for {counts[0]} examples, {b.name} for {counts[1]}; expected "
+            f"{a.name} has outputs for {count_a} examples, {b.name} for {count_b}; expected "
             "the same examples on both sides"
         )
 
 
-def _shape_of(side: Side) -> Shape:
-    return side.outputs[-1].values.shape[1:]
-
-
 def _unmatched(outputs: Sequence[Output], paired: Sequence[Output]) -> tuple[str, ...]:
     known = {id(output) for output in paired}
-    return tuple(
-        output.name
-        for output in outputs
-        if id(output) not in known and not output.inner and output.kind != "input"
-    )
+    rest = (one for one in outputs if id(one) not in known)
+    return tuple(one.name for one in rest if not one.inner and one.kind != INPUT_KIND)
 
 
 def _exact_outputs(a: Side, b: Side) -> tuple[dict[int, Output], str]:
@@ -90,29 +124,24 @@ def _exact_outputs(a: Side, b: Side) -> tuple[dict[int, Output], str]:
         The float64 output by the ``id`` of its counterpart, and the side whose model was run.
     """
     for side in (a, b):
-        if side.model is None or side.x is None:
-            continue
-        outputs = Rerun(side.model.astype("float64"), side.x).run()
-        return {id(pair.b): pair.a for pair in match(outputs, side.outputs)}, side.name
+        if side.model is not None and side.x is not None:
+            outputs = Rerun(side.model.astype("float64"), side.x).run()
+            return {id(pair.b): pair.a for pair in match(outputs, side.outputs)}, side.name
     return {}, ""
 
 
-def _nondeterminism(*sides: Side) -> tuple[str, ...]:
-    return tuple(
+def _remarks(*sides: Side) -> list[str]:
+    """What makes a comparison doubtful; values that are not finite pass if both sides have them."""
+    found = [
         f"{side.name} gives different numbers each time, first in {side.nondeterministic_layer}"
         for side in sides
         if side.nondeterministic_layer
-    )
-
-
-def _not_finite(*sides: Side) -> tuple[str, ...]:
-    """Infinite values and NaN pass when both sides have them, so they are mentioned."""
-    found = []
+    ]
     for side in sides:
         bad = (one.name for one in side.outputs if not np.isfinite(one.values).all())
         if (name := next(bad, None)) is not None:
             found.append(f"{side.name} holds values that are not finite, first in {name}")
-    return tuple(dict.fromkeys(found))
+    return list(dict.fromkeys(found))
 
 
 def _explain(
@@ -124,10 +153,8 @@ def _explain(
         if side.model is None or side.x is None:
             continue
         rerun = Rerun(side.model, side.x)
-        causes = find_causes(rerun, match(rerun.run(), target), atol, rtol)
-        if causes:
-            complete = causes[-1].next_layer is None
-            tried.append(Findings(side.name, tuple(causes), complete))
-        if tried and tried[-1].complete:
-            break
+        if causes := find_causes(rerun, match(rerun.run(), target), atol, rtol):
+            tried.append(Findings(side.name, tuple(causes), causes[-1].next_layer is None))
+            if tried[-1].complete:
+                break
     return max(tried, key=lambda found: (found.complete, -len(found.causes)), default=None)

@@ -1,17 +1,21 @@
-"""What a comparison found, and how it shows itself: in words, as JSON, in a notebook."""
+"""What a comparison found, and how it shows itself: in words, in tables, as JSON, in a notebook."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from tinymnist.comparison.layer_table import how_far, html_table, names_of, number, text_table
 from tinymnist.comparison.measuring import Row
 from tinymnist.comparison.search_cause import Cause
+from tinymnist.reporting import html, text
+
+_TITLES = ("a", "b", "shape", "max error", "mean error", "relative", "units a", "units b")
+_MAX_UNITS_OF_RIGHT_SIDE = 100.0
+"""A side is called right, and the other one wrong, only if its rounding error is below this."""
 
 
 @dataclass(frozen=True)
@@ -80,14 +84,11 @@ class Comparison:
     @property
     def headline(self) -> str:
         """The result in one line."""
-        row = self.first_mismatch
-        if row is None:
-            return (
-                f"They agree in all {len(self.rows)} outputs; an rtol of "
-                f"{number(self.smallest_rtol)} would be enough."
-            )
+        if (row := self.first_mismatch) is None:
+            enough = f"an rtol of {number(self.smallest_rtol)} would be enough"
+            return f"They agree in all {len(self.rows)} outputs; {enough}."
         what = "the gradient at " if row in self.gradients else ""
-        return f"They differ first in {what}{names_of(row)}: {how_far(row)}."
+        return f"They differ first in {what}{names_of(row)}: {_how_far(row)}."
 
     def __repr__(self) -> str:
         return f"<Comparison of {self.a} and {self.b}: {self.headline}>"
@@ -107,33 +108,27 @@ class Comparison:
                 "the models may compute something else."
             ]
         lines = []
-        for place, cause in enumerate(self.explanation.causes):
-            lead = "Then" if place else "Cause"
-            change = self.explanation.describe_change(cause)
+        for cause in self.explanation.causes:
+            lead, change = "Then" if lines else "Cause", self.explanation.describe_change(cause)
             lines += [f"{lead}: {cause.cause}. {change},", f"  {cause.outcome}."]
         return lines
 
     def unmatched_lines(self) -> list[str]:
         """The layers without a counterpart, in a line per side that has any."""
-        sides: Sequence[tuple[str, tuple[str, ...]]] = (
-            ("a", self.unmatched_a),
-            ("b", self.unmatched_b),
-        )
-        return [f"only in {side}: {', '.join(layers)}" for side, layers in sides if layers]
+        sides = {"a": self.unmatched_a, "b": self.unmatched_b}
+        return [f"only in {side}: {', '.join(layers)}" for side, layers in sides.items() if layers]
 
     def as_text(self) -> str:
         """The whole comparison for a terminal: a table, the result, the causes."""
-        head = (
-            f"a: {self.a}\nb: {self.b}\n{self.n} examples, atol={self.atol:g}, rtol={self.rtol:g}"
-        )
-        parts = [head, text_table(self.rows)]
+        allowed = f"{self.n} examples, atol={self.atol:g}, rtol={self.rtol:g}"
+        parts = [f"a: {self.a}\nb: {self.b}\n{allowed}", _text_table(self.rows)]
         if self.reference:
             parts[-1] += (
                 "\nunits: steps of float32 at the layer's largest number, counted from tinymnist's "
                 f"float64 run of {self.reference}"
             )
         if self.gradients:
-            parts.append("gradients\n" + text_table(self.gradients))
+            parts.append("gradients\n" + _text_table(self.gradients))
         parts.append("\n".join([self.headline, *self.explanation_lines()]))
         if unmatched := self.unmatched_lines():
             parts.append("; ".join(unmatched))
@@ -141,12 +136,9 @@ class Comparison:
 
     def failure_message(self) -> str:
         """For a failing test: the first layer that differs, how far, and why."""
-        passed = sum(row.passes for row in self.rows)
-        count = (
-            f"{passed} of {len(self.rows)} outputs agree (atol={self.atol:g}, "
-            f"rtol={self.rtol:g}, {self.n} examples)"
-        )
-        lines = [self.headline, *self.explanation_lines(), count]
+        passed = f"{sum(row.passes for row in self.rows)} of {len(self.rows)} outputs agree"
+        allowed = f"(atol={self.atol:g}, rtol={self.rtol:g}, {self.n} examples)"
+        lines = [self.headline, *self.explanation_lines(), f"{passed} {allowed}"]
         return "\n".join([*lines, *(f"Note: {note}." for note in self.notes)])
 
     def as_record(self) -> dict[str, Any]:
@@ -178,3 +170,73 @@ def _row_record(row: Row) -> dict[str, Any]:
 
 def _finite(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def number(value: float | None) -> str:
+    """``1.2e-07``; 0 as ``0``, None and NaN as a dash."""
+    if value is None or math.isnan(value):
+        return "-"
+    if value == 0:
+        return "0"
+    return "inf" if math.isinf(value) else f"{value:.1e}"
+
+
+def _units(value: float | None) -> str:
+    """A count of float32 steps: ``0.8``, ``37``, ``4.1e+05``."""
+    if value is None or not value < 1e5:
+        return number(value)
+    return f"{value:.1f}" if value < 10 else f"{value:.0f}"
+
+
+def names_of(row: Row) -> str:
+    """Both names of a layer, or its one name."""
+    return row.a if row.a == row.b else f"{row.a} / {row.b}"
+
+
+def _how_far(row: Row) -> str:
+    """How far two outputs are apart, and which side is wrong if that is clear."""
+    relative = row.relative_error
+    share = "" if math.isinf(relative) else f", {number(relative)} of the largest"
+    return f"up to {number(row.max_error)} apart{share}{_wrong_side(row)}"
+
+
+def _wrong_side(row: Row) -> str:
+    """Which side is wrong, if the other one is within rounding of the float64 run."""
+    if row.units_a is None or row.units_b is None:
+        return ""
+    low, high = sorted((row.units_a, row.units_b))
+    if low > _MAX_UNITS_OF_RIGHT_SIDE or high < 10 * max(low, 1):
+        return ""
+    return f"; {'a' if row.units_a > row.units_b else 'b'} is the side that is off"
+
+
+def _cells(row: Row) -> list[str]:
+    """What the tables show of a row, see :data:`_TITLES`."""
+    errors = (row.max_error, row.mean_error, row.relative_error)
+    figures = [*map(number, errors), _units(row.units_a), _units(row.units_b)]
+    return [row.a, row.b, " x ".join(map(str, row.shape)), *figures]
+
+
+def _text_table(rows: Sequence[Row]) -> str:
+    """Layers, shapes and errors; ``>`` marks the first layer that differs, ``x`` the others."""
+    shown = 8 if any(row.units_a is not None for row in rows) else 6
+    lines = [[mark, *_cells(row)[:shown]] for row, mark in _marked(rows, ">", "x")]
+    return text.table([["", *_TITLES[:shown]], *lines], left=4)
+
+
+def html_table(rows: Sequence[Row]) -> str:
+    """The same as HTML, with the smallest ``rtol`` that each layer would pass with."""
+    lines = []
+    for row, kind in _marked(rows, "differs first", "differs"):
+        cells = list(map(escape, _cells(row)))
+        cells.insert(6, number(row.smallest_rtol))
+        lines.append(html.row(cells, 2, kind))
+    return html.table([*_TITLES[:6], "smallest rtol", *_TITLES[6:]], lines, "numbers")
+
+
+def _marked(rows: Sequence[Row], first: str, later: str) -> Iterator[tuple[Row, str]]:
+    """Each row with a mark if it does not pass: ``first`` for the first such row."""
+    mark = first
+    for row in rows:
+        yield row, "" if row.passes else mark
+        mark = mark if row.passes else later

@@ -8,13 +8,14 @@ outputs of the same shape without crossing, it takes the one with the highest to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinymnist.comparison.outputs import Output, channels_last, channels_last_vector
+from tinymnist.comparison.outputs import INPUT_KIND, Output, channels_last, channels_last_vector
 from tinymnist.nn.arrays import Array
 
 _EXAMPLES_LOOKED_AT = 8
@@ -38,9 +39,7 @@ def match(a: Sequence[Output], b: Sequence[Output]) -> list[Pair]:
     Args:
         a, b: outputs in the order of execution.
     """
-    if not a or not b:
-        return []
-    if a[-1].values.shape == b[-1].values.shape:
+    if a and b and a[-1].values.shape == b[-1].values.shape:
         return [*_aligned(a[:-1], b[:-1]), Pair(a[-1], b[-1])]
     return _aligned(a, b)
 
@@ -67,7 +66,7 @@ def _aligned(a: Sequence[Output], b: Sequence[Output]) -> list[Pair]:
 
 def _similarity(a: Output, b: Output) -> float:
     """How similar two outputs are in values, name and kind; 0 if they cannot be a pair."""
-    if a.values.shape != b.values.shape or (a.kind == "input") != (b.kind == "input"):
+    if a.values.shape != b.values.shape or (a.kind == INPUT_KIND) != (b.kind == INPUT_KIND):
         return 0.0
     score = 2.0 + _closeness(a.values[:_EXAMPLES_LOOKED_AT], b.values[:_EXAMPLES_LOOKED_AT])
     score += 1.5 * (a.name == b.name)
@@ -115,13 +114,14 @@ def in_layout_of(
         The outputs of ``b``, and notes on what was done.
     """
     notes = []
-    chosen = tuple(b)
-    turned = tuple(replace(one, values=channels_last(one.values)) for one in b)
+    turned = [replace(one, values=channels_last(one.values)) for one in b]
     if len(match(a, turned)) > len(match(a, b)):
-        chosen = turned
+        b = turned
         notes.append("the second side has pictures channels first; read as channels last")
-    reordered = _flattened_alike(a, chosen)
-    if any(new is not old for new, old in zip(reordered, chosen, strict=True)):
+    pictures = [one.values.shape[1:] for one in reversed(a) if one.values.ndim == 4]
+    vectors = [one.values for one in a if one.values.ndim == 2]
+    reordered = tuple(_flattened_alike(one, pictures, vectors) for one in b)
+    if any(new is not old for new, old in zip(reordered, b, strict=True)):
         notes.append(
             "the second side flattens channels first: the same numbers in another order, which "
             "is right if the rows of the next kernel are in that order, too"
@@ -129,24 +129,15 @@ def in_layout_of(
     return reordered, tuple(notes)
 
 
-def _flattened_alike(a: Sequence[Output], b: Sequence[Output]) -> tuple[Output, ...]:
-    """Reorder each vector of ``b`` that equals one of ``a`` flattened as (c, h, w)."""
-    pictures: list[tuple[int, int, int]] = [
-        one.values.shape[1:] for one in a if one.values.ndim == 4
-    ]
-    vectors = [one.values for one in a if one.values.ndim == 2]
-    found = []
-    for one in b:
-        new = one
-        for picture in reversed(pictures):
-            if one.values.ndim != 2 or np.prod(picture) != one.values.shape[1]:
-                continue
-            ordered = channels_last_vector(one.values, picture)
-            if any(_same(v, ordered) and not _same(v, one.values) for v in vectors):
-                new = replace(one, values=ordered)
-                break
-        found.append(new)
-    return tuple(found)
+def _flattened_alike(output: Output, pictures: Iterable[Any], vectors: Sequence[Array]) -> Output:
+    """A vector that equals one of ``vectors`` flattened as (c, h, w), in the order (h, w, c)."""
+    values = output.values
+    for picture in pictures:
+        if values.ndim == 2 and math.prod(picture) == values.shape[1]:
+            ordered = channels_last_vector(values, picture)
+            if any(_same(v, ordered) and not _same(v, values) for v in vectors):
+                return replace(output, values=ordered)
+    return output
 
 
 def _same(a: Array, b: Array) -> bool:

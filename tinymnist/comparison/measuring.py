@@ -74,7 +74,6 @@ def measure(a: Output, b: Output, exact: Output | None, atol: float, rtol: float
     """
     gap, size = difference(a.values, b.values), largest(b.values)
     worst = float(gap.max(initial=0.0))
-    over = max(worst - atol, 0.0)
     return Row(
         a=a.name,
         b=b.name,
@@ -84,19 +83,18 @@ def measure(a: Output, b: Output, exact: Output | None, atol: float, rtol: float
         max_error=worst,
         mean_error=float(gap.mean()) if gap.size else 0.0,
         relative_error=_ratio(worst, size),
-        units_a=units(a.values, exact),
-        units_b=units(b.values, exact),
-        smallest_rtol=_ratio(over, size),
+        units_a=_units(a.values, exact),
+        units_b=_units(b.values, exact),
+        smallest_rtol=_ratio(max(worst - atol, 0.0), size),
         passes=worst <= atol + rtol * size,
     )
 
 
-def units(values: Array, exact: Output | None) -> float | None:
-    """The largest error against the float64 run, in steps of float32 at its largest number."""
+def _units(values: Array, exact: Output | None) -> float | None:
     if exact is None or exact.values.shape != values.shape:
         return None
-    size = largest(exact.values)
-    return _ratio(float(difference(values, exact.values).max(initial=0.0)), size * FLOAT32_STEP)
+    step = largest(exact.values) * FLOAT32_STEP
+    return _ratio(float(difference(values, exact.values).max(initial=0.0)), step)
 
 
 def _ratio(part: float, whole: float) -> float:

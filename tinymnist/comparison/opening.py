@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tinymnist.comparison.captured import is_captured, read_captured
-from tinymnist.comparison.layer_outputs import first_change, outputs_of, runner
-from tinymnist.comparison.outputs import INPUT_KIND, Output, Side
-from tinymnist.comparison.rerun import Rerun
-from tinymnist.comparison.runners.torch import build
+from tinymnist.comparison.comparison import Comparison
+from tinymnist.comparison.measuring import measure
+from tinymnist.comparison.outputs import (
+    INPUT_KIND,
+    Output,
+    Side,
+    as_outputs,
+    is_captured,
+    read_arrays,
+)
+from tinymnist.comparison.rerun import Rerun, gradients_in_tinymnist, seed_weights
+from tinymnist.comparison.runners import first_change, framework_of, outputs_of, runner
+from tinymnist.comparison.runners.torch_network import build
 from tinymnist.errors import InputError
 from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.sequential import Sequential
@@ -37,30 +46,45 @@ class Opened:
     model: Sequential | None = None
     native: Any = None
 
-    @property
-    def own_input(self) -> Array | None:
-        """The input of the captured outputs, if it is in the file."""
-        return next((one.values for one in self.captured if one.kind == INPUT_KIND), None)
-
     def side(self, x: Array) -> Side:
         """Run the model, unless its outputs were captured.
 
         Raises:
             InputError: when the model does not take such examples.
         """
-        own = None if self.model is None else fit_shape(x, self.model.input_shape)
         if self.captured:
             return Side(self.name, self.captured)
+        own = None if self.model is None else _fit_shape(x, self.model.input_shape)
         if self.native is not None:
             outputs = tuple(outputs_of(self.native, x))
             changes = first_change(self.native, x, outputs)
             return Side(self.name, outputs, self.model, own, changes)
         if self.model is None or own is None:
+            expected = "other examples" if self.model is None else self.model.input_shape
             raise InputError(
-                f"{self.name} takes {_expected(self.model)}; the examples are {x.shape[1:]} each; "
-                "give others with --inputs"
+                f"{self.name} takes {expected}; the examples are {x.shape[1:]} each; give others "
+                "with --inputs"
             )
         return Side(self.name, tuple(Rerun(self.model, own).run()), self.model, own)
+
+    def gradients(self, x: Array) -> dict[str, Output]:
+        """The gradient at the output of every layer, by the layer's name.
+
+        Raises:
+            InputError: when there is no model, or its framework computes no gradients.
+        """
+        problem = "holds outputs and no model, so there are no gradients"
+        if self.native is not None:
+            framework = framework_of(self.native)
+            with runner(framework) as module:
+                if hasattr(module, "gradients"):
+                    outputs = module.gradients(self.native, x, seed_weights)
+                    return {output.name: output for output in outputs}
+            problem = f"runs in {framework}, which computes no gradients here"
+        elif self.model is not None:
+            own = _fit_shape(x, self.model.input_shape)
+            return gradients_in_tinymnist(self.model, x if own is None else own)
+        raise InputError(f"{self.name} {problem}; leave out --gradients")
 
 
 def open_side(source: str, run: str | None, read: Callable[[str], Sequential]) -> Opened:
@@ -80,7 +104,7 @@ def open_side(source: str, run: str | None, read: Callable[[str], Sequential]) -
             raise InputError(
                 f"{source} holds outputs, which do not have to be run; leave out --run"
             )
-        return Opened(name, captured=read_captured(source))
+        return Opened(name, captured=as_outputs(read_arrays(source), source))
     if run in (None, "tinymnist"):
         return Opened(name, model=read(source))
     native = _native(source, str(run), read)
@@ -93,26 +117,21 @@ def open_side(source: str, run: str | None, read: Callable[[str], Sequential]) -
 
 def _native(source: str, run: str, read: Callable[[str], Sequential]) -> Any:
     """The model as its framework opens it; for PyTorch, built of its layers with the weights."""
-    if run == "torch":
-        runner("torch")
-        return build(read(source))
-    module = runner({"onnxruntime": "onnx"}.get(run, run))
-    if not Path(source).exists():
-        raise InputError(f"there is no file {source} that {run} could run")
-    return module.load(source)
+    with runner("onnx" if run == "onnxruntime" else run) as module:
+        if run == "torch":
+            return build(read(source))
+        if not Path(source).exists():
+            raise InputError(f"there is no file {source} that {run} could run")
+        return module.load(source)
 
 
-def _expected(model: Sequential | None) -> Any:
-    return model.input_shape if model is not None else "other examples"
-
-
-def fit_shape(x: Array, shape: Shape) -> Array | None:
+def _fit_shape(x: Array, shape: Shape) -> Array | None:
     """Examples in the shape that a model takes; None if they have another number of values."""
     if x.shape[1:] == shape:
         return x
     if len(shape) == 3 and x.ndim == 4 and (x.shape[3], *x.shape[1:3]) == shape:
         return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
-    if int(np.prod(x.shape[1:])) == int(np.prod(shape)):
+    if math.prod(x.shape[1:]) == math.prod(shape):
         return x.reshape(len(x), *shape)
     return None
 
@@ -124,38 +143,45 @@ def examples(a: Opened, b: Opened, given: Array | None) -> Array:
         InputError: when captured outputs come without their input, or the examples hold values
             that are not finite.
     """
-    x = _chosen(a, b, given)
+    captured = (one.values for one in (*a.captured, *b.captured) if one.kind == INPUT_KIND)
+    x = next(captured, None) if given is None else given
+    if x is None and bool(a.captured) != bool(b.captured):
+        raise InputError(
+            f"{a.name if a.captured else b.name} does not hold the input of its outputs; add it "
+            "as an array 'input', or give it with --inputs"
+        )
+    if x is None:
+        model = a.model or b.model
+        x = _samples(model.input_shape if model is not None else (28, 28, 1))
     if not np.isfinite(x).all():
         raise InputError("the examples hold values that are not finite; expected finite numbers")
     return x
 
 
-def _chosen(a: Opened, b: Opened, given: Array | None) -> Array:
-    if given is not None:
-        return given
-    for one in (a, b):
-        if (own := one.own_input) is not None:
-            return own
-    for one in (a, b):
-        if one.captured and not (a.captured and b.captured):
-            raise InputError(
-                f"{one.name} does not hold the input of its outputs; add it as an array 'input', "
-                "or give it with --inputs"
-            )
-    model = a.model or b.model
-    return samples(model.input_shape if model is not None else (28, 28, 1))
-
-
-def samples(shape: Shape) -> Array:
-    """The sample pictures that come with tinymnist; fixed random numbers for other shapes.
-
-    Returns:
-        (n, *shape) float32, 0..1.
-    """
-    if int(np.prod(shape)) == 28 * 28:
+def _samples(shape: Shape) -> Array:
+    """(n, *shape), 0..1: the sample pictures of tinymnist; random numbers for other shapes."""
+    if math.prod(shape) == 28 * 28:
         from tinymnist.imaging.digit.recipes import prepare_image
 
         files = sorted(file for file in SAMPLES.iterdir() if file.suffix in (".png", ".jpg"))
         pictures = np.stack([prepare_image(file) for file in files]).astype(np.float32)
         return pictures.reshape(len(pictures), *shape)
     return np.random.default_rng(0).random((8, *shape), np.float32)
+
+
+def with_gradients(comparison: Comparison, a: Opened, b: Opened, x: Array) -> Comparison:
+    """The comparison with a row for the gradient at each matched layer, from the last to the first.
+
+    Raises:
+        InputError: when a side cannot be differentiated.
+    """
+    of_a, of_b = a.gradients(x), b.gradients(x)
+    exact: dict[str, Output] = {}
+    if a.model is not None and a.native is None:
+        exact = replace(a, model=a.model.astype("float64")).gradients(x)
+    rows = []
+    for name_a, name_b in reversed({row.a: row.b for row in comparison.rows}.items()):
+        one, other = of_a.get(name_a), of_b.get(name_b)
+        if one is not None and other is not None and one.values.shape == other.values.shape:
+            rows.append(measure(one, other, exact.get(name_a), comparison.atol, comparison.rtol))
+    return replace(comparison, gradients=tuple(rows))

@@ -1,52 +1,74 @@
-"""What one side of a comparison is: the outputs of its layers, in order, channels last."""
+"""What one side of a comparison is: the outputs of its layers, in order; also read from a file.
+
+Any program that runs a model can write its outputs, one array for each layer::
+
+    outputs = {"input": x, "conv1": ..., "relu1": ..., "fc": ...}
+    np.savez("captured.npz", **outputs)
+
+- The arrays are in the order of execution, each named after its layer; the last one is the model's
+  own output. You may capture some layers only: with more of them, the first layer that differs is
+  known more exactly.
+- ``input`` is what the model was run on; the other model is run on it, too. It can be left out if
+  ``--inputs`` is given.
+- Every array is (n, ...), with the same n examples. Pictures may be (n, h, w, c) or (n, c, h, w):
+  the layout that matches the other side is used.
+- Numbers are floats; float16 and integers are read as float32.
+"""
 
 from __future__ import annotations
 
 import re
+import zipfile
+import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from os import PathLike
+from typing import Any
 
 import numpy as np
 
-from tinymnist.nn.arrays import Array
+from tinymnist.errors import InputError
+from tinymnist.nn.arrays import FLOATS, Array
 from tinymnist.nn.sequential import Sequential
+from tinymnist.nn.weights import MANIFEST
 
 ATOL, RTOL = 1e-6, 1e-5
 """The tolerances that two float32 runs of one network usually stay within."""
 RUNS = ("tinymnist", "keras", "torch", "onnxruntime")
 """What can run a model."""
 INPUT_KIND = "input"
-_KINDS = (
-    ("input", r"input|placeholder"),
-    ("batchnorm", r"batch_?norm|(^|_|\.)bn"),
-    ("norm", r"(layer|group|instance)_?norm|(^|_|\.)ln\d*$"),
-    ("conv", r"conv"),
-    ("global_pool", r"global|adaptive"),
-    ("max_pool", r"max_?pool"),
-    ("average_pool", r"(avg|average)_?pool"),
-    ("max_pool", r"pool"),
-    ("flatten", r"flatten|reshape|view|squeeze"),
-    ("dropout", r"drop"),
-    ("log_softmax", r"log_?softmax"),
-    ("softmax", r"softmax|prob"),
-    ("leaky_relu", r"leaky|prelu"),
-    ("relu", r"re_?lu"),
-    ("gelu", r"gelu"),
-    ("elu", r"elu"),
-    ("sigmoid", r"sigmoid"),
-    ("tanh", r"tanh"),
-    ("pad", r"pad"),
-    ("scaling", r"rescal|normaliz"),
-    ("dense", r"dense|linear|gemm|mat_?mul|inner_?product|(^|_|\.)fc|logits|head"),
-    ("add", r"(^|_|\.)(add|sum|residual)"),
-    ("concat", r"concat|(^|_|\.)cat"),
-)
+INPUT_NAMES = ("input", "inputs", "x", "images")
+_MAX_UNPACKED_BYTES = 1 << 32
+_KINDS = {
+    "input": r"input|placeholder",
+    "batchnorm": r"batch_?norm|(^|_|\.)bn",
+    "norm": r"(layer|group|instance)_?norm|(^|_|\.)ln\d*$",
+    "conv": r"conv",
+    "global_pool": r"global|adaptive",
+    "average_pool": r"(avg|average)_?pool",
+    "max_pool": r"pool",
+    "flatten": r"flatten|reshape|view|squeeze",
+    "dropout": r"drop",
+    "log_softmax": r"log_?softmax",
+    "softmax": r"softmax|prob",
+    "leaky_relu": r"leaky|prelu",
+    "relu": r"re_?lu",
+    "gelu": r"gelu",
+    "elu": r"elu",
+    "sigmoid": r"sigmoid",
+    "tanh": r"tanh",
+    "pad": r"pad",
+    "scaling": r"rescal|normaliz",
+    "dense": r"dense|linear|gemm|mat_?mul|inner_?product|(^|_|\.)fc|logits|head",
+    "add": r"(^|_|\.)(add|sum|residual)",
+    "concat": r"concat|(^|_|\.)cat",
+}
 """What a layer does, guessed from the name of its class or its own; the first match counts."""
 
 
 def kind_of(name: str) -> str:
     """What a class, an operator or a layer of that name does; "" if its name does not say."""
-    lower = name.lower()
-    return next((kind for kind, pattern in _KINDS if re.search(pattern, lower)), "")
+    return next((kind for kind, words in _KINDS.items() if re.search(words, name.lower())), "")
 
 
 @dataclass(frozen=True)
@@ -98,5 +120,59 @@ def channels_last(values: Array) -> Array:
 def channels_last_vector(values: Array, picture: tuple[int, int, int]) -> Array:
     """(n, c*h*w) -> (n, h*w*c), for flattened pictures (h, w, c)."""
     h, w, c = picture
-    by_channel = values.reshape(len(values), c, h, w)
-    return np.ascontiguousarray(by_channel.transpose(0, 2, 3, 1)).reshape(values.shape)
+    return channels_last(values.reshape(len(values), c, h, w)).reshape(values.shape)
+
+
+def is_captured(path: str | PathLike[str]) -> bool:
+    """Whether a file is an .npz of arrays and not a weights file of tinymnist."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
+    return MANIFEST not in names and bool(names) and all(name.endswith(".npy") for name in names)
+
+
+def read_arrays(path: str | PathLike[str]) -> dict[str, Array]:
+    """Every array of an .npz file, without unpickling anything.
+
+    Raises:
+        InputError: when the file cannot be read.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if (size := sum(entry.file_size for entry in archive.infolist())) > _MAX_UNPACKED_BYTES:
+                raise InputError(
+                    f"{path} unpacks to {size:,} bytes; expected at most {_MAX_UNPACKED_BYTES:,}"
+                )
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, MemoryError) as error:
+        raise InputError(f"{path} is not an .npz of arrays, or is damaged: {error}") from None
+
+
+def as_outputs(arrays: Mapping[str, Any], source: str) -> tuple[Output, ...]:
+    """Arrays by name, in the order of execution, as the outputs of one side.
+
+    Args:
+        arrays: each (n, ...).
+        source: where they come from, for messages.
+
+    Raises:
+        InputError: when an array does not hold numbers, or their first axes differ.
+    """
+    outputs = []
+    for name, value in arrays.items():
+        array = np.asarray(value)
+        if array.dtype.kind not in "fiub" or array.ndim < 1:
+            found = f"{array.dtype} of shape {array.shape}"
+            raise InputError(f"{source}: {name} is {found}; expected numbers (n, ...)")
+        array = array if array.dtype in FLOATS else array.astype(np.float32)
+        kind = INPUT_KIND if name in INPUT_NAMES else kind_of(name)
+        outputs.append(Output(name, kind, array, guessed=True))
+    counts = {len(output.values) for output in outputs}
+    if len(counts) > 1:
+        raise InputError(f"{source}: arrays of {sorted(counts)} examples; expected one number")
+    return tuple(outputs)

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from tinymnist.comparison.comparison import Comparison
-from tinymnist.comparison.layer_table import html_table, names_of, number
+from tinymnist.comparison.comparison import Comparison, html_table, names_of, number
 from tinymnist.comparison.measuring import Row
 from tinymnist.reporting import charts, html
 from tinymnist.reporting.text import shortened

@@ -1,4 +1,4 @@
-"""tinymnist's own run of a model, with every step visible and open to experiments."""
+"""tinymnist's own run of a model: every step and gradient visible, and open to experiments."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from tinymnist.comparison.outputs import INPUT_KIND, Output, kind_of
-from tinymnist.nn.arrays import Array
+from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.graph import INPUT
 from tinymnist.nn.layers import ACTIVATIONS, BatchNormalization, Dropout, Layer
 from tinymnist.nn.sequential import Sequential
+from tinymnist.nn.shapes import Pads, as_pair, resolve_padding
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,7 @@ class Rerun:
             input_shape=self.model.input_shape,
             wiring=self.model.sources,
             dtype=self.model.dtype,
-            name=self.model.name,
         )
-        model.metadata = self.model.metadata
         return replace(self, model=model)
 
     def run(self) -> list[Output]:
@@ -57,8 +56,7 @@ class Rerun:
         values = {INPUT: self.model.cast(self.x)}
         outputs = [Output(INPUT, INPUT_KIND, values[INPUT])]
         for layer in self.model.layers:
-            xs = [values[source] for source in self.model.sources[layer.name]]
-            steps = self._steps(layer, xs)
+            steps = self._steps(layer, [values[name] for name in self.model.sources[layer.name]])
             if (mask := self.masks.get(layer.name)) is not None:
                 steps[-1] = replace(steps[-1], values=steps[-1].values * mask)
             values[layer.name] = steps[-1].values
@@ -70,18 +68,15 @@ class Rerun:
     def _steps(self, layer: Layer, xs: list[Array]) -> list[Output]:
         name, kind = layer.name, kind_of(type(layer).__name__)
         activation = getattr(layer, "activation", "linear")
-        if activation == "linear" or not hasattr(layer, "product"):
-            if self.batch_statistics and isinstance(layer, BatchNormalization):
-                y, _ = changed(layer, trainable=True).forward(*xs, training=True)
-            elif self.dropout is not None and isinstance(layer, Dropout):
-                y, _ = layer.forward(*xs, training=True, rng=self.dropout)
-            else:
-                y, _ = layer.forward(*xs)
-            return [Output(name, kind if activation == "linear" else activation, y, layer=name)]
-        z, _ = layer.product(xs[0])
-        y = ACTIVATIONS[activation][0](z)[0]
-        before = Output(f"{name} before {activation}", kind, z, inner=True, layer=name)
-        return [before, Output(name, activation, y, layer=name)]
+        if activation != "linear" and hasattr(layer, "product"):
+            z, _ = layer.product(xs[0])
+            before = Output(f"{name} before {activation}", kind, z, inner=True, layer=name)
+            return [before, Output(name, activation, ACTIVATIONS[activation][0](z)[0], layer=name)]
+        by_batch = self.batch_statistics and isinstance(layer, BatchNormalization)
+        drops = self.dropout is not None and isinstance(layer, Dropout)
+        layer = changed(layer, trainable=True) if by_batch else layer
+        y, _ = layer.forward(*xs, training=by_batch or drops, rng=self.dropout)
+        return [Output(name, kind if activation == "linear" else activation, y, layer=name)]
 
 
 def changed(layer: Layer, **values: Any) -> Layer:
@@ -92,3 +87,38 @@ def changed(layer: Layer, **values: Any) -> Layer:
         new = np.ascontiguousarray(value, old.dtype) if isinstance(old, np.ndarray) else value
         setattr(twin, name, new)
     return twin
+
+
+def pads_of(layer: Any, shape: Shape) -> Pads:
+    """The padding in pixels of a layer whose input is (h, w, c); zeros if it cannot pad."""
+    if not hasattr(layer, "padding"):
+        return (0, 0), (0, 0)
+    window = as_pair(getattr(layer, "kernel_size", getattr(layer, "pool_size", 1)), "window")
+    strides = as_pair(getattr(layer, "strides", 1) or window, "strides")
+    dilation = as_pair(getattr(layer, "dilation_rate", 1), "dilation_rate")
+    return resolve_padding(layer.padding, (shape[0], shape[1]), window, strides, dilation)
+
+
+def seed_weights(shape: Any) -> Array:
+    """The weights of the outputs in the sum, (n, ...) float64: the same for the same shape."""
+    return np.random.default_rng(0).normal(size=tuple(shape))
+
+
+def gradients_in_tinymnist(model: Sequential, x: Array) -> dict[str, Output]:
+    """The gradient at the output of every layer, and at the input, by the layer's name.
+
+    What is differentiated is one number: the outputs, weighted by :func:`seed_weights` and summed.
+    These gradients can be compared without matching the names of parameters or the layouts of
+    kernels, and if all agree, those of the parameters follow by one product each.
+    """
+    y, caches = model.forward(model.cast(x))
+    arriving: dict[str, Array] = {model.layers[-1].name: seed_weights(y.shape).astype(y.dtype)}
+    for layer, cache in zip(reversed(model.layers), reversed(caches), strict=True):
+        if layer.name not in arriving:
+            continue
+        dxs, _ = layer.backward(arriving[layer.name], cache, need_dx=True)
+        for source, dx in zip(model.sources[layer.name], dxs, strict=True):
+            if dx is not None:
+                arriving[source] = arriving[source] + dx if source in arriving else dx
+    names = [INPUT, *(layer.name for layer in model.layers)]
+    return {name: Output(name, "", arriving[name]) for name in names if name in arriving}

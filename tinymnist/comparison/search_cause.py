@@ -4,40 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from tinymnist.comparison.causes import DROPOUT, Experiment, Experiments, Mismatch
+from tinymnist.comparison.causes import DROPOUT, Experiment, Experiments, Mismatch, inputs, layers
 from tinymnist.comparison.causes.dropout import dropout_spread, masks
-from tinymnist.comparison.causes.inputs import orientations, scalings, standardizing
-from tinymnist.comparison.causes.orders import flatten_orders, kernel_layouts
-from tinymnist.comparison.causes.settings import (
-    activations,
-    batch_statistics,
-    epsilons,
-    heads,
-    padding_sides,
-    poolings,
-)
 from tinymnist.comparison.matching import Pair
 from tinymnist.comparison.measuring import difference, largest
-from tinymnist.comparison.outputs import Output
+from tinymnist.comparison.outputs import INPUT_KIND
 from tinymnist.comparison.rerun import Rerun
-from tinymnist.nn.layers import Layer
 
 EXPERIMENTS: tuple[Callable[[Mismatch], Experiments], ...] = (
     masks,
-    heads,
-    epsilons,
-    batch_statistics,
-    flatten_orders,
-    padding_sides,
-    kernel_layouts,
-    scalings,
-    standardizing,
-    orientations,
-    poolings,
-    activations,
+    layers.heads,
+    layers.epsilons,
+    layers.batch_statistics,
+    layers.flatten_orders,
+    layers.padding_sides,
+    layers.kernel_layouts,
+    inputs.scalings,
+    inputs.standardizing,
+    inputs.orientations,
+    layers.poolings,
+    layers.activations,
 )
 """All of them. Of two that explain the same share, the earlier one is reported."""
 _MAX_CAUSES = 3
@@ -82,8 +72,7 @@ class Cause:
         return f"{share}; the next difference is in {self.next_layer}"
 
 
-@dataclass(frozen=True)
-class _Result:
+class _Result(NamedTuple):
     """An experiment's new pairs, the index of the first that differs, and what it explains."""
 
     experiment: Experiment
@@ -104,22 +93,21 @@ def find_causes(rerun: Rerun, pairs: Sequence[Pair], atol: float, rtol: float) -
         Causes in the order of the layers where they act; empty if no experiment explains anything.
     """
     found: list[Cause] = []
-    current = list(pairs)
-    first = _first_mismatch(current, atol, rtol)
-    while first < len(current) and len(found) < _MAX_CAUSES:
-        mismatch = Mismatch(rerun, current, first, *_suspects(rerun, current, first))
-        best = _best(_results(mismatch, atol, rtol), len(current))
-        name = current[first].a.name
+    first = _first_mismatch(pairs, atol, rtol)
+    while first < len(pairs) and len(found) < _MAX_CAUSES:
+        mismatch = _mismatch(rerun, pairs, first)
+        best = _best(_results(mismatch, atol, rtol), len(pairs))
+        name = pairs[first].a.name
         if best is None or (best.first <= first and best.explained < _MIN_EXPLAINED_ALONE):
             if (words := dropout_spread(mismatch)) is not None:
                 found.append(Cause(DROPOUT, words, name, 1.0, None, is_observed=True))
             return found
-        following = best.pairs[best.first].a.name if best.first < len(current) else None
-        cause, change, changed_run = best.experiment
+        following = best.pairs[best.first].a.name if best.first < len(pairs) else None
+        cause, change, rerun = best.experiment
         found.append(Cause(cause, change, name, best.explained, following))
         if best.first <= first:
             return found
-        rerun, current, first = changed_run, best.pairs, best.first
+        pairs, first = best.pairs, best.first
     return found
 
 
@@ -127,9 +115,19 @@ def _first_mismatch(pairs: Sequence[Pair], atol: float, rtol: float) -> int:
     """The index of the first pair that differs; the number of pairs if none does."""
     for index, (a, b) in enumerate(pairs):
         worst = float(difference(a.values, b.values).max(initial=0.0))
-        if worst > atol + rtol * largest(b.values) and a.kind != "input":
+        if worst > atol + rtol * largest(b.values) and a.kind != INPUT_KIND:
             return index
     return len(pairs)
+
+
+def _mismatch(rerun: Rerun, pairs: Sequence[Pair], first: int) -> Mismatch:
+    """The suspects are the layers after the last pair that agrees."""
+    order = {layer.name: number for number, layer in enumerate(rerun.model.layers)}
+    known = [order[pair.a.layer] for pair in pairs[:first] if pair.a.layer in order]
+    inner = first > 0 and pairs[first - 1].a.inner
+    start = max(known) + (not inner) if known else 0
+    end = order.get(pairs[first].a.layer, len(order) - 1)
+    return Mismatch(rerun, pairs, first, rerun.model.layers[start : end + 1], not known)
 
 
 def _best(results: Iterator[_Result], complete: int) -> _Result | None:
@@ -150,38 +148,23 @@ def _results(mismatch: Mismatch, atol: float, rtol: float) -> Iterator[_Result]:
     """Run every experiment."""
     atol, rtol = atol * _TOLERANCE_FACTOR, rtol * _TOLERANCE_FACTOR
     before = _mean_error(mismatch.pairs[mismatch.first])
-    for experiments in EXPERIMENTS:
-        for experiment in experiments(mismatch):
+    for experiment in (one for experiments in EXPERIMENTS for one in experiments(mismatch)):
+        with np.errstate(all="ignore"):
             try:
-                with np.errstate(all="ignore"):
-                    outputs = {output.name: output for output in experiment.rerun.run()}
+                outputs = {output.name: output for output in experiment.rerun.run()}
             except ValueError:
                 continue  # the change does not fit this model
-            pairs = [_renewed(pair, outputs) for pair in mismatch.pairs]
-            with np.errstate(all="ignore"):
-                after = _mean_error(pairs[mismatch.first])
-                explained = max(0.0, 1 - after / before) if before else 0.0
-                first = _first_mismatch(pairs, atol, rtol)
-            yield _Result(experiment, pairs, first, explained)
-
-
-def _renewed(pair: Pair, outputs: dict[str, Output]) -> Pair:
-    """The pair with the output of the changed run, if that still has its shape."""
-    new = outputs.get(pair.a.name)
-    return pair if new is None or new.values.shape != pair.b.values.shape else Pair(new, pair.b)
+            pairs = []
+            for a, b in mismatch.pairs:
+                new = outputs.get(a.name, a)
+                pairs.append(Pair(new if new.values.shape == b.values.shape else a, b))
+            after = _mean_error(pairs[mismatch.first])
+            explained = max(0.0, 1 - after / before) if before else 0.0
+            first = _first_mismatch(pairs, atol, rtol)
+        yield _Result(experiment, pairs, first, explained)
 
 
 def _mean_error(pair: Pair) -> float:
     """The mean difference; an infinite one counts as 1e30."""
     gap = difference(pair.a.values, pair.b.values)
     return float(np.minimum(gap, 1e30).mean()) if gap.size else 0.0
-
-
-def _suspects(rerun: Rerun, pairs: Sequence[Pair], first: int) -> tuple[Sequence[Layer], bool]:
-    """The layers after the last pair that agrees, and whether that is the input."""
-    order = {layer.name: number for number, layer in enumerate(rerun.model.layers)}
-    known = [order[pair.a.layer] for pair in pairs[:first] if pair.a.layer in order]
-    inner = first > 0 and pairs[first - 1].a.inner
-    start = max(known) + (not inner) if known else 0
-    end = order.get(pairs[first].a.layer, len(order) - 1)
-    return rerun.model.layers[start : end + 1], not known

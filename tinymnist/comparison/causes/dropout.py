@@ -35,11 +35,8 @@ def masks(mismatch: Mismatch) -> Experiments:
         return
     mask = np.where(dropped, 0.0, factor).astype(np.float32)
     rerun = replace(mismatch.rerun, masks={**mismatch.rerun.masks, seen.layer: mask})
-    change = (
-        f"{100 * share:.0f} % of the numbers after {seen.layer} dropped, the others times "
-        f"{factor:.4g}"
-    )
-    yield Experiment(DROPOUT, change, rerun)
+    numbers = f"{100 * share:.0f} % of the numbers after {seen.layer}"
+    yield Experiment(DROPOUT, f"{numbers} dropped, the others times {factor:.4g}", rerun)
 
 
 def dropout_spread(mismatch: Mismatch) -> str | None:
@@ -51,29 +48,29 @@ def dropout_spread(mismatch: Mismatch) -> str | None:
     Returns:
         The observation in words; None if the output is outside that spread.
     """
-    model = mismatch.rerun.model
-    dropouts = [one for one in model.layers if isinstance(one, Dropout) and one.rate]
-    seen, target = mismatch.pairs[mismatch.first]
-    if not dropouts:
+    layers = mismatch.rerun.model.layers
+    rates = [f"{100 * one.rate:.0f} %" for one in layers if isinstance(one, Dropout) and one.rate]
+    if not rates:
         return None
-    rng = np.random.default_rng(0)
-    random = replace(mismatch.rerun, dropout=rng)
+    seen, target = mismatch.pairs[mismatch.first]
+    random = replace(mismatch.rerun, dropout=np.random.default_rng(0))
     runs = np.stack([_output(random, seen.name, seen.kind) for _ in range(_RUNS)])
     still = _comparable(seen.values, seen.kind)
+    found = _comparable(target.values, seen.kind)
     variance = np.square(runs - still).mean(axis=0)
     usable = variance > 1e-12 * max(float(variance.max(initial=0.0)), 1e-30)
-    found = _comparable(target.values, seen.kind)
     if not usable.any() or not np.isfinite(found).all():
         return None
     deviation = np.sqrt(np.where(usable, variance, np.inf))
     usual = np.array([_statistics((one - still) / deviation) for one in runs])
-    room = _MARGIN * (usual.max(axis=0) - usual.min(axis=0))
-    found_statistics = _statistics((found - still) / deviation)
-    low, high = usual.min(axis=0) - room, usual.max(axis=0) + room
-    if not ((low <= found_statistics) & (found_statistics <= high)).all():
+    low, high = usual.min(axis=0), usual.max(axis=0)
+    room = _MARGIN * (high - low)
+    statistics = _statistics((found - still) / deviation)
+    if not ((low - room <= statistics) & (statistics <= high + room)).all():
         return None
-    rates = " and ".join(f"{100 * one.rate:.0f} %" for one in dropouts)
-    return f"{seen.name} deviates as much as in {_RUNS} runs with a dropout of {rates}"
+    return (
+        f"{seen.name} deviates as much as in {_RUNS} runs with a dropout of {' and '.join(rates)}"
+    )
 
 
 def _statistics(scores: Array) -> Array:
@@ -97,5 +94,4 @@ def _comparable(values: Array, kind: str) -> Array:
     if kind != "softmax":
         return exact
     logs: Array = np.log(np.maximum(exact, 1e-30))
-    logs -= logs.mean(axis=-1, keepdims=True)
-    return logs
+    return logs - logs.mean(axis=-1, keepdims=True)

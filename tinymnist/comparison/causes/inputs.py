@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
@@ -12,33 +10,22 @@ from tinymnist.comparison.causes import LAYOUT, POLARITY, SCALING, Experiments, 
 from tinymnist.comparison.rerun import Rerun
 from tinymnist.nn.arrays import Array
 
-MNIST_MEAN, MNIST_DEVIATION = 0.1307, 0.3081
+_MNIST_MEAN, _MNIST_DEVIATION = 0.1307, 0.3081
 """Of MNIST's training pixels in 0..1, as PyTorch's examples normalize them."""
-
-
-class Line(NamedTuple):
-    """``x * slope + shift``."""
-
-    slope: float
-    shift: float
-    name: str
-
-
-def _lines() -> Iterator[Line]:
-    """From each of the usual scalings to each other."""
-    known = {
-        "0..1": (1.0, 0.0),
-        "0..255": (255.0, 0.0),
-        "-1..1": (2.0, -1.0),
-        "-0.5..0.5": (1.0, -0.5),
-        "(x - 0.1307) / 0.3081": (1 / MNIST_DEVIATION, -MNIST_MEAN / MNIST_DEVIATION),
-    }
-    for (one, (a, b)), (other, (c, d)) in itertools.permutations(known.items(), 2):
-        # one is a u + b, other is c u + d, so other is (c / a) one + (d - b c / a)
-        yield Line(c / a, d - b * c / a, f"from {one} to {other}")
-
-
-LINES = tuple(_lines())
+_RANGES = {
+    "0..1": (1.0, 0.0),
+    "0..255": (255.0, 0.0),
+    "-1..1": (2.0, -1.0),
+    "-0.5..0.5": (1.0, -0.5),
+    "(x - 0.1307) / 0.3081": (1 / _MNIST_DEVIATION, -_MNIST_MEAN / _MNIST_DEVIATION),
+}
+"""The slope and shift that lead from 0..1 to each of the usual ranges."""
+_LINES = [
+    # one is a u + b, other is c u + d, so other is (c / a) one + (d - b c / a)
+    (c / a, d - b * c / a, f"from {one} to {other}")
+    for (one, (a, b)), (other, (c, d)) in itertools.permutations(_RANGES.items(), 2)
+]
+"""Slope, shift and name, from each of the ranges to each other."""
 
 
 def scalings(mismatch: Mismatch) -> Experiments:
@@ -46,18 +33,17 @@ def scalings(mismatch: Mismatch) -> Experiments:
     if not mismatch.from_start:
         return
     x = mismatch.rerun.x
-    negative = inverted(x)
+    negative = _inverted(x)
     yield mismatch.with_input(POLARITY, "the input inverted", negative)
-    for line in LINES:
-        scaled = x * line.slope + line.shift
-        yield mismatch.with_input(SCALING, f"the input brought {line.name}", scaled)
-    for line in LINES:
-        both = negative * line.slope + line.shift
-        yield mismatch.with_input(POLARITY, f"the input inverted and brought {line.name}", both)
+    for slope, shift, name in _LINES:
+        yield mismatch.with_input(SCALING, f"the input brought {name}", x * slope + shift)
+    for slope, shift, name in _LINES:
+        change = f"the input inverted and brought {name}"
+        yield mismatch.with_input(POLARITY, change, negative * slope + shift)
     yield from _fitted_line(mismatch)
 
 
-def inverted(x: Array) -> Array:
+def _inverted(x: Array) -> Array:
     """The negative within 0..1 or 0..255, if the values are in one of these, or their own range."""
     low, high = float(x.min(initial=0)), float(x.max(initial=0))
     for top in (1.0, 255.0):
@@ -88,11 +74,8 @@ def _fitted_line(mismatch: Mismatch) -> Experiments:
     seen, target = mismatch.pairs[mismatch.first]
     name = f"{seen.layer} before relu" if seen.kind == "relu" else seen.name
     x = mismatch.rerun.x
-    z = _output(mismatch.rerun, name)
-    zero, half, one = (
-        _output(mismatch.rerun.with_input(np.full_like(x[:1], grey)), name)
-        for grey in (0.0, 0.5, 1.0)
-    )
+    grey = (mismatch.rerun.with_input(np.full_like(x[:1], level)) for level in (0.0, 0.5, 1.0))
+    z, zero, half, one = (_output(rerun, name) for rerun in (mismatch.rerun, *grey))
     if z is None or zero is None or half is None or one is None:
         return
     usable = target.values > 0 if seen.kind == "relu" else np.isfinite(target.values)
@@ -115,24 +98,21 @@ def orientations(mismatch: Mismatch) -> Experiments:
     x = mismatch.rerun.x
     if not mismatch.from_start or x.ndim != 4:
         return
-    for change, turned in _turned(x):
-        yield mismatch.with_input(LAYOUT, change, turned)
-
-
-def _turned(x: Array) -> Iterator[tuple[str, Array]]:
-    """What is done, and the pictures (n, h, w, c) after it."""
     _, h, w, c = x.shape
-    for order in list(itertools.permutations(range(c)))[1:24] if c <= 4 else ():
-        yield f"the channels in the order {', '.join(map(str, order))}", x[..., list(order)]
+    turned: dict[str, Array] = {}
+    for order in list(itertools.permutations(range(c)))[1:] if c <= 4 else ():
+        turned[f"the channels in the order {', '.join(map(str, order))}"] = x[..., list(order)]
     if c > 1:
         # (c, h, w) in memory was taken for (h, w, c), or the other way round
-        first = x.reshape(-1, c, h, w).transpose(0, 2, 3, 1)
-        yield "the input read as channels first", first
-        yield "the input written as channels first", x.transpose(0, 3, 1, 2).reshape(x.shape)
+        turned["the input read as channels first"] = x.reshape(-1, c, h, w).transpose(0, 2, 3, 1)
+        written = x.transpose(0, 3, 1, 2).reshape(x.shape)
+        turned["the input written as channels first"] = written
     if h == w:
-        yield "height and width of the input swapped", x.transpose(0, 2, 1, 3)
-        yield "the input turned by 90 degrees", np.rot90(x, 1, axes=(1, 2))
-        yield "the input turned by 270 degrees", np.rot90(x, 3, axes=(1, 2))
-    yield "the input mirrored left to right", x[:, :, ::-1]
-    yield "the input upside down", x[:, ::-1]
-    yield "the input turned by 180 degrees", x[:, ::-1, ::-1]
+        turned["height and width of the input swapped"] = x.transpose(0, 2, 1, 3)
+        turned["the input turned by 90 degrees"] = np.rot90(x, 1, axes=(1, 2))
+        turned["the input turned by 270 degrees"] = np.rot90(x, 3, axes=(1, 2))
+    turned["the input mirrored left to right"] = x[:, :, ::-1]
+    turned["the input upside down"] = x[:, ::-1]
+    turned["the input turned by 180 degrees"] = x[:, ::-1, ::-1]
+    for change, pictures in turned.items():
+        yield mismatch.with_input(LAYOUT, change, pictures)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,44 +13,42 @@ from tinymnist.comparison.outputs import INPUT_KIND, Output, channels_last, kind
 from tinymnist.errors import InputError
 from tinymnist.nn.arrays import Array
 
-PACKAGES = "keras"
+_Recorded = tuple[str, str, Any]
+"""Name, kind and tensor."""
 
 
-def check_installed() -> None:
-    """Raise ImportError if Keras is missing."""
-    import keras  # noqa: F401
-
-
-def run(model: Any, x: Array, *, training: bool = False) -> list[Output]:
+def run(model: Any, x: Array) -> list[Output]:
     """Run a Keras model.
 
     Args:
         model: any model of Keras 3, built.
         x: (n, h, w, c) or (n, features); reshaped to the model's input shape.
-        training: passed on to the model.
 
     Raises:
         InputError: when the model's input shape holds another number of values.
     """
-    first = channels_first(model)
-    with recording(model) as found:
-        model(shaped(model, x, first), training=training)
-    outputs = [Output("input", INPUT_KIND, np.asarray(x, np.float32))]
-    for name, kind, tensor in found:
-        values = np.array(tensor)
-        outputs.append(Output(name, kind, channels_last(values) if first else values))
-    return outputs
+    with _recording(model) as found:
+        model(_shaped(model, x), training=False)
+    return [Output("input", INPUT_KIND, np.asarray(x, np.float32)), *_in_our_layout(model, found)]
 
 
-def channels_first(model: Any) -> bool:
-    """Whether pictures are (n, c, h, w) in a model."""
+def _channels_first(model: Any) -> bool:
     layers = model._flatten_layers(include_self=False)
     return any(getattr(layer, "data_format", None) == "channels_first" for layer in layers)
 
 
-def shaped(model: Any, x: Array, first: bool) -> Array:
-    """Examples in the model's input shape, if it is known; ``first``: channels first."""
-    given = np.ascontiguousarray(x.transpose(0, 3, 1, 2) if first and x.ndim == 4 else x)
+def _in_our_layout(model: Any, found: Iterable[_Recorded]) -> Iterator[Output]:
+    """Pictures channels last."""
+    first = _channels_first(model)
+    for name, kind, tensor in found:
+        values = np.array(tensor)
+        yield Output(name, kind, channels_last(values) if first else values)
+
+
+def _shaped(model: Any, x: Array) -> Array:
+    """Examples in the model's input shape, if it is known."""
+    turned = x.ndim == 4 and _channels_first(model)
+    given = np.ascontiguousarray(x.transpose(0, 3, 1, 2) if turned else x)
     stated = getattr(model, "input_shape", None)
     if not isinstance(stated, tuple) or None in stated[1:]:
         return given
@@ -59,9 +58,9 @@ def shaped(model: Any, x: Array, first: bool) -> Array:
 
 
 @contextmanager
-def recording(model: Any) -> Iterator[list[tuple[str, str, Any]]]:
-    """Record (name, kind, tensor) of every layer without layers inside, whenever it is called."""
-    found: list[tuple[str, str, Any]] = []
+def _recording(model: Any) -> Iterator[list[_Recorded]]:
+    """Record every layer without layers inside, whenever it is called."""
+    found: list[_Recorded] = []
     layers = [
         layer
         for layer in model._flatten_layers(include_self=False)
@@ -76,7 +75,7 @@ def recording(model: Any) -> Iterator[list[tuple[str, str, Any]]]:
             object.__delattr__(layer, "call")
 
 
-def _recorder(layer: Any, found: list[tuple[str, str, Any]]) -> Any:
+def _recorder(layer: Any, found: list[_Recorded]) -> Any:
     """The layer's ``call``, which also appends to ``found``."""
     original = layer.call
     activation = getattr(getattr(layer, "activation", None), "__name__", "linear")
@@ -127,17 +126,15 @@ def gradients(model: Any, x: Array, weights: Callable[[Any], Array]) -> list[Out
         )
     import tensorflow as tf
 
-    first = channels_first(model)
-    given = tf.convert_to_tensor(shaped(model, np.asarray(x, np.float32), first))
-    with tf.GradientTape(persistent=True) as tape, recording(model) as found:
+    given = tf.convert_to_tensor(_shaped(model, np.asarray(x, np.float32)))
+    with tf.GradientTape(persistent=True) as tape, _recording(model) as found:
         tape.watch(given)
         last = model(given, training=False)
         total = tf.reduce_sum(last * tf.cast(weights(last.shape), last.dtype))
-    outputs = []
-    for name, kind, tensor in [("input", INPUT_KIND, given), *found]:
-        gradient = tape.gradient(total, tensor)
-        if gradient is not None:
-            values = np.array(gradient)
-            values = values.reshape(x.shape) if kind == INPUT_KIND else values
-            outputs.append(Output(name, kind, channels_last(values) if first else values))
-    return outputs
+    tensors = [("input", INPUT_KIND, given), *found]
+    slopes = ((name, kind, tape.gradient(total, tensor)) for name, kind, tensor in tensors)
+    outputs = _in_our_layout(model, (slope for slope in slopes if slope[2] is not None))
+    return [
+        replace(one, values=one.values.reshape(x.shape)) if one.kind == INPUT_KIND else one
+        for one in outputs
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from os import PathLike
 from typing import Any
 
@@ -17,17 +18,11 @@ from tinymnist.comparison.outputs import (
 from tinymnist.errors import InputError
 from tinymnist.nn.arrays import Array
 
-PACKAGES = "onnx onnxruntime"
 _CHANNELS_FIRST = (
     *("Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"),
     *("BatchNormalization", "InstanceNormalization", "LRN"),
 )
 """Operators whose pictures are (n, c, h, w) by ONNX's definition."""
-
-
-def check_installed() -> None:
-    """Raise ImportError if onnx or onnxruntime is missing."""
-    import onnxruntime  # noqa: F401
 
 
 def run(model: Any, x: Array) -> list[Output]:
@@ -45,12 +40,10 @@ def run(model: Any, x: Array) -> list[Output]:
 
     proto = onnx.ModelProto()
     proto.CopyFrom(onnx.load(model) if isinstance(model, (str, PathLike)) else model)
-    names = [name for node in proto.graph.node for name in node.output if name]
     last = [output.name for output in proto.graph.output]
+    names = [name for node in proto.graph.node for name in node.output if name] + last
     del proto.graph.output[:]
-    proto.graph.output.extend(
-        onnx.ValueInfoProto(name=name) for name in dict.fromkeys(names + last)
-    )
+    proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in dict.fromkeys(names))
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
@@ -71,54 +64,46 @@ def run(model: Any, x: Array) -> list[Output]:
 
 def _picture_input(session: Any, x: Array) -> Any:
     """The input that fits the examples; a training graph also has one for labels."""
-    inputs = session.get_inputs()
-    sizes = [[side for side in one.shape[1:] if isinstance(side, int)] for one in inputs]
-    fitting = [
-        one
-        for one, sides in zip(inputs, sizes, strict=True)
-        if int(np.prod(sides)) == int(np.prod(x.shape[1:]))
-    ]
-    return (fitting or inputs)[0]
+    inputs, size = session.get_inputs(), math.prod(x.shape[1:])
+    known = [[side for side in one.shape[1:] if isinstance(side, int)] for one in inputs]
+    fitting = (one for one, sides in zip(inputs, known, strict=True) if math.prod(sides) == size)
+    return next(fitting, inputs[0])
 
 
 def _shaped(stated: Any, x: Array) -> tuple[Array, bool]:
     """The examples in the input's shape, and whether that is channels first."""
     shape = [side if isinstance(side, int) else None for side in stated.shape]
-    dtype = np.float64 if "double" in stated.type else np.float32
-    x = np.ascontiguousarray(x, dtype)
+    x = np.ascontiguousarray(x, np.float64 if "double" in stated.type else np.float32)
     if len(shape) == 4 and x.ndim == 4:
         _, h, w, c = x.shape
-        first = shape[1] in (c, None) and (shape[3] in (w, None)) and shape[1:] != [h, w, c]
+        first = shape[1] in (c, None) and shape[3] in (w, None) and shape[1:] != [h, w, c]
         return (np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if first else x), first
-    sides = [side or 1 for side in shape[1:]]
-    if int(np.prod(sides)) == int(np.prod(x.shape[1:])) and None not in shape[1:]:
+    sides = [side for side in shape[1:] if side]
+    if len(sides) == len(shape) - 1 and math.prod(sides) == math.prod(x.shape[1:]):
         return x.reshape(len(x), *sides), False
     return x.reshape(len(x), -1) if len(shape) == 2 else x, False
 
 
 def _run_all(session: Any, stated: Any, given: Array) -> dict[str, Array]:
     """Every tensor by name; a model with a fixed batch size is run batch by batch."""
-    names = [output.name for output in session.get_outputs()]
-    size = stated.shape[0] if stated.shape and isinstance(stated.shape[0], int) else len(given)
-    size = size if size > 0 else len(given)
-    others = {
-        one.name: np.zeros(
-            [side if isinstance(side, int) else size for side in one.shape], np.float32
-        )
+    fixed = stated.shape[0] if stated.shape else 0
+    size = fixed if isinstance(fixed, int) and fixed > 0 else len(given)
+    feeds = {
+        one.name: np.zeros([s if isinstance(s, int) else size for s in one.shape], np.float32)
         for one in session.get_inputs()
-        if one.name != stated.name
     }
     batches: list[list[Array]] = []
     for start in range(0, len(given), size):
         batch = given[start : start + size]
         missing = size - len(batch)
         padded = np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)])
-        results = session.run(None, {stated.name: padded, **others})
+        results = session.run(None, feeds | {stated.name: padded})
         batches.append([r[: len(batch)] if np.ndim(r) and len(r) == size else r for r in results])
     joined = [
         np.concatenate(parts) if len(parts) > 1 and np.ndim(parts[0]) else parts[0]
         for parts in zip(*batches, strict=True)
     ]
+    names = [output.name for output in session.get_outputs()]
     return dict(zip(names, joined, strict=True))
 
 
