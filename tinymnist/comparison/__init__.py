@@ -10,12 +10,4 @@ from tinymnist.comparison.comparison import Comparison
 from tinymnist.comparison.outputs import ATOL, RTOL, Side
 from tinymnist.comparison.runners import layer_outputs
 
-__all__ = [
-    "ATOL",
-    "RTOL",
-    "Comparison",
-    "Side",
-    "assert_model_matches",
-    "compare",
-    "layer_outputs",
-]
+__all__ = ["ATOL", "RTOL", "Comparison", "Side", "assert_model_matches", "compare", "layer_outputs"]

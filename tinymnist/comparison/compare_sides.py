@@ -10,7 +10,7 @@ import numpy as np
 from tinymnist.comparison.comparison import Comparison, Findings
 from tinymnist.comparison.matching import in_layout_of, match
 from tinymnist.comparison.measuring import measure
-from tinymnist.comparison.outputs import ATOL, INPUT_KIND, RTOL, Output, Side, as_outputs
+from tinymnist.comparison.outputs import ATOL, RTOL, Output, Side, as_outputs
 from tinymnist.comparison.rerun import Rerun
 from tinymnist.comparison.runners import first_change, outputs_of
 from tinymnist.comparison.search_cause import find_causes
@@ -73,7 +73,7 @@ def compare(a: Side, b: Side, *, atol: float = ATOL, rtol: float = RTOL) -> Comp
     _check_counts(a, b)
     outputs_b, notes = in_layout_of(a.outputs, b.outputs)
     pairs = match(a.outputs, outputs_b)
-    if all(pair.a.kind == INPUT_KIND for pair in pairs):
+    if all(pair.a.is_input for pair in pairs):
         shapes = " and ".join(str(side.outputs[-1].values.shape[1:]) for side in (a, b))
         raise InputError(
             f"no layer of {b.name} has the shape of one of {a.name}; expected two forms of one "
@@ -114,7 +114,7 @@ def _check_counts(a: Side, b: Side) -> None:
 def _unmatched(outputs: Sequence[Output], paired: Sequence[Output]) -> tuple[str, ...]:
     known = {id(output) for output in paired}
     rest = (one for one in outputs if id(one) not in known)
-    return tuple(one.name for one in rest if not one.inner and one.kind != INPUT_KIND)
+    return tuple(one.name for one in rest if not (one.inner or one.is_input))
 
 
 def _exact_outputs(a: Side, b: Side) -> tuple[dict[int, Output], str]:

@@ -107,7 +107,7 @@ class Comparison:
                 "Cause: not found. None of the known ones explains it; the weights may differ, or "
                 "the models may compute something else."
             ]
-        lines = []
+        lines: list[str] = []
         for cause in self.explanation.causes:
             lead, change = "Then" if lines else "Cause", self.explanation.describe_change(cause)
             lines += [f"{lead}: {cause.cause}. {change},", f"  {cause.outcome}."]
@@ -156,16 +156,16 @@ class Comparison:
             "reference": self.reference or None,
             "first_mismatch": place,
             "first_parting": place,  # the key of versions before 0.2
-            "layers": [_row_record(row) for row in self.rows],
-            "gradients": [_row_record(row) for row in self.gradients],
+            "layers": [dataclasses.asdict(row, dict_factory=_record) for row in self.rows],
+            "gradients": [dataclasses.asdict(row, dict_factory=_record) for row in self.gradients],
             "without_counterpart": {"a": self.unmatched_a, "b": self.unmatched_b},
             "notes": self.notes,
             "explanation": found and dataclasses.asdict(found),
         }
 
 
-def _row_record(row: Row) -> dict[str, Any]:
-    return {key: _finite(value) for key, value in dataclasses.asdict(row).items()}
+def _record(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {key: _finite(value) for key, value in items}
 
 
 def _finite(value: Any) -> Any:
@@ -197,17 +197,12 @@ def _how_far(row: Row) -> str:
     """How far two outputs are apart, and which side is wrong if that is clear."""
     relative = row.relative_error
     share = "" if math.isinf(relative) else f", {number(relative)} of the largest"
-    return f"up to {number(row.max_error)} apart{share}{_wrong_side(row)}"
-
-
-def _wrong_side(row: Row) -> str:
-    """Which side is wrong, if the other one is within rounding of the float64 run."""
-    if row.units_a is None or row.units_b is None:
-        return ""
-    low, high = sorted((row.units_a, row.units_b))
-    if low > _MAX_UNITS_OF_RIGHT_SIDE or high < 10 * max(low, 1):
-        return ""
-    return f"; {'a' if row.units_a > row.units_b else 'b'} is the side that is off"
+    words = f"up to {number(row.max_error)} apart{share}"
+    if row.units_a is not None and row.units_b is not None:
+        low, high = sorted((row.units_a, row.units_b))
+        if low <= _MAX_UNITS_OF_RIGHT_SIDE and high >= 10 * max(low, 1):
+            words += f"; {'a' if row.units_a > row.units_b else 'b'} is the side that is off"
+    return words
 
 
 def _cells(row: Row) -> list[str]:

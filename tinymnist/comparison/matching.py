@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinymnist.comparison.outputs import INPUT_KIND, Output, channels_last, channels_last_vector
+from tinymnist.comparison.outputs import Output, channels_last, reorder_vector
 from tinymnist.nn.arrays import Array
 
 _EXAMPLES_LOOKED_AT = 8
@@ -66,7 +66,7 @@ def _aligned(a: Sequence[Output], b: Sequence[Output]) -> list[Pair]:
 
 def _similarity(a: Output, b: Output) -> float:
     """How similar two outputs are in values, name and kind; 0 if they cannot be a pair."""
-    if a.values.shape != b.values.shape or (a.kind == INPUT_KIND) != (b.kind == INPUT_KIND):
+    if a.values.shape != b.values.shape or a.is_input != b.is_input:
         return 0.0
     score = 2.0 + _closeness(a.values[:_EXAMPLES_LOOKED_AT], b.values[:_EXAMPLES_LOOKED_AT])
     score += 1.5 * (a.name == b.name)
@@ -134,7 +134,7 @@ def _flattened_alike(output: Output, pictures: Iterable[Any], vectors: Sequence[
     values = output.values
     for picture in pictures:
         if values.ndim == 2 and math.prod(picture) == values.shape[1]:
-            ordered = channels_last_vector(values, picture)
+            ordered = reorder_vector(values, picture)
             if any(_same(v, ordered) and not _same(v, values) for v in vectors):
                 return replace(output, values=ordered)
     return output

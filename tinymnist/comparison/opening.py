@@ -12,14 +12,7 @@ import numpy as np
 
 from tinymnist.comparison.comparison import Comparison
 from tinymnist.comparison.measuring import measure
-from tinymnist.comparison.outputs import (
-    INPUT_KIND,
-    Output,
-    Side,
-    as_outputs,
-    is_captured,
-    read_arrays,
-)
+from tinymnist.comparison.outputs import Output, Side, as_outputs, is_captured, read_arrays
 from tinymnist.comparison.rerun import Rerun, gradients_in_tinymnist, seed_weights
 from tinymnist.comparison.runners import first_change, framework_of, outputs_of, runner
 from tinymnist.comparison.runners.torch_network import build
@@ -143,7 +136,7 @@ def examples(a: Opened, b: Opened, given: Array | None) -> Array:
         InputError: when captured outputs come without their input, or the examples hold values
             that are not finite.
     """
-    captured = (one.values for one in (*a.captured, *b.captured) if one.kind == INPUT_KIND)
+    captured = (one.values for one in (*a.captured, *b.captured) if one.is_input)
     x = next(captured, None) if given is None else given
     if x is None and bool(a.captured) != bool(b.captured):
         raise InputError(

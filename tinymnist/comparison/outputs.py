@@ -92,6 +92,11 @@ class Output:
     guessed: bool = False
     layer: str = ""
 
+    @property
+    def is_input(self) -> bool:
+        """Whether this is what the model was run on."""
+        return self.kind == INPUT_KIND
+
 
 @dataclass(frozen=True)
 class Side:
@@ -117,7 +122,7 @@ def channels_last(values: Array) -> Array:
     return values.transpose(0, 2, 3, 1) if values.ndim == 4 else values
 
 
-def channels_last_vector(values: Array, picture: tuple[int, int, int]) -> Array:
+def reorder_vector(values: Array, picture: tuple[int, int, int]) -> Array:
     """(n, c*h*w) -> (n, h*w*c), for flattened pictures (h, w, c)."""
     h, w, c = picture
     return channels_last(values.reshape(len(values), c, h, w)).reshape(values.shape)

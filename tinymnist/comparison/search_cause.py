@@ -12,7 +12,6 @@ from tinymnist.comparison.causes import DROPOUT, Experiment, Experiments, Mismat
 from tinymnist.comparison.causes.dropout import dropout_spread, masks
 from tinymnist.comparison.matching import Pair
 from tinymnist.comparison.measuring import difference, largest
-from tinymnist.comparison.outputs import INPUT_KIND
 from tinymnist.comparison.rerun import Rerun
 
 EXPERIMENTS: tuple[Callable[[Mismatch], Experiments], ...] = (
@@ -24,7 +23,6 @@ EXPERIMENTS: tuple[Callable[[Mismatch], Experiments], ...] = (
     layers.padding_sides,
     layers.kernel_layouts,
     inputs.scalings,
-    inputs.standardizing,
     inputs.orientations,
     layers.poolings,
     layers.activations,
@@ -115,7 +113,7 @@ def _first_mismatch(pairs: Sequence[Pair], atol: float, rtol: float) -> int:
     """The index of the first pair that differs; the number of pairs if none does."""
     for index, (a, b) in enumerate(pairs):
         worst = float(difference(a.values, b.values).max(initial=0.0))
-        if worst > atol + rtol * largest(b.values) and a.kind != INPUT_KIND:
+        if worst > atol + rtol * largest(b.values) and not a.is_input:
             return index
     return len(pairs)
 

@@ -33,13 +33,7 @@ CAUSES = (SCALING, POLARITY, LAYOUT, FLATTEN, EPSILON, TRAINING, PADDING, FLIPPE
 
 
 class Experiment(NamedTuple):
-    """One changed run.
-
-    Attributes:
-        cause: one of :data:`CAUSES`.
-        change: what is changed, worded to follow "with".
-        rerun: the changed model and input.
-    """
+    """A cause, what is changed (worded to follow "with"), and the changed model and input."""
 
     cause: str
     change: str
@@ -67,11 +61,11 @@ class Mismatch:
     suspects: Sequence[Layer]
     from_start: bool
 
-    def with_input(self, cause: str, change: str, x: Array) -> Experiment:
+    def feed(self, cause: str, change: str, x: Array) -> Experiment:
         """The experiment of running on another input."""
         return Experiment(cause, change, self.rerun.with_input(x))
 
-    def with_layers(self, cause: str, change: str, layers: Mapping[str, Layer]) -> Experiment:
+    def swap(self, cause: str, change: str, layers: Mapping[str, Layer]) -> Experiment:
         """The experiment of replacing layers, by name."""
         return Experiment(cause, change, self.rerun.with_layers(layers))
 

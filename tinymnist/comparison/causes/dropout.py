@@ -94,4 +94,5 @@ def _comparable(values: Array, kind: str) -> Array:
     if kind != "softmax":
         return exact
     logs: Array = np.log(np.maximum(exact, 1e-30))
-    return logs - logs.mean(axis=-1, keepdims=True)
+    logs -= logs.mean(axis=-1, keepdims=True)
+    return logs

@@ -29,18 +29,23 @@ _LINES = [
 
 
 def scalings(mismatch: Mismatch) -> Experiments:
-    """Another range, the negative, or both; at last a fitted line."""
+    """Another range, the negative, or both; a fitted line; scaled by mean and deviation."""
     if not mismatch.from_start:
         return
     x = mismatch.rerun.x
     negative = _inverted(x)
-    yield mismatch.with_input(POLARITY, "the input inverted", negative)
+    yield mismatch.feed(POLARITY, "the input inverted", negative)
     for slope, shift, name in _LINES:
-        yield mismatch.with_input(SCALING, f"the input brought {name}", x * slope + shift)
+        yield mismatch.feed(SCALING, f"the input brought {name}", x * slope + shift)
     for slope, shift, name in _LINES:
         change = f"the input inverted and brought {name}"
-        yield mismatch.with_input(POLARITY, change, negative * slope + shift)
+        yield mismatch.feed(POLARITY, change, negative * slope + shift)
     yield from _fitted_line(mismatch)
+    for what, axes in (("each picture", tuple(range(1, x.ndim))), ("the batch", None)):
+        deviation = np.maximum(x.std(axis=axes, keepdims=True), 1e-7)
+        change = f"the input scaled by mean and deviation of {what}"
+        scaled = (x - x.mean(axis=axes, keepdims=True)) / deviation
+        yield mismatch.feed(SCALING, change, scaled)
 
 
 def _inverted(x: Array) -> Array:
@@ -50,18 +55,6 @@ def _inverted(x: Array) -> Array:
         if low >= 0 and high <= top:
             return top - x
     return low + high - x
-
-
-def standardizing(mismatch: Mismatch) -> Experiments:
-    """Each picture scaled by its own mean and deviation, or all by those of the batch."""
-    if not mismatch.from_start:
-        return
-    x = mismatch.rerun.x
-    for what, axes in (("each picture", tuple(range(1, x.ndim))), ("the batch", None)):
-        deviation = x.std(axis=axes, keepdims=True)
-        scaled = (x - x.mean(axis=axes, keepdims=True)) / np.maximum(deviation, 1e-7)
-        change = f"the input scaled by mean and deviation of {what}"
-        yield mismatch.with_input(SCALING, change, scaled)
 
 
 def _fitted_line(mismatch: Mismatch) -> Experiments:
@@ -86,7 +79,7 @@ def _fitted_line(mismatch: Mismatch) -> Experiments:
     (slope, shift), *_ = np.linalg.lstsq(columns, (target.values - zero)[usable], rcond=None)
     cause = POLARITY if slope < 0 else SCALING
     change = f"the input times {slope:.5g} plus {shift:.5g} (fitted)"
-    yield mismatch.with_input(cause, change, x * slope + shift)
+    yield mismatch.feed(cause, change, x * slope + shift)
 
 
 def _output(rerun: Rerun, name: str) -> Array | None:
@@ -115,4 +108,4 @@ def orientations(mismatch: Mismatch) -> Experiments:
     turned["the input upside down"] = x[:, ::-1]
     turned["the input turned by 180 degrees"] = x[:, ::-1, ::-1]
     for change, pictures in turned.items():
-        yield mismatch.with_input(LAYOUT, change, pictures)
+        yield mismatch.feed(LAYOUT, change, pictures)

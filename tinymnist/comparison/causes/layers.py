@@ -9,20 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tinymnist.comparison.causes import (
-    ACTIVATION,
-    EPSILON,
-    FLATTEN,
-    FLIPPED,
-    LAYOUT,
-    PADDING,
-    POOLING,
-    SOFTMAX,
-    TRAINING,
-    Experiment,
-    Experiments,
-    Mismatch,
-)
+from tinymnist.comparison import causes
+from tinymnist.comparison.causes import Experiment, Experiments, Mismatch
 from tinymnist.comparison.rerun import Rerun, changed, pads_of
 from tinymnist.nn import functional as F
 from tinymnist.nn import layers as L
@@ -61,7 +49,7 @@ def epsilons(mismatch: Mismatch) -> Experiments:
     for where, chosen in mismatch.scopes(lambda one: isinstance(one, L.BatchNormalization)):
         for epsilon in _EPSILONS:
             twins = {one.name: changed(one, epsilon=epsilon) for one in chosen}
-            yield mismatch.with_layers(EPSILON, f"the epsilon of {where} {epsilon:g}", twins)
+            yield mismatch.swap(causes.EPSILON, f"the epsilon of {where} {epsilon:g}", twins)
 
 
 def batch_statistics(mismatch: Mismatch) -> Experiments:
@@ -70,7 +58,7 @@ def batch_statistics(mismatch: Mismatch) -> Experiments:
     if any(isinstance(layer, L.BatchNormalization) for layer in rerun.model.layers):
         switched = replace(rerun, batch_statistics=not rerun.batch_statistics)
         change = "BatchNormalization by the statistics of the batch"
-        yield Experiment(TRAINING, change, switched)
+        yield Experiment(causes.TRAINING, change, switched)
 
 
 def padding_sides(mismatch: Mismatch) -> Experiments:
@@ -88,7 +76,7 @@ def padding_sides(mismatch: Mismatch) -> Experiments:
                     twins[layer.name] = changed(layer, padding=divided)
             if twins:
                 how = tall if tall == wide else f"{tall} (rows), {wide} (columns)"
-                yield mismatch.with_layers(PADDING, f"the padding of {where} with {how}", twins)
+                yield mismatch.swap(causes.PADDING, f"the padding of {where} with {how}", twins)
 
 
 def poolings(mismatch: Mismatch) -> Experiments:
@@ -104,8 +92,8 @@ def poolings(mismatch: Mismatch) -> Experiments:
             exchanged[one.name] = other(one.pool_size, one.strides, one.padding, name=one.name)
         if counted:
             change = f"padded pixels in the mean of {where} counted the other way"
-            yield mismatch.with_layers(POOLING, change, counted)
-        yield mismatch.with_layers(POOLING, f"maximum and mean in {where} exchanged", exchanged)
+            yield mismatch.swap(causes.POOLING, change, counted)
+        yield mismatch.swap(causes.POOLING, f"maximum and mean in {where} exchanged", exchanged)
 
 
 def activations(mismatch: Mismatch) -> Experiments:
@@ -118,11 +106,11 @@ def activations(mismatch: Mismatch) -> Experiments:
                 else L.Activation(name, name=one.name)
                 for one in chosen
             }
-            yield mismatch.with_layers(ACTIVATION, f"the activation of {where} {name}", twins)
+            yield mismatch.swap(causes.ACTIVATION, f"the activation of {where} {name}", twins)
         separate = [one.name for one in chosen if not one.parameters]
         for name, make in _SEPARATE_ACTIVATIONS.items() if separate else ():
             twins = {one: make(one) for one in separate}
-            yield mismatch.with_layers(ACTIVATION, f"the activation of {where} {name}", twins)
+            yield mismatch.swap(causes.ACTIVATION, f"the activation of {where} {name}", twins)
 
 
 def _is_activated(layer: L.Layer) -> bool:
@@ -138,7 +126,7 @@ def heads(mismatch: Mismatch) -> Experiments:
         return
     bare = _without_softmax(mismatch.rerun)
     for change, head in _HEADS.items():
-        yield Experiment(SOFTMAX, change, replace(bare, head=head))
+        yield Experiment(causes.SOFTMAX, change, replace(bare, head=head))
 
 
 def _without_softmax(rerun: Rerun) -> Rerun:
@@ -171,7 +159,7 @@ def flatten_orders(mismatch: Mismatch) -> Experiments:
             change = f"the picture before {layer.name} flattened by {words}"
             for rows in (places, np.argsort(places)):
                 twin = changed(layer, kernel=layer.kernel[rows])
-                yield mismatch.with_layers(FLATTEN, change, {layer.name: twin})
+                yield mismatch.swap(causes.FLATTEN, change, {layer.name: twin})
 
 
 def _flattened_shape(model: Sequential, layer: L.Layer) -> Shape | None:
@@ -206,26 +194,29 @@ def _with_kernels(mismatch: Mismatch, where: str, layers: list[Any]) -> Experime
             found.setdefault((cause, change), {})[layer.name] = changed(layer, kernel=kernel)
     kernels = f"the kernel of {where}" if len(layers) == 1 else "all kernels"
     for (cause, change), twins in found.items():
-        yield mismatch.with_layers(cause, f"{kernels} {change}", twins)
+        yield mismatch.swap(cause, f"{kernels} {change}", twins)
 
 
 def _kernel_changes(kernel: Array) -> Iterator[tuple[str, str, Array]]:
     """Cause, change and new kernel, for each change that keeps the kernel's shape."""
-    axes, order = (1, 0), "(out, in)"
+    axes: tuple[int, ...] = (3, 2, 0, 1)
+    order = "(out, in, h, w)"
     if kernel.ndim == 4:
-        axes, order = (3, 2, 0, 1), "(out, in, h, w)"
         kh, kw, c, out = kernel.shape
         if kh * kw > 1:
-            yield FLIPPED, "turned by 180 degrees", kernel[::-1, ::-1]
+            yield causes.FLIPPED, "turned by 180 degrees", kernel[::-1, ::-1]
         if kh == kw > 1:
-            yield LAYOUT, "with height and width swapped", kernel.swapaxes(0, 1)
+            yield causes.LAYOUT, "with height and width swapped", kernel.swapaxes(0, 1)
         if c == out > 1:
-            yield LAYOUT, "with inputs and outputs swapped", kernel.swapaxes(2, 3)
+            yield causes.LAYOUT, "with inputs and outputs swapped", kernel.swapaxes(2, 3)
         if c > 1:
-            yield LAYOUT, "with the input channels reversed", kernel[:, :, ::-1]
-    elif kernel.shape[0] == kernel.shape[1] > 1:
-        yield LAYOUT, "transposed", kernel.T
+            yield causes.LAYOUT, "with the input channels reversed", kernel[:, :, ::-1]
+    else:
+        axes, order = (1, 0), "(out, in)"
+        if kernel.shape[0] == kernel.shape[1] > 1:
+            yield causes.LAYOUT, "transposed", kernel.T
     if kernel.size > max(kernel.shape):
-        there = [kernel.shape[axis] for axis in axes]
-        yield LAYOUT, f"reshaped from {order}", kernel.transpose(axes).reshape(kernel.shape)
-        yield LAYOUT, f"reshaped to {order}", kernel.reshape(there).transpose(np.argsort(axes))
+        turned = kernel.transpose(axes)
+        yield causes.LAYOUT, f"reshaped from {order}", turned.reshape(kernel.shape)
+        back = kernel.reshape(turned.shape).transpose(np.argsort(axes))
+        yield causes.LAYOUT, f"reshaped to {order}", back

@@ -135,6 +135,5 @@ def gradients(model: Any, x: Array, weights: Callable[[Any], Array]) -> list[Out
     slopes = ((name, kind, tape.gradient(total, tensor)) for name, kind, tensor in tensors)
     outputs = _in_our_layout(model, (slope for slope in slopes if slope[2] is not None))
     return [
-        replace(one, values=one.values.reshape(x.shape)) if one.kind == INPUT_KIND else one
-        for one in outputs
+        replace(one, values=one.values.reshape(x.shape)) if one.is_input else one for one in outputs
     ]

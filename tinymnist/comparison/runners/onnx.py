@@ -8,13 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinymnist.comparison.outputs import (
-    INPUT_KIND,
-    Output,
-    channels_last,
-    channels_last_vector,
-    kind_of,
-)
+from tinymnist.comparison.outputs import INPUT_KIND, Output, channels_last, kind_of, reorder_vector
 from tinymnist.errors import InputError
 from tinymnist.nn.arrays import Array
 
@@ -116,7 +110,9 @@ def _in_our_layout(nodes: Any, values: dict[str, Array], first: bool, n: int) ->
         source = next((name for name in node.input if name in values or name in layouts), "")
         channels_first = node.op_type in _CHANNELS_FIRST or layouts.get(source, first)
         if node.op_type == "Transpose":
-            channels_first = _after_transpose(node, channels_first)
+            order = next((tuple(a.ints) for a in node.attribute if a.name == "perm"), ())
+            after = {(0, 2, 3, 1): False, (0, 3, 1, 2): True}
+            channels_first = after.get(order, channels_first)
         kind, before = kind_of(node.op_type), values.get(source)
         for name in node.output:
             value = values.get(name)
@@ -131,17 +127,11 @@ def _in_our_layout(nodes: Any, values: dict[str, Array], first: bool, n: int) ->
                     flattened[name] = flattened[source]
             picture = flattened.get(name)
             if picture is not None and int(np.prod(picture)) == value.shape[1]:
-                value = channels_last_vector(value, picture)
+                value = reorder_vector(value, picture)
             elif channels_first:
                 value = channels_last(value)
             outputs.append(Output(node.name or name, kind, np.ascontiguousarray(value)))
     return outputs
-
-
-def _after_transpose(node: Any, before: bool) -> bool:
-    """Whether pictures are channels first after a Transpose."""
-    order = next((list(a.ints) for a in node.attribute if a.name == "perm"), [])
-    return {(0, 2, 3, 1): False, (0, 3, 1, 2): True}.get(tuple(order), before)
 
 
 def load(path: str) -> Any:

@@ -10,13 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinymnist.comparison.outputs import (
-    INPUT_KIND,
-    Output,
-    channels_last,
-    channels_last_vector,
-    kind_of,
-)
+from tinymnist.comparison.outputs import INPUT_KIND, Output, channels_last, kind_of, reorder_vector
 from tinymnist.errors import InputError
 from tinymnist.nn.arrays import Array
 
@@ -101,13 +95,13 @@ def _events(model: Any, given: Any) -> list[_Recorded]:
 
 def _recorded(model: Any, given: Any, keep: Callable[[Any], Any]) -> list[_Recorded]:
     """Run a module; record ``keep(tensor)`` of its leaf modules and of functions between them."""
-    from torch.overrides import TorchFunctionMode
+    import torch
 
     found: list[_Recorded] = []
     latest: list[Any] = [None]
     inside = [0]  # how deep in leaf modules; functions there belong to the module
 
-    class Recorder(TorchFunctionMode):  # type: ignore[misc, unused-ignore]
+    class Recorder(torch.overrides.TorchFunctionMode):  # type: ignore[misc, unused-ignore]
         def __torch_function__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
             result = function(*args, **(kwargs or {}))
             name = getattr(function, "__name__", "").strip("_")
@@ -116,7 +110,8 @@ def _recorded(model: Any, given: Any, keep: Callable[[Any], Any]) -> list[_Recor
             return result
 
     def note(name: str, kind: str, result: Any) -> None:
-        if _is_batch(result, len(given)):
+        is_floats = isinstance(result, torch.Tensor) and result.is_floating_point()
+        if is_floats and result.ndim > 1 and len(result) == len(given):
             latest[0] = result
             found.append((_free(name, found), kind, keep(result)))
 
@@ -144,14 +139,6 @@ def _recorded(model: Any, given: Any, keep: Callable[[Any], Any]) -> list[_Recor
     return found
 
 
-def _is_batch(result: Any, n: int) -> bool:
-    """Whether a result is a tensor of floats (n, ...)."""
-    import torch
-
-    is_floats = isinstance(result, torch.Tensor) and result.is_floating_point()
-    return is_floats and result.ndim > 1 and len(result) == n
-
-
 def _free(name: str, found: list[_Recorded]) -> str:
     """The name, or ``name_2``, ``name_3`` ... if it is taken: a module may be called twice."""
     taken = {one for one, _, _ in found}
@@ -171,6 +158,6 @@ def _in_our_layout(events: list[_Recorded]) -> list[Output]:
         fits = values.ndim == 2 and picture is not None and math.prod(picture) == values.shape[1]
         flattened = fits and (kind == "flatten" or (flattened and kind != "dense"))
         if flattened and picture is not None:
-            new = channels_last_vector(values, picture)
+            new = reorder_vector(values, picture)
         outputs.append(Output(name, kind, np.ascontiguousarray(new)))
     return outputs
