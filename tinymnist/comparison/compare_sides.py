@@ -103,12 +103,9 @@ def _check_counts(a: Side, b: Side) -> None:
     for side in (a, b):
         if not side.outputs:
             raise InputError(f"{side.name} holds no outputs; expected one array for each layer")
-    count_a, count_b = (len(side.outputs[-1].values) for side in (a, b))
-    if count_a != count_b:
-        raise InputError(
-            f"{a.name} has outputs for {count_a} examples, {b.name} for {count_b}; expected "
-            "the same examples on both sides"
-        )
+    n_a, n_b = (len(side.outputs[-1].values) for side in (a, b))
+    if n_a != n_b:
+        raise InputError(f"{a.name} has outputs for {n_a} examples, but {b.name} for {n_b}")
 
 
 def _unmatched(outputs: Sequence[Output], paired: Sequence[Output]) -> tuple[str, ...]:
@@ -118,11 +115,7 @@ def _unmatched(outputs: Sequence[Output], paired: Sequence[Output]) -> tuple[str
 
 
 def _exact_outputs(a: Side, b: Side) -> tuple[dict[int, Output], str]:
-    """The float64 run that both sides are measured against.
-
-    Returns:
-        The float64 output by the ``id`` of its counterpart, and the side whose model was run.
-    """
+    """The outputs of one side's model in float64, by the ``id`` of their counterparts; its name."""
     for side in (a, b):
         if side.model is not None and side.x is not None:
             outputs = Rerun(side.model.astype("float64"), side.x).run()

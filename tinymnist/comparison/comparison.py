@@ -156,16 +156,16 @@ class Comparison:
             "reference": self.reference or None,
             "first_mismatch": place,
             "first_parting": place,  # the key of versions before 0.2
-            "layers": [dataclasses.asdict(row, dict_factory=_record) for row in self.rows],
-            "gradients": [dataclasses.asdict(row, dict_factory=_record) for row in self.gradients],
+            "layers": [_record(row) for row in self.rows],
+            "gradients": [_record(row) for row in self.gradients],
             "without_counterpart": {"a": self.unmatched_a, "b": self.unmatched_b},
             "notes": self.notes,
             "explanation": found and dataclasses.asdict(found),
         }
 
 
-def _record(items: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {key: _finite(value) for key, value in items}
+def _record(row: Row) -> dict[str, Any]:
+    return {key: _finite(value) for key, value in vars(row).items()}
 
 
 def _finite(value: Any) -> Any:

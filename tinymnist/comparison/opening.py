@@ -54,10 +54,7 @@ class Opened:
             return Side(self.name, outputs, self.model, own, changes)
         if self.model is None or own is None:
             expected = "other examples" if self.model is None else self.model.input_shape
-            raise InputError(
-                f"{self.name} takes {expected}; the examples are {x.shape[1:]} each; give others "
-                "with --inputs"
-            )
+            raise InputError(f"{self.name} takes {expected}, not {x.shape[1:]}; see --inputs")
         return Side(self.name, tuple(Rerun(self.model, own).run()), self.model, own)
 
     def gradients(self, x: Array) -> dict[str, Output]:
@@ -66,14 +63,13 @@ class Opened:
         Raises:
             InputError: when there is no model, or its framework computes no gradients.
         """
-        problem = "holds outputs and no model, so there are no gradients"
+        problem = "holds outputs and no model"
         if self.native is not None:
-            framework = framework_of(self.native)
-            with runner(framework) as module:
+            problem = "computes no gradients"
+            with runner(framework_of(self.native)) as module:
                 if hasattr(module, "gradients"):
                     outputs = module.gradients(self.native, x, seed_weights)
                     return {output.name: output for output in outputs}
-            problem = f"runs in {framework}, which computes no gradients here"
         elif self.model is not None:
             own = _fit_shape(x, self.model.input_shape)
             return gradients_in_tinymnist(self.model, x if own is None else own)
@@ -94,28 +90,19 @@ def open_side(source: str, run: str | None, read: Callable[[str], Sequential]) -
     name = Path(source).name
     if is_captured(source):
         if run is not None:
-            raise InputError(
-                f"{source} holds outputs, which do not have to be run; leave out --run"
-            )
+            raise InputError(f"{source} holds outputs, which cannot be run; leave out --run")
         return Opened(name, captured=as_outputs(read_arrays(source), source))
-    if run in (None, "tinymnist"):
+    if run is None or run == "tinymnist":
         return Opened(name, model=read(source))
-    native = _native(source, str(run), read)
+    with runner("onnx" if run == "onnxruntime" else run) as module:
+        if run != "torch" and not Path(source).exists():
+            raise InputError(f"there is no file {source} that {run} could run")
+        native = build(read(source)) if run == "torch" else module.load(source)
     try:
         model = read(source)
     except InputError:
         model = None  # only its own framework reads it; it can still be compared
     return Opened(f"{name} in {run}", model=model, native=native)
-
-
-def _native(source: str, run: str, read: Callable[[str], Sequential]) -> Any:
-    """The model as its framework opens it; for PyTorch, built of its layers with the weights."""
-    with runner("onnx" if run == "onnxruntime" else run) as module:
-        if run == "torch":
-            return build(read(source))
-        if not Path(source).exists():
-            raise InputError(f"there is no file {source} that {run} could run")
-        return module.load(source)
 
 
 def _fit_shape(x: Array, shape: Shape) -> Array | None:
@@ -139,10 +126,8 @@ def examples(a: Opened, b: Opened, given: Array | None) -> Array:
     captured = (one.values for one in (*a.captured, *b.captured) if one.is_input)
     x = next(captured, None) if given is None else given
     if x is None and bool(a.captured) != bool(b.captured):
-        raise InputError(
-            f"{a.name if a.captured else b.name} does not hold the input of its outputs; add it "
-            "as an array 'input', or give it with --inputs"
-        )
+        name = a.name if a.captured else b.name
+        raise InputError(f"{name} does not hold the input; add an array 'input' or give --inputs")
     if x is None:
         model = a.model or b.model
         x = _samples(model.input_shape if model is not None else (28, 28, 1))

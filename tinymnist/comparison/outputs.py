@@ -146,10 +146,9 @@ def read_arrays(path: str | PathLike[str]) -> dict[str, Array]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            if (size := sum(entry.file_size for entry in archive.infolist())) > _MAX_UNPACKED_BYTES:
-                raise InputError(
-                    f"{path} unpacks to {size:,} bytes; expected at most {_MAX_UNPACKED_BYTES:,}"
-                )
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > _MAX_UNPACKED_BYTES:
+            raise InputError(f"{path} unpacks to {size:,} bytes; limit: {_MAX_UNPACKED_BYTES:,}")
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except OSError as error:

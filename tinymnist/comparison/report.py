@@ -27,8 +27,9 @@ def write_report(comparison: Comparison, path: Path) -> None:
 
 def render(comparison: Comparison) -> str:
     """The page as a string."""
+    rows, gradients, rtol = comparison.rows, comparison.gradients, comparison.rtol
     allowed = (
-        f"{comparison.n} examples; allowed are {comparison.atol:g} and {comparison.rtol:g} of a "
+        f"{comparison.n} examples; allowed are {comparison.atol:g} and {rtol:g} of a "
         "layer's largest number."
     )
     measured = (
@@ -37,32 +38,27 @@ def render(comparison: Comparison) -> str:
         if comparison.reference
         else "Neither side could be run in float64, so there is no third opinion."
     )
+    scale = html.paragraph(
+        "The scale is logarithmic: at each mark the error is a hundred times that at the mark "
+        "before. The broken line is the error allowed."
+    )
+    sections = [
+        _causes(comparison),
+        html.section("Relative error, layer by layer", scale, _chart(rows, rtol)),
+        html.section("Figures", html.paragraph(measured), html_table(rows)),
+    ]
+    if gradients:
+        sections.append(html.section("Gradients", _chart(gradients, rtol), html_table(gradients)))
+    if lines := [*comparison.notes, *comparison.unmatched_lines()]:
+        items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+        sections.append(html.section("Notes", f"<ul>{items}</ul>"))
     kind = "verdict" if comparison.agrees else "verdict wrong"
     return html.page(
         title=f"{comparison.a} and {comparison.b}",
         command="compare",
         heading=f"{escape(comparison.a)} <small>and</small> {escape(comparison.b)}",
         header=html.paragraph(allowed) + f'<p class="{kind}">{escape(comparison.headline)}</p>',
-        sections=[
-            _causes(comparison),
-            html.section(
-                "Relative error, layer by layer",
-                html.paragraph(
-                    "The scale is logarithmic: at each mark the error is a hundred times that at "
-                    "the mark before. The broken line is the error allowed."
-                ),
-                _chart(comparison.rows, comparison.rtol),
-            ),
-            html.section("Figures", html.paragraph(measured), html_table(comparison.rows)),
-            html.section(
-                "Gradients",
-                _chart(comparison.gradients, comparison.rtol),
-                html_table(comparison.gradients),
-            )
-            if comparison.gradients
-            else "",
-            _remarks(comparison),
-        ],
+        sections=sections,
     )
 
 
@@ -80,15 +76,10 @@ def _causes(comparison: Comparison) -> str:
 
 def _chart(rows: Sequence[Row], rtol: float) -> str:
     """Bars on a logarithmic scale."""
-    drawn = [
-        (
-            shortened(names_of(row), 40),
-            _place(row.relative_error),
-            number(row.relative_error),
-            "good" if row.passes else "wrong",
-        )
-        for row in rows
-    ]
+    drawn = []
+    for row in rows:
+        error, kind = row.relative_error, "good" if row.passes else "wrong"
+        drawn.append((shortened(names_of(row), 40), _place(error), number(error), kind))
     ticks = [(_place(10.0**p), f"1e{p}") for p in range(_LOWEST, _HIGHEST + 1, 2)]
     title = "Relative error of every layer"
     return html.scroll(charts.bars(title, drawn, left=280, ticks=ticks, limit=_place(rtol)))
@@ -100,9 +91,3 @@ def _place(error: float) -> float:
         return 0.0
     power = math.log10(error) if math.isfinite(error) else _HIGHEST
     return min(max((power - _LOWEST) / (_HIGHEST - _LOWEST), 0.0), 1.0)
-
-
-def _remarks(comparison: Comparison) -> str:
-    lines = [*comparison.notes, *comparison.unmatched_lines()]
-    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    return html.section("Notes", f"<ul>{items}</ul>") if items else ""

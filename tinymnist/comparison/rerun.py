@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from tinymnist.comparison.outputs import INPUT_KIND, Output, kind_of
-from tinymnist.nn.arrays import Array, Shape
+from tinymnist.nn.arrays import Array
 from tinymnist.nn.graph import INPUT
 from tinymnist.nn.layers import ACTIVATIONS, BatchNormalization, Dropout, Layer
 from tinymnist.nn.sequential import Sequential
-from tinymnist.nn.shapes import Pads, as_pair, resolve_padding
 
 
 @dataclass(frozen=True)
@@ -87,16 +86,6 @@ def changed(layer: Layer, **values: Any) -> Layer:
         new = np.ascontiguousarray(value, old.dtype) if isinstance(old, np.ndarray) else value
         setattr(twin, name, new)
     return twin
-
-
-def pads_of(layer: Any, shape: Shape) -> Pads:
-    """The padding in pixels of a layer whose input is (h, w, c); zeros if it cannot pad."""
-    if not hasattr(layer, "padding"):
-        return (0, 0), (0, 0)
-    window = as_pair(getattr(layer, "kernel_size", getattr(layer, "pool_size", 1)), "window")
-    strides = as_pair(getattr(layer, "strides", 1) or window, "strides")
-    dilation = as_pair(getattr(layer, "dilation_rate", 1), "dilation_rate")
-    return resolve_padding(layer.padding, (shape[0], shape[1]), window, strides, dilation)
 
 
 def seed_weights(shape: Any) -> Array:

@@ -88,7 +88,7 @@ def find_causes(rerun: Rerun, pairs: Sequence[Pair], atol: float, rtol: float) -
         atol, rtol: as for the comparison.
 
     Returns:
-        Causes in the order of the layers where they act; empty if no experiment explains anything.
+        Causes in the order of the layers where they act; empty if nothing explains the difference.
     """
     found: list[Cause] = []
     first = _first_mismatch(pairs, atol, rtol)

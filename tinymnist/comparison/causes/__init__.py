@@ -70,11 +70,7 @@ class Mismatch:
         return Experiment(cause, change, self.rerun.with_layers(layers))
 
     def scopes(self, fits: Callable[[Layer], bool]) -> Iterator[tuple[str, list[Any]]]:
-        """What to change together: all layers that fit, then each of them that is a suspect.
-
-        Yields:
-            What to call them, and the layers.
-        """
+        """A name and what to change together: all layers that fit, then each suspect that does."""
         layers = [layer for layer in self.rerun.model.layers if fits(layer)]
         if len(layers) > 1:
             yield "all of them", layers

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 
 from tinymnist.comparison.causes import DROPOUT, Experiment, Experiments, Mismatch
-from tinymnist.comparison.rerun import Rerun
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.layers import Dropout
 
@@ -54,7 +53,8 @@ def dropout_spread(mismatch: Mismatch) -> str | None:
         return None
     seen, target = mismatch.pairs[mismatch.first]
     random = replace(mismatch.rerun, dropout=np.random.default_rng(0))
-    runs = np.stack([_output(random, seen.name, seen.kind) for _ in range(_RUNS)])
+    outputs = (one for _ in range(_RUNS) for one in random.run() if one.name == seen.name)
+    runs = np.stack([_comparable(one.values, seen.kind) for one in outputs])
     still = _comparable(seen.values, seen.kind)
     found = _comparable(target.values, seen.kind)
     variance = np.square(runs - still).mean(axis=0)
@@ -81,11 +81,6 @@ def _statistics(scores: Array) -> Array:
     """
     over_examples = np.square(scores.mean(axis=0)).mean()
     return np.array([np.square(scores).mean(), np.abs(scores).mean(), scores.mean(), over_examples])
-
-
-def _output(rerun: Rerun, name: str, kind: str) -> Array:
-    values = next(output.values for output in rerun.run() if output.name == name)
-    return _comparable(values, kind)
 
 
 def _comparable(values: Array, kind: str) -> Array:

@@ -51,10 +51,8 @@ def scalings(mismatch: Mismatch) -> Experiments:
 def _inverted(x: Array) -> Array:
     """The negative within 0..1 or 0..255, if the values are in one of these, or their own range."""
     low, high = float(x.min(initial=0)), float(x.max(initial=0))
-    for top in (1.0, 255.0):
-        if low >= 0 and high <= top:
-            return top - x
-    return low + high - x
+    tops = (top for top in (1.0, 255.0) if low >= 0 and high <= top)
+    return next(tops, low + high) - x
 
 
 def _fitted_line(mismatch: Mismatch) -> Experiments:

@@ -11,12 +11,12 @@ import numpy as np
 
 from tinymnist.comparison import causes
 from tinymnist.comparison.causes import Experiment, Experiments, Mismatch
-from tinymnist.comparison.rerun import Rerun, changed, pads_of
+from tinymnist.comparison.rerun import Rerun, changed
 from tinymnist.nn import functional as F
 from tinymnist.nn import layers as L
 from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.sequential import Sequential
-from tinymnist.nn.shapes import Pair
+from tinymnist.nn.shapes import Pads, Pair
 
 _EPSILONS = (1e-3, 1e-5, 1e-4, 1e-6, 1e-2, 2e-5, 1e-7, 1e-8, 1e-12, 0.0)
 """The defaults of Keras, of PyTorch and ONNX, and others in use."""
@@ -65,7 +65,7 @@ def padding_sides(mismatch: Mismatch) -> Experiments:
     """Every other division of the padding, in all layers that pad and in each suspect."""
     model = mismatch.rerun.model
     shapes = {one.name: model.shapes[model.sources[one.name][0]] for one in model.layers}
-    pads = {one.name: pads_of(one, shapes[one.name]) for one in model.layers}
+    pads = {one.name: _pads(one, shapes[one.name]) for one in model.layers}
     for where, chosen in mismatch.scopes(lambda one: any(map(any, pads[one.name]))):
         for (tall, rows), (wide, columns) in itertools.product(_PADDINGS.items(), repeat=2):
             twins = {}
@@ -77,6 +77,13 @@ def padding_sides(mismatch: Mismatch) -> Experiments:
             if twins:
                 how = tall if tall == wide else f"{tall} (rows), {wide} (columns)"
                 yield mismatch.swap(causes.PADDING, f"the padding of {where} with {how}", twins)
+
+
+def _pads(layer: Any, shape: Shape) -> Pads:
+    """The padding in pixels of a layer whose input is (h, w, c); zeros if it cannot pad."""
+    if hasattr(layer, "window"):
+        return layer.window(shape)[2]  # type: ignore[no-any-return]
+    return layer.pads() if isinstance(layer, L.ZeroPadding2D) else ((0, 0), (0, 0))
 
 
 def poolings(mismatch: Mismatch) -> Experiments:

@@ -1,7 +1,11 @@
 """Each framework's own run of a model, with every layer's output: one module per framework.
 
-Every module has ``run``; ``keras`` and ``onnx`` also ``load``, ``keras`` and ``torch`` also
-``gradients``.
+- ``run(model, x)``: every output, channels last, for examples (n, h, w, c) or (n, features).
+- ``gradients(model, x, weights)``, in ``keras`` and ``torch``: that of the sum of the last outputs,
+  weighted by ``weights(shape)``, at every layer.
+- ``load(path)``, in ``keras`` and ``onnx``: the model in a file.
+
+All raise InputError if the framework refuses the model or the examples.
 """
 
 from __future__ import annotations
@@ -54,11 +58,7 @@ def outputs_of(model: Any, x: Array, **settings: Any) -> list[Output]:
 
 
 def first_change(model: Any, x: Array, once: Sequence[Output]) -> str:
-    """Run a model of another framework again and compare with its first run.
-
-    Returns:
-        The name of the first layer with a different output; "" if all are equal.
-    """
+    """The first layer whose output differs in a second run of a framework's model, or ""."""
     again = outputs_of(model, x, **({"seed": 1} if framework_of(model) == "torch" else {}))
     for first, second in zip(once, again, strict=False):
         if not np.array_equal(first.values, second.values, equal_nan=True):

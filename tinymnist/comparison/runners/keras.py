@@ -18,23 +18,18 @@ _Recorded = tuple[str, str, Any]
 
 
 def run(model: Any, x: Array) -> list[Output]:
-    """Run a Keras model.
-
-    Args:
-        model: any model of Keras 3, built.
-        x: (n, h, w, c) or (n, features); reshaped to the model's input shape.
-
-    Raises:
-        InputError: when the model's input shape holds another number of values.
-    """
+    """Run a built model of Keras 3 on examples, reshaped to its input shape."""
     with _recording(model) as found:
         model(_shaped(model, x), training=False)
     return [Output("input", INPUT_KIND, np.asarray(x, np.float32)), *_in_our_layout(model, found)]
 
 
+def _layers(model: Any) -> list[Any]:
+    return list(model._flatten_layers(include_self=False))
+
+
 def _channels_first(model: Any) -> bool:
-    layers = model._flatten_layers(include_self=False)
-    return any(getattr(layer, "data_format", None) == "channels_first" for layer in layers)
+    return any(getattr(one, "data_format", None) == "channels_first" for one in _layers(model))
 
 
 def _in_our_layout(model: Any, found: Iterable[_Recorded]) -> Iterator[Output]:
@@ -77,9 +72,8 @@ def _recording(model: Any) -> Iterator[list[_Recorded]]:
 
 def _recorder(layer: Any, found: list[_Recorded]) -> Any:
     """The layer's ``call``, which also appends to ``found``."""
-    original = layer.call
+    original, kind = layer.call, kind_of(type(layer).__name__)
     activation = getattr(getattr(layer, "activation", None), "__name__", "linear")
-    kind = kind_of(type(layer).__name__)
     if activation != "linear":
         kind = kind_of(activation) or activation
 
@@ -93,11 +87,7 @@ def _recorder(layer: Any, found: list[_Recorded]) -> Any:
 
 
 def load(path: str) -> Any:
-    """Open a .keras or .h5 file.
-
-    Raises:
-        InputError: when Keras cannot load it.
-    """
+    """Open a .keras or .h5 file."""
     import keras
 
     try:
@@ -108,15 +98,7 @@ def load(path: str) -> Any:
 
 
 def gradients(model: Any, x: Array, weights: Callable[[Any], Array]) -> list[Output]:
-    """The gradient of the weighted sum of the outputs at every layer; needs Keras on TensorFlow.
-
-    Args:
-        model, x: as for :func:`run`.
-        weights: shape of the outputs -> the weights in the sum.
-
-    Raises:
-        InputError: when Keras runs on another backend.
-    """
+    """The gradient of the weighted sum of the outputs at every layer; needs Keras on TensorFlow."""
     import keras
 
     if keras.backend.backend() != "tensorflow":

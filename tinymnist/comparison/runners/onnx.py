@@ -20,15 +20,7 @@ _CHANNELS_FIRST = (
 
 
 def run(model: Any, x: Array) -> list[Output]:
-    """Run an ONNX model in onnxruntime, without its optimizations, node by node.
-
-    Args:
-        model: a ``ModelProto``, or the path of a file.
-        x: (n, h, w, c) or (n, features); reshaped to the model's input shape.
-
-    Raises:
-        InputError: when onnxruntime cannot run the model on such examples.
-    """
+    """Run a ``ModelProto`` or file in onnxruntime, without its optimizations, node by node."""
     import onnx
     import onnxruntime
 
@@ -135,11 +127,7 @@ def _in_our_layout(nodes: Any, values: dict[str, Array], first: bool, n: int) ->
 
 
 def load(path: str) -> Any:
-    """Open an ONNX file.
-
-    Raises:
-        InputError: when it is not a valid one.
-    """
+    """Open an ONNX file."""
     import onnx
 
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -19,17 +19,10 @@ _Recorded = tuple[str, str, Any]
 
 
 def run(model: Any, x: Array, *, seed: int | None = None) -> list[Output]:
-    """Run a ``torch.nn.Module`` in its current mode; usually call ``eval()`` first.
+    """Run a ``torch.nn.Module`` in its current mode, on (n, c, h, w), or flattened if it must.
 
-    Buffers (the moving statistics, in training mode) and the random state are restored afterwards.
-
-    Args:
-        model: any module; it gets pictures as (n, c, h, w), or flattened if it refuses those.
-        x: (n, h, w, c) or (n, features).
-        seed: what the random state is set to for the run; None leaves it as it is.
-
-    Raises:
-        InputError: when the model does not take such examples.
+    Buffers (the moving statistics, in training mode) and the random state are restored afterwards;
+    ``seed`` is what the random state is set to for the run.
     """
     import torch
 
@@ -39,21 +32,15 @@ def run(model: Any, x: Array, *, seed: int | None = None) -> list[Output]:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             if seed is not None:
                 torch.manual_seed(seed)
-            events = _events(model, given)
+            outputs = _in_our_layout(_values(model, given))
     finally:
         for name, buffer in model.named_buffers():
             buffer.copy_(buffers[name])
-    outputs = [Output("input", INPUT_KIND, np.asarray(x, events[-1][2].dtype))]
-    return outputs + _in_our_layout(events)
+    return [Output("input", INPUT_KIND, np.asarray(x, outputs[-1].values.dtype)), *outputs]
 
 
 def gradients(model: Any, x: Array, weights: Callable[[Any], Array]) -> list[Output]:
-    """The gradient of the weighted sum of the outputs at every layer.
-
-    Args:
-        model, x: as for :func:`run`.
-        weights: shape of the outputs -> the weights in the sum.
-    """
+    """The gradient of the weighted sum of the outputs at every layer."""
     import torch
 
     given = _input_for(model, x).requires_grad_()
@@ -62,13 +49,9 @@ def gradients(model: Any, x: Array, weights: Callable[[Any], Array]) -> list[Out
         last = tensors[-1][2]
         total = (last * torch.as_tensor(weights(last.shape)).to(last)).sum()
         slopes = torch.autograd.grad(total, [one for _, _, one in tensors], allow_unused=True)
-    return _in_our_layout(
-        [
-            (name, kind, slope.detach().cpu().numpy())
-            for (name, kind, _), slope in zip(tensors, slopes, strict=True)
-            if slope is not None
-        ]
-    )
+    found = zip(tensors, slopes, strict=True)
+    known = [(name, kind, slope) for (name, kind, _), slope in found if slope is not None]
+    return _in_our_layout((name, kind, slope.cpu().numpy()) for name, kind, slope in known)
 
 
 def _input_for(model: Any, x: Array) -> Any:
@@ -80,7 +63,7 @@ def _input_for(model: Any, x: Array) -> Any:
     return torch.as_tensor(np.ascontiguousarray(first)).to(example.device, example.dtype)
 
 
-def _events(model: Any, given: Any) -> list[_Recorded]:
+def _values(model: Any, given: Any) -> list[_Recorded]:
     """The values of everything that was computed, in order."""
     reason = ""
     for tensor in (given, given.flatten(1)):
@@ -113,7 +96,10 @@ def _recorded(model: Any, given: Any, keep: Callable[[Any], Any]) -> list[_Recor
         is_floats = isinstance(result, torch.Tensor) and result.is_floating_point()
         if is_floats and result.ndim > 1 and len(result) == len(given):
             latest[0] = result
-            found.append((_free(name, found), kind, keep(result)))
+            taken = {one for one, _, _ in found}  # a module may be called twice
+            names = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
+            free = next(one for one in names if one not in taken)
+            found.append((free, kind, keep(result)))
 
     def enter(module: Any, arguments: Any) -> None:
         inside[0] += 1
@@ -139,14 +125,7 @@ def _recorded(model: Any, given: Any, keep: Callable[[Any], Any]) -> list[_Recor
     return found
 
 
-def _free(name: str, found: list[_Recorded]) -> str:
-    """The name, or ``name_2``, ``name_3`` ... if it is taken: a module may be called twice."""
-    taken = {one for one, _, _ in found}
-    numbered = (f"{name}_{number}" for number in itertools.count(2))
-    return next(one for one in itertools.chain([name], numbered) if one not in taken)
-
-
-def _in_our_layout(events: list[_Recorded]) -> list[Output]:
+def _in_our_layout(events: Iterable[_Recorded]) -> list[Output]:
     """Pictures channels last; vectors that are flattened pictures in the order (h, w, c)."""
     outputs: list[Output] = []
     picture: tuple[int, int, int] | None = None  # the last one, (h, w, c)

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from tinymnist.comparison.rerun import changed, pads_of
+from tinymnist.comparison.rerun import changed
 from tinymnist.errors import InputError
 from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.graph import INPUT
 from tinymnist.nn.layers import Dense, Flatten, Layer, MaxPooling2D
 from tinymnist.nn.sequential import Sequential
-from tinymnist.nn.shapes import as_pair
+from tinymnist.nn.shapes import Pads
 
 _ACTIVATIONS: dict[str, tuple[Any, ...]] = {
     "relu": ("ReLU",),
@@ -93,15 +93,9 @@ def _module_of(layer: Layer, shape: Shape) -> Any:
     from torch import nn
 
     kind, activation = type(layer).__name__, getattr(layer, "activation", "linear")
-    for what, name, known in (
-        ("is a", kind, _MODULES),
-        ("has the activation", activation, {"linear": (), **_ACTIVATIONS}),
-    ):
+    for name, known in ((kind, _MODULES), (activation, {"linear", *_ACTIVATIONS})):
         if name not in known:
-            raise InputError(
-                f"{layer.name} {what} {name}, for which there is no PyTorch module here; expected "
-                f"one of {sorted(known)}"
-            )
+            raise InputError(f"{layer.name}: no PyTorch module for {name}; known: {sorted(known)}")
     made = _MODULES[kind](nn, layer, shape)
     if activation != "linear":
         name, *arguments = _ACTIVATIONS[activation]
@@ -120,39 +114,28 @@ def _filled(module: Any, **arrays: Array | None) -> Any:
     return module
 
 
-def _padding(nn: Any, layer: Any, shape: Shape, value: float = 0.0) -> list[Any]:
-    """The layer's padding as a module of its own: PyTorch's layers pad both sides alike."""
-    (top, bottom), (left, right) = pads = pads_of(layer, shape)
+def _padding(nn: Any, pads: Pads, value: float = 0.0) -> list[Any]:
+    """Padding as a module of its own: PyTorch's layers pad both sides alike."""
+    (top, bottom), (left, right) = pads
     return [nn.ConstantPad2d((left, right, top, bottom), value)] if any(map(any, pads)) else []
 
 
 def _convolution(nn: Any, layer: Any, shape: Shape) -> list[Any]:
-    kernel = layer.kernel
-    made = nn.Conv2d(
-        shape[-1],
-        kernel.shape[-1],
-        kernel.shape[:2],
-        as_pair(layer.strides, "strides"),
-        dilation=as_pair(layer.dilation_rate, "dilation_rate"),
-        groups=layer.groups_of(shape[-1]),
-        bias=layer.bias is not None,
-    )
-    filled = _filled(made, weight=kernel.transpose(3, 2, 0, 1), bias=layer.bias)
-    return [*_padding(nn, layer, shape), filled]
+    window, strides, pads, dilation = layer.window(shape)
+    channels = shape[-1], layer.kernel.shape[-1]
+    settings = {"groups": layer.groups_of(shape[-1]), "bias": layer.bias is not None}
+    made = nn.Conv2d(*channels, window, strides, dilation=dilation, **settings)
+    filled = _filled(made, weight=layer.kernel.transpose(3, 2, 0, 1), bias=layer.bias)
+    return [*_padding(nn, pads), filled]
 
 
 def _pool(nn: Any, layer: Any, shape: Shape) -> list[Any]:
-    window = as_pair(layer.pool_size, "pool_size")
-    strides = as_pair(layer.strides or window, "strides")
+    window, strides, pads = layer.window(shape)
     if isinstance(layer, MaxPooling2D):
-        return [*_padding(nn, layer, shape, -np.inf), nn.MaxPool2d(window, strides)]
-    padding = _padding(nn, layer, shape)
-    if padding and not layer.count_include_pad:
-        raise InputError(
-            f"{layer.name} leaves padded pixels out of its means, which these PyTorch modules "
-            "cannot do; compare with another framework"
-        )
-    return [*padding, nn.AvgPool2d(window, strides)]
+        return [*_padding(nn, pads, -np.inf), nn.MaxPool2d(window, strides)]
+    if any(map(any, pads)) and not layer.count_include_pad:
+        raise InputError(f"{layer.name}: no PyTorch module that leaves padded pixels out of means")
+    return [*_padding(nn, pads), nn.AvgPool2d(window, strides)]
 
 
 def _dense(nn: Any, layer: Any, shape: Shape) -> list[Any]:
@@ -162,9 +145,8 @@ def _dense(nn: Any, layer: Any, shape: Shape) -> list[Any]:
 
 def _batch_norm(nn: Any, layer: Any, shape: Shape) -> list[Any]:
     made = (nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d)(shape[-1], layer.epsilon)
-    mean, variance = layer.moving_mean, layer.moving_variance
-    arrays = {"weight": layer.gamma, "bias": layer.beta}
-    return [_filled(made, **arrays, running_mean=mean, running_var=variance)]
+    statistics = {"running_mean": layer.moving_mean, "running_var": layer.moving_variance}
+    return [_filled(made, weight=layer.gamma, bias=layer.beta, **statistics)]
 
 
 _MODULES: dict[str, Callable[[Any, Any, Shape], list[Any]]] = {
@@ -185,6 +167,6 @@ _MODULES: dict[str, Callable[[Any, Any, Shape], list[Any]]] = {
     "MaxPooling2D": _pool,
     "ReLU": lambda nn, layer, shape: [nn.ReLU()],
     "Softmax": lambda nn, layer, shape: [nn.Softmax(1)],
-    "ZeroPadding2D": _padding,
+    "ZeroPadding2D": lambda nn, layer, shape: _padding(nn, layer.pads()),
 }
 """Kind of layer -> its modules, from ``torch.nn``, the layer and the shape of its input."""
