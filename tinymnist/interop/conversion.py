@@ -7,7 +7,7 @@ be the only one that fits, or be chosen by the user.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from os import PathLike
@@ -21,15 +21,7 @@ from tinymnist.errors import InputError
 from tinymnist.interop.bare.candidates import Candidates
 from tinymnist.interop.bare.match_shapes import NoPlan, fitting, strided
 from tinymnist.interop.bare.plans import Plan
-from tinymnist.interop.bare.scaling import (
-    MOST_CLASSES,
-    Entry,
-    Labelled,
-    Score,
-    entries,
-    race,
-    ranked,
-)
+from tinymnist.interop.bare.scaling import Entry, Labelled, Score, entries, race, ranked
 from tinymnist.interop.formats import read
 from tinymnist.nn.sequential import Sequential
 
@@ -39,6 +31,8 @@ POOR = 0.9
 """Accuracy below which an architecture found by shape is in doubt."""
 SOUND = 0.98
 """Accuracy below which further scalings, pools and strides are tried with every activation."""
+_MOST_CLASSES = 64
+"""A network with more outputs is not a classifier: an autoencoder, for instance."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +85,8 @@ def convert(
         return Conversion(first, found.listed)  # it was found when the file was written
     measured = pictures or mnist_at_hand()
     if reason := _why_not(first, measured):
-        name = scaling or "x/255"
-        _record(first, Entry(lambda: first, name), is_known=scaling is not None)
+        entry = Entry(lambda: first, scaling or "x/255")
+        _record(first, entry.preprocessing if scaling else {})
         unknown = f"{source}: its scaling is unknown: {reason}; x/255 is used"
         unchecked = (
             f"{found.path}: its layers were inferred from shapes and not checked on pictures: "
@@ -109,7 +103,7 @@ def convert(
         scores, doubts = _doubted(found, plan, scores, measured, decides)
     best = scores[0]
     model = best.entry.make()
-    _record(model, best.entry)
+    _record(model, best.entry.preprocessing)
     model.metadata["metrics"] = {measured.name: {"n": best.n, "accuracy": best.accuracy}}
     if best.accuracy < POOR:
         doubts.append(
@@ -125,8 +119,7 @@ def mnist_at_hand() -> Labelled | None:
         images, labels = load_mnist("test")
     except InputError:
         return None
-    scaled = (images.astype(np.float32) / np.float32(255))[..., None]
-    return Labelled("mnist-test", scaled, labels)
+    return Labelled("mnist-test", (images.astype(np.float32) / 255)[..., None], labels)
 
 
 Maker = tuple[Callable[[], Sequential], str]
@@ -135,13 +128,13 @@ Maker = tuple[Callable[[], Sequential], str]
 
 def _makers(found: Candidates, plan: int | None, decides: bool) -> list[Maker]:
     if found.plans and decides:
-        return [_maker(found, each) for each in found.plans]
+        return _planned(found, found.plans)
     model = found.choose(plan)
     return [(lambda: model, str(found.plan(plan)) if found.plans else "")]
 
 
-def _maker(found: Candidates, plan: Plan) -> Maker:
-    return cache(partial(found.build, plan)), str(plan)
+def _planned(found: Candidates, plans: Iterable[Plan]) -> list[Maker]:
+    return [(cache(partial(found.build, plan)), str(plan)) for plan in plans]
 
 
 def _why_not(model: Sequential, pictures: Labelled | None) -> str:
@@ -150,15 +143,14 @@ def _why_not(model: Sequential, pictures: Labelled | None) -> str:
         return "MNIST is not on this machine (tinymnist data download), and no --score SET is given"
     if picture_side(model.input_shape) is None:
         return f"its inputs {model.input_shape} are not square pictures"
-    if not 2 <= model.output_shape[-1] <= MOST_CLASSES or len(model.output_shape) != 1:
+    if not 2 <= model.output_shape[-1] <= _MOST_CLASSES or len(model.output_shape) != 1:
         return f"its outputs {model.output_shape} are not classes"
     return ""
 
 
-def _record(model: Sequential, entry: Entry, is_known: bool = True) -> None:
+def _record(model: Sequential, found: dict[str, Any]) -> None:
     """Keep in the metadata how the model wants its pictures."""
     preset: dict[str, Any] = model.metadata.get("preprocessing", {})
-    found = entry.preprocessing if is_known else {}
     model.metadata["preprocessing"] = {"recipe": "mnist", **preset, **found}
 
 
@@ -168,7 +160,7 @@ def _with_other_pools(found: Candidates, scores: list[Score], pictures: Labelled
     words = {score.entry.plan for score in last}
     finalists = [plan for plan in found.plans if str(plan) in words]
     others = [p for p in _alike(finalists) if str(p) not in words]
-    late = race(entries(_maker(found, each) for each in others), pictures, last[0].accuracy)
+    late = race(entries(_planned(found, others)), pictures, last[0].accuracy)
     arrived = [score for score in late if score.n == last[0].n]
     return ranked(last + arrived) + [s for s in scores + late if s.n < last[0].n]
 
@@ -178,7 +170,7 @@ def _doubted(
 ) -> tuple[list[Score], list[str]]:
     """Try what shapes never show: another activation, another pooling, strides."""
     best = scores[0]
-    rivals = entries(_maker(found, each) for each in _variants(found, best, plan))
+    rivals = entries(_planned(found, _variants(found, best, plan)))
     if best.accuracy >= SOUND:
         same = (best.entry.scaling, best.entry.fit)
         rivals = [entry for entry in rivals if (entry.scaling, entry.fit) == same]

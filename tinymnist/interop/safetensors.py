@@ -49,11 +49,11 @@ def read(path: str | PathLike[str], architecture: str | PathLike[str] | None = N
     """
     tensors, metadata = read_tensors(path)
     description = None if architecture else _description(metadata.get(DESCRIPTION, ""), path)
-    if description is not None:
-        blocks = blocks_of(tensors, path)
-    else:  # other libraries sort tensors by name
-        names = sorted(tensors, key=natural)
-        blocks = associated(blocks_of({name: tensors[name] for name in names}, path))
+    if description is None:  # other libraries sort tensors by name
+        tensors = {name: tensors[name] for name in sorted(tensors, key=natural)}
+    blocks = blocks_of(tensors, path)
+    if description is None:
+        blocks = associated(blocks)
     made_by = metadata.get("format", "")
     source = f"safetensors{f' ({made_by[:20]})' if made_by else ''}, {Path(path).name}"
     return from_blocks(
@@ -97,9 +97,8 @@ def _parse(data: bytes) -> tuple[dict[str, Array], dict[str, str]]:
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
         raise ValueError("its metadata do not map names to texts")
     buffer = memoryview(data)[8 + length :]
-    windows = sorted((_window(name, entry), name) for name, entry in header.items())
     end = 0
-    for (begin, stop), name in windows:
+    for (begin, stop), name in sorted((_window(*item), item[0]) for item in header.items()):
         if begin != end:
             raise ValueError(f"{name[:60]} begins at {begin:,}, the one before ends at {end:,}")
         end = stop
@@ -109,8 +108,7 @@ def _parse(data: bytes) -> tuple[dict[str, Array], dict[str, str]]:
 
 
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    entries = dict(pairs)
-    if len(entries) != len(pairs):
+    if len(entries := dict(pairs)) != len(pairs):
         raise ValueError("a name appears twice in its header")
     return entries
 
@@ -148,8 +146,7 @@ def write(model: Sequential, path: str | PathLike[str]) -> None:
     """
     tensors = tensors_of(model)
     layers = [
-        {**layer.config(), TENSORS: layer.name} if layer.weights else layer.config()
-        for layer in model.layers
+        layer.config() | ({TENSORS: layer.name} if layer.weights else {}) for layer in model.layers
     ]
     description = Description(model.input_shape, layers, model.wiring)
     metadata = {"format": "pt", DESCRIPTION: json.dumps(description.as_json())}

@@ -10,7 +10,6 @@ from enum import Enum
 from mmap import ACCESS_READ, mmap
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 from tinymnist.errors import InputError
 from tinymnist.interop.wire import Damaged, fields
@@ -66,7 +65,8 @@ def sniff(path: str | PathLike[str]) -> Format | None:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         return _sniff_zip(place)
-    return _by_magic(head) or _by_structure(place, head, size) or _sniff_text(head, size)
+    by_magic = (kind for at, magic, kind in _MAGIC if head.startswith(magic, at))
+    return next(by_magic, None) or _sniff_structure(place, head, size) or _sniff_text(head, size)
 
 
 def _sniff_folder(folder: Path) -> Format | None:
@@ -107,25 +107,21 @@ _MAGIC = (
 """Position, bytes, and the format; the first match counts."""
 
 
-def _by_magic(head: bytes) -> Format | None:
-    return next((kind for at, magic, kind in _MAGIC if head.startswith(magic, at)), None)
-
-
-def _by_structure(path: Path, head: bytes, size: int) -> Format | None:
+def _sniff_structure(path: Path, head: bytes, size: int) -> Format | None:
     if len(head) > 8 and head[8:9] == b"{":
         (length,) = struct.unpack("<Q", head[:8])
         if length <= size - 8 or head[8:11] == b'{"_' or b'"data_offsets"' in head:
             return Format.SAFETENSORS
-    return _sniff_protobuf(path, size) if size and size < 1 << 31 else None
+    return _sniff_protobuf(path, head, size) if size and size < 1 << 31 else None
 
 
-def _sniff_protobuf(path: Path, size: int) -> Format | None:
+def _sniff_protobuf(path: Path, head: bytes, size: int) -> Format | None:
     """ONNX, TensorFlow's graphs and Caffe's nets differ in the numbers of their fields."""
-    found: dict[tuple[int, int], int] = {}
+    found: set[tuple[int, int]] = set()
     try:
         with open(path, "rb") as file, mmap(file.fileno(), size, access=ACCESS_READ) as data:
-            for number, kind, _, length in fields(data, 0, size):
-                found[number, kind] = max(found.get((number, kind), 0), length)
+            for number, kind, _, _ in fields(data, 0, size):
+                found.add((number, kind))
     except (Damaged, OSError):
         pass  # cut off: the fields before may be enough
     if (1, 0) in found and (7, 2) in found:
@@ -134,19 +130,11 @@ def _sniff_protobuf(path: Path, size: int) -> Format | None:
         return Format.SAVED_MODEL  # schema version, graphs
     if (100, 2) in found:
         return Format.CAFFE  # layers
-    if _holds_graph_nodes(path, found):
-        return Format.GRAPH_DEF
+    graph_words = (b"Placeholder", b"Const", b"dtype", b"VariableV2")
+    if (1, 2) in found and any(word in head[:256] for word in graph_words):
+        return Format.GRAPH_DEF  # a list of nodes, each beginning with its name and operation
     # Caffe's first version: name, layers
-    return Format.CAFFE if {(1, 2), (2, 2)} <= found.keys() and (1, 0) not in found else None
-
-
-def _holds_graph_nodes(path: Path, found: dict[tuple[int, int], int]) -> bool:
-    """A GraphDef is a list of nodes, each beginning with its name and its operation."""
-    if (1, 2) not in found:
-        return False
-    with open(path, "rb") as file:
-        head = file.read(256)
-    return any(word in head for word in (b"Placeholder", b"Const", b"dtype", b"VariableV2"))
+    return Format.CAFFE if {(1, 2), (2, 2)} <= found and (1, 0) not in found else None
 
 
 def _sniff_text(head: bytes, size: int) -> Format | None:
@@ -168,9 +156,8 @@ def _sniff_json(text: str, complete: bool) -> Format | None:
         return Format.KERAS_JSON if '"weightsManifest"' not in text else Format.TFJS
     if complete:
         try:
-            content: Any = json.loads(text)
+            if not isinstance(json.loads(text), dict):
+                return Format.TEXT
         except (ValueError, RecursionError):
-            return Format.TEXT
-        if not isinstance(content, dict):
             return Format.TEXT
     return Format.TFJS if '"modelTopology"' in text or '"weightsManifest"' in text else Format.TEXT

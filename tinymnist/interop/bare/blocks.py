@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from tinymnist.nn.arrays import Array
@@ -113,10 +113,9 @@ def grouped(blocks: Iterable[Block]) -> list[Group]:
             raise ValueError(f"{block} comes first, before any convolution or dense layer")
         group = groups[-1]
         _check_follower(block, group.main)
-        if block.kind == "prelu":
-            groups[-1] = replace(group, prelu=block)
-        else:
-            groups[-1] = replace(group, norms=(*group.norms, block))
+        prelu = block if block.kind == "prelu" else group.prelu
+        norms = group.norms if block.kind == "prelu" else (*group.norms, block)
+        groups[-1] = Group(group.main, norms, prelu)
     return groups
 
 
@@ -124,10 +123,8 @@ def _check_follower(block: Block, main: Block) -> None:
     if block.outputs not in (main.outputs, 1):
         raise ValueError(f"{block} follows {main}, and has another width")
     if block.kind == "layernorm" and main.kind == "conv":
-        raise ValueError(
-            f"{block.name} normalizes pictures without running statistics (GroupNorm, "
-            "InstanceNorm, LayerNorm over everything ...)"
-        )
+        kinds = "GroupNorm, InstanceNorm, LayerNorm over everything ..."
+        raise ValueError(f"{block.name} normalizes pictures without running statistics ({kinds})")
     if block.kind == "prelu" and block.outputs > 1 and "relu" not in block.name.lower():
         raise ValueError(f"{block.name} may be a PReLU, or a norm without bias")
 
@@ -162,24 +159,16 @@ def associated(blocks: Sequence[Block]) -> list[Block]:
     mains = sorted((block for block in blocks if block.is_main), key=lambda block: block.kind)
     followers: dict[str, list[Block]] = {main.name: [] for main in mains}
     for block in blocks:
-        if not block.is_main:
-            home = _home(block, mains, followers)
-            if home is None:
-                return list(blocks)
-            followers[home.name].append(block)
+        if block.is_main:
+            continue
+        fitting = [
+            main for main in mains
+            if block.outputs in (main.outputs, 1)
+            and block.kind not in {follower.kind for follower in followers[main.name]}
+        ]  # fmt: skip
+        number = re.findall("[0-9]+", block.name)[-1:]
+        numbered = [main for main in fitting if re.findall("[0-9]+", main.name)[-1:] == number]
+        if not fitting:
+            return list(blocks)
+        followers[(numbered or fitting)[0].name].append(block)
     return [block for main in mains for block in (main, *followers[main.name])]
-
-
-def _home(
-    block: Block, mains: Sequence[Block], followers: Mapping[str, list[Block]]
-) -> Block | None:
-    """The layer that a norm or a prelu follows."""
-    fitting = [
-        main
-        for main in mains
-        if block.outputs in (main.outputs, 1)
-        and block.kind not in {follower.kind for follower in followers[main.name]}
-    ]
-    number = re.findall("[0-9]+", block.name)[-1:]
-    numbered = [main for main in fitting if re.findall("[0-9]+", main.name)[-1:] == number]
-    return next(iter(numbered or fitting), None)

@@ -26,7 +26,6 @@ from tinymnist.interop.bare.plans import (
     Pool,
     Step,
 )
-from tinymnist.nn.arrays import Shape
 from tinymnist.nn.shapes import output_size
 
 MOST_PLANS = 64
@@ -54,7 +53,10 @@ def fitting(blocks: Sequence[Block], *, wide: bool = False) -> list[Plan]:
     convolutions = tuple(itertools.takewhile(lambda g: g.main.kind == "conv", groups))
     _check_chain(groups, convolutions)
     if not convolutions:
-        shape = _flat_input(groups[0].main.inputs)
+        features = groups[0].main.inputs
+        side = math.isqrt(features)
+        is_picture = side * side == features and side >= 8
+        shape = (side, side, 1) if is_picture else (features,)
         return [Plan(shape, groups, (), norm_order=order) for order in _norm_orders(groups)]
     for wider in (True,) if wide else (False, True):
         plans = list(_search(groups, convolutions, wider))
@@ -97,18 +99,10 @@ def _check_chain(groups: Sequence[Group], convolutions: Sequence[Group]) -> None
         else:
             fits = a.outputs == b.inputs
         if not fits:
-            raise NoPlan(
-                f"{b} cannot follow {a}: the layers are not a plain chain (branches, sums, or "
-                "another order)"
-            )
+            reason = "the layers are not a plain chain (branches, sums, or another order)"
+            raise NoPlan(f"{b} cannot follow {a}: {reason}")
     if convolutions and convolutions[0].main.inputs not in (1, 3):
         raise NoPlan(f"{convolutions[0].main} does not take pictures of 1 or 3 channels")
-
-
-def _flat_input(features: int) -> Shape:
-    """The square picture with this number of pixels, or a vector."""
-    side = math.isqrt(features)
-    return (side, side, 1) if side * side == features and side >= 8 else (features,)
 
 
 def _search(
@@ -199,25 +193,17 @@ def _norm_orders(groups: Sequence[Group]) -> tuple[str, ...]:
     between = modules_between(normed[0].main, normed[0].norms[0])
     if between is not None:
         return (NORM_ORDERS[min(between, 2)],)
-    if not any(group.main.kind == "conv" for group in normed) or all(map(_is_rising, normed)):
+    gammas = [norm.arrays["gamma"] for group in normed for norm in group.norms]
+    if all(g.main.kind == "dense" for g in normed) or all((gamma > 0).all() for gamma in gammas):
         return NORM_ORDERS[:2]  # a pool then takes the same maximum before and after the norm
     return NORM_ORDERS
-
-
-def _is_rising(group: Group) -> bool:
-    return all(bool((norm.arrays["gamma"] > 0).all()) for norm in group.norms)
 
 
 def _is_redundant(plan: Plan) -> bool:
     """Whether a more likely plan does the same, or the plan is implausible."""
     if plan.input_shape[0] != PICTURE_SIDES[0] and not plan.is_even:
         return True
-    pools_normed = any(
-        group.norms and step.pool.size > 1
-        for group, step in zip(plan.groups, plan.steps, strict=False)
-    )
-    return (
-        plan.norm_order in NORM_ORDERS[2:]
-        and len(_norm_orders(plan.groups)) > 1
-        and not pools_normed
-    )
+    if plan.norm_order not in NORM_ORDERS[2:] or len(_norm_orders(plan.groups)) == 1:
+        return False
+    pairs = zip(plan.groups, plan.steps, strict=False)
+    return not any(group.norms and step.pool.size > 1 for group, step in pairs)

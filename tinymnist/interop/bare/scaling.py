@@ -21,14 +21,12 @@ from tinymnist.adapter import SCALINGS, model_input, possible_fits, scaling_entr
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.sequential import Sequential
 
-ROUNDS = (8, 32, 128, 512, 2048)
+_ROUNDS = (8, 32, 128, 512, 2048)
 """Pictures after which entries are dropped, before all of them decide."""
-DOUBT = 3.0
+_DOUBT = 3.0
 """Standard errors behind the best at which an entry is dropped."""
-DEAD_HEAT = 1.5e-4
+_DEAD_HEAT = 1.5e-4
 """Accuracies this close count as equal; then the first, more likely entry wins."""
-MOST_CLASSES = 64
-"""A network with more outputs is not a classifier: an autoencoder, for instance."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +51,11 @@ class Labelled:
 
     def below(self, classes: int) -> Labelled:
         """The pictures whose label a network with this number of classes can output."""
-        if len(self.labels) == 0 or self.labels.max() < classes:
-            return self
         known = self.labels < classes
-        return Labelled(f"{self.name}, classes below {classes}", self.images[known],
-                        self.labels[known])  # fmt: skip
+        if known.all():
+            return self
+        name = f"{self.name}, classes below {classes}"
+        return Labelled(name, self.images[known], self.labels[known])
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ class Score:
         """Whether it is significantly better on the same pictures (McNemar's test)."""
         gained = int((self.right & ~other.right).sum())
         lost = int((other.right & ~self.right).sum())
-        return gained - lost > DOUBT * math.sqrt(gained + lost)
+        return gained - lost > _DOUBT * math.sqrt(gained + lost)
 
 
 def entries(makers: Iterable[tuple[Callable[[], Sequential], str]]) -> list[Entry]:
@@ -138,10 +136,12 @@ def race(field: Sequence[Entry], pictures: Labelled, at_least: float = 0.0) -> l
     mixed, last = pictures.mixed, len(pictures.labels)
     running = [Score(entry, np.zeros(0, bool)) for entry in field]
     out: list[Score] = []
-    for n in (*(n for n in ROUNDS if n < last), last):
+    for n in (*(n for n in _ROUNDS if n < last), last):
         running = [_seen_further(score, mixed, n) for score in running]
         best = max((score.accuracy for score in running), default=0.0)
-        least = _least(max(best, at_least), n) if n < last else 0.0
+        goal = max(best, at_least)
+        # Below this accuracy an entry will not catch up.
+        least = goal - _DOUBT * math.sqrt(max(goal * (1 - goal), 1 / n) / n) if n < last else 0.0
         fallen = [score for score in running if score.accuracy < least]
         out = _by_accuracy(fallen) + out
         running = [score for score in running if score.accuracy >= least]
@@ -150,25 +150,18 @@ def race(field: Sequence[Entry], pictures: Labelled, at_least: float = 0.0) -> l
 
 def _seen_further(score: Score, pictures: Labelled, n: int) -> Score:
     """The same entry's score on the first ``n`` pictures."""
-    part = slice(score.n, n)
-    model = score.entry.make()
+    part, model = slice(score.n, n), score.entry.make()
     x = model_input(pictures.images[part], model.input_shape, score.entry.preprocessing)
-    outputs = model.predict(x, logits=True)
-    found = outputs.reshape(len(x), -1).argmax(axis=1)
+    found = model.predict(x, logits=True).reshape(len(x), -1).argmax(axis=1)
     return Score(score.entry, np.concatenate([score.right, found == pictures.labels[part]]))
 
 
-def _least(best: float, n: int) -> float:
-    """The accuracy on ``n`` pictures below which an entry will not catch up with ``best``."""
-    return best - DOUBT * math.sqrt(max(best * (1 - best), 1 / n) / n)
-
-
 def ranked(scores: list[Score]) -> list[Score]:
-    """Scores on the same pictures, best first; a :data:`DEAD_HEAT` goes to the first entry."""
+    """Scores on the same pictures, best first; a :data:`_DEAD_HEAT` goes to the first entry."""
     if not scores:
         return []
     best = max(score.accuracy for score in scores)
-    winner = next(s for s in scores if s.accuracy >= best - DEAD_HEAT)
+    winner = next(s for s in scores if s.accuracy >= best - _DEAD_HEAT)
     return [winner, *_by_accuracy(s for s in scores if s is not winner)]
 
 

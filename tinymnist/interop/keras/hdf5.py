@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,6 +26,7 @@ _ALWAYS_ALLOWED_BYTES = 1 << 20
 _MOST_OBJECTS = 20_000
 _MOST_DEPTH = 64
 _MOST_NAMES = 100_000
+_TOO_MANY_NAMES = f"holds more than {_MOST_NAMES:,} names in a list"
 
 
 class Hdf5:
@@ -44,9 +46,8 @@ class Hdf5:
         self._left = MOST_BYTES
         self.groups: dict[str, Any] = {"": file}
         self.datasets: dict[str, Any] = {}
-        self.members: dict[str, list[str]] = {}
+        self.members: dict[str, set[str]] = {}
         self._walk(file)
-        self._index()
 
     def _walk(self, root: Any) -> None:
         h5py = load_h5py()
@@ -65,16 +66,10 @@ class Hdf5:
                     waiting.append((f"{place}/", member))
                 if len(seen) + len(self.datasets) > _MOST_OBJECTS or place.count("/") > _MOST_DEPTH:
                     raise InputError(f"{self.path} holds too many groups, or nests them too deeply")
-
-    def _index(self) -> None:
-        """List the names directly below each place, including names that a backslash splits."""
-        inside: dict[str, dict[str, None]] = {}
         for place in (*self.groups, *self.datasets):
-            rest = place
-            while rest:
-                rest, _, name = rest.rpartition("/")
-                inside.setdefault(rest, {})[name] = None
-        self.members = {place: list(names) for place, names in inside.items()}
+            names = place.split("/")  # a backslash may have split one
+            for depth, name in enumerate(names if place else ()):
+                self.members.setdefault("/".join(names[:depth]), set()).add(name)
 
     def array(self, place: str) -> Array:
         """Read a dataset of numbers.
@@ -89,9 +84,8 @@ class Hdf5:
         if dataset.external or dataset.is_virtual:
             raise InputError(f"{self.path} keeps {place!r} in another file; expected it inside")
         if dataset.dtype.kind not in "fiub" or dataset.shape is None:
-            raise InputError(
-                f"{self.path} holds something other than numbers at {place!r}: {dataset.dtype}"
-            )
+            found = f"something other than numbers at {place!r}: {dataset.dtype}"
+            raise InputError(f"{self.path} holds {found}")
         self._left -= size
         if self._left < 0 or size > max(_MOST_EXPANSION * stored, _ALWAYS_ALLOWED_BYTES):
             raise InputError(
@@ -108,19 +102,20 @@ class Hdf5:
 
         Lists too long for one attribute were cut into ``name0``, ``name1`` ...
         """
-        if (whole := self._attribute(group, name)) is not None:
-            return [_decoded(text) for text in np.asarray(whole).ravel()]
-        pieces: list[str] = []
-        for number in range(_MOST_NAMES):
-            if (piece := self._attribute(group, f"{name}{number}")) is None:
-                return pieces if number else None
-            pieces += [_decoded(text) for text in np.asarray(piece).ravel()]
-        raise InputError(f"{self.path} holds more than {_MOST_NAMES:,} names in a list")
+        pieces = [self._attribute(group, name)]
+        if pieces[0] is None:
+            pieces = []
+            while (piece := self._attribute(group, f"{name}{len(pieces)}")) is not None:
+                pieces.append(piece)
+                if len(pieces) > _MOST_NAMES:
+                    raise InputError(f"{self.path} {_TOO_MANY_NAMES}")
+        texts = [text for piece in pieces for text in np.asarray(piece).ravel()]
+        decoded = [t.decode("utf-8") if isinstance(t, bytes) else str(t) for t in texts]
+        return decoded if pieces else None
 
     def text(self, group: str, name: str) -> str | None:
         """One text among a group's attributes, or None."""
-        found = self.texts(group, name)
-        return found[0] if found else None
+        return next(iter(self.texts(group, name) or ()), None)
 
     def number(self, group: str, name: str) -> int | None:
         """One whole number among a group's attributes, or None."""
@@ -135,20 +130,15 @@ class Hdf5:
         attribute = h5py.h5a.open(holder.id, name.encode())
         count = math.prod(attribute.shape or ())
         if count > _MOST_NAMES:
-            raise InputError(f"{self.path} holds more than {_MOST_NAMES:,} names in a list")
+            raise InputError(f"{self.path} {_TOO_MANY_NAMES}")
         text = h5py.check_string_dtype(attribute.dtype)
         if count > 1 and text is not None and text.length is None:
-            self._check_heap(count)
+            # Texts are in a common heap, and many references may point to a huge one.
+            found = re.finditer(rb"GCOL.{4}(.{8})", self._data, re.DOTALL)
+            largest = max((int.from_bytes(heap[1], "little") for heap in found), default=0)
+            if count * min(largest, len(self._data)) > MOST_BYTES:
+                raise InputError(f"{self.path} holds names that are longer than the file")
         return holder.attrs[name]
-
-    def _check_heap(self, count: int) -> None:
-        """Texts are in a common heap, and many references may point to a huge one."""
-        largest, at = 0, self._data.find(b"GCOL")
-        while at >= 0:
-            largest = max(largest, int.from_bytes(self._data[at + 8 : at + 16], "little"))
-            at = self._data.find(b"GCOL", at + 4)
-        if count * min(largest, len(self._data)) > MOST_BYTES:
-            raise InputError(f"{self.path} holds names that are longer than the file")
 
 
 @contextmanager
@@ -183,7 +173,3 @@ def load_h5py() -> Any:
 def _address(thing: Any) -> Any:
     info = load_h5py().h5o.get_info(thing.id)
     return info.fileno, info.addr
-
-
-def _decoded(text: Any) -> str:
-    return text.decode("utf-8") if isinstance(text, bytes) else str(text)

@@ -20,7 +20,7 @@ from tinymnist.interop.keras.config import LayerConfig, ModelConfig
 from tinymnist.interop.keras.hdf5 import Hdf5
 from tinymnist.nn.arrays import Array
 
-_CONTAINERS = ("layers", "_layer_checkpoint_dependencies", "_self_tracked_trackables")
+CONTAINERS = ("layers", "_layer_checkpoint_dependencies", "_self_tracked_trackables")
 _OWN_ARRAYS = {
     *("Conv2D", "Dense", "DepthwiseConv2D", "SeparableConv2D"),
     *("BatchNormalization", "LayerNormalization", "Normalization", "PReLU"),
@@ -147,7 +147,7 @@ def give_counted(model: ModelConfig, file: Hdf5, root: str = "") -> None:
         InputError: when the file has arrays for more or fewer layers of a class than the model.
     """
     base, filled = f"{root}/" if root else "", _filled(file)
-    container = base + next((c for c in _CONTAINERS if base + c in filled), _CONTAINERS[0])
+    container = base + next((c for c in CONTAINERS if base + c in filled), CONTAINERS[0])
     groups: dict[str, list[str]] = defaultdict(list)
     for name in sorted(file.members.get(container, ()), key=numbered):
         if (place := f"{container}/{name}") in filled:

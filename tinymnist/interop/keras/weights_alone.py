@@ -17,7 +17,7 @@ from tinymnist.interop.bare.blocks import Block, Kind
 from tinymnist.interop.bare.candidates import Candidates, from_blocks
 from tinymnist.interop.bare.plans import Plan
 from tinymnist.interop.keras.hdf5 import Hdf5
-from tinymnist.interop.keras.weights import StoredLayer, numbered, variables
+from tinymnist.interop.keras.weights import CONTAINERS, StoredLayer, numbered, variables
 from tinymnist.nn.architectures import ARCHITECTURES
 
 _KERAS_EPSILON = 1e-3
@@ -42,17 +42,18 @@ def version_by_names(stored: Sequence[StoredLayer]) -> str:
 
 def is_counted(file: Hdf5) -> bool:
     """Whether the arrays are in Keras 3's layout."""
-    return "layers" in file.members.get("", ()) or "_layer_checkpoint_dependencies" in file.members
+    return any(name in file.members for name in CONTAINERS[:2])
 
 
 def counted_layers(file: Hdf5) -> list[StoredLayer]:
     """The arrays of Keras 3's layout, class by class; the order between classes is lost."""
-    container = "layers" if "layers" in file.members else "_layer_checkpoint_dependencies"
+    container = next(name for name in CONTAINERS if name in file.members)
     layers = []
-    for name in sorted(file.members.get(container, ()), key=numbered):
-        arrays = variables(file, f"{container}/{name}")
+    for name in sorted(file.members[container], key=numbered):
+        place = f"{container}/{name}"
+        arrays = variables(file, place)
         layers.append(StoredLayer(name, [(f"{name}/{i}", a) for i, a in enumerate(arrays)]))
-        if "layers" in file.members.get(f"{container}/{name}", ()):
+        if "layers" in file.members.get(place, ()):
             raise InputError(f"{file.path} holds weights of a model inside a model; " + _DESCRIBE)
     return _norms_between(layers, file.path)
 
@@ -176,17 +177,12 @@ def _as_named(plans: Sequence[Plan], stored: Sequence[StoredLayer], path: str) -
             raise InputError(f"{path} names a layer {name!r} without its settings; {_DESCRIBE}")
     if len(names) == sum(bool(layer.arrays) for layer in stored):
         return list(plans)  # only layers with arrays are named
-    pools = _pools_after_convolutions(stored)
-    pooling = "average" if any(name.startswith("average") for name in names) else "max"
-    kept = [p for p in plans if [step.pool.size > 1 for step in p.steps] == pools]
-    return [replace(plan, pooling=pooling) for plan in kept]
-
-
-def _pools_after_convolutions(stored: Sequence[StoredLayer]) -> list[bool]:
     pools: list[bool] = []
     for layer in stored:
         if _kind(layer) == "conv":
             pools.append(False)
         elif pools and layer.name.startswith(_POOL_NAMES):
             pools[-1] = True
-    return pools
+    pooling = "average" if any(name.startswith("average") for name in names) else "max"
+    kept = [p for p in plans if [step.pool.size > 1 for step in p.steps] == pools]
+    return [replace(plan, pooling=pooling) for plan in kept]
