@@ -88,10 +88,8 @@ def convert(
         entry = Entry(lambda: first, scaling or "x/255")
         _record(first, entry.preprocessing if scaling else {})
         unknown = f"{source}: its scaling is unknown: {reason}; x/255 is used"
-        unchecked = (
-            f"{found.path}: its layers were inferred from shapes and not checked on pictures: "
-            f"{makers[0][1]}"
-        )
+        guess = "its layers were inferred from shapes and not checked on pictures"
+        unchecked = f"{found.path}: {guess}: {makers[0][1]}"
         doubts = [unknown] * (scaling is None) + [unchecked] * bool(found.plans)
         return Conversion(first, found.listed, doubts=doubts)
     measured = measured.below(first.output_shape[-1])  # type: ignore[union-attr]
@@ -106,10 +104,8 @@ def convert(
     _record(model, best.entry.preprocessing)
     model.metadata["metrics"] = {measured.name: {"n": best.n, "accuracy": best.accuracy}}
     if best.accuracy < POOR:
-        doubts.append(
-            f"{source}: reads only {best.accuracy:.2%} of {measured.name}; it may need another "
-            "scaling or architecture"
-        )
+        poor = f"reads only {best.accuracy:.2%} of {measured.name}"
+        doubts.append(f"{source}: {poor}; it may need another scaling or architecture")
     return Conversion(model, found.listed, scores, measured.name, doubts)
 
 
@@ -181,20 +177,14 @@ def _doubted(
             f"{found.path}: {best.accuracy:.2%} of {pictures.name} as inferred from its shapes; "
             f"{better[0].accuracy:.2%} as: {better[0].entry.plan} (--score SET chooses it)"
         ]
-    scores = better[:1] + scores
-    return scores, _equals(found, scores[0], [*late, best], pictures)
-
-
-def _equals(
-    found: Candidates, winner: Score, others: Sequence[Score], pictures: Labelled
-) -> list[str]:
-    """Name a plan that is not significantly worse, or the next after a poor winner."""
-    rivals = [s for s in others if s.entry.plan != winner.entry.plan]
-    close = [s for s in rivals if winner.accuracy < SOUND or not winner.beats(s)]
+    winner = (better or scores)[0]
+    # A plan that is not significantly worse, or the next after a poor winner, is worth a doubt.
+    others = [s for s in [*late, best] if s.entry.plan != winner.entry.plan]
+    close = [s for s in others if winner.accuracy < SOUND or not winner.beats(s)]
     if not close:
-        return []
+        return better[:1] + scores, []
     rival = max(close, key=lambda score: score.accuracy)
-    return [
+    return better[:1] + scores, [
         f"{found.path}: its layers are the most likely that fit ({winner.accuracy:.2%} of "
         f"{pictures.name}), not certain: bare weights do not show activations and pools; "
         f"{rival.accuracy:.2%} as: {rival.entry.plan}, {rival.entry.scaling}"
@@ -216,10 +206,9 @@ def _variants(found: Candidates, best: Score, plan: int | None) -> Iterator[Plan
 
 def _alike(plans: Sequence[Plan]) -> list[Plan]:
     """Each plan with maxima and, if it pools at all, with averages and with strides."""
-    found = []
+    found: list[Plan | None] = []
     for plan in plans:
         found.append(replace(plan, pooling="max"))
         if any(step.pool.size > 1 for step in plan.steps):
-            found.append(replace(plan, pooling="average"))
-            found += [other for other in [strided(plan)] if other is not None]
-    return found
+            found += [replace(plan, pooling="average"), strided(plan)]
+    return [plan for plan in found if plan is not None]

@@ -67,9 +67,9 @@ def _description(text: str, path: Any) -> Description | None:
         return None
     try:
         return checked(json.loads(text), Path(path))
+    except InputError:
+        raise
     except (ValueError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"{path} has damaged metadata: {str(error)[:100]}") from None
 
 

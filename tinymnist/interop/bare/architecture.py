@@ -32,7 +32,8 @@ from tinymnist.nn.layers import LAYERS
 
 TENSORS = "tensors"
 """The key that names the block of a layer; layers without it take blocks in order."""
-_DESCRIPTION_KEYS = {"input_shape", "layers", "wiring"}
+_REQUIRED = {"input_shape", "layers"}
+_DESCRIPTION_KEYS = _REQUIRED | {"wiring"}
 _MOST_JSON_BYTES = 1 << 24
 _MOST_LAYERS = 1000
 
@@ -78,15 +79,13 @@ def read_json(path: str | PathLike[str]) -> Any:
         InputError: when there is no such file, or it is not JSON or too large.
     """
     if not Path(path).exists():
-        raise InputError(
-            f"cannot read the architecture {path}; expected a JSON file or one of "
-            f"{sorted(ARCHITECTURES)}"
-        )
+        expected = f"expected a JSON file or one of {sorted(ARCHITECTURES)}"
+        raise InputError(f"cannot read the architecture {path}; {expected}")
     try:
         return json.loads(read_bytes(path, _MOST_JSON_BYTES).decode("utf-8-sig"))
+    except InputError:
+        raise
     except (ValueError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"{path} is not a JSON file: {error}") from None
 
 
@@ -101,28 +100,21 @@ def checked(content: Any, path: Path) -> Description:
             f"{path} is Keras's description of an architecture, for weights in Keras's .h5 alone; "
             'expected {"input_shape": [28, 28, 1], "layers": [{"class": "Conv2D", ...}, ...]}'
         )
-    if (
-        not isinstance(content, dict)
-        or not {"input_shape", "layers"} <= content.keys() <= _DESCRIPTION_KEYS
-    ):
-        found = (
-            sorted(map(str, content))[:8] if isinstance(content, dict) else type(content).__name__
-        )
-        raise InputError(
-            f"{path}: expected an object with {sorted(_DESCRIPTION_KEYS)}; found {found}"
-        )
+    keys = sorted(map(str, content))[:8] if isinstance(content, dict) else type(content).__name__
+    if not isinstance(content, dict) or not _REQUIRED <= content.keys() <= _DESCRIPTION_KEYS:
+        expected = f"expected an object with {sorted(_DESCRIPTION_KEYS)}"
+        raise InputError(f"{path}: {expected}; found {keys}")
     shape, layers, wiring = content["input_shape"], content["layers"], content.get("wiring", {})
-    if not _is_shape(shape):
+    sides = shape if isinstance(shape, list) else []
+    if not 1 <= len(sides) <= 3 or not all(type(n) is int and 1 <= n <= 4096 for n in sides):
         raise InputError(f"{path}: input_shape must be one to three sizes; found {str(shape)[:60]}")
     if not isinstance(layers, list) or not 1 <= len(layers) <= _MOST_LAYERS:
         raise InputError(f"{path}: layers must be a list of 1 to {_MOST_LAYERS}")
     for layer in layers:
         if not isinstance(layer, dict) or layer.get("class") not in LAYERS:
-            raise InputError(
-                f"{path}: a layer must be an object with a class of {sorted(LAYERS)}; "
-                f"found {str(layer)[:80]}"
-            )
-    if not _is_wiring(wiring):
+            expected = f"a layer must be an object with a class of {sorted(LAYERS)}"
+            raise InputError(f"{path}: {expected}; found {str(layer)[:80]}")
+    if not isinstance(wiring, dict) or not all(map(_is_list_of_names, wiring.values())):
         raise InputError(f'{path}: wiring must be like {{"sum": ["a", "b"]}}; found {wiring!r:.80}')
     return Description(tuple(shape), [_with_epsilon(layer) for layer in layers], wiring)
 
@@ -132,16 +124,5 @@ def _with_epsilon(layer: dict[str, Any]) -> dict[str, Any]:
     return {"epsilon": 1e-5, **layer} if normalizes else layer
 
 
-def _is_shape(shape: Any) -> bool:
-    return (
-        isinstance(shape, list)
-        and 1 <= len(shape) <= 3
-        and all(type(side) is int and 1 <= side <= 4096 for side in shape)
-    )
-
-
-def _is_wiring(wiring: Any) -> bool:
-    return isinstance(wiring, dict) and all(
-        isinstance(sources, list) and sources and all(isinstance(s, str) for s in sources)
-        for sources in wiring.values()
-    )
+def _is_list_of_names(sources: Any) -> bool:
+    return isinstance(sources, list) and bool(sources) and all(isinstance(s, str) for s in sources)

@@ -17,44 +17,29 @@ import numpy as np
 
 from tinymnist.interop.bare.architecture import TENSORS, Description
 from tinymnist.interop.bare.blocks import Block
+from tinymnist.nn import layers
 from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.graph import INPUT, Graph
-from tinymnist.nn.layers import (
-    ELU,
-    GELU,
-    Activation,
-    BatchNormalization,
-    Conv2D,
-    Dense,
-    DepthwiseConv2D,
-    Dropout,
-    Flatten,
-    Layer,
-    LayerNormalization,
-    LeakyReLU,
-    PReLU,
-    ReLU,
-    Rescaling,
-    Reshape,
-    Softmax,
-    layer_from_config,
-)
-from tinymnist.nn.layers.base import default_name, free_name
+from tinymnist.nn.layers.base import Layer, default_name, free_name
 from tinymnist.nn.sequential import Sequential
 
 _KINDS: dict[type[Layer], str] = {
-    Conv2D: "conv",
-    DepthwiseConv2D: "conv",
-    Dense: "dense",
-    BatchNormalization: "norm",
-    LayerNormalization: "layernorm",
-    PReLU: "prelu",
+    layers.Conv2D: "conv",
+    layers.DepthwiseConv2D: "conv",
+    layers.Dense: "dense",
+    layers.BatchNormalization: "norm",
+    layers.LayerNormalization: "layernorm",
+    layers.PReLU: "prelu",
 }
 _MOST_LAYER_OUTPUTS = 1 << 26
 FeatureOrder = Array | None
 """For each of our features, its position in the other framework; None if nothing differs."""
-_FEATUREWISE = (Activation, BatchNormalization, Dropout, ELU, GELU, LayerNormalization, LeakyReLU,
-                PReLU, ReLU, Rescaling, Softmax)  # fmt: skip
+_FEATUREWISE = (
+    *(layers.Activation, layers.BatchNormalization, layers.Dropout, layers.ELU, layers.Flatten),
+    *(layers.GELU, layers.LayerNormalization, layers.LeakyReLU, layers.PReLU, layers.ReLU),
+    *(layers.Rescaling, layers.Softmax),
+)
+_WITH_KERNEL = (layers.Dense, layers.Conv2D, layers.DepthwiseConv2D)
 
 
 def assemble(
@@ -76,7 +61,7 @@ def assemble(
         ValueError: when a layer lacks a block, a block a layer, or shapes do not fit.
     """
     rest = list(blocks)
-    layers: list[Layer] = []
+    made: list[Layer] = []
     shapes: dict[str, Shape] = {INPUT: tuple(description.input_shape)}
     orders: dict[str, FeatureOrder] = {INPUT: None}
     previous = INPUT
@@ -91,15 +76,14 @@ def assemble(
         shapes[layer.name] = layer.output_shape(*inputs)
         if np.prod(shapes[layer.name], dtype=float) > _MOST_LAYER_OUTPUTS:
             raise ValueError(f"{layer.name} has more than {_MOST_LAYER_OUTPUTS:,} outputs")
-        orders[layer.name] = (
-            _order_after(layer, sources, inputs, orders) if channels_first else None
-        )
-        layers.append(layer)
+        order = _order_after(layer, sources, inputs, orders) if channels_first else None
+        orders[layer.name] = order
+        made.append(layer)
         previous = layer.name
     if rest:
         raise ValueError(f"no layer takes {[str(block) for block in rest][:4]}")
     wiring = {name: list(sources) for name, sources in description.wiring.items()}
-    return Sequential(layers, input_shape=description.input_shape, wiring=wiring, name=name)
+    return Sequential(made, input_shape=description.input_shape, wiring=wiring, name=name)
 
 
 def _make(
@@ -108,9 +92,9 @@ def _make(
     """The layer, with a name, and its block, which is taken out of ``rest``."""
     settings = dict(config)
     wanted = settings.pop(TENSORS, None)
-    layer = layer_from_config(settings)
+    layer = layers.layer_from_config(settings)
     kind = _KINDS.get(type(layer))
-    if kind is None and isinstance(layer, LeakyReLU) and wanted is not None:
+    if kind is None and isinstance(layer, layers.LeakyReLU) and wanted is not None:
         kind = "prelu"  # a PReLU with a single slope
     block = None
     if kind is not None:
@@ -127,19 +111,19 @@ def _make(
 def _give(layer: Layer, block: Block, inputs: list[Shape], order: FeatureOrder) -> None:
     """Give the arrays of a block to its layer, in the layer's order of features."""
     arrays = dict(block.arrays)
-    if isinstance(layer, LeakyReLU):
+    if isinstance(layer, layers.LeakyReLU):
         if arrays["alpha"].size != 1:
             raise ValueError(f"{layer.name} has one slope, and {block.name} has {block.outputs}")
         layer.negative_slope = arrays["alpha"].item()
         return
-    if isinstance(layer, (Dense, Conv2D, DepthwiseConv2D)) and "bias" not in arrays:
+    if isinstance(layer, _WITH_KERNEL) and "bias" not in arrays:
         layer.use_bias = False
     expected = layer.weight_shapes(*inputs)
-    if isinstance(layer, Dense):
+    if isinstance(layer, layers.Dense):
         if order is not None and len(order) == len(arrays["kernel"]):
             arrays["kernel"] = arrays["kernel"][order]
-    elif not isinstance(layer, (Conv2D, DepthwiseConv2D)):
-        if isinstance(layer, PReLU) and arrays["alpha"].size == np.prod(expected["alpha"]):
+    elif not isinstance(layer, _WITH_KERNEL):
+        if isinstance(layer, layers.PReLU) and arrays["alpha"].size == np.prod(expected["alpha"]):
             arrays = {"alpha": arrays["alpha"].reshape(expected["alpha"])}
         if order is not None:
             arrays = {n: a[order] if len(a) == len(order) else a for n, a in arrays.items()}
@@ -160,17 +144,17 @@ def _order_after(
 ) -> FeatureOrder:
     """The order of a layer's outputs, given the names and shapes of its inputs."""
     order = orders[sources[0]]
-    if isinstance(layer, Flatten) and len(inputs[0]) == 3:
+    if isinstance(layer, layers.Flatten) and len(inputs[0]) == 3:
         h, w, c = inputs[0]
         if 1 in (c, h * w):
             return None
         return np.arange(h * w * c).reshape(c, h, w).transpose(1, 2, 0).ravel()
     moves = len(inputs[0]) == 3 and 1 not in (inputs[0][-1], math.prod(inputs[0][:-1]))
-    if isinstance(layer, Reshape) and (order is not None or moves):
+    if isinstance(layer, layers.Reshape) and (order is not None or moves):
         raise ValueError(f"{layer.name} reshapes pictures whose channels come first")
     if len(sources) > 1 and any(orders[s] is not None for s in sources):
         raise ValueError(f"{layer.name} merges features that were flattened with channels first")
-    return order if isinstance(layer, (*_FEATUREWISE, Flatten)) else None
+    return order if isinstance(layer, _FEATUREWISE) else None
 
 
 def orders_into(model: Graph) -> dict[str, FeatureOrder]:

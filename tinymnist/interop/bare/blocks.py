@@ -14,7 +14,6 @@ from typing import Literal
 from tinymnist.nn.arrays import Array
 
 Kind = Literal["conv", "dense", "norm", "layernorm", "prelu"]
-_MAIN = ("conv", "dense")
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Block:
     @property
     def is_main(self) -> bool:
         """Whether it is a convolution or a dense layer."""
-        return self.kind in _MAIN
+        return self.kind in ("conv", "dense")
 
     def __str__(self) -> str:
         size = tuple(self.arrays["kernel"].shape) if self.is_main else f"({self.outputs})"

@@ -51,14 +51,13 @@ class Candidates:
         """The only model, or the one of plan number ``plan``, counted from 1.
 
         Raises:
-            InputError: when there are several and none was chosen, when the number is out of range,
-                or when the layers are known, so that there are no plans.
+            InputError: as :meth:`plan`, or for a number although the layers are known.
         """
-        if self.model is not None:
-            if plan is not None:
-                raise defines_layers(self.path, "plan")
-            return self.model
-        return self.build(self.plan(plan))
+        if self.model is None:
+            return self.build(self.plan(plan))
+        if plan is not None:
+            raise defines_layers(self.path, "plan")
+        return self.model
 
     def plan(self, number: int | None = None) -> Plan:
         """The only plan, or number ``number``, counted from 1.

@@ -113,12 +113,11 @@ def _search(
     budget = itertools.count()
     for side, order in itertools.product(PICTURE_SIDES, _norm_orders(groups)):
         input_shape = (side, side, convolutions[0].main.inputs)
-        following = (*convolutions[1:], dense)
-        options = [
-            list(_steps(group, after, order, wide))
-            for group, after in zip(convolutions, following, strict=True)
+        choices = [
+            (group.main.side, list(_steps(group, after, order, wide)))
+            for group, after in zip(convolutions, (*convolutions[1:], dense), strict=True)
         ]
-        for steps, size in _walk(convolutions, options, (side, side), budget):
+        for steps, size in _walk(choices, (side, side), budget):
             plan = Plan(input_shape, groups, steps, "flatten", order)
             if _is_redundant(plan):
                 continue
@@ -129,23 +128,23 @@ def _search(
 
 
 def _walk(
-    convolutions: Sequence[Group],
-    options: Sequence[Sequence[Step]],
+    choices: Sequence[tuple[tuple[int, int], Sequence[Step]]],
     size: tuple[int, int],
     budget: Iterator[int],
 ) -> Iterator[tuple[tuple[Step, ...], tuple[int, int]]]:
-    """Every choice of a step per convolution, with the size at its end."""
-    if not convolutions:
+    """Every choice of a step per convolution, given their kernels' sides, with the final size."""
+    if not choices:
         yield (), size
         return
-    for step in options[0]:
+    side, options = choices[0]
+    for step in options:
         if next(budget) > _MOST_SEARCH_STEPS:
             return
         try:
-            end = _size_after(size, convolutions[0].main.side, step)
+            end = _size_after(size, side, step)
         except ValueError:
             continue  # the window does not fit
-        for steps, last in _walk(convolutions[1:], options[1:], end, budget):
+        for steps, last in _walk(choices[1:], end, budget):
             yield (step, *steps), last
 
 
@@ -163,9 +162,8 @@ def _steps(group: Group, after: Group | None, order: str, wide: bool) -> Iterato
     same = (side - 1) // 2 if side % 2 else 0
     paddings = {0, same} | ({1, 2, side // 2} if wide and side > 1 else set())
     pools = [POOL_2, NO_POOL] + ([Pool(3, 3), Pool(3, 2)] if wide else [])
-    for pool, strides, padding in itertools.product(
-        pools, (1, 2) if wide else (1,), sorted(paddings)
-    ):
+    all_strides = (1, 2) if wide else (1,)
+    for pool, strides, padding in itertools.product(pools, all_strides, sorted(paddings)):
         if pool.size == 1 or _has_room(group, after, order):
             yield Step(padding, strides, pool)
 

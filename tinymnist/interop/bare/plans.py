@@ -84,13 +84,9 @@ class Plan:
 
     def __str__(self) -> str:
         size = "x".join(map(str, self.input_shape))
-        convolutions = [
-            f"{g.main.name or 'conv'}: {step}"
-            for g, step in zip(self.groups, self.steps, strict=False)
-        ]
-        parts = [f"input {size}", *convolutions]
-        if self.head == "average":
-            parts.append("global average pool")
+        pairs = zip(self.groups, self.steps, strict=False)
+        parts = [f"input {size}", *(f"{g.main.name or 'conv'}: {step}" for g, step in pairs)]
+        parts += ["global average pool"] * (self.head == "average")
         order = f", order {self.norm_order}" if any(g.norms for g in self.groups) else ""
         pools = f", {self.pooling} pools" if any(s.pool.size > 1 for s in self.steps) else ""
         return f"{'; '.join(parts)}; {self.activation}{pools}{order}"
@@ -109,10 +105,8 @@ class Plan:
         odd = sum(s.pool not in (NO_POOL, POOL_2) for s in self.steps)
         strides = sum(s.strides > 1 for s in self.steps)
         padded = sum(s.padding > 0 for s in self.steps)
-        strange = sum(
-            s.padding not in (0, g.main.side[0] // 2)
-            for g, s in zip(self.groups, self.steps, strict=False)
-        )
+        pairs = zip(self.groups, self.steps, strict=False)
+        strange = sum(s.padding not in (0, g.main.side[0] // 2) for g, s in pairs)
         uneven = not self.is_even and (padded > 1 or len(self.steps) > 3)
         return (self.input_shape[0] != PICTURE_SIDES[0], strange, odd, strides,
                 self.head == "average", uneven, padded, straggling, len(set(gaps)),
@@ -129,11 +123,9 @@ class Plan:
             if step is not None:
                 layers.append(_convolution(group.main, step, channels))
             else:
-                layers += head
+                dense = {"class": "Dense", TENSORS: group.main.name, "units": group.main.outputs}
+                layers += [*head, dense]
                 head = []
-                layers.append(
-                    {"class": "Dense", TENSORS: group.main.name, "units": group.main.outputs}
-                )
             parts = {
                 "norm": [_norm(norm) for norm in group.norms],
                 "activation": self._activation(group) if _is_activated(group, after) else [],

@@ -77,18 +77,14 @@ class Entry:
     @property
     def preprocessing(self) -> dict[str, Any]:
         """The entry for the model's metadata."""
-        entry: dict[str, Any] = {"scaling": scaling_entry(self.scaling)}
-        return entry | ({"fit": self.fit} if self.fit else {})
+        return {"scaling": scaling_entry(self.scaling)} | ({"fit": self.fit} if self.fit else {})
 
 
 @dataclass(frozen=True)
 class Score:
-    """How an entry did.
+    """How an entry did: per picture so far, whether the largest output was the right class's.
 
-    Attributes:
-        entry: the one that was measured.
-        right: per picture so far, in the order of :attr:`Labelled.mixed`, whether the largest
-            output was that of the right class.
+    The pictures are in the order of :attr:`Labelled.mixed`.
     """
 
     entry: Entry

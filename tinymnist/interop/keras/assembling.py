@@ -83,10 +83,8 @@ def assemble(model: ModelConfig, path: str, version: int, theano: bool, name: st
     tensors, used = {_START: builder.start(shape)}, set()
     for key, (layer, sources) in steps.items():
         if layer.arrays and id(layer) in used:
-            raise InputError(
-                f"{path} uses the layer {layer.name!r} twice, and tinymnist cannot share weights "
-                "between layers"
-            )
+            reason = "tinymnist cannot share weights between layers"
+            raise InputError(f"{path} uses the layer {layer.name!r} twice, and {reason}")
         used.add(id(layer))
         before = len(builder.layers)
         call = Call(builder, layer, [tensors[source] for source in sources])
@@ -118,10 +116,8 @@ def _lay_out(
 ) -> str:
     """Add the steps of a model whose input is ``start``; return the key of its output."""
     if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise InputError(
-            f"{path} holds a model {model.name!r} with several inputs or outputs; expected one of "
-            "each"
-        )
+        found = f"a model {model.name!r} with several inputs or outputs"
+        raise InputError(f"{path} holds {found}; expected one of each")
     counts = {layer.name: max(len(layer.calls), 1) for layer in model.layers}
 
     def key(source: Source) -> str:

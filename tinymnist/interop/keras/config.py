@@ -48,13 +48,8 @@ _SETTINGS = {
     "subsample": "strides",
 }
 _FORMATS = {"th": "channels_first", "tf": "channels_last"}
-_MERGES = {
-    "sum": "Add",
-    "mul": "Multiply",
-    "ave": "Average",
-    "max": "Maximum",
-    "concat": "Concatenate",
-}
+_MERGES = {"sum": "Add", "mul": "Multiply", "ave": "Average", "max": "Maximum",
+           "concat": "Concatenate"}  # fmt: skip
 """The class for each mode of Keras 1's Merge layer."""
 
 
@@ -65,7 +60,6 @@ class LayerConfig:
     Attributes:
         kind: its class.
         name: its name in the file, unique within its model.
-        settings: its settings.
         calls: the inputs of each call of the layer.
         model: the description of a layer that is itself a model.
         arrays: its weights in Keras's order, once they have been found.
@@ -84,7 +78,7 @@ class ModelConfig:
     """A model: its layers in the file's order, its inputs and its outputs.
 
     Attributes:
-        layers: the layers, including InputLayers.
+        layers: including InputLayers.
         inputs: names of layers.
         outputs: the outputs of layers that are the model's.
         input_shape: of one example, if it is given elsewhere than in an InputLayer.
@@ -275,7 +269,7 @@ def _first_shape(first: LayerConfig) -> Shape | None:
         return _given_shape(first.model)
     settings = first.settings
     for key in ("batch_input_shape", "batch_shape"):
-        if (shape := _without_batch(settings.get(key))) is not None:
+        if shape := _without_batch(settings.get(key)):
             return shape
     if isinstance(given := settings.get("input_shape"), list):
         return _without_batch([None, *given])
@@ -288,8 +282,7 @@ def _without_batch(shape: Any) -> Shape | None:
     """``[null, 28, 28, 1]`` -> (28, 28, 1). An unknown side is 28: these are digit readers."""
     if not isinstance(shape, list) or len(shape) < 2:
         return None
-    sides = [28 if side is None else side for side in shape[1:]]
-    return tuple(int(side) for side in sides)
+    return tuple(28 if side is None else int(side) for side in shape[1:])
 
 
 def input_shape(model: ModelConfig, path: str) -> Shape:

@@ -11,24 +11,7 @@ import numpy as np
 from tinymnist.errors import InputError
 from tinymnist.interop.keras.building import Call, Tensor
 from tinymnist.interop.keras.config import LayerConfig
-from tinymnist.nn.layers import (
-    ACTIVATIONS,
-    ELU,
-    Activation,
-    Add,
-    BatchNormalization,
-    Concatenate,
-    Dropout,
-    Layer,
-    LayerNormalization,
-    LeakyReLU,
-    Multiply,
-    Normalization,
-    PReLU,
-    ReLU,
-    Rescaling,
-    Softmax,
-)
+from tinymnist.nn import layers
 
 OVER_THE_LAST_AXIS = ("softmax", "log_softmax")
 _LAYERS_AS_ACTIVATIONS = ("LeakyReLU", "ELU", "ReLU", "Softmax", "ThresholdedReLU")
@@ -55,20 +38,20 @@ def activation_word(value: Any) -> str | None:
     return _TODAYS_FUNCTIONS.get(value, value) if isinstance(value, str) else None
 
 
-def activation_layers(call: Call, word: str) -> list[Layer]:
+def activation_layers(call: Call, word: str) -> list[layers.Layer]:
     """The layers that compute an activation function in the file's version of Keras.
 
     Raises:
         InputError: when tinymnist has no such function.
     """
-    if word not in ACTIVATIONS:
+    if word not in layers.ACTIVATIONS:
         raise InputError(
             f"{call.builder.path}: {call.name!r} uses the activation {word!r}, which tinymnist "
-            f"lacks; it has {sorted(ACTIVATIONS)}"
+            f"lacks; it has {sorted(layers.ACTIVATIONS)}"
         )
     if word == "hard_sigmoid" and call.builder.version < 3:
-        return [Rescaling(_OLD_HARD_SIGMOID), Activation(word)]
-    return [Activation(word)]
+        return [layers.Rescaling(_OLD_HARD_SIGMOID), layers.Activation(word)]
+    return [layers.Activation(word)]
 
 
 def activate(call: Call, value: Any, tensor: Tensor) -> Tensor:
@@ -89,15 +72,15 @@ def activate(call: Call, value: Any, tensor: Tensor) -> Tensor:
     return call.put(last, tensor)
 
 
-_ELEMENTWISE: dict[str, Callable[[dict[str, Any]], Layer]] = {
-    "ReLU": lambda s: ReLU(
+_ELEMENTWISE: dict[str, Callable[[dict[str, Any]], layers.Layer]] = {
+    "ReLU": lambda s: layers.ReLU(
         None if s.get("max_value") is None else _number(s["max_value"]),
         _number(s.get("negative_slope") or 0.0),
         _number(s.get("threshold") or 0.0),
     ),
-    "ThresholdedReLU": lambda s: ReLU(threshold=_number(s.get("theta", 1.0))),
-    "LeakyReLU": lambda s: LeakyReLU(_number(s.get("negative_slope", s.get("alpha", 0.3)))),
-    "ELU": lambda s: ELU(_number(s.get("alpha", 1.0))),
+    "ThresholdedReLU": lambda s: layers.ReLU(threshold=_number(s.get("theta", 1.0))),
+    "LeakyReLU": lambda s: layers.LeakyReLU(_number(s.get("negative_slope", s.get("alpha", 0.3)))),
+    "ELU": lambda s: layers.ELU(_number(s.get("alpha", 1.0))),
     "Dropout": lambda s: _dropout(float(s.get("rate") or 0), s.get("noise_shape")),
     # These do nothing in inference, and have no counterpart for training.
     **dict.fromkeys(
@@ -107,7 +90,7 @@ _ELEMENTWISE: dict[str, Callable[[dict[str, Any]], Layer]] = {
             *("RandomFlip", "RandomHeight", "RandomRotation", "RandomTranslation"),
             *("RandomWidth", "RandomZoom"),
         ),
-        lambda _: Activation("linear"),
+        lambda _: layers.Activation("linear"),
     ),
 }
 """Layers without arrays and without regard to axes, made of their settings."""
@@ -117,8 +100,9 @@ def _number(value: Any) -> float:
     return float(np.asarray(value, float).reshape(()))
 
 
-def _dropout(rate: float, noise_shape: Any) -> Layer:
-    return Dropout(rate) if 0 <= rate < 1 and not noise_shape else Activation("linear")
+def _dropout(rate: float, noise_shape: Any) -> layers.Layer:
+    is_plain = 0 <= rate < 1 and not noise_shape
+    return layers.Dropout(rate) if is_plain else layers.Activation("linear")
 
 
 def _elementwise(call: Call) -> Tensor:
@@ -134,7 +118,7 @@ def _prelu(call: Call) -> Tensor:
     alpha = arrays[0].transpose(tensor.axes)
     sides = zip(alpha.shape, call.builder.held(tensor), strict=True)
     shared = [axis for axis, (slopes, side) in enumerate(sides, 1) if slopes != side]
-    return call.put(PReLU(shared), tensor, arrays={"alpha": alpha})
+    return call.put(layers.PReLU(shared), tensor, arrays={"alpha": alpha})
 
 
 def _axis_last(call: Call) -> Tensor:
@@ -161,11 +145,11 @@ def _normalizing(call: Call) -> Tensor:
         raise call.refused("divides by the root of the mean square; expected variance")
     tensor = _axis_last(call)
     epsilon = float(settings.get("epsilon", 1e-3))
-    layer: Layer = LayerNormalization(epsilon)
+    layer: layers.Layer = layers.LayerNormalization(epsilon)
     names = ["gamma"] * bool(settings.get("scale", True))
     names += ["beta"] * bool(settings.get("center", True))
     if call.config.kind == "BatchNormalization":
-        layer = BatchNormalization(float(settings.get("momentum", 0.99)), epsilon)
+        layer = layers.BatchNormalization(float(settings.get("momentum", 0.99)), epsilon)
         names += ["moving_mean", "moving_variance"]
         arrays = arrays[: len(names)]  # batch renormalization keeps more
     if len(arrays) != len(names):
@@ -176,7 +160,8 @@ def _normalizing(call: Call) -> Tensor:
 
 
 def _rescaling(call: Call) -> Tensor:
-    return _fixed(call, Rescaling, call.settings.get("scale", 1), call.settings.get("offset", 0))
+    scale, offset = call.settings.get("scale", 1), call.settings.get("offset", 0)
+    return _fixed(call, layers.Rescaling, scale, offset)
 
 
 def _normalization(call: Call) -> Tensor:
@@ -185,10 +170,10 @@ def _normalization(call: Call) -> Tensor:
         mean, variance = call.config.arrays[:2]
     if call.settings.get("invert"):
         raise call.refused("is inverted; expected one that normalizes")
-    return _fixed(call, Normalization, mean, variance)
+    return _fixed(call, layers.Normalization, mean, variance)
 
 
-def _fixed(call: Call, kind: type[Layer], *values: Any) -> Tensor:
+def _fixed(call: Call, kind: type[layers.Layer], *values: Any) -> Tensor:
     """Add a layer whose values are numbers, or lists along the last axis."""
     tensor = call.inputs[0]
     plain: list[float | list[float]] = []
@@ -214,15 +199,16 @@ def _arranged_alike(call: Call) -> list[Tensor]:
 
 
 def _average(call: Call) -> Tensor:
-    total = call.put(Add(), *_arranged_alike(call), suffix="_sum")
-    return call.put(Rescaling(1 / len(call.inputs)), total)
+    total = call.put(layers.Add(), *_arranged_alike(call), suffix="_sum")
+    return call.put(layers.Rescaling(1 / len(call.inputs)), total)
 
 
 def _subtract(call: Call) -> Tensor:
     first, *others = _arranged_alike(call)
     if len(others) != 1:
         raise call.refused(f"takes {len(call.inputs)} inputs; expected two")
-    return call.put(Add(), first, call.put(Rescaling(-1.0), *others, suffix="_negative"))
+    negative = call.put(layers.Rescaling(-1.0), *others, suffix="_negative")
+    return call.put(layers.Add(), first, negative)
 
 
 def _concatenate(call: Call) -> Tensor:
@@ -233,7 +219,7 @@ def _concatenate(call: Call) -> Tensor:
     tensors = [first, *(call.builder.arranged(tensor, axes) for tensor in call.inputs[1:])]
     shape = list(first.shape)
     shape[axes[-1]] = sum(tensor.shape[axes[-1]] for tensor in tensors)
-    return replace(call.put(Concatenate(), *tensors), shape=tuple(shape))
+    return replace(call.put(layers.Concatenate(), *tensors), shape=tuple(shape))
 
 
 HANDLERS: dict[str, Callable[[Call], Tensor]] = {
@@ -241,15 +227,15 @@ HANDLERS: dict[str, Callable[[Call], Tensor]] = {
     **dict.fromkeys(("InputLayer", "Identity"), lambda call: call.inputs[0]),
     "Activation": lambda call: activate(call, call.settings.get("activation"), call.inputs[0]),
     "PReLU": _prelu,
-    "Softmax": lambda call: call.put(Softmax(), _axis_last(call)),
+    "Softmax": lambda call: call.put(layers.Softmax(), _axis_last(call)),
     **dict.fromkeys(("BatchNormalization", "LayerNormalization"), _normalizing),
     "Rescaling": _rescaling,
     "Normalization": _normalization,
 }
 """What converts each class of layers with one input."""
 MERGING_HANDLERS: dict[str, Callable[[Call], Tensor]] = {
-    "Add": lambda call: call.put(Add(), *_arranged_alike(call)),
-    "Multiply": lambda call: call.put(Multiply(), *_arranged_alike(call)),
+    "Add": lambda call: call.put(layers.Add(), *_arranged_alike(call)),
+    "Multiply": lambda call: call.put(layers.Multiply(), *_arranged_alike(call)),
     "Average": _average,
     "Subtract": _subtract,
     "Concatenate": _concatenate,

@@ -24,23 +24,18 @@ from tinymnist.nn.shapes import Pads, as_pair, resolve_padding
 
 Arrays = list[tuple[str, Array]]
 _PLAIN: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("Add", "Concatenate", "Flatten", "Multiply", "Softmax"), ()),
+    **dict.fromkeys(("GlobalAveragePooling2D", "GlobalMaxPooling2D"), ()),
     "Activation": ("activation",),
-    "Add": (),
-    "Concatenate": (),
     "Dense": ("units", "activation", "use_bias"),
     "Dropout": ("rate",),
     "ELU": ("alpha",),
-    "Flatten": (),
-    "GlobalAveragePooling2D": (),
-    "GlobalMaxPooling2D": (),
     "LayerNormalization": ("epsilon",),
     "LeakyReLU": ("negative_slope",),
-    "Multiply": (),
     "PReLU": ("shared_axes",),
     "Permute": ("dims",),
     "Rescaling": ("scale", "offset"),
     "ReLU": ("max_value", "negative_slope", "threshold"),
-    "Softmax": (),
 }
 """Layers with the same name in Keras, and the settings that stay the same."""
 _NEVER_NEGATIVE = ("relu", "relu6", "sigmoid", "softmax", "softplus", "exponential", "hard_sigmoid")
@@ -48,16 +43,12 @@ _NEVER_NEGATIVE = ("relu", "relu6", "sigmoid", "softmax", "softplus", "exponenti
 
 @dataclass(eq=False)
 class KerasLayer:
-    """A layer to be written.
+    """A layer to be written, of the class ``kind`` in Keras.
 
     Attributes:
-        kind: its class in Keras.
-        settings: the settings of its class.
         input_shapes: the shape of one example of each input.
         arrays: names and arrays in Keras's order.
-        name: its name in Keras.
         sources: the names of the layers whose outputs it takes; none for the first.
-        trainable: whether it learns.
     """
 
     kind: str
@@ -75,7 +66,9 @@ def keras_layers(model: Sequential) -> list[KerasLayer]:
     Raises:
         InputError: when Keras lacks a counterpart of a layer.
     """
-    names = _names(model)
+    names = {INPUT: "input_layer"}
+    for layer in model.layers:  # Keras forbids the slash in names
+        names[layer.name] = free_name(layer.name.replace("/", "_"), names.values())
     layers = [KerasLayer("InputLayer", {"shape": model.input_shape}, name=names[INPUT])]
     for layer in model.layers:
         sources = model.sources[layer.name]
@@ -91,14 +84,6 @@ def keras_layers(model: Sequential) -> list[KerasLayer]:
     return layers
 
 
-def _names(model: Sequential) -> dict[str, str]:
-    """Names in Keras, which forbids the slash."""
-    names: dict[str, str] = {INPUT: "input_layer"}
-    for layer in model.layers:
-        names[layer.name] = free_name(layer.name.replace("/", "_"), names.values())
-    return names
-
-
 def _parts(
     layer: Layer, shapes: list[Shape], before: Sequence[Layer | None]
 ) -> Iterator[KerasLayer]:
@@ -110,7 +95,7 @@ def _parts(
         yield from _pooling(layer, shapes[0], before[0])
     elif kind in _PLAIN or kind in _SPECIAL:
         settings = {name: getattr(layer, name) for name in _PLAIN.get(kind, ())}
-        settings = _SPECIAL[kind](layer, shapes[0]) if kind in _SPECIAL else settings
+        settings |= _SPECIAL[kind](layer, shapes[0]) if kind in _SPECIAL else {}
         keras_kind = "Activation" if kind == "GELU" else kind
         yield KerasLayer(keras_kind, settings, shapes, list(layer.weights.items()))
     else:
@@ -128,12 +113,11 @@ def _gelu(layer: GELU, shape: Shape) -> dict[str, Any]:
 def _normalization(layer: Normalization, shape: Shape) -> dict[str, Any]:
     """Mean and variance as numbers, or both as lists by channel."""
     values = {"mean": layer.mean, "variance": layer.variance}
-    numbers = [isinstance(value, (int, float)) for value in values.values()]
-    if all(numbers):
+    if all(isinstance(value, (int, float)) for value in values.values()):
         return {"axis": None, **values}
     lists = {
-        name: [value] * shape[-1] if is_number else value
-        for (name, value), is_number in zip(values.items(), numbers, strict=True)
+        name: [value] * shape[-1] if isinstance(value, (int, float)) else value
+        for name, value in values.items()
     }
     return {"axis": -1, **lists}
 
@@ -172,14 +156,9 @@ def _convolution(layer: Conv2D | DepthwiseConv2D, shape: Shape) -> Iterator[Kera
         zeros, shape = _zeros_around(pads, shape)
         yield from zeros
         padding = "valid"
-    settings = {
-        "kernel_size": size,
-        "strides": strides,
-        "padding": padding,
-        "dilation_rate": dilation,
-        "activation": layer.activation,
-        "use_bias": layer.use_bias,
-    }
+    settings: dict[str, Any] = {"kernel_size": size, "strides": strides, "padding": padding}
+    settings |= {"dilation_rate": dilation, "activation": layer.activation}
+    settings |= {"use_bias": layer.use_bias}
     kernel = layer.kernel
     if isinstance(layer, DepthwiseConv2D):
         settings["depth_multiplier"] = layer.depth_multiplier

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
@@ -50,7 +48,7 @@ def read(path: str | PathLike[str], architecture: Architecture = None) -> Candid
             architecture does not fit it.
     """
     file = str(path)
-    with _refusing(file):
+    try:
         data = read_bytes(path, MOST_BYTES)
         if data[:2] == b"PK":
             if architecture is not None:
@@ -58,21 +56,14 @@ def read(path: str | PathLike[str], architecture: Architecture = None) -> Candid
             return _read_archive(data, file)
         with opened(data, file) as hdf5:
             return _read_hdf5(hdf5, file, architecture)
-
-
-@contextmanager
-def _refusing(path: str) -> Iterator[None]:
-    """Any error that a hostile description causes in a layer is the file's fault, not a bug."""
-    try:
-        yield
     except InputError:
         raise
+    # Any error that a hostile description causes in a layer is the file's fault, not a bug.
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise InputError(f"{path} does not describe a model: {error}") from None
     except (OverflowError, MemoryError, RecursionError) as error:
-        raise InputError(
-            f"{path} has an invalid model configuration: {type(error).__name__}"
-        ) from None
+        kind = type(error).__name__
+        raise InputError(f"{path} has an invalid model configuration: {kind}") from None
 
 
 def _read_archive(data: bytes, path: str) -> Candidates:
@@ -158,10 +149,8 @@ def _finished(
     major = int(version[0]) if version[:1].isdecimal() else 3
     theano = backend == "theano" and major < 3
     result = assemble(model, path, major, theano, Path(path).stem)
-    result.metadata = {
-        "preprocessing": {"recipe": "mnist"},
-        "source": _source(version, path, form, backend),
-    }
+    source = _source(version, path, form, backend)
+    result.metadata = {"preprocessing": {"recipe": "mnist"}, "source": source}
     return Candidates(Path(path), result)
 
 

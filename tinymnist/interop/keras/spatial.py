@@ -12,32 +12,15 @@ from tinymnist.interop.keras.elementwise import (
     activation_layers,
     activation_word,
 )
+from tinymnist.nn import layers
 from tinymnist.nn.arrays import Array, Shape
-from tinymnist.nn.layers import (
-    AveragePooling2D,
-    Conv2D,
-    Dense,
-    DepthwiseConv2D,
-    Flatten,
-    GlobalAveragePooling2D,
-    GlobalMaxPooling2D,
-    Layer,
-    MaxPooling2D,
-    Permute,
-    Reshape,
-    ZeroPadding2D,
-)
 from tinymnist.nn.shapes import Pair, as_pair
+
+_Kind = Callable[..., layers.Layer]
 
 
 def _add(
-    call: Call,
-    tensor: Tensor,
-    kind: Callable[..., Layer],
-    arrays: Arrays,
-    *,
-    end: Shape | None = None,
-    **settings: Any,
+    call: Call, tensor: Tensor, kind: _Kind, arrays: Arrays, end: Shape | None = None, **rest: Any
 ) -> Tensor:
     """Add a layer and its activation: in one layer if tinymnist has it, else in two or three.
 
@@ -51,12 +34,12 @@ def _add(
     is_one = word is not None and not is_turned and len(activation_layers(call, word)) == 1
     name = call.name if is_one else f"{call.name}_linear"
     activation = word if is_one else "linear"
-    layer = kind(activation=activation, use_bias="bias" in arrays, **settings)
+    layer = kind(activation=activation, use_bias="bias" in arrays, **rest)
     if end is None:
         source = call.builder.add(layer, name, tensor.source, arrays=arrays)
     else:
         source = call.builder.add(layer, f"{name}_product", tensor.source, arrays=arrays)
-        source = call.builder.add(Reshape(end), name, source)
+        source = call.builder.add(layers.Reshape(end), name, source)
     output = call.builder.after(source, axes)
     return output if is_one else activate(call, value, output)
 
@@ -89,14 +72,14 @@ def _dense(call: Call) -> Tensor:
     if rank > 3:
         raise call.refused(f"takes examples of {rank} axes; expected at most three")
     if rank == 1:
-        return _add(call, tensor, Dense, {"kernel": kernel, **bias}, units=units)
+        return _add(call, tensor, layers.Dense, {"kernel": kernel, **bias}, units=units)
     end = None
     if rank == 2:
-        rows = Reshape((1, *tensor.shape))
+        rows = layers.Reshape((1, *tensor.shape))
         source = call.builder.add(rows, f"{call.name}_rows", tensor.source)
         tensor, end = Tensor(source, tensor.shape, tensor.axes), (tensor.shape[0], units)
     arrays = {"kernel": kernel.reshape(1, 1, *kernel.shape), **bias}
-    return _add(call, tensor, Conv2D, arrays, end=end, filters=units, kernel_size=1)
+    return _add(call, tensor, layers.Conv2D, arrays, end=end, filters=units, kernel_size=1)
 
 
 def _picture(call: Call) -> Tensor:
@@ -118,7 +101,7 @@ def _conv2d(call: Call) -> Tensor:
     size = _pair(settings.get("kernel_size"), "kernel_size")
     kernel = _conv_kernel(call, size)
     return _add(
-        call, tensor, Conv2D, {"kernel": kernel, **_bias(call)}, kernel_size=size,
+        call, tensor, layers.Conv2D, {"kernel": kernel, **_bias(call)}, kernel_size=size,
         filters=int(settings.get("filters") or kernel.shape[-1]),
         groups=int(settings.get("groups") or 1), **_window(call, tensor, size),
     )  # fmt: skip
@@ -191,68 +174,66 @@ def _depthwise(call: Call, tensor: Tensor) -> tuple[Array, dict[str, Any]]:
 def _depthwise_conv2d(call: Call) -> Tensor:
     tensor = _picture(call)
     kernel, settings = _depthwise(call, tensor)
-    return _add(call, tensor, DepthwiseConv2D, {"kernel": kernel, **_bias(call)}, **settings)
+    return _add(call, tensor, layers.DepthwiseConv2D, {"kernel": kernel, **_bias(call)}, **settings)
 
 
 def _separable_conv2d(call: Call) -> Tensor:
     """A depthwise convolution, then one with a window of one pixel, which mixes the channels."""
     tensor = _picture(call)
     kernel, settings = _depthwise(call, tensor)
-    layer, name = DepthwiseConv2D(use_bias=False, **settings), f"{call.name}_depthwise"
+    layer, name = layers.DepthwiseConv2D(use_bias=False, **settings), f"{call.name}_depthwise"
     middle = call.builder.add(layer, name, tensor.source, arrays={"kernel": kernel})
     mixing = _kernel(call, 4, 1)
     return _add(
-        call, call.builder.after(middle, tensor.axes or ()), Conv2D,
+        call, call.builder.after(middle, tensor.axes or ()), layers.Conv2D,
         {"kernel": mixing, **_bias(call, 2)}, filters=mixing.shape[-1], kernel_size=1,
     )  # fmt: skip
 
 
-_POOLS: dict[str, Callable[..., Layer]] = {
-    "MaxPooling2D": MaxPooling2D,
-    "AveragePooling2D": AveragePooling2D,
-    "GlobalMaxPooling2D": GlobalMaxPooling2D,
-    "GlobalAveragePooling2D": GlobalAveragePooling2D,
-}
+def _kind(call: Call) -> _Kind:
+    """The class with the same name as Keras's."""
+    return layers.LAYERS[call.config.kind]
 
 
 def _pooling(call: Call) -> Tensor:
     tensor, settings = _picture(call), call.settings
     window = _pair(settings.get("pool_size", 2), "pool_size")
     strides = _pair(settings.get("strides") or window, "strides")
-    layer = _POOLS[call.config.kind](window, strides, _padding(call, tensor, window, strides))
+    padding = _padding(call, tensor, window, strides)
+    layer = _kind(call)(window, strides, padding)
     return call.builder.after(call.builder.add(layer, call.name, tensor.source), tensor.axes or ())
 
 
 def _global_pooling(call: Call) -> Tensor:
-    tensor, builder, layer = _picture(call), call.builder, _POOLS[call.config.kind]()
+    tensor, builder, layer = _picture(call), call.builder, _kind(call)()
     channels = builder.held(tensor)[-1]
     if not call.settings.get("keepdims"):
         return Tensor(builder.add(layer, call.name, tensor.source), (channels,), (0,))
     middle = builder.add(layer, f"{call.name}_values", tensor.source)
     shape = (channels, 1, 1) if tensor.axes == CHANNELS_FIRST else (1, 1, channels)
-    return Tensor(builder.add(Reshape(shape), call.name, middle), shape, (0, 1, 2))
+    return Tensor(builder.add(layers.Reshape(shape), call.name, middle), shape, (0, 1, 2))
 
 
 def _flatten(call: Call) -> Tensor:
     """Row by row in Keras's order; with ``channels_first``, Keras first moves the channels last."""
     tensor = call.inputs[0]
     if call.settings.get("data_format") == "channels_first" and len(tensor.shape) == 3:
-        return _ordered(call, Flatten(), call.builder.arranged(tensor, CHANNELS_FIRST))
-    return _ordered(call, Flatten(), call.builder.in_sequence(tensor))
+        return _ordered(call, layers.Flatten(), call.builder.arranged(tensor, CHANNELS_FIRST))
+    return _ordered(call, layers.Flatten(), call.builder.in_sequence(tensor))
 
 
 def _reshape(call: Call) -> Tensor:
     target = call.settings.get("target_shape", call.settings.get("dims"))
-    layer = Reshape(tuple(int(side) for side in target or ()))
+    layer = layers.Reshape(tuple(int(side) for side in target or ()))
     return _ordered(call, layer, call.builder.in_sequence(call.inputs[0]))
 
 
 def _permute(call: Call) -> Tensor:
-    layer = Permute([int(dim) for dim in call.settings.get("dims") or ()])
+    layer = layers.Permute([int(dim) for dim in call.settings.get("dims") or ()])
     return _ordered(call, layer, call.builder.in_order(call.inputs[0]))
 
 
-def _ordered(call: Call, layer: Layer, tensor: Tensor) -> Tensor:
+def _ordered(call: Call, layer: layers.Layer, tensor: Tensor) -> Tensor:
     """Add a layer whose output has the same shape and order of axes in Keras."""
     source = call.builder.add(layer, call.name, tensor.source)
     shape = call.builder.held(Tensor(source, (), None))
@@ -268,7 +249,7 @@ def _zero_padding(call: Call) -> Tensor:
         padding = [padding[:2], padding[2:]]
     if isinstance(padding, list):
         padding = tuple(tuple(side) if isinstance(side, list) else side for side in padding)
-    source = call.builder.add(ZeroPadding2D(padding), call.name, tensor.source)
+    source = call.builder.add(layers.ZeroPadding2D(padding), call.name, tensor.source)
     return call.builder.after(source, tensor.axes or ())
 
 

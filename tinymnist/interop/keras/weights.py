@@ -14,6 +14,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from tinymnist.errors import InputError
 from tinymnist.interop.keras.config import LayerConfig, ModelConfig
@@ -29,12 +30,7 @@ _OWN_ARRAYS = {
 
 @dataclass(frozen=True)
 class StoredLayer:
-    """The arrays of one group, in order.
-
-    Attributes:
-        name: the group's name.
-        arrays: (name, array) pairs; the names are paths as Keras wrote them.
-    """
+    """The arrays of one group, in order, with their names as Keras wrote them."""
 
     name: str
     arrays: list[tuple[str, Array]]
@@ -96,12 +92,10 @@ def give_listed(model: ModelConfig, stored: Sequence[StoredLayer], path: str) ->
     wanting = list(filter(has_arrays, model.layers))
     filled = [group for group in stored if group.arrays]
     numbered_only = all(group.name.startswith("layer_") for group in stored)
-    if all(layer.name in by_name and by_name[layer.name].arrays for layer in wanting):
-        pairs = [(layer, by_name[layer.name]) for layer in wanting]
-    elif len(filled) == len(wanting) or numbered_only:
-        pairs = list(zip(wanting, filled, strict=False))
-    else:
-        pairs = []
+    pairs = [(layer, by_name.get(layer.name, StoredLayer("", []))) for layer in wanting]
+    if not all(group.arrays for _, group in pairs):
+        is_ordered = len(filled) == len(wanting) or numbered_only
+        pairs = list(zip(wanting, filled, strict=False)) if is_ordered else []
     if len(pairs) != len(wanting) or len(filled) > len(wanting):
         raise InputError(
             f"{path} holds arrays for {[group.name for group in filled]}; the model has "
@@ -170,13 +164,8 @@ def give_counted(model: ModelConfig, file: Hdf5, root: str = "") -> None:
 
 def _filled(file: Hdf5) -> set[str]:
     """Every place with arrays at any depth, except the states of random generators."""
-    places = set()
-    for dataset in file.datasets:
-        place = "" if "seed_generator" in dataset else dataset
-        while place:
-            place = place.rpartition("/")[0]
-            places.add(place)
-    return places
+    arrays = [PurePosixPath(place) for place in file.datasets if "seed_generator" not in place]
+    return {str(parent) for array in arrays for parent in array.parents}
 
 
 def variables(file: Hdf5, place: str) -> list[Array]:

@@ -104,8 +104,7 @@ def from_weights(
         path, source: for messages, and for the model's metadata.
         architecture: a description that is not Keras's, or a name.
         backend: the backend of Keras.
-        named: whether the layers are listed by name in the order in which they run, including those
-            without arrays.
+        named: whether all layers, even those without arrays, are listed in the order of the model.
 
     Raises:
         InputError: when nothing fits.

@@ -75,16 +75,12 @@ def _layer_json(layer: KerasLayer, dtype: str) -> dict[str, Any]:
 
 def _nodes(layer: KerasLayer, dtype: str) -> list[dict[str, Any]]:
     """The one call of a layer, with its inputs."""
-    pairs = zip(layer.sources, layer.input_shapes, strict=False)
-    configs = [
-        {"shape": [None, *shape], "dtype": dtype, "keras_history": [source, 0, 0]}
-        for source, shape in pairs
-    ]
-    tensors = [{"class_name": "__keras_tensor__", "config": config} for config in configs]
-    if not tensors:
-        return []
+    tensors = []
+    for source, shape in zip(layer.sources, layer.input_shapes, strict=False):
+        config = {"shape": [None, *shape], "dtype": dtype, "keras_history": [source, 0, 0]}
+        tensors.append({"class_name": "__keras_tensor__", "config": config})
     merges = layer.kind in ("Add", "Multiply", "Concatenate")
-    return [{"args": [tensors] if merges else tensors, "kwargs": {}}]
+    return [{"args": [tensors] if merges else tensors, "kwargs": {}}] if tensors else []
 
 
 def _archive(model: Sequential, layers: list[KerasLayer]) -> bytes:

@@ -172,21 +172,17 @@ def _named_tensors(root: Any, machine: Machine) -> dict[str, Tensor]:
     if chosen is None and len(found) == 1:
         chosen = next(iter(found))
     if chosen is None:
-        raise Refused(
-            f"it holds {f'several sets of tensors: {list(found)[:8]}' if found else 'no tensors'}; "
-            "expected one state_dict"
-        )
+        several = f"several sets of tensors: {list(found)[:8]}"
+        raise Refused(f"it holds {several if found else 'no tensors'}; expected one state_dict")
     return found[chosen]
 
 
 def _refuse_strangers(machine: Machine) -> None:
     """Refuse anything but modules and their tensors by name, even if it did nothing."""
     for instance in machine.instances:
+        state = instance.state if isinstance(instance.state, dict) else {}
         scripted = instance.kind.module.split(".")[0] == "__torch__"
-        state = instance.state
-        if not scripted and not (
-            isinstance(state, dict) and {"_parameters", "_modules"} <= set(state)
-        ):
+        if not scripted and not {"_parameters", "_modules"} <= set(state):
             raise Refused(f"it holds an object of {instance.kind}; {_ADVICE}")
     modules = {instance.kind for instance in machine.instances}
     for name in machine.strangers:
@@ -199,22 +195,18 @@ def _walk(value: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, T
     if depth > _MOST_NESTING:
         raise Refused("its tensors are nested too deeply")
     for key, item in _items(value):
-        name = f"{prefix}{key}"
         if isinstance(item, Tensor):
-            yield name, item
+            yield f"{prefix}{key}", item
         elif isinstance(item, (dict, Instance)):
-            yield from _walk(item, f"{name}.", depth + 1)
+            yield from _walk(item, f"{prefix}{key}.", depth + 1)
 
 
 def _items(value: dict[Any, Any] | Instance) -> Iterator[tuple[Any, Any]]:
     """The entries of a dict, or of a module: its parameters, its buffers, then its submodules."""
     if isinstance(value, dict):
         yield from value.items()
-    elif isinstance(value.state, dict):
-        state = value.state
-        if "_modules" not in state:
-            yield from state.items()
-            return
-        for part in ("_parameters", "_buffers", "_modules"):
-            if isinstance(inner := state.get(part), dict):
+    elif isinstance(state := value.state, dict):
+        parts = ("_parameters", "_buffers", "_modules")
+        for inner in map(state.get, parts) if "_modules" in state else [state]:
+            if isinstance(inner, dict):
                 yield from inner.items()

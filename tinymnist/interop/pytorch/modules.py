@@ -25,17 +25,12 @@ from tinymnist.nn.sequential import Sequential
 
 Leaves = dict[str, Array]
 """The tensors of one module, by the last part of their names."""
-_NAMES = {
-    "bias": "bias",
-    "gamma": "weight",
-    "beta": "bias",
-    "moving_mean": "running_mean",
-    "moving_variance": "running_var",
-}
+_NAMES = {"bias": "bias", "gamma": "weight", "beta": "bias", "moving_mean": "running_mean",
+          "moving_variance": "running_var"}  # fmt: skip
 """PyTorch's names of a layer's arrays."""
 
 
-class Unmapped(ValueError):
+class _Unmapped(ValueError):
     """A module without a counterpart in tinymnist; the message names it and its kind."""
 
 
@@ -57,9 +52,10 @@ def blocks_of(tensors: Mapping[str, Array], path: str | PathLike[str]) -> list[B
             modules.setdefault(module, {})[leaf] = array
     try:
         for name, leaves in modules.items():
-            _refuse_special(name, leaves)
+            for leaf in [leaf for leaf in _SPECIAL if leaf in leaves]:
+                raise _Unmapped(f"{name or leaf} is {_SPECIAL[leaf]}: tinymnist has no such layer")
         return [_block(name, leaves) for name, leaves in modules.items() if leaves]
-    except Unmapped as error:
+    except _Unmapped as error:
         raise InputError(f"{path}: {error}") from None
 
 
@@ -92,12 +88,6 @@ _SPECIAL = {
 """Leaves that identify a kind of module without a counterpart."""
 
 
-def _refuse_special(name: str, leaves: Leaves) -> None:
-    for leaf, what in _SPECIAL.items():
-        if leaf in leaves:
-            raise Unmapped(f"{name or leaf} is {what}: tinymnist has no such layer")
-
-
 def _block(name: str, leaves: Leaves) -> Block:
     if {"weight_orig", "weight_mask"} <= leaves.keys():  # pruned by torch.nn.utils.prune
         kept = leaves.pop("weight_orig") * leaves.pop("weight_mask")
@@ -107,7 +97,7 @@ def _block(name: str, leaves: Leaves) -> Block:
     weight = leaves.get("weight")
     if weight is None or leaves.keys() - {"weight", "bias"}:
         found = {leaf: tuple(array.shape) for leaf, array in leaves.items()}
-        raise Unmapped(f"{name or 'the model'} holds {str(found)[:200]}, not a known module")
+        raise _Unmapped(f"{name or 'the model'} holds {str(found)[:200]}, not a known module")
     bias = leaves.get("bias")
     if weight.ndim == 2 and bias is not None and bias.shape == weight.shape[1:] != weight.shape[:1]:
         weight = weight.T  # (in, out), as networks written by hand have it
@@ -122,25 +112,22 @@ def _block(name: str, leaves: Leaves) -> Block:
     if weight.ndim == 1 and bias is not None and bias.shape == weight.shape:
         arrays = {"gamma": _float(name, weight), "beta": _float(name, bias)}
         return Block(name, "layernorm", arrays)
-    raise Unmapped(f"{name} has a weight of shape {weight.shape}; expected 1, 2 or 4 axes")
+    raise _Unmapped(f"{name} has a weight of shape {weight.shape}; expected 1, 2 or 4 axes")
 
 
 def _norm(name: str, leaves: Leaves) -> Block:
-    mean, variance = leaves["running_mean"], leaves["running_var"]
-    arrays = {
-        "gamma": leaves.get("weight", np.ones_like(mean)),
-        "beta": leaves.get("bias", np.zeros_like(mean)),
-        "moving_mean": mean,
-        "moving_variance": variance,
-    }
+    mean = leaves["running_mean"]
+    found = {"weight": np.ones_like(mean), "bias": np.zeros_like(mean)} | leaves
+    ours = ("gamma", "beta", "moving_mean", "moving_variance")
+    arrays = {leaf: found[_NAMES[leaf]] for leaf in ours}
     if mean.ndim != 1 or any(array.shape != mean.shape for array in arrays.values()):
-        raise Unmapped(f"{name} is a batch normalization whose arrays differ in shape")
+        raise _Unmapped(f"{name} is a batch normalization whose arrays differ in shape")
     return Block(name, "norm", {leaf: _float(name, array) for leaf, array in arrays.items()})
 
 
 def _float(name: str, array: Array) -> Array:
     if array.dtype.kind != "f":
-        raise Unmapped(f"{name} holds {array.dtype} numbers; expected floating-point weights")
+        raise _Unmapped(f"{name} holds {array.dtype} numbers; expected floating-point weights")
     return np.array(array, np.float32, order="C")
 
 
@@ -154,11 +141,8 @@ def tensors_of(model: Sequential) -> dict[str, Array]:
         orders = orders_into(model)
     except ValueError as error:
         raise InputError(f"{model.name} cannot be laid out with channels first: {error}") from None
-    return {
-        f"{layer.name}.{leaf}": array
-        for layer in model.layers
-        for leaf, array in _tensors(layer, orders[layer.name])
-    }
+    parts = ((layer.name, _tensors(layer, orders[layer.name])) for layer in model.layers)
+    return {f"{name}.{leaf}": array for name, leaves in parts for leaf, array in leaves}
 
 
 def _tensors(layer: Layer, order: FeatureOrder) -> Iterator[tuple[str, Array]]:
