@@ -8,7 +8,7 @@ be the only one that fits, or be chosen by the user.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from os import PathLike
 from typing import Any
@@ -51,7 +51,7 @@ class Conversion:
     plans: Sequence[str] = ()
     scores: Sequence[Score] = ()
     pictures: str = ""
-    doubts: Sequence[str] = field(default_factory=list)
+    doubts: Sequence[str] = ()
 
 
 def convert(

@@ -120,9 +120,8 @@ def _window(name: str, entry: Any) -> tuple[int, int]:
             numbers = (*shape, begin, end)
             if len(entry) == 3 and all(type(n) is int and 0 <= n < 1 << 40 for n in numbers):
                 if dtype not in DTYPES:
-                    raise ValueError(
-                        f"{name[:60]} has the type {dtype[:20]}; expected one of {sorted(DTYPES)}"
-                    )
+                    expected = f"expected one of {sorted(DTYPES)}"
+                    raise ValueError(f"{name[:60]} has the type {dtype[:20]}; {expected}")
                 if end - begin == math.prod(shape) * np.dtype(DTYPES[dtype]).itemsize:
                     return begin, end
     raise ValueError(f"its entry of {name[:60]} is {str(entry)[:80]}")

@@ -80,15 +80,10 @@ def modules_between(before: Block, after: Block) -> int | None:
 
     ``features.0`` and ``features.3`` have two between them. None if the names are not numbered.
     """
-    (a, first), (b, second) = (_split(block.name) for block in (before, after))
-    if a != b or first is None or second is None or second <= first:
+    (a, _, first), (b, _, second) = (block.name.rpartition(".") for block in (before, after))
+    if a != b or not all(re.fullmatch("[0-9]{1,4}", number) for number in (first, second)):
         return None
-    return second - first - 1
-
-
-def _split(name: str) -> tuple[str, int | None]:
-    prefix, _, last = name.rpartition(".")
-    return prefix, int(last) if re.fullmatch("[0-9]{1,4}", last) else None
+    return int(second) - int(first) - 1 if int(second) > int(first) else None
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:

@@ -163,8 +163,7 @@ def _is_activated(group: Group, after: Group | None) -> bool:
     if after is None:
         return False
     rooms = [modules_between(group.last, after.main)]
-    if group.norms:
-        rooms.append(modules_between(group.main, group.norms[0]))
+    rooms += [modules_between(group.main, norm) for norm in group.norms[:1]]
     return any(room is None or room > 0 for room in rooms)
 
 

@@ -294,8 +294,6 @@ def input_shape(model: ModelConfig, path: str) -> Shape:
     if len(model.inputs) != 1:
         raise InputError(f"{path} takes several inputs, {model.inputs}; expected a model of one")
     if (shape := _given_shape(model)) is None:
-        raise InputError(
-            f"{path} does not specify the shape of its input; expected an InputLayer or an "
-            "input_shape: save a model that was built"
-        )
+        advice = "expected an InputLayer or an input_shape: save a model that was built"
+        raise InputError(f"{path} does not specify the shape of its input; {advice}")
     return shape

@@ -104,9 +104,8 @@ def _parts(
 
 def _gelu(layer: GELU, shape: Shape) -> dict[str, Any]:
     if layer.approximate:
-        raise InputError(
-            f"{layer.name} is GELU by the tanh formula; Keras's files can name only the exact one"
-        )
+        reason = "Keras's files can name only the exact one"
+        raise InputError(f"{layer.name} is GELU by the tanh formula; {reason}")
     return {"activation": "gelu"}
 
 
@@ -180,9 +179,8 @@ def _pooling(
     padding = "valid" if pads == ((0, 0), (0, 0)) else layer.padding
     if padding not in ("valid", "same") or (padding == "same" and counts):
         if not counts and not (isinstance(layer, MaxPooling2D) and _never_negative(before)):
-            raise InputError(
-                f"{layer.name} pads by {pads}, which Keras's pooling cannot; expected valid or same"
-            )
+            reason = "which Keras's pooling cannot; expected valid or same"
+            raise InputError(f"{layer.name} pads by {pads}, {reason}")
         zeros, shape = _zeros_around(pads, shape)
         yield from zeros
         padding = "valid"

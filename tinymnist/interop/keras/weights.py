@@ -97,10 +97,9 @@ def give_listed(model: ModelConfig, stored: Sequence[StoredLayer], path: str) ->
         is_ordered = len(filled) == len(wanting) or numbered_only
         pairs = list(zip(wanting, filled, strict=False)) if is_ordered else []
     if len(pairs) != len(wanting) or len(filled) > len(wanting):
-        raise InputError(
-            f"{path} holds arrays for {[group.name for group in filled]}; the model has "
-            f"{[layer.name for layer in wanting]}"
-        )
+        found = [group.name for group in filled]
+        wanted = [layer.name for layer in wanting]
+        raise InputError(f"{path} holds arrays for {found}; the model has {wanted}")
     for layer, group in pairs:
         if layer.model is None:
             layer.arrays = [array for _, array in group.arrays]
@@ -116,10 +115,8 @@ def _give_inner(model: ModelConfig, group: StoredLayer, path: str) -> None:
         owners[parts[-2] if len(parts) > 1 else parts[-1].rpartition("_")[0]].append(array)
     for leaf in filter(has_arrays, model.leaves()):
         if (owner := _owner(leaf.name, owners)) is None:
-            raise InputError(
-                f"{path} holds arrays for {sorted(owners)} in {group.name!r}, and none for "
-                f"{leaf.name!r}"
-            )
+            found = f"arrays for {sorted(owners)} in {group.name!r}"
+            raise InputError(f"{path} holds {found}, and none for {leaf.name!r}")
         leaf.arrays = owners.pop(owner)
     if owners:
         raise InputError(f"{path} holds arrays for layers that do not exist: {sorted(owners)}")

@@ -67,10 +67,8 @@ def _norms_between(layers: list[StoredLayer], path: str) -> list[StoredLayer]:
     convolutions = [layer for layer in mains if _kind(layer) == "conv"]
     owners = next((o for o in (mains, mains[:-1], convolutions) if len(o) == len(norms)), None)
     if owners is None:
-        raise InputError(
-            f"{path} holds weights of {len(norms)} normalizations among {len(mains)} layers, "
-            f"but not their order; {_DESCRIBE}"
-        )
+        found = f"weights of {len(norms)} normalizations among {len(mains)} layers"
+        raise InputError(f"{path} holds {found}, but not their order; {_DESCRIBE}")
     after = {owner.name: norm for owner, norm in zip(owners, norms, strict=True)}
     return [part for main in mains for part in (main, after.get(main.name)) if part is not None]
 
@@ -118,10 +116,8 @@ def from_weights(
         return found
     plans = _as_named(found.plans, stored, path)
     if not plans:
-        raise InputError(
-            f"{path}: no plain chain of layers fits both its shapes and its names, "
-            f"{[layer.name for layer in stored]}; {_DESCRIBE}"
-        )
+        reason = "no plain chain of layers fits both its shapes and its names"
+        raise InputError(f"{path}: {reason}, {[layer.name for layer in stored]}; {_DESCRIBE}")
     return replace(found, plans=plans)
 
 

@@ -204,9 +204,6 @@ _OPERATIONS: dict[str, Callable[[Machine, Any], Any]] = {
     "BINPERSID": lambda machine, _: machine._push(machine.persistent(machine._pop())),
     "MEMOIZE": lambda machine, _: machine._memoize(),
     **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), Machine._memoize),
-    **dict.fromkeys(
-        ("GET", "BINGET", "LONG_BINGET"),
-        lambda machine, index: machine._push(machine._memo[index]),
-    ),
+    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), lambda m, index: m._push(m._memo[index])),
 }
 """What each opcode does; the argument is the one that ``pickletools`` read for it."""

@@ -11,16 +11,8 @@ import numpy as np
 from tinymnist.errors import InputError
 from tinymnist.interop.bare.assemble import FeatureOrder, orders_into
 from tinymnist.interop.bare.blocks import Block
+from tinymnist.nn import layers
 from tinymnist.nn.arrays import Array
-from tinymnist.nn.layers import (
-    BatchNormalization,
-    Conv2D,
-    Dense,
-    DepthwiseConv2D,
-    Layer,
-    LayerNormalization,
-    PReLU,
-)
 from tinymnist.nn.sequential import Sequential
 
 Leaves = dict[str, Array]
@@ -28,6 +20,7 @@ Leaves = dict[str, Array]
 _NAMES = {"bias": "bias", "gamma": "weight", "beta": "bias", "moving_mean": "running_mean",
           "moving_variance": "running_var"}  # fmt: skip
 """PyTorch's names of a layer's arrays."""
+_NORMS = (layers.BatchNormalization, layers.LayerNormalization)
 
 
 class _Unmapped(ValueError):
@@ -145,20 +138,20 @@ def tensors_of(model: Sequential) -> dict[str, Array]:
     return {f"{name}.{leaf}": array for name, leaves in parts for leaf, array in leaves}
 
 
-def _tensors(layer: Layer, order: FeatureOrder) -> Iterator[tuple[str, Array]]:
-    if isinstance(layer, (Conv2D, DepthwiseConv2D)):
+def _tensors(layer: layers.Layer, order: FeatureOrder) -> Iterator[tuple[str, Array]]:
+    if isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D)):
         yield "weight", layer.kernel.transpose(3, 2, 0, 1)  # -> (out, in, kh, kw)
-    elif isinstance(layer, Dense):
+    elif isinstance(layer, layers.Dense):
         yield "weight", _reordered(layer.kernel, order).T  # -> (out, in)
-    elif isinstance(layer, PReLU):
+    elif isinstance(layer, layers.PReLU):
         yield "weight", _reordered(layer.alpha.reshape(-1), order)
-    elif layer.weights and not isinstance(layer, (BatchNormalization, LayerNormalization)):
+    elif layer.weights and not isinstance(layer, _NORMS):
         raise InputError(f"{layer.name} ({type(layer).__name__}) has no counterpart in PyTorch")
-    own = None if isinstance(layer, (Conv2D, DepthwiseConv2D, Dense)) else order
+    own = order if isinstance(layer, _NORMS) else None
     for name, array in layer.weights.items():
         if name in _NAMES:
             yield _NAMES[name], _reordered(array, own)
-    if isinstance(layer, BatchNormalization):
+    if isinstance(layer, layers.BatchNormalization):
         yield "num_batches_tracked", np.zeros((), np.int64)
 
 
