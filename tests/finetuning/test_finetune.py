@@ -163,7 +163,7 @@ def test_held_harder_it_moves_less(base: Sequential) -> None:
     x, y = painted(range(10), 2, seed=2)
 
     def moved(decay: float) -> float:
-        settings = FineTuning(epochs=40, decay=decay, augment=False)
+        settings = FineTuning(epochs=25, decay=decay, augment=False)
         tuned = finetune(base, x, y[::-1].copy(), DIGITS, settings)
         return float(
             np.abs(tuned.weights["conv2d_1/kernel"] - base.weights["conv2d_1/kernel"]).mean()
@@ -182,8 +182,8 @@ def test_stages_stop_by_a_validation_set(base: Sequential, monkeypatch: pytest.M
     """Labels that are wrong there make any learning look harmful: the best is near the start."""
     x, y = painted(range(10), 3)
     wrong = (y + 1) % 10
-    tuned = finetune(base, x, y, DIGITS, FineTuning(epochs=60), validation=(x, wrong))
-    free = finetune(base, x, y, DIGITS, FineTuning(epochs=60))
+    tuned = finetune(base, x, y, DIGITS, FineTuning(epochs=40), validation=(x, wrong))
+    free = finetune(base, x, y, DIGITS, FineTuning(epochs=40))
     kernel = base.weights["dense/kernel"]
     near = np.abs(tuned.weights["dense/kernel"] - kernel).mean()
     assert near < 0.3 * np.abs(free.weights["dense/kernel"] - kernel).mean()
@@ -193,17 +193,17 @@ def test_stages_stop_by_a_validation_set(base: Sequential, monkeypatch: pytest.M
 
 
 def test_new_classes_are_measured_in_folds(base: Sequential) -> None:
-    x, y = painted((1, 8, 0), 6)
-    found = attempt(base, x, y, ("one", "eight", "zero"), FineTuning(epochs=20))
-    assert found.folds == 5 and found.n == 18
+    x, y = painted((1, 8, 0), 5)
+    found = attempt(base, x, y, ("one", "eight", "zero"), FineTuning(epochs=15))
+    assert found.folds == 5 and found.n == 15
     assert not found.comparable and found.accuracy_before is None
     assert found.accuracy is not None and found.accuracy > 0.9
-    assert found.confusion.sum() == 18
+    assert found.confusion.sum() == 15
     assert found.model.evaluate(x, y)[1] == 1.0
 
 
 def test_a_base_that_knows_the_classes_is_measured_as_well(base: Sequential) -> None:
-    x, y = painted((4, 7), 6)
+    x, y = painted((4, 7), 3)
     lying = x.swapaxes(1, 2).copy()  # what the base has never seen
     found = attempt(base, lying, y, ("4", "7"), FineTuning(epochs=30, learning_rate=0.01))
     assert found.class_names == DIGITS
@@ -214,7 +214,7 @@ def test_a_base_that_knows_the_classes_is_measured_as_well(base: Sequential) -> 
 
 
 def test_one_picture_a_class_cannot_be_measured_but_learnt(base: Sequential) -> None:
-    found = attempt(base, *painted((1, 8), 1), ("one", "eight"), FineTuning())
+    found = attempt(base, *painted((1, 8), 1), ("one", "eight"), FineTuning(epochs=40))
     assert (found.folds, found.n, found.accuracy) == (0, 0, None)
     assert found.model.evaluate(*painted((1, 8), 5, seed=3))[1] > 0.8
 
@@ -266,7 +266,7 @@ def test_a_bases_scaling_is_kept_and_heeded(base: Sequential, unfreeze: int | No
 @pytest.mark.parametrize("shape", [(784,), (28, 28, 3), (32, 32, 1), (14, 14, 1)])
 def test_bases_of_other_shapes_learn(shape: tuple[int, ...]) -> None:
     base = Sequential([Input(shape), Flatten(), Dense(10, activation="softmax")])
-    x, y = painted((1, 8), 6)
+    x, y = painted((1, 8), 3)
     found = attempt(base, x, y, ("one", "eight"), FineTuning(epochs=20))
     assert found.accuracy is not None and found.accuracy > 0.9 and found.model.input_shape == shape
 

@@ -33,10 +33,9 @@ def write_report(
     """Write the report completely or not at all.
 
     Args:
-        trial: what was measured.
         images, names: (n, 28, 28, 1) in 0..1, the pictures as the network sees them; their names.
         title, base_name: the name of the set, and of the model that was fine-tuned.
-        path: the HTML file.
+        trial, path: what was measured; the HTML file.
         unread: how many other pictures of the set could not be read.
 
     Raises:
