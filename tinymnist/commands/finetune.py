@@ -97,9 +97,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.report:
         from tinymnist.finetuning.report import write_report
 
-        names, unread = [Path(name).name for name in pictures.names], len(pictures.failures)
-        name = reader.model.name
-        write_report(trial, pictures.images, names, labelled.name, name, arguments.report, unread)
+        write_report(trial, pictures, reader.model.name, arguments.report)
     record = _record(trial, pictures, arguments, seconds)
     text = _text(trial, arguments, len(pictures.failures), seconds)
     return commands.show(arguments, record, text, pictures.failures)

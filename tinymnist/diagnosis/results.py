@@ -104,7 +104,8 @@ class Diagnosis:
     def right(self, plan: Repairs | None) -> Flags:
         """Which pictures (n,) are read right after some repairs; None is the full recipe."""
         read: NDArray[np.int64] = self.found[:, place_of(plan)]
-        return np.logical_and(read == self.truth, read != UNREAD)
+        right: Flags = (read == self.truth) & (read != UNREAD)
+        return right
 
     def mean_confidence(self, plan: Repairs | None) -> float:
         """The mean over all pictures after some repairs, 0..1; None is the full recipe."""

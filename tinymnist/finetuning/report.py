@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tinymnist.finetuning.trial import Trial
+from tinymnist.labelled import LabelledPictures
 from tinymnist.reporting import html
 from tinymnist.reporting.figures import Card, contact_sheet
 from tinymnist.reporting.text import count, percent
@@ -21,36 +18,28 @@ _CONFUSION = (
 )
 
 
-def write_report(
-    trial: Trial,
-    images: NDArray[np.float32],
-    names: Sequence[str],
-    title: str,
-    base_name: str,
-    path: Path,
-    unread: int = 0,
-) -> None:
+def write_report(trial: Trial, pictures: LabelledPictures, base_name: str, path: Path) -> None:
     """Write the report completely or not at all.
 
     Args:
-        images, names: (n, 28, 28, 1) in 0..1, the pictures as the network sees them; their names.
-        title, base_name: the name of the set, and of the model that was fine-tuned.
-        trial, path: what was measured; the HTML file.
-        unread: how many other pictures of the set could not be read.
+        trial, pictures: what was measured, and on what.
+        base_name: the name of the model that was fine-tuned.
+        path: the HTML file.
 
     Raises:
         InputError: when the file cannot be written.
     """
+    title, explained = pictures.source.name, how_measured(trial, len(pictures.failures))
     accuracies = {"before": trial.accuracy_before, "after": trial.accuracy}
     figures = [(percent(a, 1), f"right {when} fine-tuning", "") for when, a in accuracies.items()]
     page = html.page(
         title=title,
         command="finetune",
         heading=f"{escape(base_name)}, fine-tuned on {escape(title)}",
-        header=html.paragraph(how_measured(trial, unread)) + html.figures(figures),
+        header=html.paragraph(explained) + html.figures(figures),
         sections=[
             html.section("Class by class", html.paragraph(_CONFUSION), _confusion(trial)),
-            html.section("Still misread", _still_misread(trial, images, names)),
+            html.section("Still misread", _still_misread(trial, pictures)),
         ],
     )
     html.write_page(page, path)
@@ -93,14 +82,15 @@ def _confusion(trial: Trial) -> str:
     return html.table(heads, rows, "numbers")
 
 
-def _still_misread(trial: Trial, images: NDArray[np.float32], names: Sequence[str]) -> str:
-    wrong = trial.wrong
+def _still_misread(trial: Trial, pictures: LabelledPictures) -> str:
+    wrong, images, names = trial.wrong, pictures.images, pictures.names
     if not wrong.size:
         return html.paragraph("None." if trial.n else "Not measured.")
     cards = []
     for i in wrong[:_MAX_CARDS]:
         truth, taken = (trial.class_names[number] for number in (trial.labels[i], trial.after[i]))
-        cards.append(Card(images[i], f"{truth} > {taken} {trial.confidence[i]:.0%}", names[i]))
+        caption = f"{truth} > {taken} {trial.confidence[i]:.0%}"
+        cards.append(Card(images[i], caption, Path(names[i]).name))
     text = "; ".join(f"{card.note}: {card.caption}" for card in cards)
     rest = wrong.size - len(cards)
     more = html.paragraph(f"and {rest:,} more") if rest else ""
