@@ -1,3 +1,7 @@
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -25,28 +29,28 @@ IMAGES = np.random.default_rng(0).random((2, 28, 28, 1), np.float32)
         *(((28, 14, 1), None), ((10,), None), ((28, 28, 4), None), ((2, 28, 28, 1), None)),
     ],
 )
-def test_which_inputs_are_pictures(shape, side):
+def test_which_inputs_are_pictures(shape: Any, side: Any) -> None:
     assert picture_side(shape) == side
 
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (28, 28), (784,), (1, 784), (1, 28, 28)])
-def test_reshaping_keeps_every_pixel(shape):
+def test_reshaping_keeps_every_pixel(shape: Any) -> None:
     x = model_input(IMAGES, shape, {})
     assert x.shape == (2, *shape) and np.array_equal(x.ravel(), IMAGES.ravel())
 
 
-def test_three_channels_get_the_same_picture():
+def test_three_channels_get_the_same_picture() -> None:
     x = model_input(IMAGES, (28, 28, 3), {})
     assert all(np.array_equal(x[..., c], IMAGES[..., 0]) for c in range(3))
 
 
-def test_padding_comes_before_scaling():
+def test_padding_comes_before_scaling() -> None:
     x = model_input(IMAGES, (32, 32, 1), {"fit": "pad", "scaling": scaling_entry("x/127.5-1")})
     assert np.array_equal(x[:, 2:30, 2:30], IMAGES * 2 - 1)
     assert (x[:, :2] == -1).all() and (x[:, :, 30:] == -1).all()
 
 
-def test_resizing_keeps_the_mean():
+def test_resizing_keeps_the_mean() -> None:
     for side in (14, 32, 56):
         x = model_input(IMAGES, (side, side, 1), {"fit": "resize"})
         assert x.shape == (2, side, side, 1) and x.mean() == pytest.approx(IMAGES.mean(), abs=0.01)
@@ -56,7 +60,7 @@ def test_resizing_keeps_the_mean():
     assert possible_fits((784,)) == (None,)
 
 
-def test_averages_of_blocks():
+def test_averages_of_blocks() -> None:
     x = model_input(IMAGES, (14, 14, 1), {"fit": "average"})
     assert x[1, 3, 5, 0] == pytest.approx(IMAGES[1, 6:8, 10:12, 0].mean())
     assert x.dtype == np.float32 and np.allclose(x.mean(), IMAGES.mean())
@@ -75,7 +79,7 @@ def test_averages_of_blocks():
         ("x/255-0.5", lambda x: x / 255 - 0.5),
     ],
 )
-def test_scalings_are_what_their_names_say(name, formula):
+def test_scalings_are_what_their_names_say(name: str, formula: Any) -> None:
     x = model_input(IMAGES, (28, 28, 1), {"scaling": scaling_entry(name)})
     assert x == pytest.approx(formula(IMAGES * 255), rel=1e-5, abs=1e-5)
     assert x.dtype == np.float32 and set(SCALINGS) >= {name}
@@ -89,17 +93,17 @@ def test_scalings_are_what_their_names_say(name, formula):
         ((28, 28, 1), {"scaling": {"scale": "2"}}, "must scale by"),
     ],
 )
-def test_nonsense_is_refused(shape, preprocessing, message):
+def test_nonsense_is_refused(shape: Any, preprocessing: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         model_input(IMAGES, shape, preprocessing)
 
 
-def head(*layers):
+def head(*layers: Any) -> Any:
     model = Sequential([Input((28, 28, 1)), Flatten(), Dense(10, name="d"), *layers], rng=1)
     return model, model.capture(IMAGES)["d"]
 
 
-def softmax(z):
+def softmax(z: Any) -> Any:
     e = np.exp(z - z.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)
 
@@ -109,12 +113,12 @@ def softmax(z):
     [(), (Activation("softmax"),), (Activation("log_softmax"),),
      (Activation("softmax"), Reshape((1, 10)), Flatten())],
 )  # fmt: skip
-def test_probabilities_whatever_the_head(layers):
+def test_probabilities_whatever_the_head(layers: Any) -> None:
     model, z = head(*layers)
     assert probabilities(model, IMAGES) == pytest.approx(softmax(z), abs=1e-6)
 
 
-def test_sigmoids_are_shared_out():
+def test_sigmoids_are_shared_out() -> None:
     model, z = head(Activation("sigmoid"))
     each = 1 / (1 + np.exp(-z))
     assert probabilities(model, IMAGES) == pytest.approx(
@@ -122,7 +126,7 @@ def test_sigmoids_are_shared_out():
     )
 
 
-def test_the_reader_hands_pictures_over_as_the_model_wants_them():
+def test_the_reader_hands_pictures_over_as_the_model_wants_them() -> None:
     plain = Sequential([Input((784,)), Dense(10)], rng=3)
     kernel, bias = plain.get_layer("dense").kernel, plain.get_layer("dense").bias
     twin = Sequential([Input((28, 28)), Flatten(), Dense(10)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,14 +19,14 @@ from tinymnist.reporting.figures import save_figure, variant_sheet
 SAMPLES = Path(tinymnist.__file__).parent / "samples"
 
 
-def sheet_of(capsys, tmp_path, *arguments):
+def sheet_of(capsys: pytest.CaptureFixture[str], tmp_path: Path, *arguments: Any) -> Any:
     path = tmp_path / "sheet.png"
     code, _, err = run(capsys, "augment", *arguments, "--out", path)
     assert code == 0, err
     return np.asarray(Image.open(path).convert("L"))
 
 
-def test_a_picture_and_its_variants(capsys, tmp_path):
+def test_a_picture_and_its_variants(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     picture = SAMPLES / "8-chalk-on-black.jpg"
     first, same, other = (
         sheet_of(capsys, tmp_path, picture, "--count", 3, "--seed", seed) for seed in (1, 1, 2)
@@ -44,13 +45,17 @@ def test_a_picture_and_its_variants(capsys, tmp_path):
     ],
     ids=lambda option: option[0],
 )
-def test_every_option_shows(capsys, tmp_path, option):
+def test_every_option_shows(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, option: Any
+) -> None:
     picture = SAMPLES / "3-thin-pen-on-white.png"
     plain = sheet_of(capsys, tmp_path, picture)
     assert not np.array_equal(plain, sheet_of(capsys, tmp_path, picture, *option))
 
 
-def test_without_ranges_the_variants_are_the_picture(capsys, tmp_path):
+def test_without_ranges_the_variants_are_the_picture(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     still = [x for name in ("rotation", "width-shift", "height-shift", "shear", "zoom")
              for x in (f"--{name}", 0)]  # fmt: skip
     sheet = sheet_of(capsys, tmp_path, SAMPLES / "2-small-bitmap.png", "--count", 2, *still)
@@ -59,7 +64,9 @@ def test_without_ranges_the_variants_are_the_picture(capsys, tmp_path):
     np.testing.assert_array_equal(sheet, np.asarray(wanted.convert("L")))
 
 
-def test_folders_with_and_without_classes(capsys, tmp_path):
+def test_folders_with_and_without_classes(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     (tmp_path / "set" / "8").mkdir(parents=True)
     chalk = (SAMPLES / "8-chalk-on-black.jpg").read_bytes()
     (tmp_path / "set" / "8" / "a.jpg").write_bytes(chalk)
@@ -69,7 +76,7 @@ def test_folders_with_and_without_classes(capsys, tmp_path):
         assert json.loads(out)["pictures"] == names
 
 
-def test_arrays_of_a_set(capsys, tmp_path):
+def test_arrays_of_a_set(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     images = np.zeros((40, 28, 28), np.uint8)
     images[:, 8:20, 13:15] = 255
     np.savez(tmp_path / "ones.npz", images=images, labels=np.ones(40, int))
@@ -79,7 +86,7 @@ def test_arrays_of_a_set(capsys, tmp_path):
     assert code == 0 and out.startswith("4 pictures, 8 variants each")
 
 
-def test_what_cannot_be_read(capsys, tmp_path):
+def test_what_cannot_be_read(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "digits").mkdir()
     (tmp_path / "digits" / "bad.png").write_bytes(b"none")
     (tmp_path / "digits" / "good.jpg").write_bytes((SAMPLES / "8-chalk-on-black.jpg").read_bytes())
@@ -108,14 +115,18 @@ def test_what_cannot_be_read(capsys, tmp_path):
         ("--rows", 0, "at least 1, not '0'"),
     ],
 )
-def test_settings_that_make_no_sense(capsys, tmp_path, option, value, expected):
+def test_settings_that_make_no_sense(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, option: str, value: Any, expected: str
+) -> None:
     out = tmp_path / "s.png"
     code, _, err = run(capsys, "augment", SAMPLES, "--out", out, f"{option}={value}")
     assert code == 2 and f"argument {option}: must be" in err and expected in err
     assert not out.exists()
 
 
-def test_pictures_that_cannot_be_read_take_up_no_rows(capsys, tmp_path):
+def test_pictures_that_cannot_be_read_take_up_no_rows(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     digits = tmp_path / "digits"
     digits.mkdir()
     for name in ("a", "b"):
@@ -129,7 +140,9 @@ def test_pictures_that_cannot_be_read_take_up_no_rows(capsys, tmp_path):
     assert code == 1 and json.loads(out)["pictures"] == ["c.jpg", "d.jpg"]
 
 
-def test_a_picture_is_not_overwritten_by_its_sheet(capsys, tmp_path):
+def test_a_picture_is_not_overwritten_by_its_sheet(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     photo = tmp_path / "set" / "8" / "photo.jpg"
     photo.parent.mkdir(parents=True)
     chalk = (SAMPLES / "8-chalk-on-black.jpg").read_bytes()
@@ -140,7 +153,9 @@ def test_a_picture_is_not_overwritten_by_its_sheet(capsys, tmp_path):
     assert photo.read_bytes() == chalk
 
 
-def test_only_what_can_be_written_is_a_name_for_a_sheet(capsys, tmp_path):
+def test_only_what_can_be_written_is_a_name_for_a_sheet(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     for name in ("s.psd", "s.mpg", "s.xyz"):
         refused = run(capsys, "augment", SAMPLES, "--out", tmp_path / name)
         assert_refused(refused, name, "unknown kind", ".png", ".jpg", ".bmp")
@@ -148,7 +163,7 @@ def test_only_what_can_be_written_is_a_name_for_a_sheet(capsys, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["s.gif", "s.tga", "s.webp", "s.jpg"])
-def test_a_figure_that_the_format_cannot_hold(tmp_path, name):
+def test_a_figure_that_the_format_cannot_hold(tmp_path: Path, name: str) -> None:
     features = {"s.webp": "webp", "s.jpg": "jpg"}
     if name in features and not check(features[name]):
         pytest.skip("Pillow was built without it")
@@ -157,8 +172,10 @@ def test_a_figure_that_the_format_cannot_hold(tmp_path, name):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_is_not_the_format_s_fault(tmp_path, monkeypatch):
-    def full(*_, **__):
+def test_a_full_disk_is_not_the_format_s_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
     figure = Image.new("RGB", (5, 5))
@@ -167,7 +184,9 @@ def test_a_full_disk_is_not_the_format_s_fault(tmp_path, monkeypatch):
         save_figure(figure, tmp_path / "s.png")
 
 
-def test_folders_of_a_mac_are_no_classes(capsys, tmp_path):
+def test_folders_of_a_mac_are_no_classes(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     (tmp_path / "digits" / "__MACOSX").mkdir(parents=True)
     chalk = (SAMPLES / "8-chalk-on-black.jpg").read_bytes()
     (tmp_path / "digits" / "a.jpg").write_bytes(chalk)

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from tinymnist.nn.architectures import mlp
 SAMPLES = sorted((Path(tinymnist.__file__).parent / "samples").iterdir())
 
 
-def run(capsys, *argv):
+def run(capsys: pytest.CaptureFixture[str], *argv: Any) -> Any:
     """(exit code, standard output, standard error) of a command."""
     try:
         code = main([str(argument) for argument in argv])
@@ -30,7 +31,7 @@ def run(capsys, *argv):
     return code, captured.out, captured.err
 
 
-def assert_refused(result, *words):
+def assert_refused(result: Any, *words: Any) -> None:
     """Exit code 2, nothing on stdout, and one line on stderr that holds the words."""
     code, out, err = result
     assert code == 2
@@ -42,7 +43,7 @@ def assert_refused(result, *words):
 
 
 @pytest.fixture
-def picture(tmp_path):
+def picture(tmp_path: Path) -> Any:
     """A black 1 on white paper."""
     path = tmp_path / "one.png"
     image = Image.new("L", (120, 160), 255)
@@ -52,7 +53,7 @@ def picture(tmp_path):
 
 
 @pytest.fixture
-def labelled(tmp_path, picture):
+def labelled(tmp_path: Path, picture: Any) -> Any:
     """A folder with one folder a class and a labels.csv elsewhere."""
     folder = tmp_path / "set"
     (folder / "1").mkdir(parents=True)
@@ -61,14 +62,16 @@ def labelled(tmp_path, picture):
     return folder
 
 
-def test_without_a_command_it_shows_the_help(capsys):
+def test_without_a_command_it_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys)
     assert code == 0
     assert all(command in out for command in COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself_with_examples(capsys, command):
+def test_every_command_explains_itself_with_examples(
+    capsys: pytest.CaptureFixture[str], command: Any
+) -> None:
     code, out, _ = run(capsys, command, "--help")
     assert code == 0
     assert "examples:" in out and f"tinymnist {command}" in out and "exit codes" in out
@@ -82,12 +85,12 @@ def test_a_wrong_argument_is_one_line(
     assert_refused(run(capsys, *arguments), words, "--help")
 
 
-def test_version(capsys):
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "--version")
     assert (code, out) == (0, f"tinymnist {tinymnist.__version__}\n")
 
 
-def test_predict_reads_the_samples_right(capsys):
+def test_predict_reads_the_samples_right(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "predict", "--json")
     records = [json.loads(line) for line in out.splitlines()]
     assert code == 0
@@ -96,7 +99,9 @@ def test_predict_reads_the_samples_right(capsys):
     assert [record["digit"] for record in records] == [int(path.name[0]) for path in SAMPLES]
 
 
-def test_predict_prints_file_digit_confidence_and_runner_up(capsys, picture):
+def test_predict_prints_file_digit_confidence_and_runner_up(
+    capsys: pytest.CaptureFixture[str], picture: Any
+) -> None:
     code, out, err = run(capsys, "predict", picture)
     heading, line = out.splitlines()
     assert (code, err) == (0, "")
@@ -104,7 +109,9 @@ def test_predict_prints_file_digit_confidence_and_runner_up(capsys, picture):
     assert line.split()[:2] == [str(picture), "1"]
 
 
-def test_predict_json_has_the_promised_keys(capsys, picture):
+def test_predict_json_has_the_promised_keys(
+    capsys: pytest.CaptureFixture[str], picture: Any
+) -> None:
     _, out, _ = run(capsys, "predict", picture, "--json")
     record = json.loads(out)
     assert list(record) == ["file", "digit", "confidence", "probabilities"]
@@ -113,20 +120,24 @@ def test_predict_json_has_the_promised_keys(capsys, picture):
     assert sum(record["probabilities"]) == pytest.approx(1, abs=1e-4)
 
 
-def test_predict_reads_standard_input(capsys, monkeypatch, picture):
+def test_predict_reads_standard_input(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, picture: Any
+) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(picture.read_bytes())))
     code, out, _ = run(capsys, "predict", "-", "--json")
     assert code == 0
     assert json.loads(out)["file"] == "-"
 
 
-def test_predict_reads_folders(capsys, labelled):
+def test_predict_reads_folders(capsys: pytest.CaptureFixture[str], labelled: Any) -> None:
     code, out, _ = run(capsys, "predict", labelled, "--json")
     assert code == 0
     assert [Path(json.loads(line)["file"]).name for line in out.splitlines()] == ["a.png", "b.png"]
 
 
-def test_predict_names_the_bad_pictures_and_reads_the_others(capsys, tmp_path, picture):
+def test_predict_names_the_bad_pictures_and_reads_the_others(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, picture: Any
+) -> None:
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"no picture at all")
     code, out, err = run(capsys, "predict", bad, picture, tmp_path / "gone.png", "--json")
@@ -136,52 +147,58 @@ def test_predict_names_the_bad_pictures_and_reads_the_others(capsys, tmp_path, p
     assert "bad.png" in err and "gone.png" in err
 
 
-def write_missing(path, picture):
+def write_missing(path: Any, picture: Any) -> None:
     """No file at all."""
 
 
-def write_empty(path, picture):
+def write_empty(path: Any, picture: Any) -> None:
     path.write_bytes(b"")
 
 
-def write_text(path, picture):
+def write_text(path: Any, picture: Any) -> None:
     path.write_text("this is not a picture")
 
 
-def write_truncated(path, picture):
+def write_truncated(path: Any, picture: Any) -> None:
     path.write_bytes(picture.read_bytes()[:60])
 
 
-def write_blank(path, picture):
+def write_blank(path: Any, picture: Any) -> None:
     Image.new("L", (50, 50), 255).save(path, "png")
 
 
 @pytest.mark.parametrize(
     "write", [write_missing, write_empty, write_text, write_truncated, write_blank]
 )
-def test_predict_refuses_what_is_no_picture_of_a_digit(capsys, tmp_path, picture, write):
+def test_predict_refuses_what_is_no_picture_of_a_digit(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, picture: Any, write: Any
+) -> None:
     path = tmp_path / "x.png"
     write(path, picture)
     assert_refused(run(capsys, "predict", path), "x.png")
 
 
-def test_an_empty_folder_is_refused(capsys, tmp_path):
+def test_an_empty_folder_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert_refused(run(capsys, "predict", tmp_path), str(tmp_path))
 
 
-def test_an_unknown_model_lists_the_known_ones(capsys, picture):
+def test_an_unknown_model_lists_the_known_ones(
+    capsys: pytest.CaptureFixture[str], picture: Any
+) -> None:
     assert_refused(run(capsys, "predict", picture, "--model", "resnet"), "resnet", "mnist-cnn")
 
 
-def test_a_file_that_holds_no_weights_is_refused(capsys, picture):
+def test_a_file_that_holds_no_weights_is_refused(
+    capsys: pytest.CaptureFixture[str], picture: Any
+) -> None:
     assert_refused(run(capsys, "predict", picture, "--model", picture), "one.png", "weights")
 
 
-def test_the_none_recipe_wants_28x28(capsys, picture):
+def test_the_none_recipe_wants_28x28(capsys: pytest.CaptureFixture[str], picture: Any) -> None:
     assert_refused(run(capsys, "predict", picture, "--recipe", "none"), "28")
 
 
-def test_evaluate_a_folder(capsys, labelled):
+def test_evaluate_a_folder(capsys: pytest.CaptureFixture[str], labelled: Any) -> None:
     code, out, _ = run(capsys, "evaluate", labelled, "--json")
     report = json.loads(out)
     assert code == 0
@@ -190,7 +207,9 @@ def test_evaluate_a_folder(capsys, labelled):
     assert report["per_class"]["1"] == {"n": 2, "recall": 1.0, "precision": 1.0}
 
 
-def test_evaluate_counts_a_picture_without_a_digit_as_wrong(capsys, labelled):
+def test_evaluate_counts_a_picture_without_a_digit_as_wrong(
+    capsys: pytest.CaptureFixture[str], labelled: Any
+) -> None:
     write_blank(labelled / "1" / "c.png", None)
     code, out, err = run(capsys, "evaluate", labelled, "--json")
     report = json.loads(out)
@@ -200,7 +219,9 @@ def test_evaluate_counts_a_picture_without_a_digit_as_wrong(capsys, labelled):
     assert report["accuracy"] == pytest.approx(2 / 3)
 
 
-def test_evaluate_apart_by_a_column(capsys, tmp_path, picture):
+def test_evaluate_apart_by_a_column(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, picture: Any
+) -> None:
     (tmp_path / "labels.csv").write_text("file,label,pen\none.png,1,thin\n")
     code, out, _ = run(capsys, "evaluate", tmp_path, "--by", "pen", "--json")
     assert code == 0
@@ -208,18 +229,18 @@ def test_evaluate_apart_by_a_column(capsys, tmp_path, picture):
     assert_refused(run(capsys, "evaluate", tmp_path, "--by", "ink"), "ink", "pen")
 
 
-def test_evaluate_prints_a_table(capsys, labelled):
+def test_evaluate_prints_a_table(capsys: pytest.CaptureFixture[str], labelled: Any) -> None:
     code, out, _ = run(capsys, "evaluate", labelled)
     assert code == 0
     assert "accuracy 100.00 %: 2 of 2 right, 0 wrong" in out
 
 
 @pytest.mark.parametrize("name", ["nowhere", "mnist-validation"])
-def test_an_unknown_set_is_refused(capsys, name):
+def test_an_unknown_set_is_refused(capsys: pytest.CaptureFixture[str], name: str) -> None:
     assert_refused(run(capsys, "evaluate", name), name)
 
 
-def make_set(path, n=40):
+def make_set(path: Any, n: int = 40) -> Any:
     """Pictures of two classes that any network can tell apart, in MNIST's form."""
     images = np.zeros((n, 28, 28), np.uint8)
     labels = np.arange(n) % 2
@@ -229,13 +250,13 @@ def make_set(path, n=40):
     return path
 
 
-def train_arguments(tmp_path, out="m.npz"):
+def train_arguments(tmp_path: Path, out: str = "m.npz") -> Any:
     settings = ("--architecture", "mlp", "--epochs", "8", "--batch-size", "8", "--recipe", "none")
     settings += ("--quiet",)
     return ("train", make_set(tmp_path / "set.npz"), "--out", tmp_path / out, *settings)
 
 
-def test_train_goes_on_from_weights(capsys, tmp_path):
+def test_train_goes_on_from_weights(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Two trainings of an epoch learn more than one; the file says that there were two."""
     arguments = [*train_arguments(tmp_path, "one.npz"), "--epochs", "1", "--json"]
     once = json.loads(run(capsys, *arguments)[1])
@@ -246,7 +267,7 @@ def test_train_goes_on_from_weights(capsys, tmp_path):
     assert told["source"].count("TrainingRecipe(") == 2
 
 
-def test_train_ends_in_the_mean_of_both(capsys, tmp_path):
+def test_train_ends_in_the_mean_of_both(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     arguments = [*train_arguments(tmp_path, "one.npz"), "--epochs", "1"]
     assert run(capsys, *arguments)[0] == 0
     for out, more in (("two.npz", ()), ("mean.npz", ("--average",))):
@@ -262,13 +283,15 @@ def test_train_ends_in_the_mean_of_both(capsys, tmp_path):
     assert code == 2 and "--average needs --start" in error
 
 
-def test_train_does_not_go_on_from_another_network(capsys, tmp_path):
+def test_train_does_not_go_on_from_another_network(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     code, out, error = run(capsys, *train_arguments(tmp_path), "--start", "lenet5")
     assert code == 2 and out == "" and "does not hold the weights of mlp" in error
     assert not (tmp_path / "m.npz").exists()
 
 
-def test_train_evaluate_summary_verify(capsys, tmp_path):
+def test_train_evaluate_summary_verify(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, out, _ = run(capsys, *train_arguments(tmp_path), "--validation", "0.2", "--json")
     assert code == 0
     assert json.loads(out)["metrics"]["validation"]["n"] == 8
@@ -283,7 +306,9 @@ def test_train_evaluate_summary_verify(capsys, tmp_path):
     assert code == 0 and "sound" in out
 
 
-def test_train_resumes_to_the_same_bytes(capsys, tmp_path):
+def test_train_resumes_to_the_same_bytes(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     run(capsys, *train_arguments(tmp_path, "once.npz"))
     checkpoint = ("--checkpoint", tmp_path / "m.ckpt")
     run(capsys, *train_arguments(tmp_path, "twice.npz"), *checkpoint)
@@ -293,7 +318,7 @@ def test_train_resumes_to_the_same_bytes(capsys, tmp_path):
     assert (tmp_path / "once.npz").read_bytes() == (tmp_path / "twice.npz").read_bytes()
 
 
-def test_train_refuses_before_it_trains(capsys, tmp_path):
+def test_train_refuses_before_it_trains(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     arguments = train_arguments(tmp_path, "no/such/folder/m.npz")
     assert_refused(run(capsys, *arguments), "folder")
     assert_refused(run(capsys, *train_arguments(tmp_path), "--resume"), "--checkpoint")
@@ -301,7 +326,9 @@ def test_train_refuses_before_it_trains(capsys, tmp_path):
     assert code == 2 and "at least 1" in err
 
 
-def test_verify_tells_when_a_layer_computes_something_else(capsys, tmp_path, monkeypatch):
+def test_verify_tells_when_a_layer_computes_something_else(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = mlp()
     model.save(tmp_path / "m.npz")
     from tinymnist.nn import functional as F
@@ -313,10 +340,12 @@ def test_verify_tells_when_a_layer_computes_something_else(capsys, tmp_path, mon
     assert "DIFFERS" in out
 
 
-def test_a_folder_that_cannot_be_read_is_one_line(capsys, monkeypatch, tmp_path):
+def test_a_folder_that_cannot_be_read_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     scandir = os.scandir
 
-    def locked(path):
+    def locked(path: Any) -> Any:
         if path == tmp_path:
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)
@@ -325,12 +354,14 @@ def test_a_folder_that_cannot_be_read_is_one_line(capsys, monkeypatch, tmp_path)
     assert_refused(run(capsys, "predict", tmp_path), f"{tmp_path}: Permission denied")
 
 
-def test_a_picture_that_cannot_be_looked_up_is_named(capsys, monkeypatch, picture):
+def test_a_picture_that_cannot_be_looked_up_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, picture: Any
+) -> None:
     """Its folder is locked; the other pictures are read."""
     hidden = picture.parent / "locked" / "one.png"
     stat = os.stat
 
-    def locked(path, *more, **named):
+    def locked(path: Any, *more: Any, **named: Any) -> Any:
         if str(path) == str(hidden):
             raise PermissionError(13, "Permission denied", str(path))
         return stat(path, *more, **named)
@@ -341,13 +372,13 @@ def test_a_picture_that_cannot_be_looked_up_is_named(capsys, monkeypatch, pictur
     assert str(hidden) in err
 
 
-def test_too_little_memory_is_one_line(capsys, tmp_path):
+def test_too_little_memory_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     sheet = ("augment", SAMPLES[0], "--out", tmp_path / "s.png")
     assert_refused(run(capsys, *sheet, "--count", 10**13), "not enough memory", "allocate")
     assert not (tmp_path / "s.png").exists()
 
 
-def test_what_the_terminal_cannot_print_is_escaped(tmp_path, picture):
+def test_what_the_terminal_cannot_print_is_escaped(tmp_path: Path, picture: Any) -> None:
     tick = tmp_path / "häkchen ✓.png"
     picture.rename(tick)
     done = subprocess.run(
@@ -361,7 +392,9 @@ def test_what_the_terminal_cannot_print_is_escaped(tmp_path, picture):
 
 
 @pytest.mark.filterwarnings("always")
-def test_files_that_are_left_out_are_told_of(capsys, labelled):
+def test_files_that_are_left_out_are_told_of(
+    capsys: pytest.CaptureFixture[str], labelled: Any
+) -> None:
     (labelled / "1" / "c.heic").write_bytes(b"")
     code, _, err = run(capsys, "evaluate", labelled)
     assert code == 0
@@ -370,19 +403,23 @@ def test_files_that_are_left_out_are_told_of(capsys, labelled):
     )
 
 
-def test_no_set_is_not_the_current_folder(capsys, labelled, monkeypatch):
+def test_no_set_is_not_the_current_folder(
+    capsys: pytest.CaptureFixture[str], labelled: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(labelled)
     assert_refused(run(capsys, "evaluate", ""), "no set ''")
     assert_refused(run(capsys, "predict", ""), "expected a picture")
 
 
-def test_data_tells_where_mnist_is(capsys, mnist_folder):
+def test_data_tells_where_mnist_is(capsys: pytest.CaptureFixture[str], mnist_folder: Path) -> None:
     code, out, _ = run(capsys, "data", "--json")
     assert code == 0
     assert json.loads(out)["found"] == str(mnist_folder)
 
 
-def test_data_tells_how_to_get_mnist(capsys, monkeypatch, tmp_path):
+def test_data_tells_how_to_get_mnist(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.delenv("TINYMNIST_DATA", raising=False)
     for variable in ("HOME", "XDG_CACHE_HOME", "USERPROFILE", "LOCALAPPDATA"):
         monkeypatch.setenv(variable, str(tmp_path))
@@ -410,7 +447,7 @@ MOST_CALLS, MOST_FILES = 880, 56
 UNNEEDED = {"scipy", "http", "urllib.request", "email", "tempfile", "html", "importlib.metadata"}
 
 
-def test_prediction_pays_for_what_it_needs(picture):
+def test_prediction_pays_for_what_it_needs(picture: Any) -> None:
     """Few calls of this package's functions in few of its files, and no module that only others need."""
     done = subprocess.run(
         [sys.executable, "-c", PROFILE, str(picture)], capture_output=True, text=True, check=True
@@ -421,7 +458,7 @@ def test_prediction_pays_for_what_it_needs(picture):
     assert not UNNEEDED & set(modules)
 
 
-def test_a_closed_pipe_is_no_error(picture):
+def test_a_closed_pipe_is_no_error(picture: Any) -> None:
     command = f'"{sys.executable}" -m tinymnist summary | head -1'
     if os.name != "posix":
         pytest.skip("needs a POSIX shell")

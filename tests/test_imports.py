@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,7 +49,7 @@ OPTIONAL = {"h5py", "keras", "onnx", "onnxruntime", "tensorflow", "torch"}
 """What ``interop`` imports when a file asks for it; ``pip install tinymnist`` does not bring it."""
 
 
-def imports_of(file):
+def imports_of(file: Any) -> Iterator[Any]:
     """The modules that a file imports, anywhere in it."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
@@ -56,19 +58,19 @@ def imports_of(file):
             yield from (alias.name for alias in node.names)
 
 
-def files_of(room):
+def files_of(room: Any) -> Any:
     single = PACKAGE / f"{room}.py"
     return [single] if single.exists() else sorted((PACKAGE / room).rglob("*.py"))
 
 
-def test_every_file_belongs_to_a_room():
+def test_every_file_belongs_to_a_room() -> None:
     known = {file for room in ROOMS for file in files_of(room)}
     entrances = {PACKAGE / "__init__.py", PACKAGE / "__main__.py"}
     assert set(PACKAGE.rglob("*.py")) == known | entrances
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_imports_run_one_way(room):
+def test_imports_run_one_way(room: Any) -> None:
     allowed = set(ROOMS[: ROOMS.index(room) + 1]) - NEVER.get(room, set())
     for file in files_of(room):
         for module in imports_of(file):
@@ -77,14 +79,14 @@ def test_imports_run_one_way(room):
                 assert parts[1] in allowed, f"{file.relative_to(PACKAGE)} imports {module}"
 
 
-def test_the_package_needs_numpy_pillow_and_scipy_alone():
+def test_the_package_needs_numpy_pillow_and_scipy_alone() -> None:
     outside = {
         module.split(".")[0] for file in PACKAGE.rglob("*.py") for module in imports_of(file)
     }
     assert outside - sys.stdlib_module_names - {"tinymnist"} == {"numpy", "PIL", "scipy"} | OPTIONAL
 
 
-def imported_by(code):
+def imported_by(code: Any) -> Any:
     """The modules that are loaded after running ``code`` in a new interpreter."""
     program = f"{code}\nimport sys\nprint('\\n'.join(sys.modules))"
     done = subprocess.run(
@@ -93,12 +95,12 @@ def imported_by(code):
     return set(done.stdout.split())
 
 
-def test_predict_starts_without_scipy():
+def test_predict_starts_without_scipy() -> None:
     loaded = imported_by("from tinymnist.cli import main\nmain(['predict', '--json'])")
     assert "numpy" in loaded and "PIL" in loaded
     assert not {m for m in loaded if m.split(".")[0] == "scipy"}
 
 
-def test_importing_the_package_imports_nothing_heavy():
+def test_importing_the_package_imports_nothing_heavy() -> None:
     assert "numpy" not in imported_by("import tinymnist")
     assert "numpy" not in imported_by("import tinymnist.cli")

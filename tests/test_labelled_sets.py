@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,7 +58,9 @@ def command(
 
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize(("torn", "lines"), [(1, 1), (8, 6)])
-def test_unreadable_pictures(command, tmp_path: Path, name: str, torn: int, lines: int) -> None:
+def test_unreadable_pictures(
+    command: Any, tmp_path: Path, name: str, torn: int, lines: int
+) -> None:
     """The first five are named, the others counted; --json has all; the exit code is 1."""
     labelled = folder_of(tmp_path / "set", (3, 7))
     for number in range(torn):
@@ -76,7 +79,7 @@ def test_unreadable_pictures(command, tmp_path: Path, name: str, torn: int, line
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_nothing_readable(command, tmp_path: Path, name: str) -> None:
+def test_nothing_readable(command: Any, tmp_path: Path, name: str) -> None:
     for digit in "37":
         (tmp_path / "set" / digit).mkdir(parents=True)
         (tmp_path / "set" / digit / "torn.png").write_bytes(b"not a picture")
@@ -84,13 +87,13 @@ def test_nothing_readable(command, tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_an_empty_folder(command, tmp_path: Path, name: str) -> None:
+def test_an_empty_folder(command: Any, tmp_path: Path, name: str) -> None:
     (tmp_path / "set").mkdir()
     assert_refused(command(name, tmp_path / "set"), str(tmp_path / "set"))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_folder_of_one_class(command, tmp_path: Path, name: str) -> None:
+def test_a_folder_of_one_class(command: Any, tmp_path: Path, name: str) -> None:
     result = command(name, folder_of(tmp_path / "set", (4,)))
     if name == "finetune":
         assert_refused(result, "at least two", "'4'")
@@ -100,7 +103,7 @@ def test_a_folder_of_one_class(command, tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("is_named", [True, False], ids=["the table", "its folder"])
-def test_a_csv(command, tmp_path: Path, name: str, is_named: bool) -> None:
+def test_a_csv(command: Any, tmp_path: Path, name: str, is_named: bool) -> None:
     labelled = folder_of(tmp_path / "set", (3, 7))
     rows = [f"{digit}/{number}.png,{digit}" for digit in (3, 7) for number in range(2)]
     (labelled / "labels.csv").write_text("\n".join(["file,label", *rows]))
@@ -110,7 +113,7 @@ def test_a_csv(command, tmp_path: Path, name: str, is_named: bool) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_an_npz(command, tmp_path: Path, name: str) -> None:
+def test_an_npz(command: Any, tmp_path: Path, name: str) -> None:
     shape = 28 if name == "compare" else 60  # which takes arrays as they are
     images = np.stack([draw(digit) for digit in (3, 7, 3, 7)])[:, :shape, :shape]
     np.savez(tmp_path / "set.npz", images=images, labels=np.array([3, 7, 3, 7]))
@@ -120,7 +123,7 @@ def test_an_npz(command, tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "compare"])
-def test_a_picture_of_an_npz_that_cannot_be_read(command, tmp_path: Path, name: str) -> None:
+def test_a_picture_of_an_npz_that_cannot_be_read(command: Any, tmp_path: Path, name: str) -> None:
     images = np.stack([draw(digit) for digit in (3, 7, 3, 7)])
     images[2] = 255
     np.savez(tmp_path / "set.npz", images=images, labels=np.array([3, 7, 3, 7]))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,11 +24,11 @@ ROWS = ["3504", "826"]
 
 
 @pytest.fixture(scope="module")
-def reader():
+def reader() -> Any:
     return Reader()
 
 
-def written(rows=ROWS, size=(260, 360), tall=56):
+def written(rows: Any = ROWS, size: Any = (260, 360), tall: int = 56) -> Any:
     page = np.zeros(size, np.float32)
     for i, row in enumerate(rows):
         for j, digit in enumerate(row):
@@ -37,19 +39,19 @@ def written(rows=ROWS, size=(260, 360), tall=56):
 
 
 @pytest.fixture(scope="module")
-def page():
+def page() -> Any:
     """Ink on paper, (260, 360)."""
     return written()
 
 
 @pytest.fixture
-def picture(tmp_path, page):
+def picture(tmp_path: Path, page: Any) -> Any:
     path = tmp_path / "page.png"
     to_image(tint(page, "#1c2f66", "#efe6d2")).save(path)
     return path
 
 
-def run(capsys, *argv):
+def run(capsys: pytest.CaptureFixture[str], *argv: Any) -> Any:
     """(exit code, standard output, standard error) of a command."""
     try:
         code = main([str(argument) for argument in argv])
@@ -59,7 +61,7 @@ def run(capsys, *argv):
     return code, captured.out, captured.err
 
 
-def assert_boxes(found: Page, scale=1.0):
+def assert_boxes(found: Page, scale: float = 1.0) -> None:
     for i, row in enumerate(found.rows):
         for j, digit in enumerate(row):
             left, top, right, bottom = digit.box
@@ -70,7 +72,7 @@ def assert_boxes(found: Page, scale=1.0):
 
 
 class TestReader:
-    def test_rows_digits_confidences_and_boxes(self, reader, page):
+    def test_rows_digits_confidences_and_boxes(self, reader: Any, page: Any) -> None:
         found = reader.read(1 - page)
         assert found.text == "3504\n826"
         assert [len(row) for row in found.rows] == [4, 3]
@@ -78,20 +80,22 @@ class TestReader:
         assert all(0.5 < d.confidence <= 1 for d in found.digits)
         assert_boxes(found)
 
-    def test_a_photograph(self, reader, page):
+    def test_a_photograph(self, reader: Any, page: Any) -> None:
         rng = np.random.default_rng(0)
         scene = tint(page * 0.8, "#333333", "#ddd8c8")
         light = 1 - 0.5 * slope(page.shape, 200)
         photo = photograph(scene, light=light, blur=1, noise=0.03, rng=rng)
         assert reader.read(photo).text == "3504\n826"
 
-    def test_boxes_of_a_large_picture_are_in_its_own_pixels(self, reader, page):
+    def test_boxes_of_a_large_picture_are_in_its_own_pixels(self, reader: Any, page: Any) -> None:
         large = to_image(1 - page).resize((360 * 6, 260 * 6))
         found = reader.read(large)
         assert found.text == "3504\n826"
         assert_boxes(found, 6)
 
-    def test_boxes_of_a_turned_photo_are_those_of_the_upright_picture(self, reader, page):
+    def test_boxes_of_a_turned_photo_are_those_of_the_upright_picture(
+        self, reader: Any, page: Any
+    ) -> None:
         exif = Image.Exif()
         exif[0x0112] = 6  # to be turned clockwise by 90 degrees
         file = io.BytesIO()
@@ -104,20 +108,20 @@ class TestReader:
         assert upright.size == (360, 260)
         assert np.abs(np.asarray(upright.convert("L"), float) / 255 - (1 - page)).mean() < 0.02
 
-    def test_every_kind_of_source(self, reader, picture):
+    def test_every_kind_of_source(self, reader: Any, picture: Any) -> None:
         content = picture.read_bytes()
         with Image.open(picture) as opened, open(picture, "rb") as file:
             for source in (picture, str(picture), content, io.BytesIO(content), file, opened):
                 assert reader.read(source).text == "3504\n826"
 
-    def test_a_transparent_drawing(self, reader, page, tmp_path):
+    def test_a_transparent_drawing(self, reader: Any, page: Any, tmp_path: Path) -> None:
         drawing = to_image(np.dstack([np.zeros((*page.shape, 3), np.float32), page]))
         drawing.save(tmp_path / "drawing.png")
         assert reader.read(tmp_path / "drawing.png").text == "3504\n826"
         seen = np.asarray(upright_picture(tmp_path / "drawing.png"))
         assert seen.shape == (260, 360, 3) and seen.min() == 0 and np.median(seen) == 255
 
-    def test_touching_digits(self, reader):
+    def test_touching_digits(self, reader: Any) -> None:
         page = np.zeros((120, 200), np.float32)
         for digit, x in ((2, 60), (5, 94), (0, 150)):
             drawn = ink(digit, page.shape, height=0.5, pen=0.12, centre=(x / 200, 0.5))
@@ -125,12 +129,12 @@ class TestReader:
         page[88:90, 60:84] = 1  # the foot of the 2 runs into the 5
         assert reader.read(1 - page).text == "250"
 
-    def test_a_five_whose_bar_came_apart(self, reader):
+    def test_a_five_whose_bar_came_apart(self, reader: Any) -> None:
         page = written(["353"], size=(140, 260))
         page[40:60, 122:127] = 0
         assert reader.read(1 - page).text == "353"
 
-    def test_blots_rules_and_an_edge_are_no_digits(self, reader, page):
+    def test_blots_rules_and_an_edge_are_no_digits(self, reader: Any, page: Any) -> None:
         seen = 1 - 0.8 * page
         seen[118:120] = seen[225:227] = 0.5
         seen[20:25, 340:346] = seen[240:243, 30:34] = 0.2
@@ -138,24 +142,24 @@ class TestReader:
         assert reader.read(seen).text == "3504\n826"
 
     @pytest.mark.parametrize("grey", [np.ones((90, 60)), np.zeros((40, 40)), np.ones((1, 1))])
-    def test_a_blank_page(self, reader, grey):
+    def test_a_blank_page(self, reader: Any, grey: Any) -> None:
         with pytest.raises(InputError, match="no digit found"):
             reader.read(grey)
 
-    def test_text_mode_is_refused(self, reader):
+    def test_text_mode_is_refused(self, reader: Any) -> None:
         with pytest.raises(InputError, match="mode 'rb'"):
             reader.read(io.StringIO("7"))
 
 
 class TestCommand:
-    def test_text(self, capsys, picture):
+    def test_text(self, capsys: pytest.CaptureFixture[str], picture: Any) -> None:
         code, out, err = run(capsys, "read", picture)
         assert (code, err) == (0, "")
         first, second = out.splitlines()
         assert first == f"{picture}  3504"
         assert second.strip() == "826" and second.index("826") == first.index("3504")
 
-    def test_json(self, capsys, picture):
+    def test_json(self, capsys: pytest.CaptureFixture[str], picture: Any) -> None:
         code, out, _ = run(capsys, "read", picture, "--json")
         record = json.loads(out)
         assert code == 0 and out.count("\n") == 1
@@ -165,21 +169,25 @@ class TestCommand:
         left, top, right, bottom = record["digits"][0]["box"]
         assert 0 < left < 50 < right < 100 and 30 < top < 70 < bottom < 110
 
-    def test_some_unreadable(self, capsys, picture, tmp_path):
+    def test_some_unreadable(
+        self, capsys: pytest.CaptureFixture[str], picture: Any, tmp_path: Path
+    ) -> None:
         blank = tmp_path / "blank.png"
         Image.new("L", (50, 50), 255).save(blank)
         code, out, err = run(capsys, "read", picture, blank, tmp_path / "none.png")
         assert code == 1 and "3504" in out
         assert f"{blank}: no digit found" in err and "no such file" in err
 
-    def test_nothing_readable(self, capsys, tmp_path):
+    def test_nothing_readable(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         Image.new("L", (50, 50), 255).save(tmp_path / "blank.png")
         code, out, err = run(capsys, "read", tmp_path / "blank.png")
         assert (code, out, err.count("\n")) == (2, "", 1) and "no digit found" in err
         code, out, err = run(capsys, "read", tmp_path / "blank.png", tmp_path / "x.png")
         assert (code, out) == (2, "") and "no picture could be read" in err
 
-    def test_a_picture_is_annotated(self, capsys, picture, tmp_path):
+    def test_a_picture_is_annotated(
+        self, capsys: pytest.CaptureFixture[str], picture: Any, tmp_path: Path
+    ) -> None:
         out = tmp_path / "out.png"
         before = picture.read_bytes()
         assert run(capsys, "read", picture, "--annotate", out)[0] == 0
@@ -197,7 +205,9 @@ class TestCommand:
             assert changed[top:bottom, right : right + 3].any()
         assert decode(out).shape == (260, 360)
 
-    def test_several_are_annotated_into_a_folder(self, capsys, picture, tmp_path):
+    def test_several_are_annotated_into_a_folder(
+        self, capsys: pytest.CaptureFixture[str], picture: Any, tmp_path: Path
+    ) -> None:
         (tmp_path / "more").mkdir()
         other = tmp_path / "more" / "page.png"
         other.write_bytes(picture.read_bytes())
@@ -205,20 +215,24 @@ class TestCommand:
         assert code == 0
         assert sorted(p.name for p in (tmp_path / "seen").iterdir()) == ["page-2.png", "page.png"]
 
-    def test_no_picture_is_overwritten(self, capsys, picture):
+    def test_no_picture_is_overwritten(
+        self, capsys: pytest.CaptureFixture[str], picture: Any
+    ) -> None:
         before = picture.read_bytes()
         for out in (picture, picture.parent):
             code, printed, err = run(capsys, "read", picture, "--annotate", out)
             assert (code, printed) == (2, "") and "would overwrite" in err
         assert picture.read_bytes() == before
 
-    def test_an_annotation_that_cannot_be_written(self, capsys, picture, tmp_path):
+    def test_an_annotation_that_cannot_be_written(
+        self, capsys: pytest.CaptureFixture[str], picture: Any, tmp_path: Path
+    ) -> None:
         for out in (tmp_path / "x.docx", tmp_path / "none" / "x.png"):
             code, _, err = run(capsys, "read", picture, "--annotate", out)
             assert code == 2 and err.count("\n") == 1
 
 
-def test_real_pages(reader, shared_folder):
+def test_real_pages(reader: Any, shared_folder: Path) -> None:
     """Other people's pages; the digits count without the rows' ends."""
     folder = shared_folder / "data" / "multi"
     right = digits = whole = 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -14,23 +16,23 @@ PAPER = np.float32(0.1)
 
 
 @pytest.fixture(scope="module")
-def reader():
+def reader() -> Any:
     return Reader("mnist-cnn")
 
 
-def small(number):
+def small(number: Any) -> Any:
     """MNIST's size, but grey paper: it has two readings."""
     drawn = 1 - ink(number, (90, 70), height=0.6, pen=0.1)
     return np.clip(normalize(drawn) + PAPER, 0, 1)
 
 
-def answering(reader, monkeypatch, rows):
+def answering(reader: Any, monkeypatch: pytest.MonkeyPatch, rows: Any) -> Any:
     """A reader whose network gives these probabilities."""
     monkeypatch.setattr(reader, "probabilities", lambda images: np.array(rows, np.float32))
     return reader
 
 
-def test_readings_count_by_the_odds_on_them(reader, monkeypatch):
+def test_readings_count_by_the_odds_on_them(reader: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = np.full((2, 10), [[0.01], [0.05]])
     rows[0, 3], rows[1, 7] = 0.91, 0.55
     odds = np.array([0.91 / 0.09, 0.55 / 0.45])
@@ -38,7 +40,9 @@ def test_readings_count_by_the_odds_on_them(reader, monkeypatch):
     np.testing.assert_allclose(found, odds @ rows / odds.sum(), rtol=1e-5)
 
 
-def test_an_unsure_reading_does_not_halve_the_confidence(reader, monkeypatch):
+def test_an_unsure_reading_does_not_halve_the_confidence(
+    reader: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = np.full((2, 10), 0.1)
     rows[0] = 0
     rows[0, 4] = 1  # certain: its odds have no number
@@ -46,7 +50,7 @@ def test_an_unsure_reading_does_not_halve_the_confidence(reader, monkeypatch):
     assert found.digit == 4 and found.confidence > 0.99
 
 
-def test_a_set_is_read_as_its_pictures_are(reader):
+def test_a_set_is_read_as_its_pictures_are(reader: Any) -> None:
     pictures = [small(number) for number in range(10)]
     pictures[5] = 1 - ink(5, (90, 70), height=0.6, pen=0.1)  # one reading
     prepared = prepare_all(pictures, "mnist")
@@ -67,7 +71,7 @@ def test_a_set_is_read_as_its_pictures_are(reader):
         (("3", "tick"), "3"),
     ],
 )
-def test_only_digits_are_numbers(names, first):
+def test_only_digits_are_numbers(names: Any, first: Any) -> None:
     shares = np.linspace(1, 0, len(names), dtype=np.float32)
     prediction = Prediction(shares / shares.sum(), names)
     assert prediction.digit == first and type(prediction.digit) is type(first)

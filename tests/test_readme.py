@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("code", SNIPPETS, ids=range(len(SNIPPETS)))
-def test_snippet(code, tmp_path):
+def test_snippet(code: Any, tmp_path: Path) -> None:
     """A line's comment ``# -> text`` is what the line prints."""
     promised = re.findall(r"print\(.*\)\s+# -> (.*)", code)
     done = subprocess.run(
@@ -28,5 +29,5 @@ def test_snippet(code, tmp_path):
     assert done.stdout.split("\n")[:-1] == promised
 
 
-def test_there_are_snippets():
+def test_there_are_snippets() -> None:
     assert len(SNIPPETS) >= 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tinymnist.imaging.synthetic.paint import ink
@@ -10,7 +12,7 @@ TALL, PITCH = 40, 44
 """Pixels of a painted digit, and from one to the next."""
 
 
-def written(rows, size=(200, 320), pen=0.1, sink=0.0):
+def written(rows: Any, size: Any = (200, 320), pen: float = 0.1, sink: float = 0.0) -> Any:
     """How much of each pixel is inked; ``sink`` is by how many pixels a row falls from digit to
     digit."""
     page = np.zeros(size, np.float32)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import io
 import os
 import warnings
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ EXAMPLES = int(os.environ.get("TINYMNIST_EXAMPLES", "600"))
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "ICO", "TGA", "PCX")
 
 
-def random_array(rng):
+def random_array(rng: Any) -> Any:
     """Any dtype, shape and content that a program might hand over, sensible or not."""
     shapes = [(1, 1), (1, 50), (50, 1), (28, 28), (28, 28, 1), (1, 28, 28), (40, 30, 3),
               (33, 17, 4), (20, 20, 2), (0, 5), (5,), (3, 3, 3, 3), (300, 4), (64, 64)]  # fmt: skip
@@ -43,7 +45,7 @@ def random_array(rng):
         return array.astype(dtype)
 
 
-def files():
+def files() -> Iterator[Any]:
     """A digit in every format."""
     image = Image.fromarray(np.uint8(255 * (1 - ink(5, (40, 36), height=0.7, pen=0.12))))
     for kind in FORMATS:
@@ -52,7 +54,7 @@ def files():
         yield file.getvalue()
 
 
-def mutated(content, rng):
+def mutated(content: Any, rng: Any) -> Any:
     """Some bytes changed, cut, doubled or moved."""
     data = bytearray(content)
     for _ in range(rng.integers(1, 9)):
@@ -71,7 +73,7 @@ def mutated(content, rng):
     return bytes(data)
 
 
-def outcome(source):
+def outcome(source: Any) -> Any:
     """ "digit" or the error's line; whatever else is raised comes out of here."""
     try:
         image = prepare_image(source)
@@ -84,14 +86,14 @@ def outcome(source):
 
 
 @pytest.mark.parametrize("part", range(4))
-def test_arrays(part):
+def test_arrays(part: int) -> None:
     rng = np.random.default_rng(part)
     seen = {outcome(random_array(rng)).split(":")[0] for _ in range(EXAMPLES // 8)}
     assert "digit" in seen and len(seen) > 2
 
 
 @pytest.mark.parametrize("part", range(4))
-def test_mutated_files(part):
+def test_mutated_files(part: int) -> None:
     rng = np.random.default_rng(100 + part)
     originals = list(files())
     seen = set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,13 +26,13 @@ PAIRS = [
 DIGIT = ink(5, (120, 100), height=0.6, pen=0.1)
 
 
-def likeness(picture):
+def likeness(picture: Any) -> Any:
     one, other = normalize(decode(picture)), normalize(1 - DIGIT)
     return np.corrcoef(one.ravel(), other.ravel())[0, 1]
 
 
 @pytest.mark.parametrize(("pen", "paper"), PAIRS)
-def test_ink_and_paper_part(pen, paper):
+def test_ink_and_paper_part(pen: Any, paper: Any) -> None:
     picture = to_image(tint(DIGIT, pen, paper))
     assert likeness(picture) > 0.95
     assert likeness(np.asarray(picture)) > 0.95
@@ -41,19 +42,19 @@ def test_ink_and_paper_part(pen, paper):
 
 
 @pytest.mark.parametrize(("pen", "paper"), [("#1c2f66", "#efe6d2"), ("#c0232b", "#f6e36a")])
-def test_brightness_stays_where_it_serves(pen, paper):
+def test_brightness_stays_where_it_serves(pen: str, paper: str) -> None:
     colours = np.asarray(to_image(tint(DIGIT, pen, paper)))
     np.testing.assert_array_equal(grey_of_colours(colours), luminance(colours))
 
 
-def test_grey_pictures_are_left_alone():
+def test_grey_pictures_are_left_alone() -> None:
     grey = np.uint8(255 * (1 - DIGIT))
     np.testing.assert_array_equal(
         grey_of_colours(np.dstack([grey] * 3)), luminance(np.dstack([grey] * 3))
     )
 
 
-def test_any_colours_give_grey_between_0_and_1():
+def test_any_colours_give_grey_between_0_and_1() -> None:
     rng = np.random.default_rng(0)
     for shape in ((1, 1), (1, 7), (30, 20)):
         grey = grey_of_colours(rng.integers(0, 256, (*shape, 3), np.uint8))
@@ -61,7 +62,7 @@ def test_any_colours_give_grey_between_0_and_1():
         assert grey.min() >= 0 and grey.max() <= 1
 
 
-def test_a_photo_of_coloured_ink_in_jpeg():
+def test_a_photo_of_coloured_ink_in_jpeg() -> None:
     rng = np.random.default_rng(0)
     scene = tint(DIGIT, "#c83232", "#3c8c3c") + 0.03 * rng.standard_normal((120, 100, 3))
     file = io.BytesIO()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,11 +23,11 @@ from tinymnist.imaging.digit.components import (
 MASKS = hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=14))
 
 
-def mask_of(*rows):
+def mask_of(*rows: Any) -> Any:
     return np.array([[letter == "#" for letter in row] for row in rows])
 
 
-def assert_agrees_with_scipy(mask):
+def assert_agrees_with_scipy(mask: Any) -> None:
     ours = find_components(mask)
     labels, n = ndimage.label(mask, np.ones((3, 3)))
     assert len(ours.boxes) == n
@@ -42,50 +44,50 @@ def assert_agrees_with_scipy(mask):
 
 @settings(max_examples=30, deadline=None)
 @given(MASKS)
-def test_any_mask(mask):
+def test_any_mask(mask: Any) -> None:
     assert_agrees_with_scipy(mask)
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0.05, 0.95))
-def test_larger_masks(seed, density):
+def test_larger_masks(seed: int, density: Any) -> None:
     assert_agrees_with_scipy(np.random.default_rng(seed).random((60, 70)) < density)
 
 
 @pytest.mark.parametrize("ink", [False, True])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (7, 5)])
-def test_nothing_and_everything(ink, shape):
+def test_nothing_and_everything(ink: bool, shape: Any) -> None:
     found = find_components(np.full(shape, ink))
     assert (found.labels == (0 if ink else -1)).all()
     assert found.boxes.tolist() == ([[0, 0, *shape]] if ink else [])
 
 
-def test_corners_touch():
+def test_corners_touch() -> None:
     found = find_components(mask_of("#..", ".#.", "#.."))
     assert found.boxes.tolist() == [[0, 0, 3, 2]]
 
 
-def test_the_end_of_a_row_does_not_touch_the_start_of_the_next():
+def test_the_end_of_a_row_does_not_touch_the_start_of_the_next() -> None:
     found = find_components(mask_of("...#", "#...", "...#"))
     assert len(found.boxes) == 3
 
 
-def test_arms_that_meet_late_are_one():
+def test_arms_that_meet_late_are_one() -> None:
     assert_agrees_with_scipy(mask_of("#.#.#.#", "#.#.#.#", "#.#.###", "#.###..", "###...#"))
 
 
-def test_a_spiral_is_one():
+def test_a_spiral_is_one() -> None:
     spiral = mask_of("#######", "......#", "#####.#", "#...#.#", "#.###.#", "#.....#", "#######")
     assert find_components(spiral).boxes.tolist() == [[0, 0, 7, 7]]
     assert_agrees_with_scipy(spiral)
 
 
-def test_a_checkerboard_is_one():
+def test_a_checkerboard_is_one() -> None:
     board = np.indices((20, 21)).sum(0) % 2 == 0
     assert len(find_components(board).boxes) == 1
 
 
-def test_the_mask_is_left_alone():
+def test_the_mask_is_left_alone() -> None:
     mask = mask_of("##.", "..#")
     mask.flags.writeable = False
     find_components(mask)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from tinymnist.imaging.page.ink import find_outlined, page_ink
 from tinymnist.imaging.synthetic.paint import ink
 
 
-def page(shape, *, inked=(20, 40, 28, 44)):
+def page(shape: Any, *, inked: Any = (20, 40, 28, 44)) -> Any:
     """A mark on light paper, and one that is the corner of a dark desk, and the mask of both."""
     grey = np.full(shape, 0.9, np.float32)
     grey[10:32, 60:90] = 0.2

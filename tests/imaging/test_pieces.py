@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tinymnist.imaging.digit.components import find_components
@@ -11,7 +13,7 @@ from tinymnist.imaging.synthetic.paint import ink
 TALL = 54
 
 
-def touching():
+def touching() -> Any:
     """A 2 and a 3 on a line, and a 1 apart."""
     page = np.zeros((90, 180), np.float32)
     for digit, middle in ((2, 0.24), (3, 0.42), (1, 0.8)):
@@ -21,7 +23,7 @@ def touching():
     return find_components(page > 0.5)
 
 
-def marks(parts, cost):
+def marks(parts: Any, cost: Any) -> Any:
     return [Whole(n, sure=0.9, bar=False, odd=n, cost=cost) for n in range(len(parts.boxes))]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,7 +23,7 @@ NUMBERS = st.one_of(
 
 @settings(max_examples=30, deadline=None)
 @given(st.data())
-def test_any_numbers_become_grey_in_the_same_order(data):
+def test_any_numbers_become_grey_in_the_same_order(data: Any) -> None:
     dtype = data.draw(NUMBERS)
     finite = {"allow_nan": False, "allow_infinity": False} if dtype.kind == "f" else {}
     elements = hnp.from_dtype(dtype, **finite)
@@ -52,18 +54,18 @@ def test_any_numbers_become_grey_in_the_same_order(data):
         (np.array([[False, True]]), [0, 1]),
     ],
 )
-def test_the_range_is_told_by_the_numbers(values, expected):
+def test_the_range_is_told_by_the_numbers(values: Any, expected: Any) -> None:
     np.testing.assert_allclose(grey_of_array(values)[0], expected, atol=1e-6)
 
 
-def test_the_result_is_a_new_array():
+def test_the_result_is_a_new_array() -> None:
     array = np.full((4, 5), 0.5, np.float32)
     grey = grey_of_array(array)
     grey[:] = 0
     assert (array == 0.5).all()
 
 
-def test_two_channels_are_grey_and_alpha():
+def test_two_channels_are_grey_and_alpha() -> None:
     array = np.zeros((4, 5, 2), np.uint8)  # black, and nowhere opaque but here
     array[1, 2, 1] = 255
     expected = np.ones((4, 5))
@@ -71,14 +73,14 @@ def test_two_channels_are_grey_and_alpha():
     np.testing.assert_allclose(grey_of_array(array), expected)
 
 
-def test_wrong_arrays_are_refused():
+def test_wrong_arrays_are_refused() -> None:
     for array in (np.zeros(5), np.zeros((2, 2, 9)), np.full((2, 2), np.nan), np.array([["a"]])):
         with pytest.raises(InputError, match="an image array") as caught:
             grey_of_array(array)
         assert "\n" not in str(caught.value)
 
 
-def test_luminance_is_the_same_of_bytes_and_of_shares():
+def test_luminance_is_the_same_of_bytes_and_of_shares() -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (5, 6, 3), np.uint8)
     expected = rgb / 255 @ [0.299, 0.587, 0.114]
     np.testing.assert_allclose(luminance(rgb), expected, atol=1e-6)
@@ -86,18 +88,18 @@ def test_luminance_is_the_same_of_bytes_and_of_shares():
     assert luminance(rgb).dtype == np.float32
 
 
-def test_white_stays_within_the_range():
+def test_white_stays_within_the_range() -> None:
     assert luminance(np.full((3, 3, 3), 255, np.uint8)).max() <= 1
     assert luminance(np.ones((3, 3, 3), np.float32)).max() <= 1
 
 
-def test_an_opaque_picture_is_left_alone():
+def test_an_opaque_picture_is_left_alone() -> None:
     grey = np.random.default_rng(0).random((5, 6), np.float32)
     np.testing.assert_array_equal(flatten_alpha(grey, np.ones_like(grey)), grey)
 
 
 @pytest.mark.parametrize(("ink", "paper"), [(0.0, 1.0), (0.3, 1.0), (0.7, 0.0), (1.0, 0.0)])
-def test_ink_alone_goes_onto_the_other_extreme(ink, paper):
+def test_ink_alone_goes_onto_the_other_extreme(ink: float, paper: float) -> None:
     alpha = np.zeros((6, 6), np.float32)
     alpha[2:4] = 1
     alpha[4] = 0.5
@@ -107,7 +109,7 @@ def test_ink_alone_goes_onto_the_other_extreme(ink, paper):
     np.testing.assert_allclose(flat[4], (ink + paper) / 2, rtol=1e-6)
 
 
-def test_faint_ink_alone_stays_visible():
+def test_faint_ink_alone_stays_visible() -> None:
     alpha = np.zeros((6, 6), np.float32)
     alpha[2] = 0.4
     flat = flatten_alpha(np.zeros((6, 6), np.float32), alpha)
@@ -115,7 +117,7 @@ def test_faint_ink_alone_stays_visible():
     np.testing.assert_allclose(flat[0], 1)
 
 
-def test_paper_that_is_drawn_goes_on_behind_the_transparent_parts():
+def test_paper_that_is_drawn_goes_on_behind_the_transparent_parts() -> None:
     grey = np.full((6, 6), 0.8, np.float32)
     grey[2, 2] = 0.1
     grey[:, 5] = 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,24 +18,24 @@ from tinymnist.imaging.synthetic.paint import ink
 
 
 @pytest.fixture
-def digit(tmp_path):
+def digit(tmp_path: Path) -> Any:
     """A black 3 on white paper."""
     path = tmp_path / "three.png"
     to_image(1 - ink(3, (90, 70), height=0.6, pen=0.1)).save(path)
     return path
 
 
-def pixels(path):
+def pixels(path: Any) -> Any:
     with Image.open(path) as picture:
         return np.asarray(picture, np.float32) / np.float32(255)
 
 
-def test_there_are_three():
+def test_there_are_three() -> None:
     assert list(RECIPES) == ["mnist", "resize", "none"]
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_every_recipe_makes_a_networks_input(recipe):
+def test_every_recipe_makes_a_networks_input(recipe: Any) -> None:
     source = ink(3, (28, 28), height=0.7, pen=0.1)
     made = prepare_image(source, recipe)
     assert made.shape == (28, 28, 1) and made.dtype == np.float32
@@ -41,12 +43,12 @@ def test_every_recipe_makes_a_networks_input(recipe):
     assert not np.shares_memory(made, source)
 
 
-def test_mnist_is_the_usual_one(digit):
+def test_mnist_is_the_usual_one(digit: Any) -> None:
     np.testing.assert_array_equal(prepare_image(digit), prepare_image(digit, "mnist"))
     np.testing.assert_array_equal(prepare_image(digit)[..., 0], normalize(pixels(digit)))
 
 
-def test_resize_is_pillows(digit):
+def test_resize_is_pillows(digit: Any) -> None:
     grey = Image.fromarray(pixels(digit)).resize((28, 28), Image.Resampling.BICUBIC)
     made = prepare_image(digit, "resize")[..., 0]
     np.testing.assert_array_equal(made, np.clip(np.asarray(grey), 0, 1))
@@ -55,34 +57,34 @@ def test_resize_is_pillows(digit):
     np.testing.assert_allclose(made, np.asarray(in_bytes) / 255, atol=6 / 255)  # rounds twice
 
 
-def test_resize_leaves_the_polarity_to_you(digit):
+def test_resize_leaves_the_polarity_to_you(digit: Any) -> None:
     assert prepare_image(digit, "resize")[0, 0] == 1
     assert prepare_image(digit, "mnist")[0, 0] == 0
 
 
-def test_resize_takes_a_blank_picture():
+def test_resize_takes_a_blank_picture() -> None:
     assert (prepare_image(np.ones((50, 40)), "resize") == 1).all()
 
 
-def test_none_changes_nothing():
+def test_none_changes_nothing() -> None:
     image = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
     np.testing.assert_array_equal(prepare_image(image, "none")[..., 0], image / np.float32(255))
 
 
-def test_none_refuses_other_shapes(digit):
+def test_none_refuses_other_shapes(digit: Any) -> None:
     with pytest.raises(InputError, match=r"three\.png: .*28x28.* Received: 70x90 pixels$"):
         prepare_image(digit, "none")
 
 
 @pytest.mark.parametrize("recipe", ["MNIST", "", "lenet", None])
-def test_an_unknown_recipe_lists_the_known_ones(digit, recipe):
+def test_an_unknown_recipe_lists_the_known_ones(digit: Any, recipe: str | None) -> None:
     with pytest.raises(ValueError, match="mnist, resize, none") as caught:
         prepare_image(digit, recipe)
     assert not isinstance(caught.value, InputError)
     assert repr(recipe) in str(caught.value)
 
 
-def test_a_blank_picture_is_named(tmp_path):
+def test_a_blank_picture_is_named(tmp_path: Path) -> None:
     path = tmp_path / "blank.png"
     Image.new("L", (40, 40), 255).save(path)
     with pytest.raises(NoDigitFound, match=r"blank\.png: no digit found"):
@@ -96,7 +98,7 @@ def test_a_blank_picture_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_what_is_no_picture_is_named_once(tmp_path, recipe):
+def test_what_is_no_picture_is_named_once(tmp_path: Path, recipe: Any) -> None:
     path = tmp_path / "text.png"
     path.write_text("no picture")
     with pytest.raises(InputError) as caught:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -15,11 +17,11 @@ from tinymnist.imaging.synthetic.styles import low_four, pen_stroke, with_bar, w
 from tinymnist.imaging.synthetic.training_set import count_new, training_set
 
 
-def digit(number):
+def digit(number: Any) -> Any:
     return normalize(1 - ink(number, (60, 60), height=0.7, pen=0.12))
 
 
-def has_mnists_form(image):
+def has_mnists_form(image: Any) -> Any:
     rows, columns = (np.flatnonzero((image > 0).any(axis)) for axis in (1, 0))
     middle = np.subtract(centre_of_mass(image), 13.5)
     return (
@@ -31,7 +33,7 @@ def has_mnists_form(image):
 
 
 @pytest.mark.parametrize("paint", [scene, bitmap])
-def test_pictures_are_pictures(paint):
+def test_pictures_are_pictures(paint: Any) -> None:
     for seed in range(40):
         picture = paint(digit(seed % 10), np.random.default_rng(seed))
         assert picture.ndim == 2 and picture.dtype == np.float32
@@ -39,7 +41,7 @@ def test_pictures_are_pictures(paint):
         assert np.ptp(picture) > 0.1
 
 
-def test_what_comes_back_is_the_same_digit_in_mnists_form():
+def test_what_comes_back_is_the_same_digit_in_mnists_form() -> None:
     likeness = []
     for seed in range(60):
         plain = digit(seed % 10)
@@ -50,7 +52,7 @@ def test_what_comes_back_is_the_same_digit_in_mnists_form():
     assert np.median(likeness) < 0.99  # something happened on the way
 
 
-def test_a_flag_makes_the_one_wider_and_nothing_else():
+def test_a_flag_makes_the_one_wider_and_nothing_else() -> None:
     one = digit(1)
     widths = []
     for seed in range(30):
@@ -61,7 +63,7 @@ def test_a_flag_makes_the_one_wider_and_nothing_else():
     assert len(set(widths)) > 3
 
 
-def test_a_bar_crosses_the_stem_of_a_seven():
+def test_a_bar_crosses_the_stem_of_a_seven() -> None:
     seven = digit(7)
     for seed in range(30):
         barred = with_bar(seven, np.random.default_rng(seed))
@@ -70,7 +72,7 @@ def test_a_bar_crosses_the_stem_of_a_seven():
         assert np.corrcoef(barred.ravel(), seven.ravel())[0, 1] > 0.5
 
 
-def test_drawn_fours_are_fours_and_no_two_alike():
+def test_drawn_fours_are_fours_and_no_two_alike() -> None:
     fours = [low_four(np.random.default_rng(seed)) for seed in range(30)]
     assert all(has_mnists_form(four) for four in fours)
     likeness = np.corrcoef([four.ravel() for four in fours])
@@ -81,7 +83,7 @@ def test_drawn_fours_are_fours_and_no_two_alike():
     assert mean[20:24, 14:20].sum() > 2 * mean[20:24, 4:10].sum()
 
 
-def test_a_pen_stroke_is_as_wide_as_the_pen():
+def test_a_pen_stroke_is_as_wide_as_the_pen() -> None:
     line = pen_stroke((40, 60), [(20, 10), (20, 50)], 2.0)
     assert line.dtype == np.float32
     assert line[20, 10:51].min() == 1  # full ink from end to end
@@ -93,7 +95,7 @@ def test_a_pen_stroke_is_as_wide_as_the_pen():
     )
 
 
-def test_the_wider_set_does_not_depend_on_the_number_of_processes():
+def test_the_wider_set_does_not_depend_on_the_number_of_processes() -> None:
     images = np.stack([digit(n) for n in (0, 1, 1, 7)])[..., None]
     labels = np.array([0, 1, 1, 7])
     done = []
@@ -109,7 +111,7 @@ def test_the_wider_set_does_not_depend_on_the_number_of_processes():
     assert sum(done) == count_new(labels, 2) == 3 + 2 * 7 + 1
 
 
-def test_elastic_maps_bend():
+def test_elastic_maps_bend() -> None:
     images = np.stack([digit(n % 10) for n in range(20)])[..., None]
     still = RandomDistortion(0, 0, 0, 0)
     bent = RandomDistortion(0, 0, 0, 0, elastic=1.0)
@@ -118,7 +120,7 @@ def test_elastic_maps_bend():
     assert np.abs(bent(images, rng) - images).mean() > 0.01
 
 
-def test_a_bar_becomes_its_middle_line():
+def test_a_bar_becomes_its_middle_line() -> None:
     bar = np.zeros((21, 60), bool)
     bar[6:15, 5:55] = True
     thin = skeleton(bar)
@@ -127,7 +129,7 @@ def test_a_bar_becomes_its_middle_line():
 
 
 @pytest.mark.parametrize("number", range(10))
-def test_digits_keep_their_parts_and_holes_and_lose_their_width(number):
+def test_digits_keep_their_parts_and_holes_and_lose_their_width(number: int) -> None:
     whole = ink(number, (80, 60), height=0.8, pen=0.14) > 0.5
     thin = skeleton(whole)
     assert not (thin & ~whole).any()
@@ -139,6 +141,6 @@ def test_digits_keep_their_parts_and_holes_and_lose_their_width(number):
     assert holes[1] <= 1 or holes[0] >= 1
 
 
-def test_nothing_stays_nothing():
+def test_nothing_stays_nothing() -> None:
     assert not skeleton(np.zeros((5, 5), bool)).any()
     assert not skeleton(np.zeros((0, 3), bool)).any()

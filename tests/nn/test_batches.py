@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,14 +25,14 @@ SIZE = 30
 class Pairs:
     """A sequence as Keras has it."""
 
-    def __init__(self, weighted=False):
+    def __init__(self, weighted: bool = False) -> None:
         self.x, self.y = pictures()
         self.weighted, self.rounds, self.asked = weighted, 0, []
 
-    def __len__(self):
+    def __len__(self) -> int:
         return 3
 
-    def __getitem__(self, number):
+    def __getitem__(self, number: Any) -> Any:
         if not 0 <= number < 3:
             raise IndexError(number)
         self.asked.append(number)
@@ -37,21 +40,21 @@ class Pairs:
         weights = (self.y[rows] + 0.5,) if self.weighted else ()
         return self.x[rows], self.y[rows], *weights
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         self.rounds += 1
 
 
 class Numbers(Pairs):
     """A source whose batches are asked for by number."""
 
-    def batch(self, number):
+    def batch(self, number: Any) -> Any:
         return self[number % 3]
 
-    def plan(self):
+    def plan(self) -> Any:
         return {"what": "pairs"}
 
 
-def forever(weighted=False):
+def forever(weighted: bool = False) -> Iterator[Any]:
     pairs = Pairs(weighted)
     while True:
         yield from (pairs[i] for i in range(3))
@@ -68,18 +71,18 @@ SOURCES = {
 class Again:
     """Gives the same batches whenever it is begun, like a data loader."""
 
-    def __init__(self, items):
+    def __init__(self, items: Any) -> None:
         self.items = items
 
-    def __iter__(self):
+    def __iter__(self) -> Any:
         return iter(self.items)
 
 
-def list_like(stream):
+def list_like(stream: Any) -> Any:
     return Again([next(stream) for _ in range(3)])
 
 
-def fitted(x, y=None, **settings):
+def fitted(x: Any, y: Any = None, **settings: Any) -> Any:
     model = network()
     settings = {"epochs": 2, "verbose": 0} | settings
     history = model.fit(x, y, **settings)
@@ -88,7 +91,7 @@ def fitted(x, y=None, **settings):
 
 @pytest.mark.parametrize("kind", SOURCES)
 @pytest.mark.parametrize("weighted", [False, True])
-def test_a_generator_of_batches_is_as_good_as_arrays(kind, weighted):
+def test_a_generator_of_batches_is_as_good_as_arrays(kind: Any, weighted: bool) -> None:
     """The same batches in the same order end in the same bytes."""
     x, y = pictures()
     weights = y + 0.5 if weighted else None
@@ -100,11 +103,11 @@ def test_a_generator_of_batches_is_as_good_as_arrays(kind, weighted):
 
 
 @pytest.mark.parametrize("kind", SOURCES)
-def test_epochs_go_on_where_the_last_one_stopped(kind):
+def test_epochs_go_on_where_the_last_one_stopped(kind: Any) -> None:
     """Two epochs of two batches, then one of five: four and five batches of the endless row."""
     labels = []
 
-    def note(images, rng):
+    def note(images: Any, rng: Any) -> Any:
         labels.append(images.sum())
         return images
 
@@ -114,26 +117,26 @@ def test_epochs_go_on_where_the_last_one_stopped(kind):
     assert labels == pytest.approx([sums[i] for i in (0, 1, 2, 0)])
 
 
-def test_a_sequence_hears_of_the_end_of_every_round():
+def test_a_sequence_hears_of_the_end_of_every_round() -> None:
     pairs = Pairs()
     fitted(pairs, epochs=3)
     assert pairs.asked == [0, 1, 2] * 3 and pairs.rounds == 3
 
 
-def test_the_number_of_threads_changes_nothing():
+def test_the_number_of_threads_changes_nothing() -> None:
     flow = ImageDataGenerator(rotation_range=30, zoom_range=0.2).flow
     runs = [fitted(flow(*pictures(), 20, seed=4), workers=count) for count in (1, 2, 3)]
     assert all(same_bytes(runs[0][0], model) for model, _ in runs[1:])
 
 
-def test_an_augmenting_generator_teaches_what_it_shows():
+def test_an_augmenting_generator_teaches_what_it_shows() -> None:
     model = network()
     flow = ImageDataGenerator(width_shift_range=1, height_shift_range=1).flow(*pictures(), seed=0)
     model.fit(flow, epochs=12, verbose=0)
     assert model.evaluate(*pictures(seed=1))[1] > 0.9
 
 
-def test_a_frozen_part_takes_batches_as_it_takes_arrays():
+def test_a_frozen_part_takes_batches_as_it_takes_arrays() -> None:
     """Batches are new each time, so it runs in every step; the result is that of kept outputs."""
     x, y = pictures()
     models = [network() for _ in range(2)]
@@ -156,7 +159,7 @@ def test_a_frozen_part_takes_batches_as_it_takes_arrays():
 # --- validation, evaluation, prediction --------------------------------------------------------
 
 
-def test_validation_from_a_generator_is_that_of_its_arrays():
+def test_validation_from_a_generator_is_that_of_its_arrays() -> None:
     held = pictures(seed=1)
     flow = ImageDataGenerator().flow(*held, 16, shuffle=False)
     _, from_flow = fitted(Pairs(), validation_data=flow)
@@ -166,7 +169,7 @@ def test_validation_from_a_generator_is_that_of_its_arrays():
     assert of_some["val_loss"] != from_flow["val_loss"]
 
 
-def test_evaluate_and_predict_take_generators():
+def test_evaluate_and_predict_take_generators() -> None:
     model, _ = fitted(Pairs())
     x, y = pictures()
     assert model.evaluate(Pairs()) == model.evaluate(x, y)
@@ -180,17 +183,17 @@ def test_evaluate_and_predict_take_generators():
 
 
 class StopAt(Callback):
-    def __init__(self, batch):
+    def __init__(self, batch: Any) -> None:
         self.left = batch
 
-    def on_batch_end(self, training):
+    def on_batch_end(self, training: Any) -> None:
         self.left -= 1
         training.interrupted |= self.left == 0
 
 
 @pytest.mark.parametrize("batch", [1, 3, 4])
-def test_a_flow_with_a_seed_is_resumed_to_the_same_bytes(tmp_path, batch):
-    def flow():
+def test_a_flow_with_a_seed_is_resumed_to_the_same_bytes(tmp_path: Path, batch: int) -> None:
+    def flow() -> Any:
         return ImageDataGenerator(rotation_range=20).flow(*pictures(), 32, seed=7)
 
     path = tmp_path / "state"
@@ -201,7 +204,7 @@ def test_a_flow_with_a_seed_is_resumed_to_the_same_bytes(tmp_path, batch):
     assert history == same
 
 
-def test_another_flow_does_not_go_on_where_this_one_stopped(tmp_path):
+def test_another_flow_does_not_go_on_where_this_one_stopped(tmp_path: Path) -> None:
     path = tmp_path / "state"
     generator = ImageDataGenerator(rotation_range=20)
     fitted(generator.flow(*pictures(), seed=7), callbacks=[Checkpoint(path)])
@@ -212,7 +215,7 @@ def test_another_flow_does_not_go_on_where_this_one_stopped(tmp_path):
 
 
 @pytest.mark.parametrize("source", [Pairs(), ImageDataGenerator().flow(*pictures())])
-def test_what_cannot_be_resumed_is_refused_before_it_begins(tmp_path, source):
+def test_what_cannot_be_resumed_is_refused_before_it_begins(tmp_path: Path, source: Any) -> None:
     with pytest.raises(ValueError, match="resumed"):
         fitted(source, callbacks=[Checkpoint(tmp_path / "state")])
     assert not list(tmp_path.iterdir())
@@ -224,7 +227,7 @@ def test_what_cannot_be_resumed_is_refused_before_it_begins(tmp_path, source):
 def test_batches_are_made_ahead_but_not_far() -> None:
     made = []
 
-    def items():
+    def items() -> Iterator[Any]:
         for i in range(10):
             made.append(i)
             yield i
@@ -238,8 +241,8 @@ def test_batches_are_made_ahead_but_not_far() -> None:
     assert list(stream) == list(range(1, 10))
 
 
-def test_errors_come_through_and_threads_go_home():
-    def items():
+def test_errors_come_through_and_threads_go_home() -> None:
+    def items() -> Iterator[Any]:
         yield 1
         raise InputError("no more")
 
@@ -257,7 +260,7 @@ def test_errors_come_through_and_threads_go_home():
 # --- what is refused ---------------------------------------------------------------------------
 
 
-def test_an_exhausted_generator_says_so():
+def test_an_exhausted_generator_says_so() -> None:
     stream = (batch for batch in list_like(forever()).items)
     with pytest.raises(ValueError, match=r"epochs \* steps_per_epoch"):
         fitted(stream, steps_per_epoch=3)
@@ -277,12 +280,12 @@ def test_an_exhausted_generator_says_so():
         ({"x": Pairs(), "class_weight": "balanced"}, "class_weight='balanced'"),
     ],
 )
-def test_what_is_refused(arguments, message):
+def test_what_is_refused(arguments: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         fitted(**arguments)
 
 
-def test_arrays_and_lists_are_no_sources():
+def test_arrays_and_lists_are_no_sources() -> None:
     assert not any(map(is_source, (np.zeros(3), [1], (1, 2), "text", 5, None)))
     assert all(map(is_source, (Pairs(), forever(), Again([]), Numbers())))
 
@@ -295,7 +298,7 @@ def test_a_round_is_read_into_arrays() -> None:
     assert Source(Pairs(), None, list).steps == 3
 
 
-def test_targets_may_be_rows():
+def test_targets_may_be_rows() -> None:
     model = Sequential([Input((6, 6, 1)), Flatten(), Dense(2, activation="softmax")])
     model.compile("adam", "categorical_crossentropy")
     x, y = pictures()

@@ -24,15 +24,15 @@ from tinymnist.nn.training.callbacks import (
 class Prepared(Callback):
     """Puts prepared losses into the logs, for those that come after."""
 
-    def __init__(self, losses):
+    def __init__(self, losses: Any) -> None:
         self.losses, self.rates = losses, []
 
-    def on_epoch_end(self, training, logs):
+    def on_epoch_end(self, training: Any, logs: Any) -> None:
         self.rates.append(logs["learning_rate"])
         logs["val_loss"] = self.losses[training.position.epoch - 1]
 
 
-def fitted(callbacks, model=None, **settings):
+def fitted(callbacks: Any, model: Any = None, **settings: Any) -> Any:
     """(model, history) of a training of three batches an epoch."""
     model = model or network()
     settings = {"batch_size": 30, "verbose": 0} | settings
@@ -42,7 +42,7 @@ def fitted(callbacks, model=None, **settings):
 # --- used again -------------------------------------------------------------------------------
 
 
-def test_early_stopping_begins_anew_in_a_second_fit():
+def test_early_stopping_begins_anew_in_a_second_fit() -> None:
     """The second fit is worse all along, and would end at once by the first one's best."""
     stop = EarlyStopping(patience=2)
     model, first = fitted([Prepared([0.5, 0.6, 0.7, 0.8]), stop], epochs=4)
@@ -51,7 +51,7 @@ def test_early_stopping_begins_anew_in_a_second_fit():
     assert len(second.epoch) == 4
 
 
-def test_early_stopping_does_not_bring_back_an_earlier_training():
+def test_early_stopping_does_not_bring_back_an_earlier_training() -> None:
     """Not even after a training without a best epoch."""
     stop = EarlyStopping(patience=1, restore_best_weights=True)
     model, _ = fitted([Prepared([0.1, 0.2]), stop], epochs=2)
@@ -60,7 +60,7 @@ def test_early_stopping_does_not_bring_back_an_earlier_training():
     assert not any(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
 
-def test_a_plateau_begins_anew_in_a_second_fit():
+def test_a_plateau_begins_anew_in_a_second_fit() -> None:
     plateau = ReduceLROnPlateau(patience=2, factor=0.5, cooldown=9)
     first, second = Prepared([1.0, 2.0, 3.0, 4.0]), Prepared([9.0, 9.0, 9.0, 9.0])
     model, _ = fitted([first, plateau], epochs=4)
@@ -69,10 +69,10 @@ def test_a_plateau_begins_anew_in_a_second_fit():
     assert second.rates == [0.01, 0.01, 0.01, 0.005]  # neither the best nor the cooldown stays
 
 
-def test_a_schedule_is_asked_once_for_each_epoch_and_not_after_the_last():
+def test_a_schedule_is_asked_once_for_each_epoch_and_not_after_the_last() -> None:
     asked = []
 
-    def schedule(epoch, rate):
+    def schedule(epoch: Any, rate: Any) -> Any:
         asked.append((epoch, rate))
         return rate / 2
 
@@ -81,7 +81,7 @@ def test_a_schedule_is_asked_once_for_each_epoch_and_not_after_the_last():
     assert history.history["learning_rate"] == [0.01, 0.005, 0.0025]
 
 
-def test_a_schedule_of_the_epoch_alone_rules_a_second_fit_from_its_start():
+def test_a_schedule_of_the_epoch_alone_rules_a_second_fit_from_its_start() -> None:
     scheduler = LearningRateScheduler(lambda epoch: 0.1 / 2**epoch)
     model, first = fitted([scheduler], epochs=3)
     _, second = fitted([scheduler], model, epochs=2)
@@ -94,7 +94,7 @@ def test_a_schedule_of_the_epoch_alone_rules_a_second_fit_from_its_start():
 # --- ModelCheckpoint --------------------------------------------------------------------------
 
 
-def test_every_epoch_is_saved_by_its_number_and_figures(tmp_path):
+def test_every_epoch_is_saved_by_its_number_and_figures(tmp_path: Path) -> None:
     path = tmp_path / "{epoch:02d}-{val_loss:.2f}.npz"
     model, _ = fitted([Prepared([0.5, 0.625, 0.25]), ModelCheckpoint(path)], epochs=3)
     assert sorted(p.name for p in tmp_path.iterdir()) == [
@@ -104,14 +104,14 @@ def test_every_epoch_is_saved_by_its_number_and_figures(tmp_path):
     assert not same_bytes(load_model(tmp_path / "01-0.50.npz"), model)
 
 
-def test_only_the_best_is_saved(tmp_path):
+def test_only_the_best_is_saved(tmp_path: Path) -> None:
     losses = Prepared([0.5, 0.75, 0.25, 0.25])
     path = tmp_path / "{epoch}.npz"
     fitted([losses, ModelCheckpoint(path, save_best_only=True)], epochs=4)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["1.npz", "3.npz"]
 
 
-def test_the_best_may_be_the_highest(tmp_path):
+def test_the_best_may_be_the_highest(tmp_path: Path) -> None:
     losses = Prepared([0.5, 0.75, 0.25])
     save = ModelCheckpoint(tmp_path / "{epoch}.npz", save_best_only=True, mode="max")
     fitted([losses, save], epochs=3)
@@ -121,7 +121,7 @@ def test_the_best_may_be_the_highest(tmp_path):
 # --- what is a callback -----------------------------------------------------------------------
 
 
-def test_none_one_and_several_callbacks():
+def test_none_one_and_several_callbacks() -> None:
     plain, _ = fitted(None)
     alone, together = Prepared([1.0]), Prepared([1.0])
     one, _ = fitted(alone)
@@ -131,17 +131,17 @@ def test_none_one_and_several_callbacks():
 
 
 class KerasEnd(Callback):
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: Any, logs: Any = None) -> None:
         raise AssertionError("called with a training for an epoch")
 
 
 class KerasBegin(Callback):
-    def on_epoch_begin(self, training):
+    def on_epoch_begin(self, training: Any) -> None:
         raise AssertionError("nobody calls this")
 
 
 class Foreign:
-    def on_epoch_end(self, training, logs):
+    def on_epoch_end(self, training: Any, logs: Any) -> None:
         raise AssertionError("not one of ours")
 
 
@@ -155,7 +155,9 @@ class Foreign:
         (EarlyStopping, r"Received: type"),
     ],
 )
-def test_what_fit_would_call_wrongly_is_refused_before_it_begins(callback, message):
+def test_what_fit_would_call_wrongly_is_refused_before_it_begins(
+    callback: Any, message: str
+) -> None:
     model = network()
     before = model.astype("float32")
     with pytest.raises(ValueError, match=message):
@@ -164,17 +166,19 @@ def test_what_fit_would_call_wrongly_is_refused_before_it_begins(callback, messa
 
 
 @pytest.mark.parametrize("kind", [EarlyStopping, ReduceLROnPlateau])
-def test_a_mode_is_one_of_three(kind):
+def test_a_mode_is_one_of_three(kind: Any) -> None:
     with pytest.raises(ValueError, match="mode='up'"):
         kind(mode="up")
 
 
-def test_a_factor_lowers():
+def test_a_factor_lowers() -> None:
     with pytest.raises(ValueError, match=r"factor=1\.0"):
         ReduceLROnPlateau(factor=1.0)
 
 
-def test_verbose_callbacks_say_what_they_did(tmp_path, capsys):
+def test_verbose_callbacks_say_what_they_did(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     callbacks = [
         Prepared([1.0, 2.0, 3.0]),
         EarlyStopping(patience=2, verbose=1),
@@ -193,7 +197,7 @@ def test_verbose_callbacks_say_what_they_did(tmp_path, capsys):
 LOSSES = [1.0, 2.0, 0.5, 3.0, 3.0, 3.0, 3.0]
 
 
-def watched(path, where, resume=None):
+def watched(path: Any, where: Any, resume: Any = None) -> Any:
     """(model, history, files) of a training in which all callbacks have something to remember."""
     saved = path.with_suffix(".models")
     saved.mkdir(exist_ok=True)
@@ -228,10 +232,10 @@ def test_a_resumed_training_keeps_what_its_callbacks_knew(
     assert same_bytes(resumed, model)
 
 
-def test_a_resumed_scheduler_does_not_set_a_rate_twice(tmp_path):
+def test_a_resumed_scheduler_does_not_set_a_rate_twice(tmp_path: Path) -> None:
     """The rate of an epoch that was broken off in its midst is halved already."""
 
-    def halved(where, name, resume=None):
+    def halved(where: Any, name: Any, resume: Any = None) -> Any:
         path = tmp_path / name
         halve = LearningRateScheduler(lambda epoch, rate: rate / 2)
         callbacks = [Interrupt(*where), halve, Checkpoint(path)]
@@ -252,13 +256,13 @@ def test_a_resumed_scheduler_does_not_set_a_rate_twice(tmp_path):
     ],
 )
 @pytest.mark.parametrize("moment", ["on_train_begin", "on_batch_end", "on_train_end"])
-def test_any_hook_in_keras_form_is_refused(moment, hook):
+def test_any_hook_in_keras_form_is_refused(moment: str, hook: Any) -> None:
     theirs = type("Theirs", (Callback,), {moment: hook})()
     with pytest.raises(ValueError, match=r"Received: Theirs"):
         fitted([theirs])
 
 
-def test_a_foreign_object_and_other_attributes():
+def test_a_foreign_object_and_other_attributes() -> None:
     with pytest.raises(ValueError, match=r"Received: object"):
         fitted(object())
     ours = Prepared([1.0])
@@ -266,8 +270,10 @@ def test_a_foreign_object_and_other_attributes():
     fitted([ours])
 
 
-def test_a_resumed_training_keeps_its_callbacks_state_whatever_its_first_epoch(tmp_path):
-    def run(resume=None, where=(99, 0), **settings):
+def test_a_resumed_training_keeps_its_callbacks_state_whatever_its_first_epoch(
+    tmp_path: Path,
+) -> None:
+    def run(resume: Any = None, where: Any = (99, 0), **settings: Any) -> Any:
         path = tmp_path / "state"
         parts = [Prepared([0.5, 0.6, 0.7, 0.8, 0.9, 0.9]), EarlyStopping(patience=3)]
         return fitted([*parts, Interrupt(*where), Checkpoint(path)], resume=resume, epochs=6,
@@ -277,7 +283,7 @@ def test_a_resumed_training_keeps_its_callbacks_state_whatever_its_first_epoch(t
     assert run(resume=tmp_path / "state", initial_epoch=2) == [0, 1, 2, 3]
 
 
-def test_refusals_come_before_the_training():
+def test_refusals_come_before_the_training() -> None:
     with pytest.raises(InputError, match=r"expected \.npz"):
         ModelCheckpoint("best.keras")
     with pytest.raises(ValueError, match="Received: None for epoch 0"):

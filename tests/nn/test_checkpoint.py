@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -17,7 +20,7 @@ X, Y = pictures()
 NEVER = (99, 0)
 
 
-def changed(array):
+def changed(array: Any) -> Any:
     """One number differs."""
     array = array.copy()
     array.flat[7] = 1 - array.flat[7]
@@ -28,7 +31,9 @@ HELD = (X[::2], Y[::2])
 WEIGHTS = np.linspace(0, 2, 90).astype(np.float32)
 
 
-def fitted(path, x=X, y=Y, where=NEVER, model=None, **settings):
+def fitted(
+    path: Any, x: Any = X, y: Any = Y, where: Any = NEVER, model: Any = None, **settings: Any
+) -> Any:
     """A model whose training writes a checkpoint, and is broken off at (epoch, batch)."""
     model = model or network()
     settings = {"batch_size": 30, "epochs": 3, "verbose": 0, "rng": 3} | settings
@@ -54,7 +59,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
-def test_a_training_on_other_examples_does_not_go_on_here(tmp_path, other):
+def test_a_training_on_other_examples_does_not_go_on_here(tmp_path: Path, other: Any) -> None:
     path = tmp_path / "state"
     same = {"sample_weight": WEIGHTS, "validation_data": HELD}
     fitted(path, where=(1, 1), **same)
@@ -76,14 +81,14 @@ def test_a_training_on_other_examples_does_not_go_on_here(tmp_path, other):
         ("augmented", {"augment": shifted}),
     ],
 )
-def test_a_message_names_the_setting_that_differs(tmp_path, name, other):
+def test_a_message_names_the_setting_that_differs(tmp_path: Path, name: str, other: Any) -> None:
     path = tmp_path / "state"
     fitted(path, where=(1, 1))
     with pytest.raises(InputError, match=rf"{path} was written .* other settings \({name}\)"):
         fitted(path, resume=path, **other)
 
 
-def test_a_message_names_what_differs_in_the_model(tmp_path):
+def test_a_message_names_what_differs_in_the_model(tmp_path: Path) -> None:
     path = tmp_path / "state"
     fitted(path, where=(1, 1))
     *most, _dropout, dense = network().layers
@@ -98,11 +103,11 @@ def test_a_message_names_what_differs_in_the_model(tmp_path):
             fitted(path, model=model, resume=path)
 
 
-def doubled(picture):
+def doubled(picture: Any) -> Any:
     return picture * 2
 
 
-def halved(picture):
+def halved(picture: Any) -> Any:
     return picture / 2
 
 
@@ -122,11 +127,11 @@ FLOWS = {
 
 
 @pytest.mark.parametrize("other", FLOWS.values(), ids=FLOWS)
-def test_a_flow_of_other_pictures_does_not_go_on_here(tmp_path, other):
+def test_a_flow_of_other_pictures_does_not_go_on_here(tmp_path: Path, other: Any) -> None:
     same = {"rescale": 0.5, "preprocessing_function": doubled, "rotation_range": 20}
     arrays = {"x": X, "y": Y, "batch_size": 30, "sample_weight": WEIGHTS, "seed": 5}
 
-    def flow(other):
+    def flow(other: Any) -> Any:
         settings = {name: other.get(name, value) for name, value in same.items()}
         if "fill_mode" in other:
             settings |= other
@@ -145,7 +150,7 @@ def test_a_flow_of_other_pictures_does_not_go_on_here(tmp_path, other):
 
 
 @pytest.mark.parametrize("where", [(0, 1), (1, 3), (2, 2)])
-def test_a_training_without_a_seed_is_resumed_to_the_same_bytes(tmp_path, where):
+def test_a_training_without_a_seed_is_resumed_to_the_same_bytes(tmp_path: Path, where: Any) -> None:
     """In the same process, where the model's own generator has been drawn from meanwhile."""
     path = tmp_path / "state"
     whole, history = fitted(tmp_path / "other", rng=None)
@@ -157,10 +162,10 @@ def test_a_training_without_a_seed_is_resumed_to_the_same_bytes(tmp_path, where)
 
 
 @pytest.mark.parametrize("where", [(0, 2), (1, 1)])
-def test_a_second_training_is_resumed_to_the_same_bytes(tmp_path, where):
+def test_a_second_training_is_resumed_to_the_same_bytes(tmp_path: Path, where: Any) -> None:
     """In new objects, which repeat the first training."""
 
-    def after_a_first(path, **settings):
+    def after_a_first(path: Any, **settings: Any) -> Any:
         model = network()
         model.fit(X, Y, 30, verbose=0)
         return fitted(path, model=model, rng=None, **settings)
@@ -174,10 +179,12 @@ def test_a_second_training_is_resumed_to_the_same_bytes(tmp_path, where):
 
 
 @pytest.mark.parametrize("where", [(0, 1), (0, 2), (1, 1)])
-def test_a_second_training_on_a_flow_is_resumed_to_the_same_bytes(tmp_path, where):
+def test_a_second_training_on_a_flow_is_resumed_to_the_same_bytes(
+    tmp_path: Path, where: Any
+) -> None:
     """It goes on in the flow where the first has stopped, in the midst of a round."""
 
-    def after_a_first(path, **settings):
+    def after_a_first(path: Any, **settings: Any) -> Any:
         model = network()
         flow = ImageDataGenerator(rotation_range=30).flow(X, Y, 30, seed=5)
         model.fit(flow, epochs=2, steps_per_epoch=2, verbose=0)
@@ -195,10 +202,10 @@ def test_a_second_training_on_a_flow_is_resumed_to_the_same_bytes(tmp_path, wher
     assert same == history and same_place == place == 8
 
 
-def test_a_training_is_resumed_on_the_flow_that_it_was_broken_off_on(tmp_path):
+def test_a_training_is_resumed_on_the_flow_that_it_was_broken_off_on(tmp_path: Path) -> None:
     """The flow stands where it was left; the checkpoint knows where the training began."""
 
-    def flow():
+    def flow() -> Any:
         return ImageDataGenerator(rotation_range=30).flow(X, Y, 30, seed=5)
 
     path = tmp_path / "state"
@@ -210,7 +217,7 @@ def test_a_training_is_resumed_on_the_flow_that_it_was_broken_off_on(tmp_path):
     assert same.history == history.history and same_flow.next_number == 9
 
 
-def test_a_flow_that_was_broken_off_stays_where_it_was(tmp_path):
+def test_a_flow_that_was_broken_off_stays_where_it_was(tmp_path: Path) -> None:
     flow = ImageDataGenerator().flow(X, Y, 30, seed=5)
     fitted(tmp_path / "state", flow, None, where=(1, 2))
     assert flow.next_number == 3 + 2
@@ -218,7 +225,7 @@ def test_a_flow_that_was_broken_off_stays_where_it_was(tmp_path):
     np.testing.assert_array_equal(next(flow)[0], following.batch(5)[0])
 
 
-def test_epochs_are_numbered_on_after_resuming_from_an_initial_one(tmp_path):
+def test_epochs_are_numbered_on_after_resuming_from_an_initial_one(tmp_path: Path) -> None:
     path = tmp_path / "state"
     whole, history = fitted(tmp_path / "other", epochs=6, initial_epoch=3)
     fitted(path, where=(4, 1), epochs=6, initial_epoch=3)
@@ -227,7 +234,7 @@ def test_epochs_are_numbered_on_after_resuming_from_an_initial_one(tmp_path):
     assert same_bytes(whole, resumed)
 
 
-def test_a_longer_training_goes_on_from_a_finished_one(tmp_path):
+def test_a_longer_training_goes_on_from_a_finished_one(tmp_path: Path) -> None:
     path = tmp_path / "state"
     whole, history = fitted(tmp_path / "other", epochs=4)
     fitted(path, epochs=2)
@@ -236,7 +243,7 @@ def test_a_longer_training_goes_on_from_a_finished_one(tmp_path):
     assert same.history == history.history
 
 
-def test_nothing_is_left_to_do_for_a_finished_training(tmp_path):
+def test_nothing_is_left_to_do_for_a_finished_training(tmp_path: Path) -> None:
     path = tmp_path / "state"
     whole, history = fitted(path)
     again, same = fitted(path, resume=path)
@@ -244,8 +251,8 @@ def test_nothing_is_left_to_do_for_a_finished_training(tmp_path):
     assert same.history == history.history
 
 
-def test_a_flow_under_other_class_weights_does_not_go_on_here(tmp_path):
-    def flow():
+def test_a_flow_under_other_class_weights_does_not_go_on_here(tmp_path: Path) -> None:
+    def flow() -> Any:
         return ImageDataGenerator(rotation_range=20).flow(X, Y, 30, seed=5)
 
     path = tmp_path / "state"
@@ -254,15 +261,15 @@ def test_a_flow_under_other_class_weights_does_not_go_on_here(tmp_path):
         fitted(path, flow(), None, resume=path, class_weight={0: 9.0})
 
 
-def test_numpys_seeds_are_compared(tmp_path):
+def test_numpys_seeds_are_compared(tmp_path: Path) -> None:
     path = tmp_path / "state"
     fitted(path, where=(1, 1), rng=np.int64(3))
     with pytest.raises(InputError, match="seed"):
         fitted(path, resume=path, rng=np.int64(4))
 
 
-def test_later_epochs_of_a_flow_show_the_next_batches(tmp_path):
-    def flow():
+def test_later_epochs_of_a_flow_show_the_next_batches(tmp_path: Path) -> None:
+    def flow() -> Any:
         return ImageDataGenerator(rotation_range=40).flow(X, Y, 45, seed=5)
 
     whole, _ = fitted(tmp_path / "whole", flow(), None, epochs=4, rng=3)

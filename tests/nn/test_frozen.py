@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ RNG = np.random.default_rng(0)
 X, Y = RNG.random((70, 10, 10, 1), np.float32), RNG.integers(0, 3, 70)
 
 
-def network(dropout_below=0.0):
+def network(dropout_below: float = 0.0) -> Any:
     """A frozen base, with dropout in it or not, and a head that learns."""
     model = Sequential(
         [Input((10, 10, 1)), Conv2D(6, 3), BatchNormalization(), ReLU(), Dropout(dropout_below),
@@ -39,7 +40,7 @@ def network(dropout_below=0.0):
     return model
 
 
-def heavy_head():
+def heavy_head() -> Any:
     """A head with far more weights than its examples have numbers."""
     model = network().replace_head(classes=3, hidden=100, until="dropout_1", rng=2)
     model.compile(AdamW(0.01))
@@ -61,20 +62,20 @@ def base_sizes(model: Sequential, **settings: Any) -> list[int]:
     return sizes
 
 
-def trained(model, **settings):
+def trained(model: Any, **settings: Any) -> Any:
     settings = {"batch_size": 16, "epochs": 3, "verbose": 0, "workers": 2} | settings
     return model.fit(X, Y, **settings).history
 
 
-def same(one, other):
+def same(one: Any, other: Any) -> Any:
     return all(np.array_equal(a, other.weights[n]) for n, a in one.weights.items())
 
 
-def shifted(images, rng):
+def shifted(images: Any, rng: Any) -> Any:
     return np.roll(images, rng.integers(-1, 2), axis=1)
 
 
-def test_the_cut_lies_below_the_first_layer_that_learns_or_draws():
+def test_the_cut_lies_below_the_first_layer_that_learns_or_draws() -> None:
     front, rest = split_frozen(network())
     assert front.layers[-1].name == "flatten" and rest.layers[0].name == "dropout_1"
     front, rest = split_frozen(network(dropout_below=0.5))
@@ -84,14 +85,14 @@ def test_the_cut_lies_below_the_first_layer_that_learns_or_draws():
     assert split_frozen(model) is None
 
 
-def test_the_parts_are_the_whole():
+def test_the_parts_are_the_whole() -> None:
     model = network()
     front, rest = split_frozen(model)
     assert np.array_equal(rest.predict(front.predict(X)), model.predict(X))
     assert rest.layers[-1] is model.layers[-1]
 
 
-def test_a_branch_is_not_cut_apart():
+def test_a_branch_is_not_cut_apart() -> None:
     layers = [Input((4,)), Dense(4, name="a"), Dense(4, name="b"), Add(name="sum"), Dense(2)]
     model = Sequential(layers, wiring={"sum": ["a", "b"]})
     model.freeze("b")
@@ -106,7 +107,7 @@ def test_a_branch_is_not_cut_apart():
 
 
 @pytest.mark.parametrize("dropout_below", [0.0, 0.4])
-def test_kept_outputs_change_not_one_bit(dropout_below):
+def test_kept_outputs_change_not_one_bit(dropout_below: float) -> None:
     """Dropout in the base still draws anew in every step, in both cases the same."""
     held = {"validation_data": (X[:20] ** 2, Y[:20])}
     kept, anew = network(dropout_below), network(dropout_below)
@@ -115,11 +116,11 @@ def test_kept_outputs_change_not_one_bit(dropout_below):
     assert one == other
 
 
-def test_a_heavy_head_takes_a_batch_in_one_piece():
+def test_a_heavy_head_takes_a_batch_in_one_piece() -> None:
     """Whether the base's outputs are kept or computed in pieces; augmented, too."""
     sizes = []
 
-    def noted(x, **settings):
+    def noted(x: Any, **settings: Any) -> Any:
         sizes.append(len(x))
         return forward(x, **settings)
 
@@ -139,7 +140,7 @@ def test_a_heavy_head_takes_a_batch_in_one_piece():
     assert same(bent, again)
 
 
-def test_a_batch_at_once_is_the_sum_of_its_pieces():
+def test_a_batch_at_once_is_the_sum_of_its_pieces() -> None:
     """Nothing draws here, so that only the order of sums differs."""
     models = [heavy_head().astype("float64") for _ in range(2)]
     for model, size in zip(models, (None, 5), strict=True):
@@ -165,7 +166,7 @@ def test_too_much_to_keep_is_computed_in_every_step(monkeypatch: pytest.MonkeyPa
     assert same(model, other)
 
 
-def test_frozen_arrays_keep_every_bit_and_augmentation_reaches_the_base():
+def test_frozen_arrays_keep_every_bit_and_augmentation_reaches_the_base() -> None:
     model, plain = network(), network()
     before = {name: array.copy() for name, array in model.weights.items()}
     trained(model, augment=shifted)
@@ -175,7 +176,7 @@ def test_frozen_arrays_keep_every_bit_and_augmentation_reaches_the_base():
     assert not same(model, plain)
 
 
-def test_gradients_of_the_head_are_those_of_the_whole_model():
+def test_gradients_of_the_head_are_those_of_the_whole_model() -> None:
     model = network().astype("float64")
     model.unfreeze()
     x = model.cast(X)
@@ -191,13 +192,13 @@ def test_gradients_of_the_head_are_those_of_the_whole_model():
         assert np.array_equal(gradient, whole[name])
 
 
-def test_a_frozen_base_costs_no_backward_pass(monkeypatch):
+def test_a_frozen_base_costs_no_backward_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counted, not timed: which layers are asked for gradients at all."""
     asked = []
     for kind in (Conv2D, BatchNormalization, MaxPooling2D, Dense):
         original = kind.backward
 
-        def spy(self, *inputs, original=original, **settings):
+        def spy(self: Any, *inputs: Any, original: Any = original, **settings: Any) -> Any:
             asked.append((self.name, settings["need_dx"]))
             return original(self, *inputs, **settings)
 
@@ -208,10 +209,10 @@ def test_a_frozen_base_costs_no_backward_pass(monkeypatch):
 
 @pytest.mark.parametrize("make", [lambda: network(0.2), heavy_head], ids=["light", "heavy"])
 @pytest.mark.parametrize("augment", [None, shifted])
-def test_resumed_it_ends_in_the_same_bytes(tmp_path, augment, make):
+def test_resumed_it_ends_in_the_same_bytes(tmp_path: Path, augment: Any, make: Any) -> None:
     path = tmp_path / "state"
 
-    def fit(epochs, **settings):
+    def fit(epochs: Any, **settings: Any) -> Any:
         model = make()
         stop = EarlyStopping("loss", patience=9)
         callbacks = [stop, Checkpoint(path)]

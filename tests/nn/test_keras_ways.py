@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +34,7 @@ from tinymnist.nn.sequential import Input, Sequential
 X, Y = pictures()
 
 
-def fitted(model=None, y=Y, **settings):
+def fitted(model: Any = None, y: Any = Y, **settings: Any) -> Any:
     """A model after an epoch."""
     model = model or network()
     model.fit(X, y, **{"batch_size": 30, "verbose": 0, "rng": 0} | settings)
@@ -42,11 +44,11 @@ def fitted(model=None, y=Y, **settings):
 # --- making a model ---------------------------------------------------------------------------
 
 
-def layers():
+def layers() -> Any:
     return [Conv2D(3, 3, name="conv"), Flatten(), Dense(2, activation="softmax")]
 
 
-def test_layers_may_be_added_one_by_one():
+def test_layers_may_be_added_one_by_one() -> None:
     at_once, one_by_one = Sequential([Input((6, 6, 1)), *layers()]), Sequential()
     one_by_one.add(Input((6, 6, 1)))
     for layer in layers():
@@ -57,14 +59,14 @@ def test_layers_may_be_added_one_by_one():
     np.testing.assert_array_equal(at_once.predict(X), one_by_one.predict(X))
 
 
-def test_the_first_layer_may_tell_the_input_shape():
+def test_the_first_layer_may_tell_the_input_shape() -> None:
     first = Conv2D(3, 3, input_shape=(6, 6, 1), name="conv")
     model = Sequential([first, *layers()[1:]])
     assert model.input_shape == (6, 6, 1)
     assert same_bytes(model, Sequential([Input((6, 6, 1)), *layers()]))
 
 
-def test_a_model_must_know_its_input():
+def test_a_model_must_know_its_input() -> None:
     with pytest.raises(ValueError, match=r"begin with Input\(\(28, 28, 1\)\) or give input_shape"):
         Sequential([Dense(2)])
     with pytest.raises(ValueError, match="must know its input"):
@@ -75,7 +77,7 @@ def test_a_model_must_know_its_input():
         Sequential([Input((6, 6, 1)), "relu"])
 
 
-def residual(channels):
+def residual(channels: Any) -> Any:
     """Branches that take the model's own input twice, in the midst and at once."""
     return Sequential(
         [Input((6, 6, channels)), Conv2D(channels, 3, padding="same", name="deep"),
@@ -86,7 +88,7 @@ def residual(channels):
     )  # fmt: skip
 
 
-def test_a_model_at_the_start_of_another_computes_what_it_did():
+def test_a_model_at_the_start_of_another_computes_what_it_did() -> None:
     part = residual(1)
     for model in (
         Sequential([part, Flatten(), Dense(2)]),
@@ -98,7 +100,7 @@ def test_a_model_at_the_start_of_another_computes_what_it_did():
         np.testing.assert_allclose(model.predict(X), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_a_model_in_the_midst_of_another_computes_what_it_did():
+def test_a_model_in_the_midst_of_another_computes_what_it_did() -> None:
     front, part = Sequential([Input((6, 6, 1)), Conv2D(4, 1, name="front")]), residual(4)
     model = Sequential()
     for entry in (*front.layers, part, Flatten()):
@@ -109,7 +111,7 @@ def test_a_model_in_the_midst_of_another_computes_what_it_did():
     np.testing.assert_allclose(model.predict(X), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_a_wiring_names_layers_without_names_as_keras_would():
+def test_a_wiring_names_layers_without_names_as_keras_would() -> None:
     model = Sequential(
         [Input((4,)), Dense(4), Dense(4), Add(), Dense(4), Add()],
         wiring={"add": ["dense", "dense_1"], "add_1": ["add", "dense_2", "input"]},
@@ -120,12 +122,12 @@ def test_a_wiring_names_layers_without_names_as_keras_would():
     np.testing.assert_allclose(outputs["add_1"], both, rtol=1e-6)
 
 
-def test_a_wiring_of_layers_that_are_not_there_is_refused():
+def test_a_wiring_of_layers_that_are_not_there_is_refused() -> None:
     with pytest.raises(ValueError, match=r"wiring must name layers of the model.*\['add_1'\]"):
         Sequential([Input((4,)), Dense(4), ReLU()], wiring={"add_1": ["input", "dense"]})
 
 
-def test_the_last_layer_can_be_taken_away_and_replaced():
+def test_the_last_layer_can_be_taken_away_and_replaced() -> None:
     model = Sequential([Input((6, 6, 1)), *layers()])
     last = model.pop()
     assert last.name == "dense" and len(model) == 2
@@ -138,14 +140,14 @@ def test_the_last_layer_can_be_taken_away_and_replaced():
         model.pop()
 
 
-def test_a_layer_in_the_place_of_a_wired_one_follows_the_one_before():
+def test_a_layer_in_the_place_of_a_wired_one_follows_the_one_before() -> None:
     model = Sequential([Input((4,)), Dense(4), Add(name="end")], wiring={"end": ["input", "dense"]})
     model.pop()
     model.add(ReLU(name="end"))
     assert model.wiring == {} and model.sources["end"] == ("dense",)
 
 
-def test_layers_are_found_by_place_and_by_name():
+def test_layers_are_found_by_place_and_by_name() -> None:
     model = network()
     assert model.get_layer(index=2) is model.layers[2]
     assert model.get_layer("dense") is model.get_layer(name="dense") is model.layers[-1]
@@ -155,12 +157,12 @@ def test_layers_are_found_by_place_and_by_name():
         model.get_layer("output")
 
 
-def test_parameters_are_counted_with_statistics():
+def test_parameters_are_counted_with_statistics() -> None:
     model = Sequential([Input((6, 6, 1)), Conv2D(4, 3), BatchNormalization(), Flatten(), Dense(2)])
     assert model.count_params() == (9 * 4 + 4) + 4 * 4 + (64 * 2 + 2)
 
 
-def test_weights_travel_as_lists():
+def test_weights_travel_as_lists() -> None:
     one, other = network(normalized=True), fitted(network(normalized=True))
     arrays = other.get_weights()
     one.set_weights(arrays)
@@ -179,12 +181,12 @@ def test_weights_travel_as_lists():
         one.set_weights(arrays[::-1])
 
 
-def test_calling_a_layer_says_how_models_are_made():
+def test_calling_a_layer_says_how_models_are_made() -> None:
     with pytest.raises(TypeError, match=r"put into a list.*wiring.*Received: Dense\(\.\.\.\)"):
         Dense(4)(X)
 
 
-def test_a_summary_prints(capsys):
+def test_a_summary_prints(capsys: pytest.CaptureFixture[str]) -> None:
     network().summary()
     out = capsys.readouterr().out
     assert "conv2d" in out and "dense" in out and "170 parameters" in out
@@ -193,7 +195,9 @@ def test_a_summary_prints(capsys):
 # --- arguments --------------------------------------------------------------------------------
 
 
-def test_predict_takes_its_arguments_by_place_and_by_name(capsys):
+def test_predict_takes_its_arguments_by_place_and_by_name(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     model = network()
     expected = model.predict(X)
     np.testing.assert_array_equal(model.predict(X, 32), expected)
@@ -202,7 +206,7 @@ def test_predict_takes_its_arguments_by_place_and_by_name(capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_fit_takes_its_arguments_by_place():
+def test_fit_takes_its_arguments_by_place() -> None:
     one, other = network(), network()
     history = one.fit(X, Y, 32, 2, 0, None, 0.5)
     named = other.fit(X, Y, batch_size=32, epochs=2, verbose=0, validation_split=0.5)
@@ -210,19 +214,19 @@ def test_fit_takes_its_arguments_by_place():
     assert history.history == named.history and len(history.history["val_loss"]) == 2
 
 
-def test_no_batch_size_is_32():
+def test_no_batch_size_is_32() -> None:
     assert same_bytes(fitted(batch_size=None), fitted(batch_size=32))
     assert not same_bytes(fitted(batch_size=None), fitted(batch_size=30))
 
 
 @pytest.mark.parametrize("metrics", ["accuracy", None, ["acc"], ["accuracy"], ()])
-def test_accuracy_by_any_of_its_names_or_none(metrics):
+def test_accuracy_by_any_of_its_names_or_none(metrics: Any) -> None:
     model = network()
     model.compile("sgd", metrics=metrics)
     assert "accuracy" in model.fit(X, Y, verbose=0).history
 
 
-def test_other_metrics_are_refused():
+def test_other_metrics_are_refused() -> None:
     with pytest.raises(ValueError, match=r"metrics in fit are \[\"accuracy\"\].*\['auc'\]"):
         network().compile("sgd", metrics=["accuracy", "auc"])
 
@@ -230,41 +234,41 @@ def test_other_metrics_are_refused():
 @pytest.mark.parametrize(
     "same", [Y[:, None], Y.astype(float), Y.astype("float32")[:, None], Y.tolist(), Y.astype("u1")]
 )
-def test_labels_in_a_column_or_as_whole_floats(same):
+def test_labels_in_a_column_or_as_whole_floats(same: Any) -> None:
     model, other = fitted(), fitted(y=same)
     assert same_bytes(model, other)
     assert model.evaluate(X, Y) == other.evaluate(X, same)
 
 
-def test_labels_in_a_column_tell_a_model_that_is_not_compiled_what_they_are():
+def test_labels_in_a_column_tell_a_model_that_is_not_compiled_what_they_are() -> None:
     model = Sequential(network().layers, input_shape=(6, 6, 1))
     assert model.evaluate(X, Y[:, None]) == model.evaluate(X, Y) == network().evaluate(X, Y)
 
 
 @pytest.mark.parametrize("odd", [Y + 0.5, np.stack([Y, Y], axis=1), Y.astype(str)])
-def test_other_labels_are_refused(odd):
+def test_other_labels_are_refused(odd: Any) -> None:
     with pytest.raises(ValueError, match="labels must be whole numbers"):
         fitted(y=odd)
 
 
 @pytest.mark.parametrize("weights", [[1.0, 2.0], {"0": 2.0}, {0.5: 1.0}, 3.0, "equal"])
-def test_class_weights_are_a_dict_by_class_number(weights):
+def test_class_weights_are_a_dict_by_class_number(weights: Any) -> None:
     with pytest.raises(ValueError, match="class_weight must be a dict from class numbers"):
         fitted(class_weight=weights)
 
 
-def test_class_weights_may_be_numbered_by_numpy():
+def test_class_weights_may_be_numbered_by_numpy() -> None:
     by_numpy = {label: 1.0 + label for label in np.unique(Y)}
     assert same_bytes(fitted(class_weight=by_numpy), fitted(class_weight={0: 1.0, 1: 2.0}))
     assert not same_bytes(fitted(class_weight=by_numpy), fitted())
 
 
-def test_a_class_is_no_optimizer():
+def test_a_class_is_no_optimizer() -> None:
     with pytest.raises(ValueError, match=r"optimizer must be one of .*class"):
         network().compile(Adam)
 
 
-def test_an_optimizer_serves_one_model():
+def test_an_optimizer_serves_one_model() -> None:
     model, adam = network(), Adam()
     model.compile(adam)
     model.compile(adam)
@@ -273,7 +277,7 @@ def test_an_optimizer_serves_one_model():
 
 
 @pytest.mark.parametrize("name", ["output", "dense/weight"])
-def test_multipliers_of_unknown_layers_are_refused(name):
+def test_multipliers_of_unknown_layers_are_refused(name: str) -> None:
     model = network()
     model.compile(Adam(multipliers={"conv2d": 0.5, "dense/bias": 2.0, name: 0.1}))
     with pytest.raises(ValueError, match=rf"multipliers must name some of .*\['{name}'\]"):
@@ -283,7 +287,7 @@ def test_multipliers_of_unknown_layers_are_refused(name):
 # --- losses -----------------------------------------------------------------------------------
 
 
-def ended(*end, loss=SparseCategoricalCrossentropy):
+def ended(*end: Any, loss: Any = SparseCategoricalCrossentropy) -> Any:
     """A model with some end."""
     model = Sequential([Input((6, 6, 1)), Flatten(), *end], rng=1)
     model.compile(SGD(0.1), loss(from_logits=True))
@@ -294,12 +298,12 @@ def ended(*end, loss=SparseCategoricalCrossentropy):
 @pytest.mark.parametrize(
     "end", [[Dense(2, activation="softmax")], [Dense(2), Softmax()], [Activation("softmax")]]
 )
-def test_logits_do_not_come_from_a_softmax(end, loss):
+def test_logits_do_not_come_from_a_softmax(end: Any, loss: Any) -> None:
     with pytest.raises(ValueError, match="from_logits=True is for a model that ends without"):
         fitted(ended(*end, loss=loss))
 
 
-def test_training_on_logits_is_that_on_probabilities():
+def test_training_on_logits_is_that_on_probabilities() -> None:
     softmax = Sequential([Input((6, 6, 1)), Flatten(), Dense(2, activation="softmax")], rng=1)
     softmax.compile(SGD(0.1))
     linear = ended(Dense(2))
@@ -313,7 +317,7 @@ def test_training_on_logits_is_that_on_probabilities():
 
 
 @pytest.mark.parametrize("shape", [(90, 36), (90, 6, 6), (90, 6, 6, 1)])
-def test_pictures_may_be_flat_or_without_channel(shape):
+def test_pictures_may_be_flat_or_without_channel(shape: Any) -> None:
     given = X.reshape(shape)
     model = network()
     model.fit(given, Y, batch_size=30, verbose=0, rng=0)
@@ -322,7 +326,7 @@ def test_pictures_may_be_flat_or_without_channel(shape):
 
 
 @pytest.mark.parametrize("shape", [(6, 6), (6, 6, 1), (36,), (90, 1, 6, 6), (90, 7, 6)])
-def test_pictures_of_another_shape_are_reported_as_they_were_given(shape):
+def test_pictures_of_another_shape_are_reported_as_they_were_given(shape: Any) -> None:
     given = np.zeros(shape, np.float32)
     message = r"x must be of shape \(n, 6, 6, 1\). Received: x.shape="
     with pytest.raises(ValueError, match=message) as error:
@@ -330,7 +334,7 @@ def test_pictures_of_another_shape_are_reported_as_they_were_given(shape):
     assert str(error.value).endswith(str(shape))
 
 
-def test_lengths_that_differ_and_nothing_at_all_are_refused():
+def test_lengths_that_differ_and_nothing_at_all_are_refused() -> None:
     model, message = network(), "x and y must have the same length, not 0"
     for x, y in ((X, Y[:-1]), (X[:1], Y), (X[:0], Y[:0])):
         with pytest.raises(ValueError, match=message):
@@ -348,7 +352,7 @@ def test_lengths_that_differ_and_nothing_at_all_are_refused():
 # --- files ------------------------------------------------------------------------------------
 
 
-def test_a_weights_file_does_not_pose_as_one_of_keras(tmp_path):
+def test_a_weights_file_does_not_pose_as_one_of_keras(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"x\.keras .*\.npz.*tinymnist\.export\(model, path\)"):
         network().save(tmp_path / "x.keras")
     with pytest.raises(InputError, match=r"x\.bin should end with one of \.keras, .*\.onnx"):
@@ -362,16 +366,16 @@ def test_a_weights_file_does_not_pose_as_one_of_keras(tmp_path):
 class Drawn:
     """Notes the order of the pictures, and the first number that an augmentation draws."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.orders, self.draws = [], []
 
-    def __call__(self, images, rng):
+    def __call__(self, images: Any, rng: Any) -> Any:
         self.orders.append(images[:, 0, 0, 0].tobytes())
         self.draws.append(rng.random())
         return images
 
 
-def test_every_fit_draws_other_random_numbers_and_every_run_the_same():
+def test_every_fit_draws_other_random_numbers_and_every_run_the_same() -> None:
     notes = [Drawn(), Drawn()]
     models = [network(), network()]
     for model, note in zip(models, notes, strict=True):
@@ -382,7 +386,7 @@ def test_every_fit_draws_other_random_numbers_and_every_run_the_same():
     assert same_bytes(*models)
 
 
-def test_dropout_differs_from_fit_to_fit():
+def test_dropout_differs_from_fit_to_fit() -> None:
     """Everything else stays: nothing learns, nothing is shuffled."""
     model = Sequential([Input((6, 6, 1)), Flatten(), Dropout(0.5), Dense(2)], rng=1)
     model.compile(SGD(0.0))
@@ -390,8 +394,8 @@ def test_dropout_differs_from_fit_to_fit():
     assert len(set(losses)) == 3
 
 
-def test_the_seed_of_a_model_decides_what_its_fits_draw():
-    def with_seed(seed):
+def test_the_seed_of_a_model_decides_what_its_fits_draw() -> None:
+    def with_seed(seed: Any) -> Any:
         model = Sequential([Input((6, 6, 1)), Flatten(), Dropout(0.5), Dense(2)], rng=seed)
         model.set_weights([np.zeros((36, 2)), np.zeros(2)])
         model.compile(SGD(0.1))
@@ -402,13 +406,13 @@ def test_the_seed_of_a_model_decides_what_its_fits_draw():
     assert not same_bytes(with_seed(1), with_seed(2))
 
 
-def test_consecutive_fits_on_a_flow_go_on_with_new_batches():
+def test_consecutive_fits_on_a_flow_go_on_with_new_batches() -> None:
     """Two fits of one epoch see what one fit of two epochs sees."""
 
-    def seen(*epochs):
+    def seen(*epochs: Any) -> Any:
         sums, model = [], network()
 
-        def note(images, rng):
+        def note(images: Any, rng: Any) -> Any:
             sums.append(float(images.sum()))
             return images
 
@@ -437,7 +441,7 @@ BYTES = textwrap.dedent(
 )
 
 
-def test_one_thread_and_two_give_the_same_bytes_where_blas_could_use_two(tmp_path):
+def test_one_thread_and_two_give_the_same_bytes_where_blas_could_use_two(tmp_path: Path) -> None:
     files = [tmp_path / "1.npz", tmp_path / "2.npz"]
     for workers, file in enumerate(files, start=1):
         command = [sys.executable, "-c", BYTES, str(workers), str(file)]
@@ -445,7 +449,7 @@ def test_one_thread_and_two_give_the_same_bytes_where_blas_could_use_two(tmp_pat
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def test_a_model_may_be_called_and_batch_size_be_none():
+def test_a_model_may_be_called_and_batch_size_be_none() -> None:
     model = network()
     np.testing.assert_array_equal(model(X), model.predict(X, batch_size=None))
     assert model.evaluate(X, Y, batch_size=None) == model.evaluate(X, Y)
@@ -453,7 +457,7 @@ def test_a_model_may_be_called_and_batch_size_be_none():
         model.predict(X, batch_size=0)
 
 
-def test_a_refused_compile_leaves_the_optimizer_free():
+def test_a_refused_compile_leaves_the_optimizer_free() -> None:
     adam = Adam()
     for loss in ("mse", ["mse"]):
         with pytest.raises(ValueError, match="loss must be one of"):
@@ -461,7 +465,7 @@ def test_a_refused_compile_leaves_the_optimizer_free():
     network().compile(adam)
 
 
-def test_layers_from_the_end_and_labels_without_end():
+def test_layers_from_the_end_and_labels_without_end() -> None:
     model = network()
     assert model.get_layer(index=-1) is model.layers[-1]
     with pytest.raises(ValueError, match="labels must be whole numbers"):

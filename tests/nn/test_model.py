@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from tinymnist.nn.sequential import Input, Sequential
 PICTURES = np.random.default_rng(0).random((7, 28, 28, 1), np.float32)
 
 
-def small(**settings):
+def small(**settings: Any) -> Any:
     layers = [Input((4,)), Dense(3, activation="relu"), Dense(2, activation="softmax")]
     return Sequential(layers, **settings)
 
@@ -24,7 +25,7 @@ def small(**settings):
     ("name", "parameters"),
     [("mnist-cnn", 132_266), ("keras-cnn", 34_826), ("lenet5", 61_706), ("mlp", 101_770)],
 )
-def test_shipped_architectures(name, parameters):
+def test_shipped_architectures(name: str, parameters: int) -> None:
     model = ARCHITECTURES[name]()
     assert sum(layer.count_parameters for layer in model) == parameters
     p = model.predict(PICTURES)
@@ -33,13 +34,13 @@ def test_shipped_architectures(name, parameters):
     assert ARCHITECTURES[name](classes=3).output_shape == (3,)
 
 
-def test_the_same_seed_gives_the_same_kernels():
+def test_the_same_seed_gives_the_same_kernels() -> None:
     one, same, other = mlp(rng=1), mlp(rng=1), mlp(rng=2)
     assert all(np.array_equal(a, same.weights[n]) for n, a in one.weights.items())
     assert not np.array_equal(one.weights["dense/kernel"], other.weights["dense/kernel"])
 
 
-def test_names_count_up_as_in_keras():
+def test_names_count_up_as_in_keras() -> None:
     names = [layer.name for layer in keras_cnn()]
     assert names == [
         "conv2d", "max_pooling2d", "conv2d_1", "max_pooling2d_1", "flatten", "dropout", "dense",
@@ -48,13 +49,13 @@ def test_names_count_up_as_in_keras():
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
-def test_predict_does_not_depend_on_pieces_or_threads(workers, batch_size):
+def test_predict_does_not_depend_on_pieces_or_threads(workers: int, batch_size: int) -> None:
     model = keras_cnn()
     found = model.predict(PICTURES, batch_size=batch_size, workers=workers)
     assert np.allclose(found, model.predict(PICTURES), rtol=1e-5, atol=1e-7)
 
 
-def test_predict_is_forward_without_caches():
+def test_predict_is_forward_without_caches() -> None:
     model = keras_cnn(rng=3)
     with single_threaded_blas():  # as predict; threads of BLAS add in another order
         y, caches = model.forward(PICTURES)
@@ -62,23 +63,23 @@ def test_predict_is_forward_without_caches():
     assert np.array_equal(model.predict(PICTURES, workers=1), y)
 
 
-def test_an_empty_batch():
+def test_an_empty_batch() -> None:
     assert keras_cnn().predict(PICTURES[:0]).shape == (0, 10)
 
 
-def test_pictures_without_channel_axis_and_integers_are_taken():
+def test_pictures_without_channel_axis_and_integers_are_taken() -> None:
     model = keras_cnn()
     bits = (PICTURES[..., 0] > 0.5).astype(np.uint8)
     assert np.array_equal(model.predict(bits), model.predict(bits[..., None].astype(np.float32)))
 
 
-def test_another_shape_is_refused():
+def test_another_shape_is_refused() -> None:
     message = r"x must be of shape \(n, 28, 28, 1\). Received: x.shape=\(7, 27, 28, 1\)"
     with pytest.raises(ValueError, match=message):
         keras_cnn().predict(PICTURES[:, 1:])
 
 
-def test_logits_are_what_the_softmax_takes():
+def test_logits_are_what_the_softmax_takes() -> None:
     for last in ([Dense(2, activation="softmax")], [Dense(2), Softmax()]):
         model = Sequential([Input((4,)), *last])
         x = np.random.default_rng(0).normal(size=(3, 4))
@@ -86,7 +87,7 @@ def test_logits_are_what_the_softmax_takes():
         assert np.allclose(np.exp(z) / np.exp(z).sum(1, keepdims=True), model.predict(x), atol=1e-6)
 
 
-def test_capture_names_every_output_in_order():
+def test_capture_names_every_output_in_order() -> None:
     model = keras_cnn()
     outputs = model.capture(PICTURES)
     assert list(outputs) == ["input", *(layer.name for layer in model)]
@@ -94,7 +95,7 @@ def test_capture_names_every_output_in_order():
     assert np.allclose(outputs["dense"], model.predict(PICTURES), atol=1e-6)
 
 
-def test_a_residual_sum():
+def test_a_residual_sum() -> None:
     model = Sequential(
         [Dense(4, name="a"), Dense(4, name="b"), Add(name="sum")],
         input_shape=(4,),
@@ -106,7 +107,7 @@ def test_a_residual_sum():
     assert model.wiring == {"sum": ("a", "b", "input")}
 
 
-def test_a_model_from_anothers_layers_shares_them():
+def test_a_model_from_anothers_layers_shares_them() -> None:
     model = keras_cnn()
     features = Sequential(list(model)[:-1], input_shape=model.input_shape)
     assert features.output_shape == (1600,)
@@ -114,7 +115,7 @@ def test_a_model_from_anothers_layers_shares_them():
     assert np.allclose(features.predict(PICTURES), model.capture(PICTURES)["dropout"], atol=1e-6)
 
 
-def test_float64_runs_throughout_and_is_near():
+def test_float64_runs_throughout_and_is_near() -> None:
     model = keras_cnn()
     reference = model.astype("float64")
     assert {y.dtype for y in reference.capture(PICTURES).values()} == {np.dtype("float64")}
@@ -122,7 +123,7 @@ def test_float64_runs_throughout_and_is_near():
     assert model.dtype == np.float32  # the first is as it was
 
 
-def test_freeze_and_unfreeze():
+def test_freeze_and_unfreeze() -> None:
     model = keras_cnn()
     model.freeze("conv2d_1")
     assert set(model.trainable_weights) == {"dense/kernel", "dense/bias"}
@@ -136,7 +137,7 @@ def test_freeze_and_unfreeze():
         model.freeze("conv9")
 
 
-def frozen_model():
+def frozen_model() -> Any:
     """A frozen convolution and a frozen batch normalization under a head that learns."""
     model = Sequential(
         [Input((6, 6, 1)), Conv2D(3, 3, name="conv"), BatchNormalization(name="norm"), ReLU(),
@@ -147,7 +148,7 @@ def frozen_model():
     return model
 
 
-def test_frozen_means_that_not_one_bit_changes():
+def test_frozen_means_that_not_one_bit_changes() -> None:
     model = frozen_model()
     before = {name: array.copy() for name, array in model.weights.items()}
     rng = np.random.default_rng(0)
@@ -158,7 +159,7 @@ def test_frozen_means_that_not_one_bit_changes():
     assert changed == {"head/kernel", "head/bias"}
 
 
-def test_backward_stops_below_the_lowest_layer_that_learns():
+def test_backward_stops_below_the_lowest_layer_that_learns() -> None:
     model = frozen_model()
     visited = []
     for layer in model:
@@ -172,14 +173,14 @@ def test_backward_stops_below_the_lowest_layer_that_learns():
     assert dx is None and set(gradients) == {"head/kernel", "head/bias"}
 
 
-def test_dx_passes_through_frozen_layers_where_it_is_wanted():
+def test_dx_passes_through_frozen_layers_where_it_is_wanted() -> None:
     model = frozen_model()
     _, caches = model.forward(np.random.default_rng(0).random((2, 6, 6, 1), np.float32))
     dx, _ = model.backward(np.array([[1, 0], [0, 1]], np.float32), caches, need_dx=True)
     assert dx.shape == (2, 6, 6, 1) and np.abs(dx).max() > 0
 
 
-def test_replace_head():
+def test_replace_head() -> None:
     base = keras_cnn()
     base.freeze()
     model = base.replace_head(4, hidden=16, rng=1)
@@ -191,19 +192,19 @@ def test_replace_head():
     assert base.output_shape == (10,)
 
 
-def test_replace_head_at_a_named_layer_and_again():
+def test_replace_head_at_a_named_layer_and_again() -> None:
     model = keras_cnn().replace_head(4, until="max_pooling2d_1")
     assert [layer.name for layer in model][-2:] == ["head_flatten", "head"]
     again = model.replace_head(3)
     assert again.output_shape == (3,)
 
 
-def test_replace_head_needs_a_head():
+def test_replace_head_needs_a_head() -> None:
     with pytest.raises(ValueError, match="replace_head needs a Dense layer"):
         Sequential([Input((4,)), ReLU()]).replace_head(3)
 
 
-def test_summary(capsys):
+def test_summary(capsys: pytest.CaptureFixture[str]) -> None:
     model = keras_cnn()
     model.freeze("conv2d")
     assert model.summary() is None  # it prints, as Keras's does
@@ -214,7 +215,7 @@ def test_summary(capsys):
     assert lines[-1] == ("34,826 parameters, 34,506 trainable; 2,440,960 multiply-adds per picture")
 
 
-def test_pickles():
+def test_pickles() -> None:
     model = small()
     twin = pickle.loads(pickle.dumps(model))
     x = np.ones((2, 4), np.float32)
@@ -235,24 +236,24 @@ def test_pickles():
         (lambda: small().compile("adam", metrics=["auc"]), r'metrics in fit are \["accuracy"\]'),
     ],
 )  # fmt: skip
-def test_what_cannot_be_is_refused(make, message):
+def test_what_cannot_be_is_refused(make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
 
 
-def test_pieces():
+def test_pieces() -> None:
     assert pieces(5, 2) == [slice(0, 2), slice(2, 4), slice(4, 5)]
     assert pieces(0, 2) == []
 
 
-def test_unfreezing_may_pass_over_normalization():
+def test_unfreezing_may_pass_over_normalization() -> None:
     model = frozen_model()
     model.freeze()
     model.unfreeze(last=2, normalization=False)
     assert {n.split("/")[0] for n in model.trainable_weights} == {"conv", "head"}
 
 
-def test_a_model_upon_a_model():
+def test_a_model_upon_a_model() -> None:
     """Keras's ``Sequential([base, ...])`` and ``base.trainable = False``."""
     base = frozen_model()
     base.trainable = False

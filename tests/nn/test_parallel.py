@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,13 +23,13 @@ needs_control = pytest.mark.skipif(
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_results_come_in_order(count):
+def test_results_come_in_order(count: int) -> None:
     with Workers(count) as workers:
         assert workers.map(lambda n: n * n, range(20)) == [n * n for n in range(20)]
 
 
-def test_an_error_in_a_thread_comes_out():
-    def fail(n):
+def test_an_error_in_a_thread_comes_out() -> None:
+    def fail(n: Any) -> None:
         raise ZeroDivisionError(n)
 
     with Workers(2) as workers, pytest.raises(ZeroDivisionError):
@@ -36,7 +37,7 @@ def test_an_error_in_a_thread_comes_out():
 
 
 @needs_control
-def test_the_environment_sets_the_number(monkeypatch):
+def test_the_environment_sets_the_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(THREADS_VARIABLE, "3")
     assert available_workers() == 3
     for nonsense in ("", "0", "-1", "many"):
@@ -45,7 +46,7 @@ def test_the_environment_sets_the_number(monkeypatch):
 
 
 @needs_control
-def test_blas_is_held_at_one_thread_and_let_go():
+def test_blas_is_held_at_one_thread_and_let_go() -> None:
     get, set_ = blas_thread_control()
     before = get()
     try:
@@ -59,13 +60,13 @@ def test_blas_is_held_at_one_thread_and_let_go():
         set_(before)
 
 
-def test_many_threads_may_use_one_model():
+def test_many_threads_may_use_one_model() -> None:
     model = mlp()
     x = np.random.default_rng(0).random((64, 28, 28, 1), np.float32)
     expected = model.predict(x, workers=1)
     found = {}
 
-    def predict(number):
+    def predict(number: Any) -> None:
         found[number] = model.predict(x, batch_size=16, workers=2)
 
     threads = [threading.Thread(target=predict, args=(n,)) for n in range(4)]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ from tinymnist.nn.training.callbacks import (
 )
 
 
-def pictures(n=90, seed=0):
+def pictures(n: int = 90, seed: int = 0) -> Any:
     """Bars that lie (0) or stand (1), with noise."""
     rng = np.random.default_rng(seed)
     x, y = rng.random((n, 6, 6, 1), np.float32) * 0.6, rng.integers(0, 2, n)
@@ -41,7 +42,7 @@ def pictures(n=90, seed=0):
     return x, y
 
 
-def network(dtype="float32", normalized=False):
+def network(dtype: str = "float32", normalized: bool = False) -> Any:
     """With dropout, so that randomness matters; with or without layers that couple examples."""
     middle = [BatchNormalization()] if normalized else []
     model = Sequential(
@@ -54,50 +55,50 @@ def network(dtype="float32", normalized=False):
     return model
 
 
-def trained(**settings):
+def trained(**settings: Any) -> Any:
     model = settings.pop("model", None) or network()
     settings = {"batch_size": 24, "epochs": 2, "verbose": 0} | settings
     history = model.fit(*pictures(), **settings)
     return model, history.history
 
 
-def same_bytes(one, other):
+def same_bytes(one: Any, other: Any) -> Any:
     return {n: a.tobytes() for n, a in one.weights.items()} == {
         n: a.tobytes() for n, a in other.weights.items()
     }
 
 
-def shifted(images, rng):
+def shifted(images: Any, rng: Any) -> Any:
     """An augmentation."""
     return np.roll(images, rng.integers(-1, 2), axis=1)
 
 
-def test_it_learns():
+def test_it_learns() -> None:
     model, history = trained(epochs=12)
     assert history["loss"][-1] < 0.3 * history["loss"][0]
     assert model.evaluate(*pictures(seed=1))[1] > 0.9
 
 
-def test_a_float64_model_learns_in_float64():
+def test_a_float64_model_learns_in_float64() -> None:
     model, _ = trained(model=network("float64"))
     assert {a.dtype for a in model.weights.values()} == {np.dtype("float64")}
     assert {a.dtype for a in model.optimizer.state.values()} == {np.dtype("float64")}
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_others():
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
     assert same_bytes(trained(rng=3)[0], trained(rng=3)[0])
     assert not same_bytes(trained(rng=3)[0], trained(rng=4)[0])
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_the_number_of_threads_changes_nothing(workers):
+def test_the_number_of_threads_changes_nothing(workers: int) -> None:
     two, history = trained(workers=2, augment=shifted)
     other, same = trained(workers=workers, augment=shifted)
     assert same_bytes(two, other)
     assert history == same
 
 
-def test_the_sum_over_pieces_is_the_whole_batch():
+def test_the_sum_over_pieces_is_the_whole_batch() -> None:
     """Without anything random, the cut changes the order of sums only."""
     models = [network("float64") for _ in range(2)]
     for model, size in zip(models, (5, 24), strict=True):
@@ -107,7 +108,7 @@ def test_the_sum_over_pieces_is_the_whole_batch():
         assert np.allclose(array, models[1].weights[name], rtol=1e-9, atol=1e-12)
 
 
-def test_batch_normalization_sees_the_whole_batch_unless_told_otherwise():
+def test_batch_normalization_sees_the_whole_batch_unless_told_otherwise() -> None:
     whole, _ = trained(model=network(normalized=True))
     explicit, _ = trained(model=network(normalized=True), micro_batch_size=24)
     ghost, _ = trained(model=network(normalized=True), micro_batch_size=8)
@@ -116,13 +117,13 @@ def test_batch_normalization_sees_the_whole_batch_unless_told_otherwise():
     assert ghost.get_layer("batch_normalization").moving_mean.any()
 
 
-def test_weights_of_examples_and_classes():
+def test_weights_of_examples_and_classes() -> None:
     """Weight 0 makes examples invisible, whatever they are; class weights do the same by label."""
     x, y = pictures()
     weights = (np.arange(90) % 2).astype(float)
     spoiled = np.where(weights[:, None, None, None] > 0, x, 0.5)
 
-    def fit(x, **settings):
+    def fit(x: Any, **settings: Any) -> Any:
         model = network()
         model.fit(x, y, batch_size=30, verbose=0, **settings)
         return model
@@ -133,7 +134,7 @@ def test_weights_of_examples_and_classes():
     assert same_bytes(by_class, by_sample)
 
 
-def test_rows_of_probabilities_as_labels():
+def test_rows_of_probabilities_as_labels() -> None:
     x, y = pictures()
     one, other = network(), network()
     other.compile(Adam(0.02), CategoricalCrossentropy())
@@ -142,7 +143,7 @@ def test_rows_of_probabilities_as_labels():
     assert same_bytes(one, other)
 
 
-def test_history_and_validation():
+def test_history_and_validation() -> None:
     x, y = pictures()
     _, given = trained(validation_data=(x[60:], y[60:]))
     assert list(given) == ["loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
@@ -154,10 +155,10 @@ def test_history_and_validation():
     assert split["val_accuracy"][-1] == pytest.approx(figures["accuracy"])
 
 
-def test_without_shuffling_the_order_is_that_of_the_examples():
+def test_without_shuffling_the_order_is_that_of_the_examples() -> None:
     seen = []
 
-    def spy(images, rng):
+    def spy(images: Any, rng: Any) -> Any:
         seen.append(images[:, 0, 0, 0])
         return images
 
@@ -181,12 +182,12 @@ def test_without_shuffling_the_order_is_that_of_the_examples():
         ({"sample_weight": [1.0]}, "sample_weight must be of shape"),
     ],
 )
-def test_bad_settings_are_refused(settings, message):
+def test_bad_settings_are_refused(settings: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         trained(**settings)
 
 
-def test_bad_examples_are_refused():
+def test_bad_examples_are_refused() -> None:
     x, y = pictures()
     model = network()
     with pytest.raises(ValueError, match="90 and 89"):
@@ -200,7 +201,7 @@ def test_bad_examples_are_refused():
 # Progress ----------------------------------------------------------------------------------------
 
 
-def test_piped_progress_is_a_line_an_epoch(capsys):
+def test_piped_progress_is_a_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
     trained(verbose="auto")
     out, err = capsys.readouterr()
     assert out == ""
@@ -209,7 +210,9 @@ def test_piped_progress_is_a_line_an_epoch(capsys):
     assert all(word in lines[0] for word in ("loss", "accuracy", "learning_rate", " s "))
 
 
-def test_progress_on_a_terminal_moves_in_one_line(capsys, monkeypatch):
+def test_progress_on_a_terminal_moves_in_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tinymnist.nn.training.fit.REPAINT_SECONDS", 0.0)
     trained(verbose=1, epochs=1)
     err = capsys.readouterr().err
@@ -218,7 +221,7 @@ def test_progress_on_a_terminal_moves_in_one_line(capsys, monkeypatch):
     assert any("2/4" in paint and "s left" in paint and "loss" in paint for paint in paints)
 
 
-def test_silence(capsys):
+def test_silence(capsys: pytest.CaptureFixture[str]) -> None:
     trained(verbose=0)
     assert capsys.readouterr() == ("", "")
 
@@ -229,23 +232,23 @@ def test_silence(capsys):
 class Recorder(Callback):
     """Notes the moments."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.moments = []
 
-    def on_train_begin(self, training):
+    def on_train_begin(self, training: Any) -> None:
         self.moments.append("begin")
 
-    def on_batch_end(self, training):
+    def on_batch_end(self, training: Any) -> None:
         self.moments.append(f"batch {training.position.batch}")
 
-    def on_epoch_end(self, training, logs):
+    def on_epoch_end(self, training: Any, logs: Any) -> None:
         self.moments.append(f"epoch {training.position.epoch}")
 
-    def on_train_end(self, training):
+    def on_train_end(self, training: Any) -> None:
         self.moments.append("end")
 
 
-def test_the_moments_of_callbacks():
+def test_the_moments_of_callbacks() -> None:
     recorder = Recorder()
     trained(callbacks=[recorder], batch_size=45)
     assert recorder.moments == [
@@ -256,17 +259,17 @@ def test_the_moments_of_callbacks():
 class Worsen(Callback):
     """Makes the model useless after some epochs."""
 
-    def __init__(self, after):
+    def __init__(self, after: Any) -> None:
         self.after = after
 
-    def on_batch_end(self, training):
+    def on_batch_end(self, training: Any) -> None:
         if training.position.epoch >= self.after:
             training.model.get_layer("dense").kernel[:] = 0
             training.model.get_layer("dense").bias[:] = 5, -5
 
 
 @pytest.mark.parametrize("restore", [True, False])
-def test_early_stopping_ends_and_restores_the_best(restore):
+def test_early_stopping_ends_and_restores_the_best(restore: bool) -> None:
     stop = EarlyStopping("val_loss", patience=1, restore_best_weights=restore)
     model, history = trained(
         epochs=20, validation_data=pictures(seed=1), callbacks=[Worsen(after=3), stop]
@@ -277,7 +280,7 @@ def test_early_stopping_ends_and_restores_the_best(restore):
     assert found == pytest.approx(losses[2] if restore else losses[-1], rel=1e-5)
 
 
-def test_early_stopping_watches_accuracy_upwards():
+def test_early_stopping_watches_accuracy_upwards() -> None:
     stop = EarlyStopping("accuracy", patience=0, min_delta=2.0)
     _, history = trained(epochs=20, callbacks=[stop])
     assert len(history["loss"]) == 2  # the first always improves on nothing
@@ -285,7 +288,7 @@ def test_early_stopping_watches_accuracy_upwards():
         trained(callbacks=[EarlyStopping("val_auc")])
 
 
-def test_learning_rate_callbacks():
+def test_learning_rate_callbacks() -> None:
     halve = LearningRateScheduler(lambda epoch, rate: 0.1 / 2**epoch)
     _, history = trained(epochs=3, callbacks=[halve])
     assert history["learning_rate"] == pytest.approx([0.1, 0.05, 0.025])
@@ -295,14 +298,14 @@ def test_learning_rate_callbacks():
     assert rates[0] == 0.02 and min(rates) >= 0.004 and rates[-1] < 0.02
 
 
-def test_a_schedule_and_a_callback_cannot_both_rule():
+def test_a_schedule_and_a_callback_cannot_both_rule() -> None:
     model = network()
     model.compile(SGD(CosineDecay(0.1, 10)))
     with pytest.raises(ValueError, match="learning_rate=CosineDecay"):
         trained(model=model, callbacks=[ReduceLROnPlateau("loss")])
 
 
-def test_csv_history(tmp_path):
+def test_csv_history(tmp_path: Path) -> None:
     path = tmp_path / "history.csv"
     _, history = trained(epochs=3, callbacks=[CSVLogger(path)])
     rows = list(csv.DictReader(path.read_text().splitlines()))
@@ -317,15 +320,17 @@ def test_csv_history(tmp_path):
 class Interrupt(Callback):
     """Presses Ctrl-C during a batch."""
 
-    def __init__(self, epoch, batch):
+    def __init__(self, epoch: Any, batch: Any) -> None:
         self.when = epoch, batch
 
-    def on_batch_end(self, training):
+    def on_batch_end(self, training: Any) -> None:
         if (training.position.epoch, training.position.batch) == self.when:
             os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_ctrl_c_ends_after_the_batch_and_keeps_the_model(capsys):
+def test_ctrl_c_ends_after_the_batch_and_keeps_the_model(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     recorder = Recorder()
     before = signal.getsignal(signal.SIGINT)
     model, history = trained(callbacks=[Interrupt(1, 2), recorder], verbose=2)
@@ -336,12 +341,12 @@ def test_ctrl_c_ends_after_the_batch_and_keeps_the_model(capsys):
     assert "stopped after this batch; the model is kept" in capsys.readouterr().err
 
 
-def optimizers():
+def optimizers() -> Any:
     """Two that keep different states; new ones, since they remember."""
     return {"adam": Adam(0.02), "schedule": SGD(CosineDecay(0.1, 12), 0.9)}
 
 
-def interrupted_at(path, where, optimizer="adam", resume=None):
+def interrupted_at(path: Any, where: Any, optimizer: str = "adam", resume: Any = None) -> Any:
     """(model, history) of a training that checkpoints, with Ctrl-C at (epoch, batch)."""
     model = network(normalized=True)
     model.compile(optimizers()[optimizer])
@@ -351,7 +356,9 @@ def interrupted_at(path, where, optimizer="adam", resume=None):
 
 @pytest.mark.parametrize("optimizer", optimizers())
 @pytest.mark.parametrize("where", [(0, 1), (1, 2), (1, 4)])
-def test_a_resumed_training_ends_in_the_same_bytes(tmp_path, where, optimizer):
+def test_a_resumed_training_ends_in_the_same_bytes(
+    tmp_path: Path, where: Any, optimizer: Any
+) -> None:
     never = (99, 0)
     whole, expected = interrupted_at(tmp_path / "other", never, optimizer)
     path = tmp_path / "state"
@@ -362,7 +369,7 @@ def test_a_resumed_training_ends_in_the_same_bytes(tmp_path, where, optimizer):
     assert history == expected
 
 
-def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "state"
     trained(callbacks=[Checkpoint(path)])
     with pytest.raises(InputError, match=r"other settings \(batch_size\): expected 9, found 24"):

@@ -9,6 +9,7 @@ import os
 import pickle
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from tinymnist.nn.sequential import Input, Sequential, load_model
 from tinymnist.nn.weights import VERIFY_TOLERANCE, shipped, verify
 
 
-def branched(dtype="float32"):
+def branched(dtype: str = "float32") -> Any:
     model = Sequential(
         [Input((6, 6, 1)), Rescaling(2.0), Conv2D(3, 3, padding="same", name="a"),
          Conv2D(3, 3, padding="same", name="b"), BatchNormalization(), Add(name="sum"),
@@ -42,14 +43,14 @@ def branched(dtype="float32"):
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory):
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Any:
     path = tmp_path_factory.mktemp("weights") / "model.npz"
     branched().save(path)
     return path
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_what_is_saved_comes_back(tmp_path, dtype):
+def test_what_is_saved_comes_back(tmp_path: Path, dtype: str) -> None:
     model, path = branched(dtype), tmp_path / "model.npz"
     model.save(path)
     again = load_model(path)
@@ -63,26 +64,26 @@ def test_what_is_saved_comes_back(tmp_path, dtype):
     again.fit(x, np.array([0, 1, 2]), verbose=0)  # and it can learn on
 
 
-def test_the_same_model_gives_the_same_bytes(tmp_path):
+def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in "ab":
         branched().save(tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert sorted(os.listdir(tmp_path)) == ["a", "b"]  # no temporary file is left
 
 
-def test_a_file_that_numpy_opens(saved):
+def test_a_file_that_numpy_opens(saved: Any) -> None:
     with np.load(saved) as archive:
         assert archive["weights/a/kernel"].shape == (3, 3, 1, 3)
         assert archive["sample/input"].shape == (1, 6, 6, 1)
 
 
-def test_verify_replays_every_layer(saved):
+def test_verify_replays_every_layer(saved: Any) -> None:
     deviations = verify(saved)
     assert list(deviations) == ["input", *(layer.name for layer in branched())]
     assert max(deviations.values()) <= VERIFY_TOLERANCE
 
 
-def test_shipped_files_are_sound_and_what_they_are_said_to_be():
+def test_shipped_files_are_sound_and_what_they_are_said_to_be() -> None:
     files = shipped()
     assert files.keys() == ARCHITECTURES.keys()
     for name, path in files.items():
@@ -95,7 +96,7 @@ def test_shipped_files_are_sound_and_what_they_are_said_to_be():
         assert [layer.config() for layer in model] == [layer.config() for layer in own]
 
 
-def test_the_floors_of_the_shipped_models():
+def test_the_floors_of_the_shipped_models() -> None:
     """The figures in the files; test_accuracy measures them where MNIST is at hand."""
     figures = {
         name: load_model(name).metadata["metrics"]["mnist-test"]["accuracy"] for name in shipped()
@@ -106,7 +107,7 @@ def test_the_floors_of_the_shipped_models():
     assert sum(array.size for array in load_model("mnist-cnn").weights.values()) <= 150_000
 
 
-def content_hash(manifest, arrays):
+def content_hash(manifest: Any, arrays: Any) -> Any:
     """What the format says, written a second time."""
     content = json.dumps(manifest, sort_keys=True).encode()
     for name in sorted(arrays):
@@ -114,7 +115,9 @@ def content_hash(manifest, arrays):
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def rewritten(saved, path, change=lambda manifest, arrays: None, *, honest=True):
+def rewritten(
+    saved: Any, path: Any, change: Any = lambda manifest, arrays: None, *, honest: bool = True
+) -> Any:
     """A copy of the file after ``change(manifest, arrays)``; honest ones carry a new hash."""
     with zipfile.ZipFile(saved) as archive:
         manifest = json.loads(archive.read("manifest.json"))
@@ -137,7 +140,7 @@ def rewritten(saved, path, change=lambda manifest, arrays: None, *, honest=True)
     return path
 
 
-def test_a_faithful_copy_is_accepted(saved, tmp_path):
+def test_a_faithful_copy_is_accepted(saved: Any, tmp_path: Path) -> None:
     verify(rewritten(saved, tmp_path / "copy.npz"))
     verify(rewritten(saved, tmp_path / "copy.npz", honest=False))
 
@@ -185,7 +188,7 @@ HONEST = {
 
 
 @pytest.mark.parametrize("attack", DISHONEST)
-def test_what_was_changed_is_noticed(saved, tmp_path, attack):
+def test_what_was_changed_is_noticed(saved: Any, tmp_path: Path, attack: Any) -> None:
     change, message = DISHONEST[attack]
     path = rewritten(saved, tmp_path / "bad.npz", change, honest=False)
     with pytest.raises(InputError, match=message) as refusal:
@@ -194,7 +197,9 @@ def test_what_was_changed_is_noticed(saved, tmp_path, attack):
 
 
 @pytest.mark.parametrize("attack", HONEST)
-def test_what_does_not_fit_is_refused_although_the_hash_is_right(saved, tmp_path, attack):
+def test_what_does_not_fit_is_refused_although_the_hash_is_right(
+    saved: Any, tmp_path: Path, attack: Any
+) -> None:
     change, message = HONEST[attack]
     path = rewritten(saved, tmp_path / "bad.npz", change)
     with pytest.raises(InputError, match=message) as refusal:
@@ -202,12 +207,12 @@ def test_what_does_not_fit_is_refused_although_the_hash_is_right(saved, tmp_path
     assert "\n" not in str(refusal.value)
 
 
-def test_pickles_are_never_loaded(saved, tmp_path):
+def test_pickles_are_never_loaded(saved: Any, tmp_path: Path) -> None:
     class Evil:
-        def __reduce__(self):
+        def __reduce__(self) -> Any:
             return os.mkdir, (str(tmp_path / "owned"),)
 
-    def plant(manifest, arrays):
+    def plant(manifest: Any, arrays: Any) -> None:
         arrays["weights/a/bias"] = np.array([Evil()], dtype=object)
 
     path = rewritten(saved, tmp_path / "evil.npz", plant, honest=False)
@@ -237,20 +242,20 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(
     [(b"", "is not a weights file"), (b"PK\x03\x04", "is not a weights file"),
      (b"hello", "is not a weights file")],
 )  # fmt: skip
-def test_other_files_are_refused(tmp_path, content, message):
+def test_other_files_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "bad.npz"
     path.write_bytes(content)
     with pytest.raises(InputError, match=message):
         load_model(path)
 
 
-def test_an_npz_of_another_program_is_refused(tmp_path):
+def test_an_npz_of_another_program_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", kernel=np.zeros(3))
     with pytest.raises(InputError, match=r"without manifest\.json"):
         load_model(tmp_path / "other.npz")
 
 
-def test_what_is_not_there_is_refused_with_the_known_names(tmp_path):
+def test_what_is_not_there_is_refused_with_the_known_names(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"one of \['keras-cnn', 'lenet5', 'mlp', 'mnist-cnn'\]"):
         load_model("mnist-cmm")
     with pytest.raises(InputError, match="Is a directory"):
@@ -259,7 +264,7 @@ def test_what_is_not_there_is_refused_with_the_known_names(tmp_path):
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
-def test_a_damaged_file_is_refused_or_still_right(saved, data):
+def test_a_damaged_file_is_refused_or_still_right(saved: Any, data: Any) -> None:
     """Any byte changed, any cut: an InputError, or the very same model (a byte nobody reads)."""
     content = bytearray(saved.read_bytes())
     if data.draw(st.booleans()):
@@ -278,7 +283,7 @@ def test_a_damaged_file_is_refused_or_still_right(saved, data):
         assert all(np.array_equal(a, expected[n]) for n, a in model.weights.items())
 
 
-def test_saving_to_nowhere_leaves_nothing(tmp_path):
+def test_saving_to_nowhere_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot write .*No such file"):
         branched().save(tmp_path / "nowhere" / "model.npz")
     assert os.listdir(tmp_path) == []

@@ -9,6 +9,9 @@ from __future__ import annotations
 import itertools
 import os
 import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,30 +60,30 @@ SETTINGS = {
 }
 
 
-def pictures(shape=(9, 28, 28, 1), seed=0):
+def pictures(shape: Any = (9, 28, 28, 1), seed: int = 0) -> Any:
     return np.random.default_rng(seed).integers(0, 256, shape).astype(np.float32)
 
 
-def both(**settings):
+def both(**settings: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return ImageDataGenerator(**settings), theirs.ImageDataGenerator(**settings)
 
 
 @pytest.fixture(autouse=True)
-def global_generator():
+def global_generator() -> Iterator[Any]:
     state = np.random.get_state()
     yield
     np.random.set_state(state)
 
 
-def assert_close(found, expected, scale=255.0):
+def assert_close(found: Any, expected: Any, scale: float = 255.0) -> None:
     expected = np.asarray(expected)
     assert found.shape == expected.shape and found.dtype == expected.dtype
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * scale)
 
 
-def some_parameters(rng, kind):
+def some_parameters(rng: Any, kind: Any) -> Any:
     """Any parameters; or such as put pixels on borders exactly, where a last bit may decide."""
     if kind == "any":
         numbers = (rng.uniform(-180, 180), *rng.uniform(-40, 40, 2), rng.uniform(-60, 60))
@@ -93,7 +96,7 @@ def some_parameters(rng, kind):
 
 @pytest.mark.parametrize("fill_mode", FILL_MODES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_given_parameters_give_the_same_pictures(fill_mode, shape):
+def test_given_parameters_give_the_same_pictures(fill_mode: Any, shape: Any) -> None:
     ours, keras = both(fill_mode=fill_mode, cval=0.3)
     rng = np.random.default_rng(0)
     for kind, _ in itertools.product(("any", "exact"), range(25)):
@@ -103,7 +106,7 @@ def test_given_parameters_give_the_same_pictures(fill_mode, shape):
 
 
 @pytest.mark.parametrize("name", ["flip_horizontal", "flip_vertical"])
-def test_flips(name):
+def test_flips(name: str) -> None:
     ours, keras = both()
     image = pictures()[0]
     for chosen in (False, True):
@@ -112,7 +115,7 @@ def test_flips(name):
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("span", [(0, 255), (-90, 200), (0, 400)])
-def test_brightness_and_channel_shift(channels, span):
+def test_brightness_and_channel_shift(channels: int, span: Any) -> None:
     ours, keras = both()
     image = pictures((12, 9, channels)) / 255 * (span[1] - span[0]) + span[0]
     for factor, intensity in ((0.0, 9.5), (0.4, -30), (1.0, 0.0), (1.8, 300)):
@@ -121,14 +124,14 @@ def test_brightness_and_channel_shift(channels, span):
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_the_same_parameters_are_drawn(name):
+def test_the_same_parameters_are_drawn(name: Any) -> None:
     ours, keras = both(**SETTINGS[name])
     for seed, shape in itertools.product(range(20), ((28, 28, 1), (20, 33, 3))):
         assert ours.get_random_transform(shape, seed) == keras.get_random_transform(shape, seed)
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_flows_give_the_same_batches(name):
+def test_flows_give_the_same_batches(name: Any) -> None:
     """Through more than two rounds, with a smaller batch at the end of each."""
     ours, keras = both(**SETTINGS[name])
     x, y, weights = pictures(), np.arange(9), np.linspace(0, 1, 9)
@@ -142,7 +145,7 @@ def test_flows_give_the_same_batches(name):
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("augment", [False, True])
-def test_featurewise_settings(channels, augment):
+def test_featurewise_settings(channels: int, augment: bool) -> None:
     settings = {"featurewise_center": True, "featurewise_std_normalization": True, "rescale": 0.01}
     ours, keras = both(**TUTORIAL, **settings)
     x = pictures((9, 12, 14, channels))
@@ -152,7 +155,7 @@ def test_featurewise_settings(channels, augment):
     assert_close(found, expected, scale=5)
 
 
-def test_whitening():
+def test_whitening() -> None:
     ours, keras = both(zca_whitening=True, zca_epsilon=1e-2)
     x = pictures((40, 5, 5, 1)) / 255
     for generator in (ours, keras):
@@ -162,7 +165,7 @@ def test_whitening():
 
 
 @pytest.mark.parametrize("rank", [3, 4])
-def test_standardize(rank):
+def test_standardize(rank: int) -> None:
     settings = {"samplewise_center": True, "samplewise_std_normalization": True, "rescale": 0.1}
     ours, keras = both(**settings)
     x = pictures() if rank == 4 else pictures()[0]
@@ -170,7 +173,7 @@ def test_standardize(rank):
 
 
 @pytest.mark.parametrize("subset", ["training", "validation"])
-def test_subsets(subset):
+def test_subsets(subset: str) -> None:
     ours, keras = both(validation_split=0.3)
     x, y = pictures((10, 4, 4, 1)), np.tile([0, 1], 5)
     found, expected = (next(g.flow(x, y, shuffle=False, subset=subset)) for g in (ours, keras))
@@ -179,7 +182,7 @@ def test_subsets(subset):
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Any:
     """Two classes of pictures of several sizes and kinds."""
     rng = np.random.default_rng(0)
     for number, mode in enumerate(("L", "RGB", "RGBA", "L", "P", "RGB")):
@@ -193,7 +196,7 @@ def folder(tmp_path):
 @pytest.mark.filterwarnings("ignore:Palette images:UserWarning")  # Keras passes it on
 @pytest.mark.parametrize("color_mode", ["grayscale", "rgb", "rgba"])
 @pytest.mark.parametrize("class_mode", ["categorical", "sparse", "input", None])
-def test_folders(folder, color_mode, class_mode):
+def test_folders(folder: Any, color_mode: str, class_mode: str | None) -> None:
     ours, keras = both(**TUTORIAL)
     settings = {"color_mode": color_mode, "class_mode": class_mode, "target_size": (28, 24)}
     flows = [
@@ -210,7 +213,7 @@ def test_folders(folder, color_mode, class_mode):
 
 
 @pytest.mark.parametrize("subset", ["training", "validation"])
-def test_a_share_of_every_folder(folder, subset):
+def test_a_share_of_every_folder(folder: Any, subset: str) -> None:
     ours, keras = both(validation_split=0.4)
     found, expected = (g.flow_from_directory(str(folder), subset=subset) for g in (ours, keras))
     assert list(map(str, found.filepaths)) == expected.filepaths

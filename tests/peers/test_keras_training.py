@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ Y = np.random.default_rng(1).integers(0, 4, 24)
 WEIGHTS = np.linspace(0.25, 2, 24).astype(np.float32)
 
 
-def pair():
+def pair() -> Any:
     """A model of each kind with equal weights."""
     layers = [Input((3, 3, 1)), L.Flatten(), L.Dense(4, activation="softmax")]
     mine = Sequential(layers, rng=2)
@@ -53,7 +54,7 @@ def pair():
 
 
 @pytest.fixture(scope="module")
-def models():
+def models() -> Any:
     """One pair for all tests that do not care for its numbers: Keras compiles for long."""
     mine, other = pair()
     other.fit(X, Y, verbose=0)  # Keras makes its metrics, by which mode="auto" decides, in fit
@@ -66,17 +67,17 @@ def models():
 class Prepared(ours.Callback):
     """Writes prepared figures into the logs, and the epoch's number into the model."""
 
-    def __init__(self, rows):
+    def __init__(self, rows: Any) -> None:
         self.rows, self.rates = rows, []
 
-    def on_epoch_end(self, training, logs):
+    def on_epoch_end(self, training: Any, logs: Any) -> None:
         epoch = training.position.epoch - 1
         self.rates.append(logs["learning_rate"])
         logs.update(self.rows[epoch])
         training.model.get_layer("dense").bias[:] = epoch
 
 
-def found_and_expected(models, rows, name, settings):
+def found_and_expected(models: Any, rows: Any, name: Any, settings: Any) -> Any:
     """Of both: the rate of every epoch, and the number of the epoch whose model was kept.
 
     Keras's callback is called as its fit would, since that takes a tenth of a second an epoch.
@@ -102,7 +103,7 @@ def found_and_expected(models, rows, name, settings):
     return (note.rates, mine.get_weights()[-1][0]), (rates, other.get_weights()[-1][0])
 
 
-def prepared(seed, epochs=12):
+def prepared(seed: Any, epochs: int = 12) -> Any:
     """Figures in eighths, so that differences of just min_delta are exact and happen."""
     figures = np.random.default_rng(seed).integers(0, 9, (epochs, 4)) / 8
     names = ("loss", "accuracy", "val_loss", "val_accuracy")
@@ -124,7 +125,9 @@ STOPS = {
 
 
 @pytest.mark.parametrize("settings", STOPS.values(), ids=STOPS)
-def test_early_stopping_ends_after_the_same_epoch_with_the_same_model(models, settings):
+def test_early_stopping_ends_after_the_same_epoch_with_the_same_model(
+    models: Any, settings: Any
+) -> None:
     lengths = set()
     for seed in range(5):
         rows, full = prepared(seed), {"restore_best_weights": True} | settings
@@ -147,7 +150,7 @@ PLATEAUS = {
 
 
 @pytest.mark.parametrize("settings", PLATEAUS.values(), ids=PLATEAUS)
-def test_reduce_on_plateau_gives_every_epoch_the_same_rate(models, settings):
+def test_reduce_on_plateau_gives_every_epoch_the_same_rate(models: Any, settings: Any) -> None:
     for seed in range(5):
         rows = prepared(seed)
         (rates, _), (expected, _) = found_and_expected(models, rows, "ReduceLROnPlateau", settings)
@@ -155,14 +158,14 @@ def test_reduce_on_plateau_gives_every_epoch_the_same_rate(models, settings):
         assert min(rates) < RATE
 
 
-def test_a_scheduler_sets_the_same_rates_in_two_fits(models):
+def test_a_scheduler_sets_the_same_rates_in_two_fits(models: Any) -> None:
     """The second fit goes on from the last rate, and the epochs' numbers begin anew."""
     mine, other = models
     mine.optimizer.learning_rate = other.optimizer.learning_rate = RATE
     my_calls, their_calls = [], []
 
-    def schedule(calls):
-        def rate(epoch, before):
+    def schedule(calls: Any) -> Any:
+        def rate(epoch: Any, before: Any) -> Any:
             calls.append((epoch, before))
             return before * (0.5 if epoch else 0.75)
 
@@ -180,7 +183,7 @@ def test_a_scheduler_sets_the_same_rates_in_two_fits(models):
 # --- figures ----------------------------------------------------------------------------------
 
 
-def test_evaluate_weighs_the_loss_and_not_the_accuracy():
+def test_evaluate_weighs_the_loss_and_not_the_accuracy() -> None:
     mine, other = pair()
     found = mine.evaluate(X, Y, sample_weight=WEIGHTS)
     assert found == pytest.approx(other.evaluate(X, Y, sample_weight=WEIGHTS, verbose=0), rel=1e-5)
@@ -200,7 +203,7 @@ VALIDATIONS = {
 
 
 @pytest.mark.parametrize("settings", VALIDATIONS.values(), ids=VALIDATIONS)
-def test_an_epoch_reports_the_same_figures(settings):
+def test_an_epoch_reports_the_same_figures(settings: Any) -> None:
     mine, other = pair()
     plain = {"batch_size": 7, "shuffle": False, "verbose": 0}
     found = mine.fit(X, Y, **plain, **settings).history
@@ -211,7 +214,7 @@ def test_an_epoch_reports_the_same_figures(settings):
         np.testing.assert_allclose(array, wanted, rtol=1e-5, atol=1e-6)
 
 
-def test_the_history_numbers_epochs_from_the_initial_one(models):
+def test_the_history_numbers_epochs_from_the_initial_one(models: Any) -> None:
     mine, other = models
     settings = {"initial_epoch": 3, "epochs": 5, "verbose": 0}
     found, expected = (model.fit(X, Y, **settings) for model in (mine, other))
@@ -219,7 +222,7 @@ def test_the_history_numbers_epochs_from_the_initial_one(models):
     assert len(found.history["loss"]) == len(expected.history["loss"])
 
 
-def test_lists_of_weights_have_the_same_order():
+def test_lists_of_weights_have_the_same_order() -> None:
     """With statistics in the midst; each array tells by its numbers which it is."""
     mine = Sequential(
         [Input((6, 6, 1)), L.Conv2D(3, 3), L.BatchNormalization(), L.ReLU(), L.Flatten(),

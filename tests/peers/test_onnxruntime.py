@@ -8,6 +8,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ with warnings.catch_warnings():
     ort = pytest.importorskip("onnxruntime")
 
 
-def session(model):
+def session(model: Any) -> Any:
     """A model in onnxruntime, without its remarks about initializers."""
     options = ort.SessionOptions()
     options.log_severity_level = 3
@@ -35,14 +36,14 @@ def session(model):
     return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
-def relative(found, expected):
+def relative(found: Any, expected: Any) -> Any:
     return float(np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-30))
 
 
 # Written -----------------------------------------------------------------------------------------
 
 
-def layer_cases():
+def layer_cases() -> Any:
     """The examples of every layer that the tests of layers use."""
     path = Path(__file__).parents[1] / "nn" / "conftest.py"
     spec = importlib.util.spec_from_file_location("layer_cases_for_onnxruntime", path)
@@ -53,7 +54,7 @@ def layer_cases():
 
 
 @pytest.mark.parametrize("case", layer_cases(), ids=str)
-def test_every_layer(case, tmp_path):
+def test_every_layer(case: Any, tmp_path: Path) -> None:
     layer, first = case.built("float32"), case.input_shapes[0]
     picture = len(first) == 3
     fronts = [
@@ -78,7 +79,7 @@ def test_every_layer(case, tmp_path):
 
 
 @pytest.mark.parametrize("name", sorted(shipped()))
-def test_shipped_models(name, tmp_path):
+def test_shipped_models(name: Any, tmp_path: Path) -> None:
     model = load_model(name)
     write(model, tmp_path / "m.onnx")
     x = np.random.default_rng(0).random((5, 28, 28, 1)).astype(np.float32)
@@ -96,7 +97,7 @@ SCALINGS = {
 }
 
 
-def shared_rows():
+def shared_rows() -> Any:
     """The lines of the manifest about ONNX files, if it is there."""
     folder = os.environ.get("TINYMNIST_TESTDATA")
     if not folder:
@@ -106,7 +107,7 @@ def shared_rows():
     return [pytest.param(row, id=Path(row["file"]).name[:40]) for row in rows]
 
 
-def as_wanted(x, shape):
+def as_wanted(x: Any, shape: Any) -> Any:
     """Pictures in the size that a model takes: a frame around them, or the mean of their blocks."""
     side = shape[0]
     if side > 28:
@@ -117,7 +118,7 @@ def as_wanted(x, shape):
 
 
 @pytest.mark.parametrize("row", shared_rows())
-def test_accuracy_of_the_manifest(row, shared_folder, mnist_folder):
+def test_accuracy_of_the_manifest(row: Any, shared_folder: Path, mnist_folder: Path) -> None:
     """To 0.02 points. Where several scalings do, the manifest's figure is that of the best."""
     model = read(shared_folder / "models" / row["file"])
     pictures, labels = load_mnist("test", mnist_folder)
@@ -133,7 +134,7 @@ def test_accuracy_of_the_manifest(row, shared_folder, mnist_folder):
 
 
 @pytest.mark.parametrize("row", shared_rows())
-def test_outputs_of_every_layer(row, shared_folder):
+def test_outputs_of_every_layer(row: Any, shared_folder: Path) -> None:
     """Probabilities to 1e-5, and every layer's output to 1e-4 of its largest number."""
     if row["loads_in_own_framework"] != "ok":
         pytest.skip(f"onnxruntime does not run it: {row['loads_in_own_framework'][:80]}")
@@ -169,7 +170,7 @@ def test_outputs_of_every_layer(row, shared_folder):
     assert np.abs(ours - theirs).max() < 1e-5
 
 
-def test_the_broken_file_is_refused(shared_folder):
+def test_the_broken_file_is_refused(shared_folder: Path) -> None:
     (broken,) = (shared_folder / "models" / "broken").glob("*.onnx")
     with pytest.raises(ValueError, match="ONNX model"):
         read(broken)
