@@ -58,7 +58,7 @@ def _recording(model: Any) -> Iterator[list[_Recorded]]:
     found: list[_Recorded] = []
     layers = [
         layer
-        for layer in model._flatten_layers(include_self=False)
+        for layer in _layers(model)
         if not layer._layers and type(layer).__name__ != "InputLayer"
     ]
     for layer in layers:
