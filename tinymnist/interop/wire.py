@@ -51,11 +51,8 @@ def count_fields(
 ) -> int:
     """Count the fields of a message and of the messages in it, without making objects of them.
 
-    Args:
-        data: the bytes of the message.
-        nested: for each kind of message, the kinds of its fields that are messages.
-        outermost: the kind of the message itself.
-        limit: raises ``Damaged`` if there are more fields.
+    ``outermost`` is the kind of the message; ``nested`` gives, for each kind, the numbers of the
+    fields that are messages, and their kinds. More than ``limit`` fields are ``Damaged``.
     """
     waiting, count = [(outermost, 0, len(data))], 0
     while waiting:

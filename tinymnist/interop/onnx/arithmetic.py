@@ -107,11 +107,7 @@ def affine(mapper: Mapper, name: str, scale: Any, offset: Any) -> View:
 
 
 def spread(view: View, fixed: Array) -> tuple[Axis, Array]:
-    """The atoms along which a fixed array varies, and its numbers along them.
-
-    Raises:
-        Unmappable: if it varies along the batch, or would make the tensor larger.
-    """
+    """The atoms along which a fixed array varies, and its numbers along them."""
     if fixed.size == 1:
         return (), fixed.reshape(-1)
     shape = (1,) * (view.rank - fixed.ndim) + fixed.shape

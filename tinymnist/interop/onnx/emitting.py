@@ -19,32 +19,33 @@ from tinymnist.nn.layers.base import free_name
 
 
 class Emitter:
-    """Nodes and constants of a graph; ``shapes`` are those of every layer, channels last."""
+    """Nodes and constants of a graph.
+
+    Attributes:
+        shapes: of every layer's output, channels last.
+        tensors: every layer's output, by its name and whether channels are in front.
+    """
 
     def __init__(self, shapes: dict[str, Shape], dtype: np.dtype[Any]) -> None:
         self.shapes, self.dtype = shapes, dtype
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
-        self._tensors: dict[tuple[str, bool], str] = {}
+        self.tensors: dict[tuple[str, bool], str] = {}
         self._taken = set(shapes)
         self._known: dict[tuple[Any, ...], str] = {}
 
-    def set(self, layer: str, tensor: str, *, first: bool = False) -> None:
-        """State which tensor a layer's output is, and whether its channels are in front."""
-        self._tensors[layer, first] = tensor
-
     def get(self, layer: str, *, first: bool = False) -> str:
         """An output with channels in front, (n, c, h, w), or last."""
-        if (layer, first) not in self._tensors:
+        if (layer, first) not in self.tensors:
             perm = [0, 3, 1, 2] if first else [0, 2, 3, 1]
             name = f"{layer}_channels_{'first' if first else 'last'}"
-            made = self.node("Transpose", [self._tensors[layer, not first]], name, perm=perm)
-            self._tensors[layer, first] = made
-        return self._tensors[layer, first]
+            made = self.node("Transpose", [self.tensors[layer, not first]], name, perm=perm)
+            self.tensors[layer, first] = made
+        return self.tensors[layer, first]
 
     def either(self, *layers: str) -> tuple[list[str], bool]:
         """Outputs in the layout that all have, and whether channels are in front; else last."""
-        first = not any((layer, False) in self._tensors for layer in layers)
+        first = not any((layer, False) in self.tensors for layer in layers)
         return [self.get(layer, first=first) for layer in layers], first
 
     def node(self, op: str, inputs: Sequence[str], name: str = "", **attributes: Any) -> str:
@@ -60,12 +61,12 @@ class Emitter:
     ) -> None:
         """Append the last operation of a layer, which gets the layer's name."""
         self._taken.discard(layer)  # no other tensor may take this name
-        self.set(layer, self.node(op, inputs, layer, **attributes), first=first)
+        self.tensors[layer, first] = self.node(op, inputs, layer, **attributes)
 
     def activate(self, layer: str, emission: Emission, x: str, first: bool) -> None:
         """Append an activation as the end of a layer, which gets the layer's name."""
         self._taken.discard(layer)
-        self.set(layer, emission(self, x, layer, 1 if first else -1), first=first)
+        self.tensors[layer, first] = emission(self, x, layer, 1 if first else -1)
 
     def constant(self, values: Any, name: str = "", dtype: Any = None) -> str:
         """A tensor of fixed numbers, in the model's dtype unless another is named."""

@@ -43,11 +43,7 @@ _NESTED: dict[str, dict[int, str]] = {
 
 
 def library() -> Any:
-    """The package ``onnx``, imported when it is first needed.
-
-    Raises:
-        InputError: if it is not installed.
-    """
+    """The package ``onnx``, imported when it is first needed; InputError if it is missing."""
     try:
         import onnx
         import onnx.checker
@@ -98,11 +94,7 @@ def _damage(what: str, advice: str = "") -> Iterator[None]:
 
 
 def network_of(model: Any, path: Path) -> Network:
-    """The graph of a parsed ``ModelProto``, local functions inlined.
-
-    Raises:
-        InputError: as :func:`load`.
-    """
+    """The graph of a parsed ``ModelProto``, local functions inlined; errors as :func:`load`."""
     opsets = _opsets(model, path)
     if model.functions:
         model = _inlined(model, path)

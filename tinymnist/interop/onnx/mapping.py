@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from tinymnist.interop.onnx.nodes import DAMAGE, Contradiction, Network, Node, Unmappable
-from tinymnist.interop.onnx.running import Operation, Operations, run_node
+from tinymnist.interop.onnx.nodes import DAMAGE, Contradiction, Network, Node, Port, Unmappable
+from tinymnist.interop.onnx.running import Operation, Operations, chosen_branch, run_node
 from tinymnist.interop.onnx.views import Atom, Axis, View, fresh, joined, size_of
 from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.graph import INPUT
@@ -48,16 +48,16 @@ class Builder:
         self._moves: dict[tuple[str, str, Any], str] = {}
 
     def add(self, layer: Layer, *sources: str, hint: str = "", **arrays: Array) -> str:
-        """Append a layer that takes its inputs from ``sources``; returns its name.
+        """Append a layer that takes its inputs from other layers, if it fits them.
 
         Args:
             layer: without arrays.
-            sources: names of layers.
+            sources: the names of those layers.
             hint: a name to derive its own from.
             arrays: its weights.
 
-        Raises:
-            Unmappable: if it does not fit its inputs.
+        Returns:
+            Its name.
         """
         given = {k: np.ascontiguousarray(a, self.dtype) for k, a in arrays.items()}
         inputs = [self.shapes[source] for source in sources]
@@ -73,8 +73,8 @@ class Builder:
             raise Unmappable(f"output of shape {shape} too large {limit}")
         for key, array in given.items():
             setattr(layer, key, array)
-        stem = re.sub(r"[^A-Za-z0-9_.]+", "_", hint or default_name(layer)).strip("_.") or "layer"
-        layer.name = free_name(stem, self.shapes)
+        name = re.sub(r"[^A-Za-z0-9_.]+", "_", hint or default_name(layer)).strip("_.")
+        layer.name = free_name(name or "layer", self.shapes)
         self.layers.append(layer)
         self.wiring[layer.name], self.shapes[layer.name] = sources, shape
         return layer.name
@@ -160,25 +160,16 @@ class Mapper(Builder):
     """
 
     def __init__(
-        self,
-        network: Network,
-        tensors: Mapping[str, View],
-        operations: Operations,
-        input_shape: Shape,
-        dtype: str,
+        self, network: Network, port: Port, shape: Shape, view: View, operations: Operations
     ) -> None:
-        super().__init__(input_shape, dtype)
+        super().__init__(shape, "float64" if port.kind == "float64" else "float32")
         self._operations = operations
-        self.tensors: dict[str, View] = dict(tensors)
+        self.tensors: dict[str, View] = {port.name: view}
         self.constants: dict[str, Array] = dict(network.constants)
         self.uses = network.uses()
 
     def walk(self, nodes: list[Node]) -> None:
-        """Map nodes, each after its inputs.
-
-        Raises:
-            Unmappable: at the first that has no counterpart; the message names it.
-        """
+        """Map nodes, each after its inputs; Unmappable names the first without counterpart."""
         for node in nodes:
             try:
                 self._step(node)
@@ -194,7 +185,7 @@ class Mapper(Builder):
             shape = np.empty(self.tensors[first].shape, bool)
             self.constants |= run_node(node, {first: shape}, self._operations)
         elif node.op == "If" and first in self.constants:
-            self._branch(node, bool(self.constants[first].reshape(-1)[0]))
+            self._branch(node, chosen_branch(node, self.constants))
         elif all(name in self.constants for name in node.inputs if name):
             self.constants |= run_node(node, self.constants, self._operations)
         elif mapping is None:
@@ -208,11 +199,8 @@ class Mapper(Builder):
             if view.source not in self.origins or node.op in _ABSORBED:
                 self.origins[view.source] = node.outputs[0]
 
-    def _branch(self, node: Node, condition: bool) -> None:
+    def _branch(self, node: Node, branch: Network) -> None:
         """A choice that the shapes decide: the branch taken becomes part of the walk."""
-        branch = node.get("then_branch" if condition else "else_branch")
-        if not isinstance(branch, Network):
-            raise Unmappable("it has no such branch")
         self.constants |= branch.constants
         self.walk(branch.nodes)
         for outer, inner in zip(node.outputs, branch.outputs, strict=False):

@@ -59,11 +59,7 @@ class Node:
         return None if given is None else given.tolist()
 
     def axes(self, arrays: Sequence[Array | None], index: int, rank: int) -> tuple[int, ...] | None:
-        """The option "axes", counted from 0; None if none are given.
-
-        Raises:
-            Unmappable: for an axis outside ``-rank <= axis < rank``.
-        """
+        """The option "axes", counted from 0; None if none are given."""
         value = self.option("axes", arrays, index)
         if value is None:
             return None
@@ -87,14 +83,7 @@ class Port:
 
 @dataclass
 class Network:
-    """A graph.
-
-    Attributes:
-        nodes: in an order in which each comes after its inputs.
-        constants: arrays by the names of their tensors.
-        inputs: what has to be fed.
-        outputs: the names of the results.
-    """
+    """A graph: nodes, each after its inputs, arrays by the names of tensors, and its interface."""
 
     nodes: list[Node]
     constants: dict[str, Array]
@@ -145,11 +134,8 @@ def sort(nodes: Iterable[Node], known: Iterable[str], where: str) -> list[Node]:
     """Bring nodes into an order in which each comes after its inputs; some files reverse them.
 
     An order in which that holds already is kept. ``known`` are the tensors that no node has to
-    compute, ``where`` is the file.
-
-    Raises:
-        InputError: if nodes wait for each other in a circle, an input is never computed, or two
-            nodes compute the same tensor.
+    compute, ``where`` is the file. InputError if nodes wait for each other in a circle, an input is
+    never computed, or two nodes compute the same tensor.
     """
     listed, there = list(nodes), set(known)
     made_by: dict[str, int] = {}

@@ -109,8 +109,7 @@ def _convert(part: Network, name: str) -> tuple[Sequential, dict[str, Any]]:
 
 def _layers(network: Network, port: Port, shape: Shape, beginning: View) -> tuple[Mapper, View]:
     """The layers of the graph, and the scores over the last of them."""
-    dtype = "float64" if port.kind == "float64" else "float32"
-    mapper = Mapper(network, {port.name: beginning}, OPERATIONS, shape, dtype)
+    mapper = Mapper(network, port, shape, beginning, OPERATIONS)
     mapper.walk(network.nodes)
     view = mapper.view(network.outputs[0])
     # Pictures stay as they lie, channels last; what was flattened gets the file's own order.

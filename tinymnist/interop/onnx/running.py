@@ -62,11 +62,7 @@ def broadcast(*arrays: Array) -> tuple[int, ...]:
 
 
 def run(network: Network, fed: Mapping[str, Array], operations: Operations) -> dict[str, Array]:
-    """Compute a network's outputs, by name, from an array for each of its inputs.
-
-    Raises:
-        Unmappable: if an operation or a setting of it is missing; the message names the node.
-    """
+    """Compute a network's outputs, by name, from an array for each of its inputs."""
     values: dict[str, Array] = {**network.constants, **fed}
     left = network.uses()
     for node in network.nodes:
@@ -81,13 +77,19 @@ def run(network: Network, fed: Mapping[str, Array], operations: Operations) -> d
     return {name: values[name] for name in network.outputs}
 
 
+def chosen_branch(node: Node, values: Mapping[str, Array]) -> Network:
+    """The branch of an ``If`` that its condition takes."""
+    chosen = "then_branch" if values[node.inputs[0]].reshape(-1)[0] else "else_branch"
+    branch = node.get(chosen)
+    if not isinstance(branch, Network):
+        raise Unmappable(f"it has no {chosen}")
+    return branch
+
+
 def run_node(node: Node, values: Mapping[str, Array], operations: Operations) -> dict[str, Array]:
     """Compute the outputs of one node, by name; see :func:`run`."""
     if node.op == "If":
-        chosen = "then_branch" if values[node.inputs[0]].reshape(-1)[0] else "else_branch"
-        branch = node.get(chosen)
-        if not isinstance(branch, Network):
-            raise Unmappable(f"it has no {chosen}")
+        branch = chosen_branch(node, values)
         found = run(branch, values, operations)
         return dict(zip(node.outputs, (found[name] for name in branch.outputs), strict=True))
     compute = operations.get(node.op, Operation()).run
@@ -141,17 +143,8 @@ def verify(
 ) -> None:
     """Compare a model's output with that of the graph that it was made of.
 
-    Networks whose graph would take long to run are not compared.
-
-    Args:
-        model: the layers.
-        network: the graph, as it was in the file.
-        port: its input.
-        views: its input and its output over those of the model.
-        operations: for the graph.
-
-    Raises:
-        Unmappable: if the two differ, or the graph cannot be run.
+    Networks whose graph would take long to run are not compared. ``views`` are the input and the
+    output of the graph over those of the model. Unmappable if the two differ.
     """
     beginning, ending = views
     fixed = port.shape is not None and port.shape[0] is not None

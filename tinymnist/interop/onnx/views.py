@@ -103,12 +103,7 @@ class View:
         return index
 
     def reshaped(self, shape: Sequence[int]) -> View:
-        """The same memory under another shape.
-
-        Raises:
-            Unmappable: if examples would mix.
-            Uncut: if an atom would have to be cut where the sizes do not allow it.
-        """
+        """The same memory under another shape; refused if examples would mix."""
         batch, own = self._without_batch(tuple(shape))
         flat = list(joined(self.axes))
         axes: list[Axis] = []

@@ -74,7 +74,7 @@ def _graph_of(model: Sequential, channels_first: bool) -> Any:
         )
     helper = library().helper
     e = Emitter(dict(model.shapes), model.dtype)
-    e.set(INPUT, INPUT, first=channels_first)
+    e.tensors[INPUT, channels_first] = INPUT
     for layer in model.layers:
         EMISSIONS[type(layer)](e, layer, *model.sources[layer.name])
     output = e.get(model.layers[-1].name) if model.layers else e.node("Identity", [INPUT], "output")

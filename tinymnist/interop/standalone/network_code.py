@@ -13,15 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from tinymnist.errors import InputError
-from tinymnist.interop.standalone import functions
-from tinymnist.interop.standalone.source import (
-    LINE_LENGTH,
-    defaults,
-    harmless,
-    literal,
-    quoted,
-    sides,
-)
+from tinymnist.interop.standalone import functions, source
 from tinymnist.nn import layers as L
 from tinymnist.nn.arrays import Shape
 from tinymnist.nn.graph import INPUT
@@ -57,9 +49,6 @@ def network_code(model: Sequential) -> tuple[list[str], set[str]]:
 
     Returns:
         The lines, indented, and the names of the functions that they call.
-
-    Raises:
-        InputError: for a layer or an activation that a standalone file cannot hold.
     """
     variables = _variables(model)
     used: set[str] = set()
@@ -67,15 +56,15 @@ def network_code(model: Sequential) -> tuple[list[str], set[str]]:
     previous = INPUT
     for layer in model.layers:
         sources, name = model.sources[layer.name], layer.name
-        xs = ["x" if source == previous else variables[source] for source in sources]
+        xs = ["x" if name == previous else variables[name] for name in sources]
         calls = calls_of(layer, model.shapes[sources[0]])
         if not calls:
             lines += [f"    x = {xs[0]}"] if xs != ["x"] else []
             is_dropout = isinstance(layer, L.Dropout)
             idle = "drops numbers in training only" if is_dropout else "hands on what it gets"
-            lines.append(f"    # {harmless(name)}: {idle}")
+            lines.append(f"    # {source.harmless(name)}: {idle}")
         for call in calls:
-            shape = f"  # (n, {sides(model.shapes[name])})" if call is calls[-1] else ""
+            shape = f"  # (n, {source.sides(model.shapes[name])})" if call is calls[-1] else ""
             lines += _statement(call, name, xs, shape)
             used.add(call.function)
             xs = ["x"]
@@ -91,34 +80,34 @@ def _variables(model: Sequential) -> dict[str, str]:
     reserved = {*vars(functions), *keyword.kwlist, "x", "w", "input"}
     previous = INPUT
     for layer in model.layers:
-        for source in model.sources[layer.name]:
-            if source != previous and source not in variables:
-                stem = re.sub(r"\W", "_", source, flags=re.ASCII).lower()
+        for name in model.sources[layer.name]:
+            if name != previous and name not in variables:
+                stem = re.sub(r"\W", "_", name, flags=re.ASCII).lower()
                 stem = stem if re.match(r"[a-z]", stem) else f"layer_{stem}"
-                variables[source] = free_name(stem, reserved | set(variables.values()))
+                variables[name] = free_name(stem, reserved | set(variables.values()))
         previous = layer.name
     return variables
 
 
 def _statement(call: Call, layer: str, xs: list[str], comment: str) -> list[str]:
     """One statement, on as many lines as it needs, formatted as ruff does."""
-    usual = defaults(call.function)
-    arrays = [f"w[{quoted(f'{layer}/{array}')}]" for array in call.arrays]
+    usual = source.defaults(call.function)
+    arrays = [f"w[{source.quoted(f'{layer}/{array}')}]" for array in call.arrays]
     changed = {k: v for k, v in call.settings.items() if k not in usual or v != usual[k]}
-    arguments = [*xs, *arrays, *(f"{name}={literal(value)}" for name, value in changed.items())]
+    arguments = [
+        *xs,
+        *arrays,
+        *(f"{name}={source.literal(value)}" for name, value in changed.items()),
+    ]
     line = f"    x = {call.function}({', '.join(arguments)}){comment}"
-    if len(line) <= LINE_LENGTH:
+    if len(line) <= source.LINE_LENGTH:
         return [line]
     broken = (f"        {argument}," for argument in arguments)
     return [f"    x = {call.function}(", *broken, f"    ){comment}"]
 
 
 def calls_of(layer: L.Layer, input_shape: Shape) -> list[Call]:
-    """The calls that compute a layer; none for a layer that does nothing in inference.
-
-    Raises:
-        InputError: for a layer or an activation without an entry here.
-    """
+    """The calls that compute a layer; none for a layer that does nothing in inference."""
     kind, activation = type(layer).__name__, getattr(layer, "activation", "linear")
     for what, known in ((kind, CALLS), (activation, ACTIVATIONS)):
         if what not in known:
@@ -152,7 +141,7 @@ def _relu(layer: Any, input_shape: Shape) -> Call:
     highest = math.inf if layer.max_value is None else layer.max_value
     names = ("negative_slope", "threshold")
     settings = {"max_value": highest} | {name: getattr(layer, name) for name in names}
-    plain = settings == defaults("relu_pieces")
+    plain = settings == source.defaults("relu_pieces")
     return Call("relu") if plain else Call("relu_pieces", settings=settings)
 
 

@@ -35,11 +35,7 @@ def _definitions() -> dict[str, tuple[str, frozenset[str]]]:
 
 
 def needed(names: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The source of functions and of everything that they build upon, in reading order.
-
-    Returns:
-        The constants and the functions.
-    """
+    """The source of functions and of what they build upon: constants, then functions."""
     definitions, wanted = _definitions(), set[str]()
     waiting = ["Array", *names]
     while waiting:
