@@ -160,14 +160,9 @@ class _Loader:
 
     def node(self, proto: Any, outside: frozenset[str], depth: int) -> Node:
         domain = "" if proto.domain == "ai.onnx" else proto.domain
-        return Node(
-            f"{domain}.{proto.op_type}" if domain else proto.op_type,
-            tuple(proto.input),
-            tuple(proto.output),
-            {a.name: self.attribute(a, outside, depth) for a in proto.attribute},
-            self.opsets.get(domain, 1),
-            proto.name,
-        )
+        op, opset = f"{domain}.{proto.op_type}".lstrip("."), self.opsets.get(domain, 1)
+        attributes = {a.name: self.attribute(a, outside, depth) for a in proto.attribute}
+        return Node(op, tuple(proto.input), tuple(proto.output), attributes, opset, proto.name)
 
     def attribute(self, proto: Any, outside: frozenset[str], depth: int) -> Any:
         kinds = self.onnx.AttributeProto
@@ -175,16 +170,15 @@ class _Loader:
             return self.array(proto.t)
         if proto.type == kinds.GRAPH:
             return self.network(proto.g, outside, depth + 1)
-        if proto.type in (kinds.FLOAT, kinds.INT, kinds.FLOATS, kinds.INTS):
-            value = self.onnx.helper.get_attribute_value(proto)
-            return value if isinstance(value, int | float) else tuple(value)
+        if proto.type in (kinds.FLOAT, kinds.INT):
+            return self.onnx.helper.get_attribute_value(proto)
         if proto.type == kinds.STRING:
             return proto.s.decode("utf-8", "replace")
         if proto.type == kinds.STRINGS:
             return tuple(s.decode("utf-8", "replace") for s in proto.strings)
-        if proto.type == 0 and proto.ints:  # ONNX before 1.0 wrote no types
-            return tuple(proto.ints)
-        return None  # kinds that no operation here reads
+        # ONNX before 1.0 wrote no types; no operation here reads other kinds.
+        numbers = {kinds.FLOATS: proto.floats, kinds.INTS: proto.ints, 0: proto.ints or None}
+        return None if (found := numbers.get(proto.type)) is None else tuple(found)
 
     def port(self, value: Any) -> Port:
         tensor = value.type.tensor_type

@@ -91,14 +91,10 @@ def _variables(model: Sequential) -> dict[str, str]:
 
 def _statement(call: Call, layer: str, xs: list[str], comment: str) -> list[str]:
     """One statement, on as many lines as it needs, formatted as ruff does."""
-    usual = source.defaults(call.function)
-    arrays = [f"w[{source.quoted(f'{layer}/{array}')}]" for array in call.arrays]
-    changed = {k: v for k, v in call.settings.items() if k not in usual or v != usual[k]}
-    arguments = [
-        *xs,
-        *arrays,
-        *(f"{name}={source.literal(value)}" for name, value in changed.items()),
-    ]
+    usual, settings = source.defaults(call.function), call.settings.items()
+    arguments = [*xs, *(f"w[{source.quoted(f'{layer}/{array}')}]" for array in call.arrays)]
+    changed = [(name, value) for name, value in settings if usual.get(name, ...) != value]
+    arguments += [f"{name}={source.literal(value)}" for name, value in changed]
     line = f"    x = {call.function}({', '.join(arguments)}){comment}"
     if len(line) <= source.LINE_LENGTH:
         return [line]
