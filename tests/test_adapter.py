@@ -1,3 +1,5 @@
+"""Pictures as a network takes them, and probabilities whatever its head."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -128,7 +130,7 @@ def test_sigmoids_are_shared_out() -> None:
 
 def test_the_reader_hands_pictures_over_as_the_model_wants_them() -> None:
     plain = Sequential([Input((784,)), Dense(10)], rng=3)
-    kernel, bias = plain.get_layer("dense").kernel, plain.get_layer("dense").bias
+    kernel, bias = plain.weights["dense/kernel"], plain.weights["dense/bias"]
     twin = Sequential([Input((28, 28)), Flatten(), Dense(10)])
     twin.get_layer("dense").set_weights({"kernel": kernel / 2, "bias": bias + kernel.sum(0) / 2})
     twin.metadata["preprocessing"] = {"recipe": "none", "scaling": scaling_entry("x/127.5-1")}

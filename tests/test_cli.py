@@ -21,17 +21,22 @@ from tinymnist.nn.architectures import mlp
 SAMPLES = sorted((Path(tinymnist.__file__).parent / "samples").iterdir())
 
 
-def run(capsys: pytest.CaptureFixture[str], *argv: Any) -> Any:
-    """(exit code, standard output, standard error) of a command."""
+Result = tuple[int, str, str]
+"""Exit code, standard output, standard error."""
+
+
+def run(capsys: pytest.CaptureFixture[str], *argv: object) -> Result:
+    """Run a command in this process."""
     try:
         code = main([str(argument) for argument in argv])
     except SystemExit as stop:  # argparse ends this way
+        assert isinstance(stop.code, int)
         code = stop.code
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 
 
-def assert_refused(result: Any, *words: Any) -> None:
+def assert_refused(result: Result, *words: str) -> None:
     """Exit code 2, nothing on stdout, and one line on stderr that holds the words."""
     code, out, err = result
     assert code == 2
@@ -43,7 +48,7 @@ def assert_refused(result: Any, *words: Any) -> None:
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Any:
+def picture(tmp_path: Path) -> Path:
     """A black 1 on white paper."""
     path = tmp_path / "one.png"
     image = Image.new("L", (120, 160), 255)
@@ -53,7 +58,7 @@ def picture(tmp_path: Path) -> Any:
 
 
 @pytest.fixture
-def labelled(tmp_path: Path, picture: Any) -> Any:
+def labelled(tmp_path: Path, picture: Path) -> Path:
     """A folder with one folder a class and a labels.csv elsewhere."""
     folder = tmp_path / "set"
     (folder / "1").mkdir(parents=True)
@@ -251,9 +256,8 @@ def make_set(path: Any, n: int = 40) -> Any:
 
 
 def train_arguments(tmp_path: Path, out: str = "m.npz") -> Any:
-    settings = ("--architecture", "mlp", "--epochs", "8", "--batch-size", "8", "--recipe", "none")
-    settings += ("--quiet",)
-    return ("train", make_set(tmp_path / "set.npz"), "--out", tmp_path / out, *settings)
+    settings = ("--architecture", "mlp", "--epochs", 8, "--batch-size", 8, "--recipe", "none")
+    return ("train", make_set(tmp_path / "set.npz"), "--out", tmp_path / out, *settings, "--quiet")
 
 
 def test_train_goes_on_from_weights(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -309,8 +313,9 @@ def test_train_evaluate_summary_verify(capsys: pytest.CaptureFixture[str], tmp_p
 def test_train_resumes_to_the_same_bytes(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    run(capsys, *train_arguments(tmp_path, "once.npz"))
-    checkpoint = ("--checkpoint", tmp_path / "m.ckpt")
+    short = ("--epochs", 2)
+    run(capsys, *train_arguments(tmp_path, "once.npz"), *short)
+    checkpoint = (*short, "--checkpoint", tmp_path / "m.ckpt")
     run(capsys, *train_arguments(tmp_path, "twice.npz"), *checkpoint)
     (tmp_path / "twice.npz").unlink()
     code, _, _ = run(capsys, *train_arguments(tmp_path, "twice.npz"), *checkpoint, "--resume")
@@ -448,7 +453,7 @@ UNNEEDED = {"scipy", "http", "urllib.request", "email", "tempfile", "html", "imp
 
 
 def test_prediction_pays_for_what_it_needs(picture: Any) -> None:
-    """Few calls of this package's functions in few of its files, and no module that only others need."""
+    """Few calls of this package's functions in few of its files, and no module for others."""
     done = subprocess.run(
         [sys.executable, "-c", PROFILE, str(picture)], capture_output=True, text=True, check=True
     )

@@ -5,30 +5,30 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import tinymnist
-from tests.test_cli import assert_refused, run
+from tests.test_cli import Result, assert_refused, run
 from tinymnist.imaging.synthetic.paint import ink
 
+Command = Callable[..., Result]
 COMMANDS: dict[str, list[str]] = {
     "evaluate": ["SET", "--model", "mlp"],
     "diagnose": ["SET", "--model", "mlp"],
     "finetune": ["SET", "--model", "mlp", "--out", "OUT/m.npz", "--epochs", "1", "--quiet"],
     "train": ["SET", "--architecture", "mlp", "--out", "OUT/m.npz", "--epochs", "1", "--quiet"],
     "augment": ["SET", "--out", "OUT/sheet.png"],
-    "convert": ["OUT/mlp.safetensors", "OUT/m.npz", "--score", "SET"],
+    "convert": ["MODEL", "OUT/m.npz", "--score", "SET"],
     "compare": ["mlp", "mlp", "--inputs", "SET"],
 }
 
 
 def draw(digit: int) -> np.ndarray:
     """Dark ink on light paper, (60, 60) uint8."""
-    return np.uint8(255 - 255 * ink(digit, (60, 60), height=0.7, pen=0.12))
+    return (255 - 255 * ink(digit, (60, 60), height=0.7, pen=0.12)).astype(np.uint8)
 
 
 def folder_of(place: Path, digits: tuple[int, ...], each: int = 2) -> Path:
@@ -39,19 +39,24 @@ def folder_of(place: Path, digits: tuple[int, ...], each: int = 2) -> Path:
     return place
 
 
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose scaling is to be found with labelled pictures."""
+    path = tmp_path_factory.mktemp("model") / "mlp.safetensors"
+    tinymnist.export(tinymnist.load_model("mlp"), path)
+    return path
+
+
 @pytest.fixture
-def command(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
+def command(tmp_path: Path, capsys: pytest.CaptureFixture[str], exported: Path) -> Command:
     """Runs a command on a set."""
     out = tmp_path / "out"
     out.mkdir()
-    tinymnist.export(tinymnist.load_model("mlp"), out / "mlp.safetensors")
+    places = {"MODEL": exported, "OUT/m.npz": out / "m.npz", "OUT/sheet.png": out / "sheet.png"}
 
-    def execute(name: str, labelled: Path, *more: str) -> tuple[int, str, str]:
-        filled = [a.replace("SET", str(labelled)).replace("OUT", str(out)) for a in COMMANDS[name]]
-        result: tuple[int, str, str] = run(capsys, name, *filled, *more)
-        return result
+    def execute(name: str, labelled: Path, *more: str) -> Result:
+        filled = [{**places, "SET": labelled}.get(a, a) for a in COMMANDS[name]]
+        return run(capsys, name, *filled, *more)
 
     return execute
 
@@ -59,7 +64,7 @@ def command(
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize(("torn", "lines"), [(1, 1), (8, 6)])
 def test_unreadable_pictures(
-    command: Any, tmp_path: Path, name: str, torn: int, lines: int
+    command: Command, tmp_path: Path, name: str, torn: int, lines: int
 ) -> None:
     """The first five are named, the others counted; --json has all; the exit code is 1."""
     labelled = folder_of(tmp_path / "set", (3, 7))
@@ -79,7 +84,7 @@ def test_unreadable_pictures(
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_nothing_readable(command: Any, tmp_path: Path, name: str) -> None:
+def test_nothing_readable(command: Command, tmp_path: Path, name: str) -> None:
     for digit in "37":
         (tmp_path / "set" / digit).mkdir(parents=True)
         (tmp_path / "set" / digit / "torn.png").write_bytes(b"not a picture")
@@ -87,13 +92,13 @@ def test_nothing_readable(command: Any, tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_an_empty_folder(command: Any, tmp_path: Path, name: str) -> None:
+def test_an_empty_folder(command: Command, tmp_path: Path, name: str) -> None:
     (tmp_path / "set").mkdir()
     assert_refused(command(name, tmp_path / "set"), str(tmp_path / "set"))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_folder_of_one_class(command: Any, tmp_path: Path, name: str) -> None:
+def test_a_folder_of_one_class(command: Command, tmp_path: Path, name: str) -> None:
     result = command(name, folder_of(tmp_path / "set", (4,)))
     if name == "finetune":
         assert_refused(result, "at least two", "'4'")
@@ -103,7 +108,7 @@ def test_a_folder_of_one_class(command: Any, tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("is_named", [True, False], ids=["the table", "its folder"])
-def test_a_csv(command: Any, tmp_path: Path, name: str, is_named: bool) -> None:
+def test_a_csv(command: Command, tmp_path: Path, name: str, is_named: bool) -> None:
     labelled = folder_of(tmp_path / "set", (3, 7))
     rows = [f"{digit}/{number}.png,{digit}" for digit in (3, 7) for number in range(2)]
     (labelled / "labels.csv").write_text("\n".join(["file,label", *rows]))
@@ -113,7 +118,7 @@ def test_a_csv(command: Any, tmp_path: Path, name: str, is_named: bool) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_an_npz(command: Any, tmp_path: Path, name: str) -> None:
+def test_an_npz(command: Command, tmp_path: Path, name: str) -> None:
     shape = 28 if name == "compare" else 60  # which takes arrays as they are
     images = np.stack([draw(digit) for digit in (3, 7, 3, 7)])[:, :shape, :shape]
     np.savez(tmp_path / "set.npz", images=images, labels=np.array([3, 7, 3, 7]))
@@ -123,7 +128,9 @@ def test_an_npz(command: Any, tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "compare"])
-def test_a_picture_of_an_npz_that_cannot_be_read(command: Any, tmp_path: Path, name: str) -> None:
+def test_a_picture_of_an_npz_that_cannot_be_read(
+    command: Command, tmp_path: Path, name: str
+) -> None:
     images = np.stack([draw(digit) for digit in (3, 7, 3, 7)])
     images[2] = 255
     np.savez(tmp_path / "set.npz", images=images, labels=np.array([3, 7, 3, 7]))

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import tinymnist
-from tests.test_imports import imported_by
 from tests.test_labelled_sets import folder_of
 from tinymnist.nn.training.callbacks import EarlyStopping
 from tinymnist.reader import Prediction
@@ -50,11 +49,6 @@ def test_every_public_name_is_there_and_documented() -> None:
 def test_old_names_warn(old: str, new: str) -> None:
     with pytest.warns(DeprecationWarning, match=f"tinymnist.{new}"):
         assert getattr(tinymnist, old) is getattr(tinymnist, new)
-
-
-def test_importing_the_package_imports_nothing_heavy() -> None:
-    loaded = imported_by("import tinymnist\ntinymnist.InputError")
-    assert not loaded & {"numpy", "PIL", "scipy", "http", "urllib.request", "email"}
 
 
 def test_functions_do_what_commands_do(tmp_path: Path) -> None:

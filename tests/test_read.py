@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.samples import photograph, tint, to_image
-from tinymnist.cli import main
+from tests.test_cli import run
 from tinymnist.errors import InputError
 from tinymnist.imaging.picture.decode import decode
 from tinymnist.imaging.picture.original import upright_picture
@@ -49,16 +49,6 @@ def picture(tmp_path: Path, page: Any) -> Any:
     path = tmp_path / "page.png"
     to_image(tint(page, "#1c2f66", "#efe6d2")).save(path)
     return path
-
-
-def run(capsys: pytest.CaptureFixture[str], *argv: Any) -> Any:
-    """(exit code, standard output, standard error) of a command."""
-    try:
-        code = main([str(argument) for argument in argv])
-    except SystemExit as stop:
-        code = stop.code
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
 
 
 def assert_boxes(found: Page, scale: float = 1.0) -> None:

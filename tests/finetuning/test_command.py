@@ -9,16 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tinymnist.cli import main
+from tests.test_cli import run
 from tinymnist.imaging.synthetic.paint import ink
 from tinymnist.nn.sequential import load_model
-
-
-def run(capsys: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, str]:
-    """(exit code, standard output, standard error) of a command."""
-    code = main([str(argument) for argument in argv])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
 
 
 def write(folder: Path, digit: int, each: int, seed: int = 0) -> None:
@@ -48,7 +41,7 @@ def test_new_classes_from_a_folder_and_back(
     capsys: pytest.CaptureFixture[str], marks: Path, tmp_path: Path
 ) -> None:
     out, report = tmp_path / "marks.npz", tmp_path / "report.html"
-    args = ("--model", "mlp", "--out", out, "--report", report, "--epochs", 8)
+    args = ("--model", "mlp", "--out", out, "--report", report, "--epochs", 3)
     code, text, err = run(capsys, "finetune", marks, *args)
     assert code == 0
     assert "6 pictures, of which 6 were measured" in text and f"saved {out}" in text
