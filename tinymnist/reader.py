@@ -263,14 +263,8 @@ def _by_odds(ways: NDArray[np.float32], owners: NDArray[np.int64]) -> NDArray[np
     """The mean of every picture's readings, each weighed by the odds on its most probable class.
 
     If a reading confuses ink and paper, the network is unsure of it. In a plain mean it would halve
-    the confidence of the other reading.
-
-    Args:
-        ways: (r, classes) probabilities.
-        owners: (r,) which picture each belongs to.
-
-    Returns:
-        (pictures, classes) float32, rows summing to 1.
+    the confidence of the other reading. ``ways`` (r, classes) belong to the pictures ``owners``
+    (r,); the result is (pictures, classes) float32.
     """
     sure = ways.max(axis=1).astype(np.float64)
     odds = sure / np.maximum(1 - sure, 1 / _MOST_ODDS)

@@ -124,7 +124,7 @@ def test_misread_pictures_are_named(
         file.rename(marks / "ring" / f"new-{file.name}")
     (marks / "more").rmdir()
     out, report = tmp_path / "m.npz", tmp_path / "r.html"
-    args = ("--model", "mlp", "--out", out, "--json", "--quiet", "--report", report, "--epochs", 30)
+    args = ("--model", "mlp", "--out", out, "--json", "--quiet", "--report", report, "--epochs", 15)
     code, text, _ = run(capsys, "finetune", marks, *args)
     record = json.loads(text)
     assert (code, record["unread"], record["n"]) == (1, 1, 9)

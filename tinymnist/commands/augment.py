@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tinymnist.augmentation import Compose, ImageDataGenerator
-
     Chosen = tuple[list[str], NDArray[np.float32], dict[str, str]]
     """Names, pictures (n, 28, 28, 1), and what was wrong with those that could not be read."""
 
@@ -93,6 +91,7 @@ def _run(arguments: argparse.Namespace) -> int:
     """Prepare, vary, draw."""
     import numpy as np
 
+    from tinymnist import augmentation
     from tinymnist.reporting.figures import picture_format, save_figure, variant_sheet
 
     picture_format(arguments.out)
@@ -100,8 +99,15 @@ def _run(arguments: argparse.Namespace) -> int:
     names, images, failures = prepared(arguments)
     commands.report_failures(failures)
     repeated = np.repeat(images, arguments.count, axis=0)
-    varied = _generator(arguments).vary(repeated, np.random.RandomState(arguments.seed))
-    varied = _effects(arguments)(varied, np.random.default_rng(arguments.seed))
+    ranges = commands.chosen(arguments, " ".join(RANGES).replace("-", "_"))
+    others = commands.chosen(arguments, " ".join([*FLAGS, "fill-mode cval"]).replace("-", "_"))
+    generator = augmentation.ImageDataGenerator(
+        **{f"{name}_range": value for name, value in ranges.items()}, **others
+    )
+    kinds = [kind for name, (kind, _) in EFFECTS.items() if getattr(arguments, name)]
+    effects = augmentation.Compose([getattr(augmentation, kind)() for kind in kinds])
+    varied = generator.vary(repeated, np.random.RandomState(arguments.seed))
+    varied = effects(varied, np.random.default_rng(arguments.seed))
     rows = varied.reshape(len(images), arguments.count, *images.shape[1:])
     sheet = variant_sheet(np.concatenate([images[:, None], rows], axis=1)[..., 0], names)
     save_figure(sheet, arguments.out)
@@ -145,19 +151,3 @@ def _of_set(arguments: argparse.Namespace) -> Chosen:
     chosen = spread(len(labelled.labels), arguments.rows)
     found = prepare_set(labelled, arguments.recipe, only=chosen)
     return [labelled.class_names[i] for i in found.labels], found.images, found.failures
-
-
-def _generator(arguments: argparse.Namespace) -> ImageDataGenerator:
-    from tinymnist.augmentation import ImageDataGenerator
-
-    ranges = commands.chosen(arguments, " ".join(RANGES).replace("-", "_"))
-    others = commands.chosen(arguments, " ".join([*FLAGS, "fill-mode cval"]).replace("-", "_"))
-    return ImageDataGenerator(**{f"{name}_range": x for name, x in ranges.items()}, **others)
-
-
-def _effects(arguments: argparse.Namespace) -> Compose:
-    """The chosen transforms beyond the generator."""
-    from tinymnist import augmentation
-
-    chosen = [kind for name, (kind, _) in EFFECTS.items() if getattr(arguments, name)]
-    return augmentation.Compose([getattr(augmentation, kind)() for kind in chosen])

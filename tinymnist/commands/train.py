@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,7 +85,14 @@ def _run(arguments: argparse.Namespace) -> int:
     from tinymnist.nn.training.callbacks import Callback, Checkpoint, CSVLogger
 
     labelled = load_set(arguments.set)
-    _check(arguments, labelled.files)
+    if arguments.resume and not arguments.checkpoint:
+        raise InputError("--resume needs --checkpoint FILE, the state to continue from")
+    commands.check_weights_name(arguments.out)
+    paths = commands.chosen(arguments, "out checkpoint history")
+    outputs = {f"--{name}": path for name, path in paths.items()}
+    commands.check_outputs(outputs, [arguments.set, arguments.start, *labelled.files])
+    if arguments.average and not arguments.start:
+        raise InputError("--average needs --start FILE, the weights to average with")
     settings = commands.chosen(arguments, _SETTINGS)
     recipe = training_recipe(labelled, arguments.architecture, **settings)
     if arguments.start:
@@ -131,14 +138,3 @@ def _painting(
     message = f"painting {total:,} pictures before the first epoch: takes some minutes"
     print(message, file=sys.stderr)
     return commands.Counter(total).tick
-
-
-def _check(arguments: argparse.Namespace, files: Sequence[Path]) -> None:
-    if arguments.resume and not arguments.checkpoint:
-        raise InputError("--resume needs --checkpoint FILE, the state to continue from")
-    commands.check_weights_name(arguments.out)
-    paths = commands.chosen(arguments, "out checkpoint history")
-    outputs = {f"--{name}": path for name, path in paths.items()}
-    commands.check_outputs(outputs, [arguments.set, arguments.start, *files])
-    if arguments.average and not arguments.start:
-        raise InputError("--average needs --start FILE, the weights to average with")
