@@ -39,7 +39,7 @@ __all__ += ["Sequential", "__version__", "assert_model_matches", "callbacks", "c
 __all__ += ["diagnose", "evaluate", "explain", "export", "finetune", "layer_outputs", "layers"]
 __all__ += ["load_mnist", "load_model", "load_set", "losses", "optimizers", "predict"]
 __all__ += ["prepare_image", "read", "train", "utils", "verify"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "": "callbacks layers losses optimizers utils",
