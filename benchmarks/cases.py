@@ -12,7 +12,6 @@ from benchmarks.convolutions import CONVOLUTIONS, NAIVE, Convolution
 from benchmarks.rows import Array
 from tinymnist.nn.architectures import ARCHITECTURES
 from tinymnist.nn.layers import Conv2D
-from tinymnist.nn.shapes import as_pair, resolve_padding
 
 PASSES = ("forward", "dkernel", "dx")
 
@@ -88,19 +87,14 @@ def shipped_shapes(model: str | None = None) -> list[Shape]:
         for layer in network:
             if isinstance(layer, Conv2D) and model in (None, name):
                 input_shape = network.shapes[network.sources[layer.name][0]]
-                size = _padded_size(input_shape, layer)
-                kernel = as_pair(layer.kernel_size, "kernel_size")[0]
+                windows = layer.windows(input_shape)
+                (top, bottom), (left, right) = windows.pads
+                h, w, c = input_shape
+                size, kernel = (top + h + bottom, left + w + right, c), windows.kernel[0]
                 is_first = next(other for other in network if other.learns) is layer
                 label = f"{name}/{layer.name}"
                 shapes.append(Shape(label, *size, kernel, layer.filters, is_first))
     return shapes
-
-
-def _padded_size(input_shape: tuple[int, ...], layer: Conv2D) -> tuple[int, int, int]:
-    h, w, c = input_shape
-    kernel = as_pair(layer.kernel_size, "kernel_size")
-    (top, bottom), (left, right) = resolve_padding(layer.padding, (h, w), kernel, (1, 1))
-    return top + h + bottom, left + w + right, c
 
 
 def prepare(shape: Shape, n: int, seed: int = 0) -> dict[str, Case]:

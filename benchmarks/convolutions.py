@@ -17,7 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from benchmarks import rows
 from benchmarks.rows import Array
 from tinymnist.nn import functional as F
-from tinymnist.nn.functional.convolution import ConvCache
+from tinymnist.nn.functional.linear import ConvCache
 
 
 class Convolution(NamedTuple):

@@ -71,7 +71,7 @@ def test_col2im_counts_how_many_windows_see_a_pixel(settings: dict[str, Any]) ->
         x[0, row, column, 0] = 0
 
 
-@pytest.mark.parametrize("module", ["functional.convolution", "losses"])
+@pytest.mark.parametrize("module", ["functional.linear", "losses"])
 def test_the_examples_in_the_docstrings(module: str) -> None:
     found = doctest.testmod(importlib.import_module(f"tinymnist.nn.{module}"))
     assert found.attempted and not found.failed

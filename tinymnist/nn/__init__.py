@@ -1,7 +1,7 @@
 """The network. It knows arrays, but neither pictures nor any files except its own weights.
 
 A learner starts with ``plain_training``. The rest, from the bottom up, each importing only what
-comes before it: ``arrays``, ``shapes``, ``functional``, ``layers``, ``losses``, ``optimizers``,
+comes before it: ``arrays``, ``functional``, ``layers``, ``losses``, ``optimizers``,
 ``graph``, ``weights``, ``training``, ``sequential``, ``architectures``.
 
 What users need can be imported from here: ``from tinymnist.nn import Sequential, Dense, Adam``.

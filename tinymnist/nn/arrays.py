@@ -1,10 +1,14 @@
-"""The array types that the whole network uses, and how settings are printed."""
+"""The array types of the whole network, and how windows fit into pictures.
+
+The rules of "same" and "valid" padding, for convolution and pooling, are TensorFlow's:
+https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Container
-from typing import Any, TypeAlias
+from collections.abc import Container, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +18,12 @@ Array: TypeAlias = NDArray[Any]
 
 Shape: TypeAlias = tuple[int, ...]
 """The shape of one picture or feature vector: without the batch axis."""
+
+Pair: TypeAlias = tuple[int, int]
+Pads: TypeAlias = tuple[Pair, Pair]
+"""((top, bottom), (left, right))"""
+Padding: TypeAlias = str | int | Sequence[int] | Sequence[Sequence[int]]
+"""What callers may pass for ``padding``."""
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 """What a network computes in: float32 for use, float64 as the reference."""
@@ -48,3 +58,107 @@ def settings_repr(owner: Any, always: Container[str] = ()) -> str:
         elif field.name in always or value != (field.default if factory is missing else factory()):
             shown.append(f"{field.name}={text}")
     return f"{type(owner).__name__}({', '.join(shown)})"
+
+
+_NO_PADS = ((0, 0), (0, 0))
+
+
+class Windows(NamedTuple):
+    """How a window slides over pictures. All sizes are pixels, as (height, width).
+
+    Window (i, j) has its tap (a, b) on pixel ``(i * sh + a * dh, j * sw + b * dw)`` of the padded
+    picture.
+    """
+
+    size: Pair
+    """(h, w) of the picture, without padding."""
+    kernel: Pair
+    strides: Pair
+    dilation: Pair
+    pads: Pads
+    output: Pair
+    """(oh, ow): how many windows fit."""
+
+
+def fit_windows(
+    size: Shape,
+    kernel_size: int | Sequence[int],
+    strides: int | Sequence[int] = 1,
+    padding: Padding = "valid",
+    dilation: int | Sequence[int] = 1,
+) -> Windows:
+    """Check the settings of a sliding window, and count how often it fits into a picture.
+
+    Args:
+        size: (h, w).
+        kernel_size, strides, dilation: one number, or (height, width).
+        padding: ``"valid"`` (none), ``"same"`` (output is input / stride, rounded up), one number
+            for all four sides, ``(vertical, horizontal)``, or ``((top, bottom), (left, right))``.
+
+    Raises:
+        ValueError: if a setting is not valid, or no window fits.
+    """
+    kernel, strides, dilation = as_pairs(
+        {"kernel_size": kernel_size, "strides": strides, "dilation": dilation}
+    )
+    pads = _NO_PADS if padding in ("valid", "same") else read_padding(padding)
+    found, output = [], []
+    for side, taps, stride, gap, given in zip(size, kernel, strides, dilation, pads, strict=True):
+        span = (taps - 1) * gap + 1  # from the first tap to the last
+        pad = given
+        if padding == "same":  # as little as lets ceil(side / stride) fit; an odd pixel goes last
+            total = max((-(-side // stride) - 1) * stride + span - side, 0)
+            pad = (total // 2, total - total // 2)
+        room = side + pad[0] + pad[1] - span
+        if room < 0:
+            raise ValueError(
+                "the window must fit into the padded input. "
+                f"Received: size={side}, padding={pad}, kernel={taps}, dilation={gap}"
+            )
+        found.append(pad)
+        output.append(room // stride + 1)
+    return Windows(
+        (size[0], size[1]), kernel, strides, dilation, (found[0], found[1]), (output[0], output[1])
+    )
+
+
+def as_pairs(settings: Mapping[str, int | Sequence[int]], minimum: int = 1) -> list[Pair]:
+    """Read ``3`` as ``(3, 3)`` and ``(3, 5)`` as itself.
+
+    Raises:
+        ValueError: unless each is one or two whole numbers of at least ``minimum``.
+    """
+    pairs = []
+    for name, value in settings.items():
+        match (value, value) if isinstance(value, int) else tuple(value):
+            case (int(first), int(second)) if first >= minimum and second >= minimum:
+                pairs.append((first, second))
+            case _:
+                raise ValueError(
+                    f"{name} must be one or two whole numbers of at least {minimum}. "
+                    f"Received: {name}={value!r}"
+                )
+    return pairs
+
+
+def as_pair(value: int | Sequence[int], name: str) -> Pair:
+    """One setting of :func:`as_pairs`."""
+    return as_pairs({name: value})[0]
+
+
+def read_padding(padding: Padding) -> Pads:
+    """A padding in numbers: one for all sides, one per axis, or one per side.
+
+    Raises:
+        ValueError: for any other.
+    """
+    if isinstance(padding, str):
+        raise ValueError(
+            f'padding must be "valid", "same" or numbers of pixels. Received: padding={padding!r}'
+        )
+    sides: Sequence[Any] = (padding, padding) if isinstance(padding, int) else tuple(padding)
+    if len(sides) != 2:
+        raise ValueError(
+            f"padding must be given for two axes, height and width. Received: padding={padding!r}"
+        )
+    return as_pairs({"padding": sides[0]}, 0)[0], as_pairs({"padding": sides[1]}, 0)[0]

@@ -108,36 +108,42 @@ class Graph:
             for name, sources in layer.wiring.items():
                 self._wiring.setdefault(name, tuple(mine.get(s, s) for s in sources))
             for part in layer.layers:
-                self._add_layer(part)
+                self._append(part)
         elif isinstance(layer, Layer):
-            self._add_layer(layer)
+            self._append(layer)
         else:
             raise ValueError(f"a model is made of layers. Received: {layer!r}")
 
-    def _add_layer(self, layer: Layer) -> None:
+    def _append(self, layer: Layer) -> None:
         layer.name = layer.name or free_name(default_name(layer), self.shapes)
         if layer.name in self.shapes:
             raise ValueError(f"every layer needs a name of its own. Received: name={layer.name!r}")
         previous = self.layers[-1].name if self.layers else INPUT
         sources = self._wiring.get(layer.name, (previous,))
-        if missing := [s for s in sources if s not in self.shapes]:
+        if missing := set(sources).difference(self.shapes):
             raise ValueError(
                 f"{layer.name} must take outputs that come before it, of {list(self.shapes)}. "
-                f"Received: {missing}"
+                f"Received: {sorted(missing)}"
             )
-        input_shapes = [self.shapes[s] for s in sources]
+        input_shapes = tuple(map(self.shapes.__getitem__, sources))
         shape = layer.output_shape(*input_shapes)
-        if not layer.is_built:
-            layer.build(*input_shapes, rng=self.rng, dtype=self.dtype)
-        elif weights := layer.weights:
-            found = {key: array.shape for key, array in weights.items()}
-            expected = layer.weight_shapes(*input_shapes)
-            if found != expected:
-                raise ValueError(f"{layer.name} must hold {expected} here. Received: {found}")
-            if {array.dtype for array in weights.values()} != {self.dtype}:
-                layer = cast_copy(layer, self.dtype)
+        if layer.parameters or layer.statistics:
+            layer = self._with_arrays(layer, input_shapes)
         self.layers.append(layer)
         self.sources[layer.name], self.shapes[layer.name] = sources, shape
+
+    def _with_arrays(self, layer: Layer, input_shapes: tuple[Shape, ...]) -> Layer:
+        """The layer, built if it is new, or with its arrays checked and in the model's dtype."""
+        if not layer.is_built:
+            layer.build(*input_shapes, rng=self.rng, dtype=self.dtype)
+            return layer
+        expected, found, is_cast = layer.weight_shapes(*input_shapes), {}, True
+        for key, array in layer.weights.items():
+            found[key] = array.shape
+            is_cast = is_cast and array.dtype == self.dtype
+        if found != expected:
+            raise ValueError(f"{layer.name} must hold {expected} here. Received: {found}")
+        return layer if is_cast else cast_copy(layer, self.dtype)
 
     def pop(self) -> Layer:
         """Remove the last layer and return it.
@@ -289,18 +295,12 @@ class Graph:
         Returns:
             The output (n, *output_shape) and one cache for each layer.
         """
-        y, caches = x, []
-        for _, output, cache in self._propagate(x, training=training, rng=rng, logits=logits):
-            y = output
-            caches.append(cache)
-        return y, caches
+        caches: list[Any] = []
+        return self._propagate(x, training, rng, logits, caches=caches), caches
 
     def run(self, x: Array, *, logits: bool = False) -> Array:
         """Only the output: :meth:`forward` in this thread, keeping no caches."""
-        y = x
-        for _, output, _ in self._propagate(x, logits=logits):
-            y = output
-        return y
+        return self._propagate(x, logits=logits)
 
     def predict(
         self,
@@ -360,8 +360,9 @@ class Graph:
 
     def capture(self, x: Array) -> dict[str, Array]:
         """Every layer's output by the layer's name, in order; the input comes first."""
-        x = self.cast(x)
-        return {INPUT: x} | {layer.name: y for layer, y, _ in self._propagate(x)}
+        captured = {INPUT: self.cast(x)}
+        self._propagate(captured[INPUT], captured=captured)
+        return captured
 
     def cast(self, x: Array) -> Array:
         """Check the shape of examples and convert them to the model's dtype, without scaling.
@@ -397,22 +398,32 @@ class Graph:
     def _propagate(
         self,
         x: Array,
-        *,
         training: bool = False,
         rng: np.random.Generator | None = None,
         logits: bool = False,
-    ) -> Iterator[tuple[Layer, Array, Any]]:
-        """Run layer by layer, letting go of every output after its last use."""
+        *,
+        caches: list[Any] | None = None,
+        captured: dict[str, Array] | None = None,
+    ) -> Array:
+        """Run layer by layer, letting go of every output after its last use.
+
+        The caches and the outputs go into ``caches`` and ``captured`` if they are given.
+        """
         last_use = {s: name for name, sources in self.sources.items() for s in sources}
-        outputs = {INPUT: x}
+        outputs, y = {INPUT: x}, x
         for layer in self._steps(logits):
-            sources = self.sources[layer.name]
-            y, cache = layer.forward(*[outputs[s] for s in sources], training=training, rng=rng)
+            name, sources = layer.name, self.sources[layer.name]
+            inputs = map(outputs.__getitem__, sources)
+            y, cache = layer.forward(*inputs, training=training, rng=rng)
             for s in set(sources):
-                if last_use[s] == layer.name:
+                if last_use[s] == name:
                     del outputs[s]
-            outputs[layer.name] = y
-            yield layer, y, cache
+            outputs[name] = y
+            if caches is not None:
+                caches.append(cache)
+            if captured is not None:
+                captured[name] = y
+        return y
 
 
 def _shape_of_input(first: Layer | Input | Graph) -> Shape:

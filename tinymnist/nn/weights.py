@@ -30,7 +30,7 @@ from tinymnist.errors import InputError
 from tinymnist.files import whole_file
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.graph import INPUT, Graph
-from tinymnist.nn.layers import Layer, layer_from_config
+from tinymnist.nn.layers import layer_from_config
 
 FORMAT = "tinymnist weights 1"
 METADATA = ("class_names", "preprocessing", "source", "metrics", "parent")
@@ -181,8 +181,18 @@ def _build(
 ) -> Model:
     """Make the model and give it its arrays, never allocating more than the file holds."""
     try:
-        layers = [layer_from_config(config) for config in manifest["layers"]]
-        taken = {name for layer in layers for name in _give_arrays(layer, arrays)}
+        layers, taken = [], set()
+        for config in manifest["layers"]:
+            layer = layer_from_config(config)
+            names = (*layer.parameters, *layer.statistics)
+            for key in names:
+                name = f"weights/{layer.name}/{key}"
+                if name in arrays:
+                    setattr(layer, key, arrays[name])
+                    taken.add(name)
+            if names and not layer.is_built:
+                raise ValueError(f"{layer.name} has no {list(layer.parameters)} in the file")
+            layers.append(layer)
         settings = {key: manifest[key] for key in ("input_shape", "wiring", "dtype", "name")}
         model = kind(layers, **settings)
     except (ValueError, TypeError, AttributeError, KeyError) as error:
@@ -194,19 +204,6 @@ def _build(
         raise InputError(f"{path} has an invalid model configuration: {limit}")
     model.metadata = {key: manifest[key] for key in METADATA if key in manifest}
     return model
-
-
-def _give_arrays(layer: Layer, arrays: Mapping[str, Array]) -> list[str]:
-    """Set a layer's arrays, and return their names in the file."""
-    taken = []
-    for key in (*layer.parameters, *layer.statistics):
-        name = f"weights/{layer.name}/{key}"
-        if name in arrays:
-            setattr(layer, key, arrays[name])
-            taken.append(name)
-    if not layer.is_built:
-        raise ValueError(f"{layer.name} has no {list(layer.parameters)} in the file")
-    return taken
 
 
 WEIGHTS_FOLDERS = (Path(__file__).parents[1] / "weights", Path(__file__).parents[2] / "weights")

@@ -14,9 +14,8 @@ from tinymnist.comparison.causes import Experiment, Experiments, Mismatch
 from tinymnist.comparison.rerun import Rerun, changed
 from tinymnist.nn import functional as F
 from tinymnist.nn import layers as L
-from tinymnist.nn.arrays import Array, Shape
+from tinymnist.nn.arrays import Array, Pads, Pair, Shape
 from tinymnist.nn.sequential import Sequential
-from tinymnist.nn.shapes import Pads, Pair
 
 _EPSILONS = (1e-3, 1e-5, 1e-4, 1e-6, 1e-2, 2e-5, 1e-7, 1e-8, 1e-12, 0.0)
 """The defaults of Keras, of PyTorch and ONNX, and others in use."""
@@ -81,8 +80,8 @@ def padding_sides(mismatch: Mismatch) -> Experiments:
 
 def _pads(layer: Any, shape: Shape) -> Pads:
     """The padding in pixels of a layer whose input is (h, w, c); zeros if it cannot pad."""
-    if hasattr(layer, "window"):
-        return layer.window(shape)[2]  # type: ignore[no-any-return]
+    if hasattr(layer, "windows"):
+        return layer.windows(shape).pads  # type: ignore[no-any-return]
     return layer.pads() if isinstance(layer, L.ZeroPadding2D) else ((0, 0), (0, 0))
 
 

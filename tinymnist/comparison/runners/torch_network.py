@@ -9,11 +9,10 @@ import numpy as np
 
 from tinymnist.comparison.rerun import changed
 from tinymnist.errors import InputError
-from tinymnist.nn.arrays import Array, Shape
+from tinymnist.nn.arrays import Array, Pads, Shape
 from tinymnist.nn.graph import INPUT
 from tinymnist.nn.layers import Dense, Flatten, Layer, MaxPooling2D
 from tinymnist.nn.sequential import Sequential
-from tinymnist.nn.shapes import Pads
 
 _ACTIVATIONS: dict[str, tuple[Any, ...]] = {
     "relu": ("ReLU",),
@@ -121,7 +120,7 @@ def _padding(nn: Any, pads: Pads, value: float = 0.0) -> list[Any]:
 
 
 def _convolution(nn: Any, layer: Any, shape: Shape) -> list[Any]:
-    window, strides, pads, dilation = layer.window(shape)
+    _, window, strides, dilation, pads, _ = layer.windows(shape)
     channels = shape[-1], layer.kernel.shape[-1]
     settings = {"groups": layer.groups_of(shape[-1]), "bias": layer.bias is not None}
     made = nn.Conv2d(*channels, window, strides, dilation=dilation, **settings)
@@ -130,7 +129,7 @@ def _convolution(nn: Any, layer: Any, shape: Shape) -> list[Any]:
 
 
 def _pool(nn: Any, layer: Any, shape: Shape) -> list[Any]:
-    window, strides, pads = layer.window(shape)
+    _, window, strides, _, pads, _ = layer.windows(shape)
     if isinstance(layer, MaxPooling2D):
         return [*_padding(nn, pads, -np.inf), nn.MaxPool2d(window, strides)]
     if any(map(any, pads)) and not layer.count_include_pad:

@@ -26,7 +26,7 @@ from tinymnist.interop.bare.plans import (
     Pool,
     Step,
 )
-from tinymnist.nn.shapes import output_size
+from tinymnist.nn.arrays import fit_windows
 
 MOST_PLANS = 64
 _MOST_SEARCH_STEPS = 200_000
@@ -149,12 +149,9 @@ def _walk(
 
 
 def _size_after(size: tuple[int, int], side: tuple[int, int], step: Step) -> tuple[int, int]:
-    ends = []
-    for length, kernel in zip(size, side, strict=True):
-        pads = (step.padding if kernel > 1 else 0,) * 2
-        convolved = output_size(length, kernel, step.strides, 1, pads)
-        ends.append(output_size(convolved, step.pool.size, step.pool.strides, 1, (0, 0)))
-    return ends[0], ends[1]
+    vertical, horizontal = (step.padding if kernel > 1 else 0 for kernel in side)
+    convolved = fit_windows(size, side, step.strides, (vertical, horizontal)).output
+    return fit_windows(convolved, step.pool.size, step.pool.strides).output
 
 
 def _steps(group: Group, after: Group | None, order: str, wide: bool) -> Iterator[Step]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tinymnist.errors import InputError
-from tinymnist.nn.arrays import Array, Shape
+from tinymnist.nn.arrays import Array, Pads, Shape
 from tinymnist.nn.graph import INPUT
 from tinymnist.nn.layers import (
     GELU,
@@ -20,7 +20,6 @@ from tinymnist.nn.layers import (
 )
 from tinymnist.nn.layers.base import free_name
 from tinymnist.nn.sequential import Sequential
-from tinymnist.nn.shapes import Pads, as_pair, resolve_padding
 
 Arrays = list[tuple[str, Array]]
 _PLAIN: dict[str, tuple[str, ...]] = {
@@ -121,7 +120,6 @@ def _normalization(layer: Normalization, shape: Shape) -> dict[str, Any]:
     return {"axis": -1, **lists}
 
 
-_ONE = ((1, 1), (1, 1), (1, 1))
 _SPECIAL: dict[str, Callable[[Any, Shape], dict[str, Any]]] = {
     "BatchNormalization": lambda layer, _: {
         "axis": -1, "momentum": layer.momentum, "epsilon": layer.epsilon
@@ -129,9 +127,7 @@ _SPECIAL: dict[str, Callable[[Any, Shape], dict[str, Any]]] = {
     "GELU": _gelu,
     "Normalization": _normalization,
     "Reshape": lambda layer, shape: {"target_shape": layer.output_shape(shape)},
-    "ZeroPadding2D": lambda layer, _: {
-        "padding": resolve_padding(layer.padding, *_ONE)
-    },
+    "ZeroPadding2D": lambda layer, _: {"padding": layer.pads()},
 }  # fmt: skip
 """Layers whose settings Keras writes differently."""
 
@@ -146,12 +142,9 @@ def _zeros_around(pads: Pads, shape: Shape) -> tuple[list[KerasLayer], Shape]:
 
 
 def _convolution(layer: Conv2D | DepthwiseConv2D, shape: Shape) -> Iterator[KerasLayer]:
-    size = as_pair(layer.kernel_size, "kernel_size")
-    strides = as_pair(layer.strides, "strides")
-    dilation = as_pair(layer.dilation_rate, "dilation_rate")
+    _, size, strides, dilation, pads, _ = layer.windows(shape)
     padding = layer.padding
     if padding not in ("valid", "same"):
-        pads = resolve_padding(padding, (shape[0], shape[1]), size, strides, dilation)
         zeros, shape = _zeros_around(pads, shape)
         yield from zeros
         padding = "valid"
@@ -172,9 +165,7 @@ def _pooling(
     layer: MaxPooling2D | AveragePooling2D, shape: Shape, before: Layer | None
 ) -> Iterator[KerasLayer]:
     """Keras ignores padding; explicit zeros are the same only if they count or cannot win."""
-    window = as_pair(layer.pool_size, "pool_size")
-    strides = window if layer.strides is None else as_pair(layer.strides, "strides")
-    pads = resolve_padding(layer.padding, (shape[0], shape[1]), window, strides)
+    _, window, strides, _, pads, _ = layer.windows(shape)
     counts = isinstance(layer, AveragePooling2D) and layer.count_include_pad
     padding = "valid" if pads == ((0, 0), (0, 0)) else layer.padding
     if padding not in ("valid", "same") or (padding == "same" and counts):

@@ -13,8 +13,7 @@ from tinymnist.interop.keras.elementwise import (
     activation_word,
 )
 from tinymnist.nn import layers
-from tinymnist.nn.arrays import Array, Shape
-from tinymnist.nn.shapes import Pair, as_pair
+from tinymnist.nn.arrays import Array, Pair, Shape, as_pair
 
 _Kind = Callable[..., layers.Layer]
 

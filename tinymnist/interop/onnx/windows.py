@@ -19,8 +19,7 @@ from tinymnist.interop.onnx.running import Operation, bounded
 from tinymnist.interop.onnx.views import View, joined, size_of
 from tinymnist.nn import functional as F
 from tinymnist.nn import layers as L
-from tinymnist.nn.arrays import FLOATS, Array
-from tinymnist.nn.shapes import Padding, Pads, Pair, resolve_padding, window_span
+from tinymnist.nn.arrays import FLOATS, Array, Padding, Pads, Pair, fit_windows
 
 
 def channels_last(x: Array) -> Array:
@@ -80,7 +79,7 @@ def _window_settings(node: Node, size: Pair, kernel: Pair) -> tuple[Pair, Pair, 
     strides, dilation = (_as_pair(node.get(name) or (1, 1)) for name in ("strides", "dilations"))
     word = node.get("auto_pad", "NOTSET") or "NOTSET"
     if word in ("SAME_UPPER", "SAME_LOWER"):
-        upper = resolve_padding("same", size, kernel, strides, dilation)
+        upper = fit_windows(size, kernel, strides, "same", dilation).pads
         lower = (upper[0][::-1], upper[1][::-1])  # the odd pixel goes first
         return strides, dilation, upper if word == "SAME_UPPER" else lower
     pads = node.get("pads") or (0, 0, 0, 0)
@@ -98,7 +97,7 @@ def _window_settings(node: Node, size: Pair, kernel: Pair) -> tuple[Pair, Pair, 
 
 def _rounded_up(size: int, kernel: int, stride: int, dilation: int, pads: Pair) -> Pair:
     """More padding behind, so that the last window that begins inside fits too."""
-    room = size + sum(pads) - window_span(kernel, dilation)
+    room = size + sum(pads) - ((kernel - 1) * dilation + 1)
     windows = -(-room // stride) + 1
     if (windows - 1) * stride >= size + pads[0]:
         windows -= 1  # it would begin in the padding behind
@@ -125,7 +124,7 @@ def _padding_word(pads: Pads, size: Pair, kernel: Pair, strides: Pair, dilation:
     """Padding as Keras's word, if one means the same, else in pixels."""
     if pads == ((0, 0), (0, 0)):
         return "valid"
-    if strides == (1, 1) and pads == resolve_padding("same", size, kernel, strides, dilation):
+    if strides == (1, 1) and pads == fit_windows(size, kernel, 1, "same", dilation).pads:
         return "same"
     return [list(pads[0]), list(pads[1])]
 

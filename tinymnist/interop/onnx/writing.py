@@ -22,10 +22,9 @@ from tinymnist.interop.onnx.emitting import (
 )
 from tinymnist.interop.onnx.loading import library
 from tinymnist.nn import layers as L
-from tinymnist.nn.arrays import Array
+from tinymnist.nn.arrays import Array, Pads, Windows
 from tinymnist.nn.graph import INPUT
 from tinymnist.nn.sequential import Sequential
-from tinymnist.nn.shapes import Pads
 
 OPSET = 17
 IR_VERSION = 8
@@ -127,18 +126,19 @@ def _onnx_pads(pads: Pads) -> list[int]:
     return [top, left, bottom, right]
 
 
+def _window_attributes(windows: Windows) -> dict[str, Any]:
+    pads = _onnx_pads(windows.pads)
+    return {"kernel_shape": windows.kernel, "strides": windows.strides, "pads": pads}
+
+
 def _convolution(e: Emitter, layer: L.Conv2D, source: str) -> None:
-    kernel, strides, pads, dilation = layer.window(e.shapes[source])
-    _product(
-        e, layer, source, "Conv",
-        kernel_shape=kernel, strides=strides, dilations=dilation, pads=_onnx_pads(pads),
-        group=layer.groups_of(e.shapes[source][2]),
-    )  # fmt: skip
+    windows = layer.windows(e.shapes[source])
+    attributes = _window_attributes(windows) | {"dilations": windows.dilation}
+    _product(e, layer, source, "Conv", **attributes, group=layer.groups_of(e.shapes[source][2]))
 
 
 def _pooling(e: Emitter, layer: Any, source: str) -> None:
-    window, strides, pads = layer.window(e.shapes[source])
-    attributes = {"kernel_shape": window, "strides": strides, "pads": _onnx_pads(pads)}
+    attributes = _window_attributes(layer.windows(e.shapes[source]))
     op = "MaxPool"
     if isinstance(layer, L.AveragePooling2D):
         op, attributes["count_include_pad"] = "AveragePool", int(layer.count_include_pad)

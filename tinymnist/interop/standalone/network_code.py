@@ -116,8 +116,8 @@ def calls_of(layer: L.Layer, input_shape: Shape) -> list[Call]:
 
 
 def _convolution(layer: Any, input_shape: Shape) -> Call:
-    _, strides, pads, dilation = layer.window(input_shape)
-    settings = {"strides": strides, "pads": pads, "dilation": dilation}
+    windows = layer.windows(input_shape)
+    settings = {name: getattr(windows, name) for name in ("strides", "pads", "dilation")}
     arrays, groups = tuple(layer.weights), layer.groups_of(input_shape[-1])
     if groups == 1:
         return Call("conv2d", arrays, settings)
@@ -126,7 +126,8 @@ def _convolution(layer: Any, input_shape: Shape) -> Call:
 
 def _pooling(function: str) -> CallOf:
     def call(layer: Any, input_shape: Shape) -> Call:
-        settings = dict(zip(("window", "strides", "pads"), layer.window(input_shape), strict=True))
+        windows = layer.windows(input_shape)
+        settings = {"window": windows.kernel, "strides": windows.strides, "pads": windows.pads}
         counts = {"count_pads": True} if getattr(layer, "count_include_pad", False) else {}
         return Call(function, settings=settings | counts)
 

@@ -1,37 +1,19 @@
-"""Windows that slide over pictures, as convolution and pooling use them.
+"""Windows that slide over pictures, and pooling, which makes one number of each.
 
 Shapes: n pictures, h x w pixels, c channels; a window has kh x kw taps and fits oh x ow times.
+Pooling copies no window. The pixels that one tap visits as the window slides are a strided slice of
+the picture, so pooling is kh*kw operations on whole slices.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from tinymnist.nn.arrays import Array
-from tinymnist.nn.shapes import Padding, Pads, Pair, as_pair, resolve_padding, window_output
-
-
-class Windows(NamedTuple):
-    """How a window slides over pictures. All sizes are pixels, as (height, width).
-
-    Window (i, j) has its tap (a, b) on pixel ``(i * sh + a * dh, j * sw + b * dw)`` of the padded
-    picture.
-    """
-
-    size: Pair
-    """(h, w) of the picture, without padding."""
-    kernel: Pair
-    strides: Pair
-    dilation: Pair
-    pads: Pads
-
-    @property
-    def output(self) -> Pair:
-        """(oh, ow): how many windows fit."""
-        return window_output(self.size, self.kernel, self.strides, self.pads, self.dilation)
+from tinymnist.nn.arrays import Array, Padding, Pads, Windows, fit_windows
 
 
 def windows_of(
@@ -41,23 +23,14 @@ def windows_of(
     padding: Padding = "valid",
     dilation: int | Sequence[int] = 1,
 ) -> Windows:
-    """Check the settings of a sliding window against pictures.
-
-    Args:
-        x: (n, h, w, c).
-        kernel_size, strides, dilation: one number, or (height, width).
-        padding: see :func:`tinymnist.nn.shapes.resolve_padding`.
+    """:func:`tinymnist.nn.arrays.fit_windows` for pictures (n, h, w, c).
 
     Raises:
         ValueError: if ``x`` has other than four axes, or a setting is not valid.
     """
     if x.ndim != 4:
         raise ValueError(f"pictures must come as (n, h, w, c). Received: x.shape={x.shape}")
-    size = (x.shape[1], x.shape[2])
-    kernel = as_pair(kernel_size, "kernel_size")
-    strides, dilation = as_pair(strides, "strides"), as_pair(dilation, "dilation")
-    pads = resolve_padding(padding, size, kernel, strides, dilation)
-    return Windows(size, kernel, strides, dilation, pads)
+    return fit_windows(x.shape[1:3], kernel_size, strides, padding, dilation)
 
 
 def pad2d(x: Array, pads: Pads, value: float = 0.0) -> Array:
@@ -90,7 +63,7 @@ def axis_slices(windows: Windows) -> tuple[list[slice], list[slice]]:
 def tap_slices(windows: Windows) -> list[tuple[slice, slice]]:
     """For each of the kh*kw taps in reading order, the pixels it visits as the window slides."""
     rows, columns = axis_slices(windows)
-    return [(row, column) for row in rows for column in columns]
+    return list(itertools.product(rows, columns))
 
 
 def sliding_windows(x: Array, windows: Windows) -> Array:
@@ -105,3 +78,167 @@ def sliding_windows(x: Array, windows: Windows) -> Array:
         strides=(along_n, along_h * sh, along_w * sw, along_h * dh, along_w * dw, along_c),
         writeable=False,
     )
+
+
+# Pooling ----------------------------------------------------------------------------------------
+
+
+def _pool_windows(
+    x: Array, pool_size: int | Sequence[int], strides: int | Sequence[int] | None, padding: Padding
+) -> Windows:
+    """Check the settings of a pooling; every window must cover at least one pixel."""
+    windows = windows_of(x, pool_size, pool_size if strides is None else strides, padding)
+    (vertical, horizontal), (kh, kw) = windows.pads, windows.kernel
+    if max(vertical) >= kh or max(horizontal) >= kw:
+        raise ValueError(
+            "padding must be smaller than the pooling window. "
+            f"Received: padding={padding!r}, pool_size={pool_size!r}"
+        )
+    return windows
+
+
+class MaxPoolCache(NamedTuple):
+    """What :func:`max_pool2d_backward` needs."""
+
+    x: Array
+    y: Array
+    windows: Windows
+
+
+def max_pool2d(
+    x: Array,
+    pool_size: int | Sequence[int] = 2,
+    *,
+    strides: int | Sequence[int] | None = None,
+    padding: Padding = "valid",
+) -> tuple[Array, MaxPoolCache]:
+    """The largest value in each window.
+
+    Args:
+        x: (n, h, w, c).
+        pool_size: the window, one number or (height, width).
+        strides: how far it moves; None means by its own size.
+        padding: as for convolution, but smaller than the window; a padded pixel never wins.
+
+    Returns:
+        y (n, oh, ow, c) in the dtype of ``x``, and the cache for the backward pass.
+
+    Raises:
+        ValueError: if the window exceeds the picture, or the padding is as wide as the window.
+    """
+    windows = _pool_windows(x, pool_size, strides, padding)
+    padded = pad2d(x, windows.pads, -np.inf)
+    first, *others = tap_slices(windows)
+    y = padded[:, first[0], first[1]].copy()
+    for rows, columns in others:
+        np.maximum(y, padded[:, rows, columns], out=y)
+    return y, MaxPoolCache(x, y, windows)
+
+
+def max_pool2d_backward(dy: Array, cache: MaxPoolCache) -> Array:
+    """Send each gradient to the pixel that won its window.
+
+    When several pixels share the maximum, the first in reading order takes all of it, as in
+    Keras, PyTorch and JAX.
+    """
+    x, y, windows = cache
+    padded = pad2d(x, windows.pads, -np.inf)
+    dx = np.zeros_like(padded)
+    rest = dy.copy()  # the gradients whose pixel has not been found yet
+    disjoint = all(s >= k for s, k in zip(windows.strides, windows.kernel, strict=True))
+    for rows, columns in tap_slices(windows):
+        taken = (padded[:, rows, columns] == y).astype(dy.dtype)
+        taken *= rest
+        rest -= taken
+        if disjoint:
+            dx[:, rows, columns] = taken
+        else:
+            dx[:, rows, columns] += taken
+    return crop2d(dx, windows.pads)
+
+
+class AveragePoolCache(NamedTuple):
+    """What :func:`average_pool2d_backward` needs."""
+
+    shape: tuple[int, ...]
+    share: Array
+    windows: Windows
+
+
+def average_pool2d(
+    x: Array,
+    pool_size: int | Sequence[int] = 2,
+    *,
+    strides: int | Sequence[int] | None = None,
+    padding: Padding = "valid",
+    count_include_pad: bool = False,
+) -> tuple[Array, AveragePoolCache]:
+    """The mean of each window.
+
+    Args:
+        x: (n, h, w, c).
+        pool_size, strides, padding: as for :func:`max_pool2d`.
+        count_include_pad: whether padded zeros count in the mean. They do not in Keras (the
+            default here), and do in PyTorch by default.
+
+    Returns:
+        y (n, oh, ow, c) in the dtype of ``x``, and the cache for the backward pass.
+    """
+    windows = _pool_windows(x, pool_size, strides, padding)
+    share = _share_of_each_pixel(windows, count_include_pad, x.dtype)  # (1, oh, ow, 1)
+    padded = pad2d(x, windows.pads)
+    first, *others = tap_slices(windows)
+    total = padded[:, first[0], first[1]].copy()
+    for rows, columns in others:
+        total += padded[:, rows, columns]
+    total *= share
+    return total, AveragePoolCache(x.shape, share, windows)
+
+
+def average_pool2d_backward(dy: Array, cache: AveragePoolCache) -> Array:
+    """Every pixel of a window has the same share of its mean, and so of its gradient."""
+    shape, share, windows = cache
+    (top, bottom), (left, right) = windows.pads
+    n, h, w, c = shape
+    dx = np.zeros((n, top + h + bottom, left + w + right, c), dy.dtype)
+    spread = dy * share
+    for rows, columns in tap_slices(windows):
+        dx[:, rows, columns] += spread
+    return crop2d(dx, windows.pads)
+
+
+def _share_of_each_pixel(
+    windows: Windows, include_pad: bool, dtype: np.dtype[np.floating]
+) -> Array:
+    """1 / (pixels that count), for every window: (1, oh, ow, 1)."""
+    real = np.ones((1, *windows.size, 1), dtype)
+    counted = pad2d(real, windows.pads, 1.0 if include_pad else 0.0)
+    total = sum((counted[:, r, c] for r, c in tap_slices(windows)), np.zeros(1, dtype))
+    return 1 / total
+
+
+def global_max_pool2d(x: Array) -> tuple[Array, tuple[Array, Array]]:
+    """The maximum of each channel over the whole picture: (n, h, w, c) -> (n, c)."""
+    y = x.max(axis=(1, 2))
+    return y, (x, y)
+
+
+def global_max_pool2d_backward(dy: Array, cache: tuple[Array, Array]) -> Array:
+    """The first maximum in reading order takes the gradient."""
+    x, _ = cache
+    n, h, w, c = x.shape
+    winners = x.reshape(n, h * w, c).argmax(axis=1)  # (n, c)
+    dx = np.zeros((n, h * w, c), dy.dtype)
+    np.put_along_axis(dx, winners[:, None], dy[:, None], axis=1)
+    return dx.reshape(x.shape)
+
+
+def global_average_pool2d(x: Array) -> tuple[Array, tuple[int, ...]]:
+    """The mean of each channel over the whole picture: (n, h, w, c) -> (n, c)."""
+    return x.mean(axis=(1, 2)), x.shape
+
+
+def global_average_pool2d_backward(dy: Array, shape: tuple[int, ...]) -> Array:
+    """Every pixel takes ``1 / (h w)`` of the gradient."""
+    _, h, w, _ = shape
+    return np.broadcast_to((dy / (h * w))[:, None, None], shape).copy()

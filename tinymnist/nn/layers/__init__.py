@@ -15,57 +15,39 @@ from tinymnist.nn.layers.activation import (
     Softmax,
 )
 from tinymnist.nn.layers.base import Layer
-from tinymnist.nn.layers.learned import Conv2D, Dense, DepthwiseConv2D
-from tinymnist.nn.layers.merging import Add, Concatenate, Multiply
-from tinymnist.nn.layers.normalizing import (
-    BatchNormalization,
-    LayerNormalization,
-    Normalization,
-    Rescaling,
-)
-from tinymnist.nn.layers.pooling import (
+from tinymnist.nn.layers.fixed import (
+    Add,
     AveragePooling2D,
+    Concatenate,
+    Dropout,
+    Flatten,
     GlobalAveragePooling2D,
     GlobalMaxPooling2D,
     MaxPooling2D,
+    Multiply,
+    Normalization,
+    Permute,
+    Rescaling,
+    Reshape,
+    ZeroPadding2D,
 )
-from tinymnist.nn.layers.reshaping import Dropout, Flatten, Permute, Reshape, ZeroPadding2D
+from tinymnist.nn.layers.learned import (
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    LayerNormalization,
+)
+
+LAYERS: dict[str, type[Layer]] = {
+    name: kind
+    for name, kind in sorted(globals().items())
+    if isinstance(kind, type) and issubclass(kind, Layer) and kind is not Layer
+}
+"""Every layer by the name of its class."""
 
 MaxPool2D, AvgPool2D = MaxPooling2D, AveragePooling2D
 """Keras's short names for the same layers."""
-
-LAYERS: dict[str, type[Layer]] = {
-    layer.__name__: layer
-    for layer in (
-        Activation,
-        Add,
-        AveragePooling2D,
-        BatchNormalization,
-        Concatenate,
-        Conv2D,
-        Dense,
-        DepthwiseConv2D,
-        Dropout,
-        ELU,
-        Flatten,
-        GELU,
-        GlobalAveragePooling2D,
-        GlobalMaxPooling2D,
-        LayerNormalization,
-        LeakyReLU,
-        MaxPooling2D,
-        Multiply,
-        Normalization,
-        PReLU,
-        Permute,
-        ReLU,
-        Rescaling,
-        Reshape,
-        Softmax,
-        ZeroPadding2D,
-    )
-}
-"""Every layer by the name of its class."""
 
 
 def layer_from_config(config: dict[str, Any]) -> Layer:

@@ -1,4 +1,4 @@
-"""The layers with a kernel: Dense, Conv2D, DepthwiseConv2D."""
+"""Layers with a kernel (Dense, Conv2D, DepthwiseConv2D), and normalizations with a learned scale."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tinymnist.nn import functional as F
-from tinymnist.nn.arrays import Array, Shape
-from tinymnist.nn.initializers import initialize
+from tinymnist.nn.arrays import Array, Padding, Shape, Windows, as_pair, fit_windows
+from tinymnist.nn.functional.normalizing import NormCache
 from tinymnist.nn.layers.activation import ACTIVATIONS, check_activation
-from tinymnist.nn.layers.base import Gradients, Layer, picture_shape
-from tinymnist.nn.shapes import Padding, Pads, Pair, as_pair, resolve_padding, window_output
+from tinymnist.nn.layers.base import Gradients, Layer, initialize, picture_shape
 
 LearnedGradients = tuple[Array | None, Array | None, Array | None]
 """Gradients of the input, the kernel and the bias."""
@@ -27,7 +26,7 @@ class _Learned(Layer):
     Attributes:
         activation: a name of :data:`ACTIVATIONS`, or None for "linear".
         use_bias: whether a bias (filters or units,) is added.
-        kernel_initializer: a name of :data:`tinymnist.nn.initializers.INITIALIZERS`.
+        kernel_initializer: a name of :data:`tinymnist.nn.layers.base.INITIALIZERS`.
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("kernel", "bias")
@@ -55,8 +54,8 @@ class _Learned(Layer):
         raise NotImplementedError
 
     def weight_shapes(self, *input_shapes: Shape) -> dict[str, Shape]:
-        shapes = {"kernel": self.kernel_shape(input_shapes[0])}
-        return shapes | ({"bias": shapes["kernel"][-1:]} if self.use_bias else {})
+        kernel = self.kernel_shape(input_shapes[0])
+        return {"kernel": kernel, "bias": kernel[-1:]} if self.use_bias else {"kernel": kernel}
 
     def initial_value(self, name: str, shape: Shape, rng: np.random.Generator) -> Array:
         return initialize(self.kernel_initializer if name == "kernel" else "zeros", shape, rng)
@@ -119,21 +118,17 @@ class _Convolution(_Learned):
         """How many groups the channels are cut into."""
         raise NotImplementedError
 
+    def windows(self, input_shape: Shape) -> Windows:
+        """How the window slides over one picture (h, w, c)."""
+        h, w, _ = picture_shape(input_shape, self)
+        return fit_windows((h, w), self.kernel_size, self.strides, self.padding, self.dilation_rate)
+
     def kernel_shape(self, input_shape: Shape) -> Shape:
         c = input_shape[-1]
-        return *self._size(), c // self.groups_of(c), self.outputs(c)
-
-    def window(self, input_shape: Shape) -> tuple[Pair, Pair, Pads, Pair]:
-        """Size, strides, padding and dilation of the window, in pixels."""
-        h, w, _ = picture_shape(input_shape, self)
-        kernel, strides = self._size(), as_pair(self.strides, "strides")
-        dilation = as_pair(self.dilation_rate, "dilation_rate")
-        pads = resolve_padding(self.padding, (h, w), kernel, strides, dilation)
-        return kernel, strides, pads, dilation
+        return *as_pair(self.kernel_size, "kernel_size"), c // self.groups_of(c), self.outputs(c)
 
     def output_shape(self, *input_shapes: Shape) -> Shape:
-        h, w, c = picture_shape(input_shapes[0], self)
-        return *window_output((h, w), *self.window((h, w, c))), self.outputs(c)
+        return *self.windows(input_shapes[0]).output, self.outputs(input_shapes[0][2])
 
     def multiply_adds(self, *input_shapes: Shape) -> int:
         oh, ow, _ = self.output_shape(*input_shapes)
@@ -153,16 +148,12 @@ class _Convolution(_Learned):
     def product_backward(self, dy: Array, cache: Any, need_dx: bool) -> LearnedGradients:
         return F.conv2d_backward(dy, cache, need_dx=need_dx, need_dkernel=self.trainable)
 
-    def _size(self) -> Pair:
-        return as_pair(self.kernel_size, "kernel_size")
-
 
 @dataclass(eq=False, repr=False)
 class Conv2D(_Convolution):
     """Convolution; the kernel is (kh, kw, in / groups, filters).
 
-    See :func:`tinymnist.nn.functional.conv2d` and, for ``padding``,
-    :func:`tinymnist.nn.shapes.resolve_padding`.
+    For ``padding`` see :func:`tinymnist.nn.arrays.fit_windows`.
     """
 
     filters: int
@@ -203,3 +194,90 @@ class DepthwiseConv2D(_Convolution):
 
     def groups_of(self, channels: int) -> int:
         return channels
+
+
+@dataclass(eq=False, repr=False)
+class _LearnedScale(Layer):
+    """A normalization followed by a learned scale ``gamma`` and shift ``beta`` per channel."""
+
+    parameters: ClassVar[tuple[str, ...]] = ("gamma", "beta")
+
+    gamma: Array = field(init=False, repr=False)
+    beta: Array = field(init=False, repr=False)
+
+    def weight_shapes(self, *input_shapes: Shape) -> dict[str, Shape]:
+        return dict.fromkeys((*self.parameters, *self.statistics), input_shapes[0][-1:])
+
+    def initial_value(self, name: str, shape: Shape, rng: np.random.Generator) -> Array:
+        return np.ones(shape) if name in ("gamma", "moving_variance") else np.zeros(shape)
+
+    def multiply_adds(self, *input_shapes: Shape) -> int:
+        return math.prod(input_shapes[0])
+
+    def norm_backward(self, dy: Array, cache: Any) -> tuple[Array, Array, Array]:
+        """The gradients dx, dgamma and dbeta."""
+        raise NotImplementedError
+
+    def backward(self, dy: Array, cache: Any, *, need_dx: bool = True) -> Gradients:
+        dx, dgamma, dbeta = self.norm_backward(dy, cache)
+        gradients = {"gamma": dgamma, "beta": dbeta} if self.trainable else {}
+        return (dx if need_dx else None,), gradients
+
+
+@dataclass(eq=False, repr=False)
+class BatchNormalization(_LearnedScale):
+    """Normalize every channel: in training by its batch, in inference by the moving statistics.
+
+    A frozen layer uses the moving statistics in training too, and leaves them unchanged.
+
+    Attributes:
+        momentum: the share of the old moving value that is kept, as in Keras (PyTorch's is one
+            minus that).
+        epsilon: added to the variance.
+    """
+
+    statistics: ClassVar[tuple[str, ...]] = ("moving_mean", "moving_variance")
+    mixes_batch: ClassVar[bool] = True
+
+    momentum: float = 0.99
+    epsilon: float = 1e-3
+    moving_mean: Array = field(init=False, repr=False)
+    moving_variance: Array = field(init=False, repr=False)
+
+    def forward(
+        self, *xs: Array, training: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Array, Any]:
+        if training and self.trainable:
+            return F.batch_normalization(xs[0], self.gamma, self.beta, self.epsilon)
+        return F.batch_normalization_inference(
+            xs[0], self.gamma, self.beta, self.moving_mean, self.moving_variance, self.epsilon
+        )
+
+    def norm_backward(self, dy: Array, cache: Any) -> tuple[Array, Array, Array]:
+        if isinstance(cache, NormCache):
+            return F.batch_normalization_backward(dy, cache)
+        return F.batch_normalization_inference_backward(dy, cache)
+
+    def new_statistics(self, cache: Any) -> dict[str, Array]:
+        if not isinstance(cache, NormCache):
+            return {}
+        old, new = self.momentum, 1 - self.momentum
+        return {
+            "moving_mean": old * self.moving_mean + new * cache.mean,
+            "moving_variance": old * self.moving_variance + new * cache.variance,
+        }
+
+
+@dataclass(eq=False, repr=False)
+class LayerNormalization(_LearnedScale):
+    """Normalize every example (of pictures, every pixel) over its channels, the last axis."""
+
+    epsilon: float = 1e-3
+
+    def forward(
+        self, *xs: Array, training: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Array, Any]:
+        return F.layer_normalization(xs[0], self.gamma, self.beta, self.epsilon)
+
+    def norm_backward(self, dy: Array, cache: Any) -> tuple[Array, Array, Array]:
+        return F.layer_normalization_backward(dy, cache)

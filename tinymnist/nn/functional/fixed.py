@@ -1,13 +1,15 @@
-"""Arithmetic with fixed numbers (rescaling, normalization), and the merging of branches."""
+"""Operations with nothing to learn: fixed numbers, merging branches, reshaping, dropout."""
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from tinymnist.nn.arrays import Array
+from tinymnist.nn.arrays import Array, Pads, Shape
+from tinymnist.nn.functional.windows import crop2d, pad2d
 
 
 def rescaling(x: Array, scale: Array | float, offset: Array | float = 0.0) -> tuple[Array, Array]:
@@ -113,3 +115,78 @@ def concatenate(*xs: Array) -> tuple[Array, Sequence[int]]:
 def concatenate_backward(dy: Array, ends: Sequence[int]) -> tuple[Array, ...]:
     """Each array gets the gradient of its own channels."""
     return tuple(np.split(dy, ends[:-1], axis=-1))
+
+
+def flatten(x: Array) -> tuple[Array, Shape]:
+    """(n, ...) -> (n, everything), row-major: for a picture height, then width, then channel."""
+    return x.reshape(len(x), math.prod(x.shape[1:])), x.shape
+
+
+def reshape(x: Array, target_shape: Shape) -> tuple[Array, Shape]:
+    """(n, ...) -> (n, *target_shape), row-major.
+
+    Raises:
+        ValueError: if ``target_shape`` holds another count of numbers.
+    """
+    if math.prod(target_shape) != math.prod(x.shape[1:]):
+        raise ValueError(
+            "target_shape must hold as many numbers as one example. "
+            f"Received: target_shape={target_shape}, x.shape={x.shape}"
+        )
+    return x.reshape(len(x), *target_shape), x.shape
+
+
+def reshape_backward(dy: Array, shape: Shape) -> Array:
+    """Back to the shape of the input."""
+    return dy.reshape(shape)
+
+
+flatten_backward = reshape_backward
+
+
+def permute(x: Array, dims: Sequence[int]) -> tuple[Array, tuple[int, ...]]:
+    """Reorder the axes of every example; ``dims`` counts them from 1, as in Keras."""
+    axes = (0, *dims)
+    return x.transpose(axes), axes
+
+
+def permute_backward(dy: Array, axes: tuple[int, ...]) -> Array:
+    """Put the axes back in their old order."""
+    return dy.transpose(np.argsort(axes))
+
+
+def zero_padding2d(x: Array, pads: Pads) -> tuple[Array, Pads]:
+    """Put a border of zeros around every picture; ``pads`` is ((top, bottom), (left, right))."""
+    return pad2d(x, pads), pads
+
+
+zero_padding2d_backward = crop2d
+
+
+def dropout(x: Array, drop_rate: float, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Zero each number with probability ``drop_rate``; scale the others by ``1 / (1 - drop_rate)``.
+
+    The scaling keeps the expected value, so inference needs no correction ("inverted" dropout, as
+    in Keras and PyTorch).
+
+    Args:
+        x: any shape.
+        drop_rate: 0 <= drop_rate < 1.
+        rng: draws one number per value of ``x``.
+
+    Returns:
+        y in the shape and dtype of ``x``, and the mask (0 or the scale) for the backward pass.
+
+    Raises:
+        ValueError: for a rate outside [0, 1).
+    """
+    if not 0 <= drop_rate < 1:
+        raise ValueError(f"drop_rate must be in [0, 1). Received: drop_rate={drop_rate!r}")
+    kept = rng.random(x.shape, np.float32) >= drop_rate
+    mask = kept * np.asarray(1 / (1 - drop_rate), x.dtype)
+    return x * mask, mask
+
+
+def dropout_backward(dy: Array, mask: Array) -> Array:
+    """Zero and scale the gradient exactly as the values were."""
+    return dy * mask
