@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tinymnist.imaging.digit.filters import resize
-from tinymnist.imaging.digit.strokes import dilate
+from tinymnist.imaging.digit.filters import dilate, resize
 from tinymnist.imaging.picture.pixels import Array
-from tinymnist.imaging.synthetic.styles import pen_stroke
+from tinymnist.imaging.synthetic.paint import pen_stroke
 
 Box = tuple[int, int, int, int]
 Rng = np.random.Generator

@@ -15,8 +15,8 @@ from PIL import Image
 from benchmarks.samples import photograph, tint, to_image
 from tests.test_cli import run
 from tinymnist.errors import InputError
+from tinymnist.imaging.page.annotate import upright_picture
 from tinymnist.imaging.picture.decode import decode
-from tinymnist.imaging.picture.original import upright_picture
 from tinymnist.imaging.synthetic.paint import ink, slope
 from tinymnist.reader import Page, Reader
 

@@ -15,11 +15,10 @@ from PIL import ImageDraw
 
 from tinymnist.errors import InputError
 from tinymnist.imaging.digit.components import bounds, find_components
-from tinymnist.imaging.digit.frame import centre_of_mass
+from tinymnist.imaging.digit.frame import centre_of_mass, stroke_width
 from tinymnist.imaging.digit.isolate import NoDigitFound
 from tinymnist.imaging.digit.normalize import stages
 from tinymnist.imaging.digit.paper import noise_level
-from tinymnist.imaging.digit.strokes import stroke_width
 from tinymnist.imaging.picture.decode import decode, describe
 from tinymnist.nn.sequential import Sequential
 from tinymnist.reader import DEFAULT_MODEL, Prediction, Reader

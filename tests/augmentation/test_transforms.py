@@ -27,7 +27,7 @@ from tinymnist.augmentation import (
 from tinymnist.augmentation.compose import Step
 from tinymnist.augmentation.distort import RandomDistortion, crossed, grainy
 from tinymnist.augmentation.effects import homographies
-from tinymnist.imaging.digit.strokes import stroke_width
+from tinymnist.imaging.digit.frame import stroke_width
 from tinymnist.imaging.synthetic.paint import ink
 
 TRANSFORMS = {

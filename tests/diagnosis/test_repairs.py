@@ -9,11 +9,10 @@ from tinymnist.diagnosis.ink_and_paper import separate_ink, view
 from tinymnist.diagnosis.properties import measure
 from tinymnist.diagnosis.repairs import PLANS, REPAIRS, every_repair
 from tinymnist.imaging.digit.filters import resize
-from tinymnist.imaging.digit.frame import centre_of_mass
+from tinymnist.imaging.digit.frame import MNIST_WIDTHS, centre_of_mass
 from tinymnist.imaging.digit.isolate import NoDigitFound
 from tinymnist.imaging.digit.normalize import STAGES, normalize
 from tinymnist.imaging.digit.recipes import tutorial
-from tinymnist.imaging.digit.strokes import MNIST_WIDTHS
 from tinymnist.nn.arrays import Array
 
 

@@ -11,9 +11,8 @@ from PIL import Image
 
 from benchmarks.samples import tint, to_image
 from tinymnist.imaging.digit.normalize import normalize
-from tinymnist.imaging.picture.colour import grey_of_colours
 from tinymnist.imaging.picture.decode import decode
-from tinymnist.imaging.picture.pixels import luminance
+from tinymnist.imaging.picture.pixels import grey_of_colours, luminance
 from tinymnist.imaging.synthetic.paint import ink
 
 PAIRS = [

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinymnist.imaging.page.costs import (
+from tinymnist.imaging.page.lattice import (
     cut_cost,
     discard_costs,
     shape_cost,

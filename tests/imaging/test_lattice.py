@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinymnist.imaging.page.costs import UNSURE
-from tinymnist.imaging.page.lattice import Candidate, Row
+from tinymnist.imaging.page.lattice import UNSURE, Candidate, Row
 
 IMAGE = np.zeros((28, 28), np.float32)
 

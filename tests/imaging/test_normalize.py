@@ -13,9 +13,9 @@ from benchmarks.samples import SAMPLES
 from tinymnist.data import load_mnist
 from tinymnist.errors import InputError
 from tinymnist.imaging.digit.components import find_components
+from tinymnist.imaging.digit.frame import MNIST_WIDTHS, stroke_width
 from tinymnist.imaging.digit.isolate import NoDigitFound
 from tinymnist.imaging.digit.normalize import STAGES, is_mnist, normalize, stages
-from tinymnist.imaging.digit.strokes import MNIST_WIDTHS, stroke_width
 from tinymnist.imaging.picture.decode import decode
 from tinymnist.imaging.synthetic.paint import ink, slope
 

@@ -12,7 +12,8 @@ from PIL import Image
 
 from benchmarks.samples import to_image
 from tinymnist.errors import InputError
-from tinymnist.imaging.digit.normalize import NoDigitFound, normalize
+from tinymnist.imaging.digit.isolate import NoDigitFound
+from tinymnist.imaging.digit.normalize import normalize
 from tinymnist.imaging.digit.recipes import RECIPES, prepare_image
 from tinymnist.imaging.synthetic.paint import ink
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinymnist.imaging.digit.strokes import dilate
+from tinymnist.imaging.digit.filters import dilate
 
 
 @pytest.mark.parametrize("radius", [0.0, 0.3, 0.5, 1.0, 1.7, 2.5])

@@ -15,7 +15,7 @@ from scipy import ndimage
 from tinymnist.augmentation.effects import cover_rectangle, gaussian_weights
 from tinymnist.augmentation.resample import Places
 from tinymnist.imaging.picture.pixels import Array
-from tinymnist.imaging.synthetic.styles import pen_stroke
+from tinymnist.imaging.synthetic.paint import pen_stroke
 
 Kind = Callable[[Array, np.random.Generator], Array]
 

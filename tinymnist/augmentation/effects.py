@@ -9,7 +9,7 @@ import numpy as np
 
 from tinymnist.augmentation.compose import Images, Transform, map_planes, per_image
 from tinymnist.augmentation.resample import Places, resample
-from tinymnist.imaging.digit.strokes import dilate
+from tinymnist.imaging.digit.filters import dilate
 
 _DISC = 1.5  # the radius, from the centre of a pixel, of a disc that covers its four neighbours
 

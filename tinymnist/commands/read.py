@@ -175,8 +175,7 @@ def _drawings(out: str | None, names: list[str]) -> dict[str, Path]:
 
 
 def _annotate(source: Any, page: Page, out: Path) -> None:
-    from tinymnist.imaging.page.annotate import annotate
-    from tinymnist.imaging.picture.original import upright_picture
+    from tinymnist.imaging.page.annotate import annotate, upright_picture
     from tinymnist.reporting.figures import save_figure
 
     boxes, labels = [d.box for d in page.digits], [str(d.digit) for d in page.digits]

@@ -20,7 +20,8 @@ from tinymnist.diagnosis.repairs import PLANS, every_repair
 from tinymnist.diagnosis.results import UNREAD, Diagnosis, Drift, Pictures
 from tinymnist.errors import InputError
 from tinymnist.files import pictures_in
-from tinymnist.imaging.digit.normalize import NoDigitFound, normalize
+from tinymnist.imaging.digit.isolate import NoDigitFound
+from tinymnist.imaging.digit.normalize import normalize
 from tinymnist.imaging.digit.recipes import tutorial
 from tinymnist.imaging.picture.decode import decode, describe
 from tinymnist.imaging.picture.pixels import Array

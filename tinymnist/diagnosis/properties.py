@@ -24,9 +24,8 @@ from tinymnist.data import load_mnist
 from tinymnist.diagnosis.ink_and_paper import InkAndPaper, separate_ink, view, window
 from tinymnist.files import whole_file
 from tinymnist.imaging.digit.filters import maximum, resize
-from tinymnist.imaging.digit.frame import BOX
+from tinymnist.imaging.digit.frame import BOX, stroke_width
 from tinymnist.imaging.digit.recipes import tutorial
-from tinymnist.imaging.digit.strokes import stroke_width
 from tinymnist.imaging.picture.decode import decode
 from tinymnist.imaging.picture.otsu import NORMAL_MEDIAN
 

@@ -12,8 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from tinymnist.diagnosis.ink_and_paper import InkAndPaper, Window, box_of, view, window
-from tinymnist.imaging.digit.frame import BOX, SIDE
-from tinymnist.imaging.digit.strokes import MNIST_WIDTHS, with_stroke_width
+from tinymnist.imaging.digit.frame import BOX, MNIST_WIDTHS, SIDE, with_stroke_width
 from tinymnist.imaging.picture.pixels import Array
 
 REPAIRS = {

@@ -19,15 +19,10 @@ Index = npt.NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Components:
-    """The components of a mask, numbered from 0.
+    """The components of a mask, numbered from 0."""
 
-    Attributes:
-        labels: (h, w), the component's number, and -1 where the mask is False.
-        boxes: (n, 4), the box of each component.
-    """
-
-    labels: Index
-    boxes: Index
+    labels: Index  # (h, w), the component's number, and -1 where the mask is False
+    boxes: Index  # (n, 4), the box of each component
 
     def only(self, kept: Index) -> Components:
         """Keep the given numbers, in that order; the pixels of the others become -1."""
@@ -84,10 +79,7 @@ def surrounding_box(boxes: Index) -> Index:
 
 
 def gaps_between(boxes: Index, box: Index) -> Index:
-    """Measure the gap between each of boxes (n, 4) and one box (4,), in pixels; negative: overlap.
-
-    The gap is the larger one of the distances down and across.
-    """
+    """The larger distance, down or across, from each box (n, 4) to one (4,); negative: overlap."""
     gaps: Index = np.maximum(boxes[:, :2] - box[2:], box[:2] - boxes[:, 2:]).max(1)
     return gaps
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from itertools import product
+from math import hypot
+
 import numpy as np
 from PIL import Image
 from PIL.Image import Resampling
@@ -11,9 +15,8 @@ from tinymnist.imaging.picture.pixels import Array
 
 def resize(grey: Array, shape: tuple[int, int], how: Resampling = Resampling.BILINEAR) -> Array:
     """Resample (h, w) to ``shape``; Pillow widens its filter when it reduces, against aliasing."""
-    height, width = shape
     picture = Image.fromarray(np.ascontiguousarray(grey, np.float32))
-    return np.array(picture.resize((width, height), how), np.float32)
+    return np.array(picture.resize(shape[::-1], how), np.float32)
 
 
 def shrink(grey: Array, longest_side: int) -> Array:
@@ -39,16 +42,6 @@ def _block_means(lines: Array, factor: int) -> Array:
     return np.concatenate([means, lines[whole:].mean(0, keepdims=True)])
 
 
-def maximum(grey: Array, radius: int) -> Array:
-    """Take the largest value within a square of 2 * radius + 1 pixels around each pixel."""
-    return _running(np.maximum, grey, radius)
-
-
-def minimum(grey: Array, radius: int) -> Array:
-    """Take the smallest value within a square of 2 * radius + 1 pixels around each pixel."""
-    return _running(np.minimum, grey, radius)
-
-
 def pad_edges(grey: Array, margin: int) -> Array:
     """Repeat the outermost pixels ``margin`` times, faster than ``np.pad(..., mode="edge")``."""
     if margin == 0:
@@ -60,6 +53,42 @@ def pad_edges(grey: Array, margin: int) -> Array:
     middle[:, :margin], middle[:, -margin:] = grey[:, :1], grey[:, -1:]
     wide[:margin], wide[-margin:] = middle[0], middle[-1]
     return wide
+
+
+def average(grey: Array) -> Array:
+    """The mean of 3x3 pixels: noise falls to a third, and strokes of two pixels stay."""
+    padded = pad_edges(grey, 1)
+    rows = padded[2:] + padded[1:-1] + padded[:-2]
+    return np.asarray((rows[:, 2:] + rows[:, 1:-1] + rows[:, :-2]) / 9, np.float32)
+
+
+def dilate(ink: Array, radius: float) -> Array:
+    """Take the largest value (h, w) within a disc around each pixel: grey dilation.
+
+    Pixels that the disc covers in part count in part. The radius, in pixels, is not negative.
+    """
+    reach = int(np.ceil(radius))
+    height, width = ink.shape
+    padded = pad_edges(ink, reach)
+    largest: dict[float, Array] = {}  # by the share of a pixel that the disc covers
+    for down, right in product(range(2 * reach + 1), repeat=2):
+        cover = min(max(radius + 0.5 - hypot(down - reach, right - reach), 0.0), 1.0)
+        there = padded[down : down + height, right : right + width]
+        if cover in largest:
+            np.maximum(largest[cover], there, out=largest[cover])
+        elif cover > 0:
+            largest[cover] = there.copy()
+    return reduce(np.maximum, [np.float32(cover) * grey for cover, grey in largest.items()], ink)
+
+
+def maximum(grey: Array, radius: int) -> Array:
+    """Take the largest value within a square of 2 * radius + 1 pixels around each pixel."""
+    return _running(np.maximum, grey, radius)
+
+
+def minimum(grey: Array, radius: int) -> Array:
+    """Take the smallest value within a square of 2 * radius + 1 pixels around each pixel."""
+    return _running(np.minimum, grey, radius)
 
 
 def _running(extreme: np.ufunc, grey: Array, radius: int) -> Array:

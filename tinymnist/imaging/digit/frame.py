@@ -1,4 +1,4 @@
-"""A digit into MNIST's frame: deskewed on request, 20 pixels long, its mass in the middle of 28."""
+"""A digit into MNIST's frame: its stroke width, 20 pixels long, its mass in the middle of 28."""
 
 from __future__ import annotations
 
@@ -7,33 +7,26 @@ from PIL import Image
 from PIL.Image import Resampling
 
 from tinymnist.imaging.digit.components import bounds
-from tinymnist.imaging.digit.filters import resize
+from tinymnist.imaging.digit.filters import dilate, pad_edges, resize
 from tinymnist.imaging.digit.isolate import no_digit_error
-from tinymnist.imaging.digit.strokes import MNIST_WIDTHS, with_stroke_width
 from tinymnist.imaging.picture.pixels import Array
 
 SIDE = 28
 """Pixels of MNIST's square frame."""
 BOX = 20
 """Pixels of the longer side of a digit in it."""
-_FINE = 4
-"""Pixels drawn for each pixel of the box before the digit is reduced to it."""
-_ROOM = 2 * _FINE
-"""Pixels drawn around the digit, into which strokes may grow."""
+MNIST_WIDTHS = (1.85, 3.35)
+"""Stroke widths of MNIST's training images in pixels of a 28x28 image, 10th to 90th percentile."""
+_FINE = 4  # pixels drawn for each pixel of the box before the digit is reduced to it
+_ROOM = 2 * _FINE  # pixels drawn around the digit, into which strokes may grow
 
 
 def deskew(ink: Array) -> Array:
-    """Take the slant away: shear the digit until its mass leans to neither side.
+    """Take the slant away: shear the digit (h, w) until its mass leans to neither side.
 
     The slant is the covariance of row and column over the variance of the row, the measure that
     LeCun et al. deskewed MNIST by in "Gradient-Based Learning Applied to Document Recognition"
-    (1998).
-
-    Args:
-        ink: (h, w) in 0..1, 0 is paper.
-
-    Returns:
-        (h, w + what the shear adds) float32.
+    (1998). The result is wider by what the shear adds.
     """
     down, right = np.indices(ink.shape, np.float32)
     total, (row, column) = float(ink.sum()), centre_of_mass(ink)
@@ -47,17 +40,40 @@ def deskew(ink: Array) -> Array:
     return np.asarray(sheared, np.float32)
 
 
+def stroke_width(ink: Array) -> float:
+    """Measure the average width of the strokes, in pixels; 0 if there is no ink.
+
+    A stroke of length l, width w and darkness d holds l * w * d of ink, and the picture climbs by d
+    along both its edges: the sum of the gradient's length is 2 * l * d. So w is twice the ink
+    over that sum, whatever the darkness, and blur does not change it.
+
+    Args:
+        ink: (h, w), 0 is paper; give it a margin, since edges along the frame are not seen.
+    """
+    around = pad_edges(ink, 2)
+    down = around[2:, 1:-1] - around[:-2, 1:-1]  # over two pixels
+    right = around[1:-1, 2:] - around[1:-1, :-2]
+    climb = float(np.sqrt(down * down + right * right).sum()) / 2
+    return 2 * float(ink.sum()) / climb if climb > 0 else 0.0
+
+
+def with_stroke_width(ink: Array, narrowest: float, widest: float) -> Array:
+    """Thicken or thin the strokes of ink (h, w) until their average width is within the limits.
+
+    The limits are in pixels. Wide strokes never shrink by more than half.
+    """
+    width = stroke_width(ink)
+    if 0 < width < narrowest:
+        return dilate(ink, (narrowest - width) / 2)
+    if width > widest:
+        return 1 - dilate(1 - ink, min((width - widest) / 2, width / 4))
+    return ink
+
+
 def fit_box(ink: Array) -> Array:
     """Cut the digit out and scale it to fit 20x20; strokes come to MNIST's width on the way.
 
-    Args:
-        ink: (h, w) in 0..1, 0 is paper.
-
-    Returns:
-        (h, w) float32 in 0..1, the longer side of 20 pixels.
-
-    Raises:
-        NoDigitFound: if no pixel is more than half ink.
+    Ink and result are in 0..1, 0 is paper. NoDigitFound if no pixel is more than half ink.
     """
     digit = ink[bounds(ink > 0.5)]
     if digit.size == 0:

@@ -21,17 +21,12 @@ from tinymnist.imaging.picture.pixels import Array
 
 _SOFT = (0.25, 0.75)
 """Between paper (0) and ink (1), soft edges begin at the first and full ink at the second."""
-_MAX_DEPTH_OF_MARGIN = 0.2
-"""How far into the picture, as a share of its side, anything along its frame may reach."""
-_MIN_INK_TO_MARGIN = 0.1
-"""With less ink elsewhere (a share of the margin's), the digit is lighter than the margin."""
-_MIN_MASS = 0.02
-"""Components with less ink than this share of the main one's are specks."""
-_MAX_FRAGMENT_GAP = 0.25
-"""Fragments of a digit lie at most this far from it, as a share of its longer side."""
-_CROWD = 100
-"""Components; with more, a picture is only grain unless the main one has this share of the ink:"""
-_MIN_SHARE_IN_CROWD = 0.05
+_MAX_DEPTH_OF_MARGIN = 0.2  # of what lies along the frame, as a share of the picture's side
+_MIN_INK_TO_MARGIN = 0.1  # with less ink elsewhere, the digit is lighter than the margin
+_MIN_MASS = 0.02  # components with less ink than this share of the main one's are specks
+_MAX_FRAGMENT_GAP = 0.25  # from a fragment to its digit, as a share of the digit's longer side
+_CROWD = 100  # with more components, a picture is only grain, unless the main one has
+_MIN_SHARE_IN_CROWD = 0.05  # this share of the ink
 
 
 class NoDigitFound(InputError):
@@ -44,16 +39,9 @@ def no_digit_error() -> NoDigitFound:
 
 
 def threshold(split: OtsuSplit) -> Array:
-    """Clear the paper, fill the ink, and keep the edges between them soft.
+    """Clear the paper to 0, fill the ink to 1, and keep the edges between them soft: (h, w).
 
-    Args:
-        split: a picture (h, w), split into ink and paper.
-
-    Returns:
-        (h, w) float32 in 0..1; 0 is paper, 1 is ink.
-
-    Raises:
-        NoDigitFound: if ink and paper are too much alike.
+    Raises NoDigitFound if ink and paper are too much alike.
     """
     if not stands_out(split):  # a black picture is all ink
         raise no_digit_error()
@@ -75,8 +63,7 @@ def _margin(ink: Mask) -> Mask:
     if not touches_frame(ink):
         return np.zeros_like(ink)
     parts = find_components(ink)
-    sides = np.array(ink.shape)
-    first, last = parts.boxes[:, :2], parts.boxes[:, 2:]
+    first, last, sides = parts.boxes[:, :2], parts.boxes[:, 2:], np.array(ink.shape)
     depth = np.floor(_MAX_DEPTH_OF_MARGIN * sides)
     before = (first == 0) & (last <= depth)
     after = (last == sides) & (first >= sides - depth)
@@ -84,13 +71,9 @@ def _margin(ink: Mask) -> Mask:
 
 
 def keep_digit(ink: Array) -> Array:
-    """Drop specks, fragments of the frame and anything else that lies apart from the digit.
+    """Drop from ink (h, w) specks, fragments of the frame and anything else apart from the digit.
 
-    Args:
-        ink: (h, w) in 0..1, 0 is paper.
-
-    Raises:
-        NoDigitFound: if nothing is left.
+    Raises NoDigitFound if nothing is left.
     """
     parts = find_components(ink > 0)
     if len(parts.boxes) == 0:

@@ -33,26 +33,13 @@ from tinymnist.imaging.digit.rules import erase_rules
 from tinymnist.imaging.picture.otsu import OtsuSplit, median, split_at_otsu
 from tinymnist.imaging.picture.pixels import Array
 
-__all__ = ["STAGES", "NoDigitFound", "is_mnist", "normalize", "readings", "stages"]
-
-_WORKING_SIDE = 384
-"""Pixels on the longer side of the picture in which the digit is looked for."""
+_WORKING_SIDE = 384  # pixels on the picture's longer side in which the digit is looked for
 _SURE_DARKNESS = 0.6
 """The polarity is in doubt if the darkness of the ink, at most 1.25 either way, is below this."""
 
 
-def dark_on_light(grey: Array) -> Array:
-    """Invert a picture with light ink on dark paper."""
-    return grey if ink_is_dark(grey) else 1 - grey
-
-
 def _unchanged(image: Array) -> Array:
     return image
-
-
-def _stretch(ink: Array) -> Array:
-    """Stretch the whole picture to the frame, whatever its shape."""
-    return np.clip(resize(ink, (SIDE, SIDE)), 0, 1)
 
 
 def _centre_box(digit: Array) -> Array:
@@ -64,14 +51,14 @@ def _centre_box(digit: Array) -> Array:
 
 
 STAGES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
-    "polarity": (dark_on_light, _unchanged),
+    "polarity": (lambda grey: grey if ink_is_dark(grey) else 1 - grey, _unchanged),
     "background": (ink_map, lambda grey: 1 - grey),
     "noise": (denoise, split_at_otsu),
     "threshold": (threshold, lambda split: split.picture),
     "rules": (erase_rules, _unchanged),
     "components": (keep_digit, _unchanged),
     "slant": (deskew, _unchanged),
-    "box": (fit_box, _stretch),
+    "box": (fit_box, lambda ink: np.clip(resize(ink, (SIDE, SIDE)), 0, 1)),  # whatever its shape
     "centre": (centre, _centre_box),
 }
 """Name -> the stage's function, and its substitute if the stage is skipped.
@@ -105,13 +92,8 @@ def stages(grey: Array, *, skip: Collection[str] = _OFF) -> dict[str, Array]:
     """Run the stages of :func:`normalize` and keep the picture (h, w) after each, by name.
 
     The first is "grey", the picture as it comes, reduced if it is large. Skipped stages are left
-    out. A picture that is in MNIST's form already has only the first and the last.
-
-    Args:
-        grey, skip: as for :func:`normalize`.
-
-    Raises:
-        NoDigitFound, ValueError: as :func:`normalize`.
+    out. A picture that is in MNIST's form already has only the first and the last. Arguments and
+    errors are those of :func:`normalize`.
     """
     if unknown := sorted(set(skip) - set(STAGES)):
         raise ValueError(f"skip may name {list(STAGES)}. Received: {unknown}")
@@ -140,17 +122,12 @@ def readings(grey: Array) -> Array:
     are carried through to MNIST's form, and the network, which knows what digits look like, weighs
     them: it is sure only of digits, so each reading counts by the network's odds. The polarity may
     be the other one. And a picture of 28x28 pixels may be a damaged one in MNIST's form, whose
-    damage the recipe could take for ink; so it is also read as it is.
-
-    Args:
-        grey: (h, w) float32 in 0..1 as displayed.
+    damage the recipe could take for ink; so it is also read as it is. Argument and errors are those
+    of :func:`normalize`.
 
     Returns:
         (k, 28, 28) float32 in 0..1, white ink on black, k from 1 to 4. The result of
         :func:`normalize` comes first.
-
-    Raises:
-        NoDigitFound: if the picture is blank, or nothing stands out in it.
     """
     if is_mnist(grey):
         return grey[None].astype(np.float32, copy=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinymnist.imaging.digit.filters import maximum, minimum, pad_edges, shrink
+from tinymnist.imaging.digit.filters import average, maximum, minimum, pad_edges, shrink
 from tinymnist.imaging.picture.otsu import NORMAL_MEDIAN, OtsuSplit, median, sample, split_at_otsu
 from tinymnist.imaging.picture.pixels import Array
 
@@ -15,28 +15,20 @@ COARSE_SIDE = 64
 """Pixels on the longer side of the picture in which polarity and emptiness are judged."""
 _NO_DARKNESS = 1e-5
 """Smaller values of :func:`ink_darkness` are rounding: light alone, without ink, leaves as much."""
-_WIDEST_STROKE = 0.3
-"""Strokes are at most this share of the frame's longer side wide; anything wider is paper."""
-_MIN_PAPER = 0.25
-"""Paper in the shadow has at least this share of the brightest paper's light."""
-_MIN_CONTRAST = 0.04
-"""Ink differs from paper by at least this much of the range 0..1."""
-_MIN_CONTRAST_TO_NOISE = 4
-"""Ink differs from paper by at least this many standard deviations of the paper."""
+_WIDEST_STROKE = 0.3  # strokes are at most this share of the longer side wide; wider is paper
+_MIN_PAPER = 0.25  # paper in the shadow has at least this share of the brightest paper's light
+_MIN_CONTRAST = 0.04  # ink differs from paper by at least this much of the range 0..1
+_MIN_CONTRAST_TO_NOISE = 4  # and by at least this many standard deviations of the paper
 _MAX_PAPER_NOISE = 0.015
 """Standard deviation of noise that hardly moves the estimate of the paper's brightness."""
-_MAX_NOISE_TO_CONTRAST = 0.12
-"""Noise up to this share of the ink's contrast does not harm the reading."""
+_MAX_NOISE_TO_CONTRAST = 0.12  # up to this share of the ink's contrast, noise does no harm
 _SMALLEST_NOISY = 40
 """Pixels on the shorter side; in smaller pictures, strokes are as narrow as grains of noise."""
 _SMALLEST_SPECKLED = 24
 """Pixels on the shorter side; in smaller pictures, a stroke's own pixels look like specks."""
-_MAX_PASSES = 4
-"""Times that a picture is smoothed."""
-_MAX_DIFFERENCE_ALIKE = 0.3
-"""Neighbouring pixels that differ by less (of 0..1) count as alike."""
-_MAX_SHARE_OF_SPECKS = 0.015
-"""A larger share of isolated pixels in a picture is noise."""
+_MAX_PASSES = 4  # times that a picture is smoothed
+_MAX_DIFFERENCE_ALIKE = 0.3  # neighbouring pixels that differ by less (of 0..1) count as alike
+_MAX_SHARE_OF_SPECKS = 0.015  # a larger share of isolated pixels in a picture is noise
 
 
 def ink_is_dark(grey: Array) -> bool:
@@ -50,10 +42,7 @@ def ink_darkness(grey: Array) -> float:
     The main evidence are strokes: a stroke is a ridge, darker (or lighter) than what lies on both
     its sides, which the borders of tables and shadows and gradients of light are not. The rest is
     the skewness, with a quarter of a vote: there is less ink than paper, so it lies further from
-    the mean.
-
-    Args:
-        grey: (h, w) in 0..1; a picture that is larger than ``COARSE_SIDE`` is reduced first.
+    the mean. The picture (h, w) in 0..1 is reduced to ``COARSE_SIDE`` first.
     """
     coarse = shrink(grey, COARSE_SIDE)
     deviation = coarse.mean() - coarse
@@ -68,14 +57,7 @@ def ridge_darkness(grey: Array) -> float:
 
 
 def ink_map(grey: Array) -> Array:
-    """Measure how much of the paper's light the ink takes away, for dark ink on lighter paper.
-
-    Args:
-        grey: (h, w) in 0..1.
-
-    Returns:
-        (h, w) float32 in 0..1; 0 is paper.
-    """
+    """How much of the paper's light dark ink takes away, 0..1; from the picture (h, w) in 0..1."""
     return light_taken(grey, _remove_grain(grey), _WIDEST_STROKE)
 
 
@@ -102,13 +84,10 @@ def light_taken(grey: Array, smooth: Array, widest_stroke: float) -> Array:
 
 
 def is_empty(grey: Array) -> bool:
-    """Whether there is nothing but smooth light: no pixel stands out from it.
+    """Whether there is nothing but smooth light in a picture (h, w): no pixel stands out from it.
 
-    The light is a polynomial of the second degree in both directions, fitted to the whole picture
-    by least squares.
-
-    Args:
-        grey: (h, w) in 0..1; a picture that is larger than ``COARSE_SIDE`` is reduced first.
+    The light is a polynomial of the second degree in both directions, fitted by least squares to
+    the whole picture, which is reduced to ``COARSE_SIDE`` first.
     """
     coarse = shrink(grey, COARSE_SIDE)
     if _bends_too_much(coarse) or _bends_too_much(coarse.T):
@@ -136,14 +115,11 @@ def _bends_too_much(grey: Array) -> bool:
 
 
 def noise_level(grey: Array) -> float:
-    """Estimate the standard deviation of noise that differs from pixel to pixel.
+    """Estimate the standard deviation of noise that differs from pixel to pixel; at least 3x3.
 
     A second difference in both directions leaves nothing of a slope or of a straight edge. Its
     spread under noise is 6 times that of the noise (J. Immerkaer, "Fast Noise Variance
     Estimation", CVIU 64, 1996); the median keeps the few pixels of strokes from counting.
-
-    Args:
-        grey: (h, w), at least 3x3.
     """
     rows = grey[2:] - 2 * grey[1:-1] + grey[:-2]
     both = rows[:, 2:] - 2 * rows[:, 1:-1] + rows[:, :-2]
@@ -151,24 +127,20 @@ def noise_level(grey: Array) -> float:
 
 
 def denoise(ink: Array) -> OtsuSplit:
-    """Make noise small against ink: smooth it, or in small pictures remove specks one by one.
+    """Make noise small against ink (h, w): smooth it, or in small pictures remove single specks.
 
-    Args:
-        ink: (h, w) in 0..1, 0 is paper.
-
-    Returns:
-        The cleaned picture, split into ink and paper.
+    The result is split into ink and paper.
     """
     if min(ink.shape) < _SMALLEST_SPECKLED:
         return split_at_otsu(ink)
     if min(ink.shape) < _SMALLEST_NOISY:
         split = split_at_otsu(_remove_specks(ink))
-        return split if stands_out(split) else split_at_otsu(_average(split.picture))
+        return split if stands_out(split) else split_at_otsu(average(split.picture))
     for _ in range(_MAX_PASSES):
         split = split_at_otsu(ink)
         if noise_level(ink) <= _MAX_NOISE_TO_CONTRAST * split.contrast and stands_out(split):
             return split
-        ink = _average(ink)
+        ink = average(ink)
     return split_at_otsu(ink)
 
 
@@ -190,15 +162,8 @@ def _remove_grain(grey: Array) -> Array:
     for _ in range(_MAX_PASSES if min(grey.shape) >= _SMALLEST_NOISY else 0):
         if noise_level(grey) <= _MAX_PAPER_NOISE:
             break
-        grey = _average(grey)
+        grey = average(grey)
     return grey
-
-
-def _average(values: Array) -> Array:
-    """The mean of each pixel and its eight neighbours."""
-    padded = pad_edges(values, 1)
-    rows = padded[2:] + padded[1:-1] + padded[:-2]
-    return np.asarray((rows[:, 2:] + rows[:, 1:-1] + rows[:, :-2]) / 9, np.float32)
 
 
 def _remove_specks(ink: Array) -> Array:
@@ -209,14 +174,8 @@ def _remove_specks(ink: Array) -> Array:
     for _ in range(_MAX_PASSES):
         height, width = ink.shape
         mirrored = ink[[1, *range(height), -2]][:, [1, *range(width), -2]]  # np.pad is slower
-        around = np.stack(
-            [
-                mirrored[down : down + height, right : right + width]
-                for down in range(3)
-                for right in range(3)
-                if (down, right) != (1, 1)
-            ]
-        )
+        shifts = [divmod(place, 3) for place in range(9) if place != 4]  # 4 is the pixel itself
+        around = np.stack([mirrored[d : d + height, r : r + width] for d, r in shifts])
         alone = (np.abs(around - ink) < _MAX_DIFFERENCE_ALIKE).sum(axis=0, dtype=np.uint8) <= 1
         if np.count_nonzero(alone) <= _MAX_SHARE_OF_SPECKS * alone.size:
             break

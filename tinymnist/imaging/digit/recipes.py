@@ -1,4 +1,4 @@
-"""The recipes that turn a picture into a network's input, by name."""
+"""The recipes that turn pictures into a network's input, by name."""
 
 from __future__ import annotations
 
@@ -18,23 +18,12 @@ from tinymnist.imaging.picture.pixels import Array
 
 
 def tutorial(grey: Array) -> Array:
-    """The tutorials' recipe: resize to 28x28 and leave everything else as it is.
-
-    Args:
-        grey: (h, w) float32 in 0..1.
-
-    Returns:
-        (28, 28) float32 in 0..1.
-    """
+    """The tutorials' recipe: resize (h, w) to 28x28 and leave everything else as it is."""
     return np.clip(resize(grey, (SIDE, SIDE), Resampling.BICUBIC), 0, 1)
 
 
 def as_it_is(grey: Array) -> Array:
-    """Change nothing: the picture is (28, 28), white ink on black.
-
-    Raises:
-        InputError: if it has another shape.
-    """
+    """Change nothing: the picture is (28, 28), white ink on black; InputError if it is not."""
     if grey.shape != (SIDE, SIDE):
         raise InputError(
             f"recipe 'none' takes a picture of {SIDE}x{SIDE} pixels as it is; use recipe 'mnist' "
@@ -73,16 +62,11 @@ def prepare_image(source: Source, recipe: str = "mnist") -> Array:
 def prepare_readings(source: Source, recipe: str = "mnist") -> Array:
     """Turn one picture into a network's inputs, one for each way in which it may be understood.
 
-    Args:
-        source, recipe: as for :func:`prepare_image`.
+    Arguments and errors are those of :func:`prepare_image`.
 
     Returns:
         (k, 28, 28, 1) float32; the first is the result of :func:`prepare_image`. Recipe ``mnist``
-        gives up to four, see :func:`tinymnist.imaging.digit.normalize.readings`; the others give
-        one.
-
-    Raises:
-        InputError, NoDigitFound, ValueError: as :func:`prepare_image`.
+        gives up to four, see :func:`tinymnist.imaging.digit.normalize.readings`; the others one.
     """
     made = _apply(source, recipe, every_reading=recipe == "mnist")
     return made.reshape(-1, SIDE, SIDE, 1)
@@ -101,20 +85,12 @@ def _apply(source: Source, recipe: str, *, every_reading: bool) -> Array:
 
 @dataclass(frozen=True)
 class PreparedSet:
-    """Pictures after a recipe.
+    """Pictures after a recipe: r readings of those m that could be prepared."""
 
-    Attributes:
-        readings: (r, 28, 28, 1) float32, at least one per picture that could be prepared; see
-            :func:`prepare_readings`.
-        owners: (r,) the position in ``kept`` of each reading's picture, ascending.
-        kept: (m,) the numbers of the pictures that could be prepared.
-        failures: the error of every other picture, by its number.
-    """
-
-    readings: Array
-    owners: NDArray[np.int64]
-    kept: NDArray[np.int64]
-    failures: dict[int, InputError]
+    readings: Array  # (r, 28, 28, 1), at least one per picture; see prepare_readings
+    owners: NDArray[np.int64]  # (r,), the position in ``kept`` of each one's picture, ascending
+    kept: NDArray[np.int64]  # (m,), the numbers of the pictures that could be prepared
+    failures: dict[int, InputError]  # the error of every other picture, by its number
 
     @property
     def images(self) -> Array:
@@ -143,8 +119,7 @@ def prepare_all(
     """Bring many pictures to MNIST's form, and note which cannot be, and why.
 
     Args:
-        sources: as for :func:`prepare_image`.
-        recipe: ``"mnist"``, ``"resize"`` or ``"none"``.
+        sources, recipe: as for :func:`prepare_image`.
         tick: called after every picture, for a progress display.
         most: how many prepared pictures are enough; None for all.
     """
@@ -158,6 +133,6 @@ def prepare_all(
         except InputError as error:
             failures[number] = error
         tick()
-    readings = np.concatenate([np.zeros((0, 28, 28, 1), np.float32), *ways.values()])
+    readings = np.concatenate([np.zeros((0, SIDE, SIDE, 1), np.float32), *ways.values()])
     owners = np.repeat(np.arange(len(ways)), [len(way) for way in ways.values()])
     return PreparedSet(readings, owners, np.array([*ways], np.int64), failures)

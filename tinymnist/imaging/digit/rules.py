@@ -12,33 +12,22 @@ _SLOPES = np.linspace(-0.1, 0.1, 51)
 """Tangents of a line's climb that are tried; from one to the next, 1000 pixels move it by 4."""
 _MAX_THICKNESS_ON_PAGE = 0.012
 """A ruled line is at most a pixel plus this share of the page's longer side thick."""
-_MAX_THICKNESS_OF_DIGIT = 0.035
-"""The same for a picture of one digit."""
+_MAX_THICKNESS_OF_DIGIT = 0.035  # the same for a picture of one digit
 _SMALLEST_RULED = 32
 """Pixels on the shorter side; in smaller pictures, a digit's own strokes may be thin and go from
 edge to edge."""
-_MIN_INK = 0.1
-"""Ink (0..1) that a pixel must hold to belong to a line."""
-_MIN_INK_LEFT = 0.1
-"""At least this share of the lines' ink remains beside them; else the lines were the digit."""
-_MIN_COVER = 0.55
-"""The share of the page's width that a line covers, if there are others like it,"""
-_MIN_COVER_ALONE = 0.9
-"""and if it is the only one: a long stroke covers less."""
-_AT_EDGE = 0.03
-"""A ruled line ends at most this share of the page's width from its edge,"""
-_MIN_FRAME = 2.0
-"""or else not at an upright line longer than this many times the largest thickness."""
+_MIN_INK = 0.1  # ink (0..1) that a pixel must hold to belong to a line
+_MIN_INK_LEFT = 0.1  # with a smaller share of the lines' ink beside them, they were the digit
+_MIN_COVER = 0.55  # the share of the page's width that a line covers, if there are others like it,
+_MIN_COVER_ALONE = 0.9  # and if it is the only one: a long stroke covers less
+_AT_EDGE = 0.03  # a ruled line ends at most this share of the page's width from its edge,
+_MIN_FRAME = 2.0  # or else not at an upright line longer than this many times the largest thickness
 
 
 def erase_rules(ink: Array) -> Array:
-    """Take ruled or squared paper out of a picture of one digit.
+    """Take ruled or squared paper out of a picture of one digit, ink (h, w) in 0..1 on paper of 0.
 
-    Args:
-        ink: (h, w) in 0..1, 0 is paper.
-
-    Returns:
-        (h, w) float32; the ink itself if there are no lines from edge to edge.
+    Without lines from edge to edge, the ink itself is returned.
     """
     mask = ink > _MIN_INK
     if min(ink.shape) < _SMALLEST_RULED or not (_reaches_across(mask) or _reaches_across(mask.T)):
@@ -65,10 +54,7 @@ def erase_page_rules(mask: Mask) -> Mask:
 
 
 def _find_rules(mask: Mask, thickest: float, tables: bool = False) -> tuple[Mask, int]:
-    """The pixels of all lines, and how many lines there are.
-
-    ``tables`` says that the page may hold tables, whose lines are not rules.
-    """
+    """The pixels of all lines, and their number; ``tables``: tables' lines are not rules."""
     limit = 1 + thickest * max(mask.shape)
     across, rows = _rule_pixels(mask, limit, tables)
     along, columns = _rule_pixels(mask.T, limit, tables)

@@ -1,23 +1,51 @@
-"""Draws what was read where it was read."""
+"""Draws what was read where it was read, on the picture in its own colours and pixels."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-Box = tuple[int, int, int, int]
+from tinymnist.imaging.page.lattice import Box
+from tinymnist.imaging.picture.decode import decode_with_size, open_binary
+from tinymnist.imaging.picture.pixels import Array
 
+_PLAIN_MODES = ("1", "L", "P", "RGB", "CMYK", "YCbCr")
+"""Pillow's modes that it converts to the colours as displayed; others are shown as decoded."""
 SURE, UNSURE = "#0b8043", "#d5264b"
 """Colours of digits that were read with at least this confidence, and with less:"""
 CLEAR = 0.8
-_MIN_TEXT = 12
-"""Pixels; smaller figures cannot be read."""
-_TEXT = 0.38
-"""The height of a label's text, in heights of a digit,"""
-_MAX_TEXT = 0.05
-"""and its upper limit as a share of the picture's longer side."""
+_MIN_TEXT = 12  # pixels; smaller figures cannot be read
+_TEXT = 0.38  # the height of a label's text, in heights of a digit,
+_MAX_TEXT = 0.05  # and its upper limit as a share of the picture's longer side
+
+
+def upright_picture(source: Any) -> Image.Image:
+    """Open a picture as RGB in its own pixels, turned upright; source and errors: ``decode``'s."""
+    if isinstance(source, np.ndarray):
+        return _as_rgb(decode_with_size(source)[0])
+    if isinstance(source, Image.Image):
+        return _shown(source, *decode_with_size(source))
+    with open_binary(source) as stream, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        grey, size = decode_with_size(stream)  # reports clearly what is wrong with a broken file
+        stream.seek(0)
+        with Image.open(stream) as picture:
+            return _shown(picture, grey, size)
+
+
+def _shown(picture: Image.Image, grey: Array, size: tuple[int, int]) -> Image.Image:
+    """Upright and in RGB; the decoded grey in modes that Pillow does not convert as displayed."""
+    if picture.mode in _PLAIN_MODES and "transparency" not in picture.info:
+        return ImageOps.exif_transpose(picture).convert("RGB")
+    return _as_rgb(grey).resize((size[1], size[0]))
+
+
+def _as_rgb(grey: Array) -> Image.Image:
+    return Image.fromarray(np.uint8(grey * 255 + 0.5)).convert("RGB")
 
 
 def annotate(
@@ -36,9 +64,6 @@ def annotate(
         boxes: (left, top, right, bottom) in its pixels, right and bottom exclusive.
         labels: one for each box.
         confidences: one for each box, 0..1; None means that all are sure.
-
-    Returns:
-        A new picture, RGB.
     """
     drawn = picture.copy()
     draw = ImageDraw.Draw(drawn)
@@ -47,10 +72,8 @@ def annotate(
     text = min(_TEXT * tall, _MAX_TEXT * max(picture.size))
     font = ImageFont.load_default(max(_MIN_TEXT, round(text)))
     frames = [_around(box, 2 * line, picture.size) for box in boxes]
-    colours = [
-        SURE if confidence >= CLEAR else UNSURE
-        for confidence in (confidences if confidences is not None else [1.0] * len(boxes))
-    ]
+    sure = [True] * len(boxes) if confidences is None else [each >= CLEAR for each in confidences]
+    colours = [SURE if is_sure else UNSURE for is_sure in sure]
     for frame, colour in zip(frames, colours, strict=True):
         draw.rounded_rectangle(frame, 2 * line, outline=colour, width=line)
     for frame, label, colour in zip(frames, labels, colours, strict=True):
@@ -61,12 +84,8 @@ def annotate(
 def _around(box: Box, gap: int, size: tuple[int, int]) -> Box:
     """The frame of a box, ``gap`` pixels away but in the picture; right and bottom inclusive."""
     left, top, right, bottom = box
-    return (
-        max(left - gap, 0),
-        max(top - gap, 0),
-        min(right + gap, size[0]) - 1,
-        min(bottom + gap, size[1]) - 1,
-    )
+    end = min(right + gap, size[0]) - 1, min(bottom + gap, size[1]) - 1
+    return max(left - gap, 0), max(top - gap, 0), *end
 
 
 def _tag(

@@ -6,12 +6,13 @@ cover perhaps a hundredth of it, and tables, shadows and fingers lie around them
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
 from tinymnist.imaging.digit.components import Components, Mask, find_components, surrounding_box
-from tinymnist.imaging.digit.filters import maximum, minimum, pad_edges, shrink
+from tinymnist.imaging.digit.filters import average, maximum, minimum, shrink
 from tinymnist.imaging.digit.isolate import NoDigitFound, no_digit_error
 from tinymnist.imaging.digit.paper import (
     ink_is_dark,
@@ -24,99 +25,65 @@ from tinymnist.imaging.digit.rules import erase_page_rules
 from tinymnist.imaging.picture.otsu import otsu_level
 from tinymnist.imaging.picture.pixels import Array
 
-_FINE_SIDE = 256
-"""Pixels on the longer side of the page in which dark and light strokes are compared."""
-_CLEAR_BALANCE = 0.25
-"""Strokes decide the polarity if their balance, at most 1 either way, is more than this."""
-_WIDEST_STROKE = 0.08
-"""Strokes on a page are at most this share of the frame wide; anything wider is the table."""
+_FINE_SIDE = 256  # pixels of the page's longer side where dark and light strokes are compared
+_CLEAR_BALANCE = 0.25  # strokes decide the polarity if their balance (-1..1) is further from 0
+_WIDEST_STROKE = 0.08  # strokes are at most this share of the page wide; wider is the table
 _MAX_LOST = 0.1
 """Strokes that lose a larger share of their area to that limit are those of one large digit."""
-_MIN_INK = 0.06
-"""Ink takes away at least this share of the paper's light."""
-_MAX_PASSES = 3
-"""Times that a page is smoothed, or its ink searched again."""
+_MIN_INK = 0.06  # ink takes away at least this share of the paper's light
+_MAX_PASSES = 3  # times that a page is smoothed, or its ink searched again
 _MAX_PAPER_NOISE = 0.004
 """Standard deviation of noise that hardly moves the estimate of the paper's brightness."""
 _CLEAR_NOISES = 10
 """Ink that differs from the paper by fewer standard deviations of the noise calls for smoothing,"""
-_MIN_NOISES = 6
-"""and if it then differs by fewer than this, there is no ink."""
-_NORMAL_SPREAD = 1.4826
-"""The standard deviation of normal numbers over the median of their absolute values."""
+_MIN_NOISES = 6  # and if it then differs by fewer than this, there is no ink
+_NORMAL_SPREAD = 1.4826  # standard deviation of normal numbers over the median of their size
 _MUCH_INK = 0.4
 """If more than this share of the picture is ink, its median need not be paper. It is ink if the"""
-_CLEAR_SURENESS = 0.8
-"""sureness of Otsu's split is more than this; in noise, it is 2 / pi."""
-_EDGE = 0.3
-"""Between paper (0) and ink (1), the level at which a stroke ends."""
-_REACH = 3
-"""Pixels from a mark to where paper is looked for; the first beyond it may be a soft edge."""
+_CLEAR_SURENESS = 0.8  # sureness of Otsu's split is more than this; in noise, it is 2 / pi
+_EDGE = 0.3  # between paper (0) and ink (1), the level at which a stroke ends
+_REACH = 3  # pixels from a mark to where paper is looked for; the first may be a soft edge
 _MIN_LIGHTER = 0.5
 """From ink (0) to paper (1), how much lighter than the nearest ink the surroundings must be,"""
-_MIN_OUTLINE = 0.75
-"""on at least this share of the outline; neighbours and the page's edge do not count."""
+_MIN_OUTLINE = 0.75  # on this share of the outline; neighbours and the page's edge do not count
 
 
 @dataclass(frozen=True)
 class PageInk:
-    """What is written on a page.
+    """What is written on a page, (h, w) each."""
 
-    Attributes:
-        flat: (h, w) float32, how much of the paper's light is taken away, 0..1.
-        mask: (h, w) bool, where there is ink.
-        dark: (h, w) float32, the page with ink that is darker than paper.
-        paper: (h, w) float32, how light it would be without ink.
-    """
-
-    flat: Array
-    mask: Mask
-    dark: Array
-    paper: Array
+    flat: Array  # how much of the paper's light is taken away, 0..1
+    mask: Mask  # where there is ink
+    dark: Array  # the page with ink that is darker than paper
+    paper: Array  # how light it would be without ink
 
 
 def page_ink(grey: Array) -> PageInk:
-    """Find the ink of a page.
-
-    Args:
-        grey: (h, w) float32 in 0..1 as displayed, of either polarity.
-
-    Raises:
-        NoDigitFound: if the page is blank.
-    """
+    """Find the ink of a page (h, w) in 0..1 as displayed; NoDigitFound if it is blank."""
     dark = grey if _ink_is_dark(grey) else 1 - grey
-    wide, narrow = ink_map(dark), _narrow_ink(dark)
-    try:
-        page = _find_ink(narrow, dark)
-    except NoDigitFound:
-        return _find_ink(wide, dark)
-    try:
-        other = _find_ink(wide, dark)
-    except NoDigitFound:
-        return page
-    fuller = np.count_nonzero(other.mask) >= np.count_nonzero(page.mask)
-    return other if fuller and _is_hollow(page.mask, other.mask) else page
+    found: list[PageInk] = []
+    for flat in (_narrow_ink(dark), ink_map(dark)):
+        with suppress(NoDigitFound):
+            found.append(_find_ink(flat, dark))
+    if not found:
+        raise no_digit_error()
+    narrow, wide = found[0], found[-1]
+    fuller = np.count_nonzero(wide.mask) >= np.count_nonzero(narrow.mask)
+    return wide if fuller and _is_hollow(narrow.mask, wide.mask) else narrow
 
 
 def find_outlined(parts: Components, dark: Array, paper: Array) -> Mask:
-    """Find the marks that are darker than their surroundings: (n,).
+    """Find which of n marks are darker than their surroundings: (n,).
 
     Strokes are. But a page's paper is found by filling what is dark and narrow, so the corner of a
     desk, the tip of a telephone or the edge of its shadow is taken for ink if it is narrow enough.
-    There the darkness goes on beyond the mark.
-
-    Args:
-        parts: n marks.
-        dark: (h, w) float32, the page, ink darker than paper.
-        paper: (h, w) float32, how light the page would be without ink.
+    There the darkness goes on beyond the mark. ``dark`` and ``paper`` are as in :class:`PageInk`.
     """
     if len(parts.boxes) == 0:
         return np.zeros(0, bool)
     top, left, bottom, right = surrounding_box(parts.boxes)
-    window = (
-        slice(max(top - _REACH, 0), bottom + _REACH),
-        slice(max(left - _REACH, 0), right + _REACH),
-    )
+    top, left = max(top - _REACH, 0), max(left - _REACH, 0)
+    window = slice(top, bottom + _REACH), slice(left, right + _REACH)
     labels, dark, paper = parts.labels[window], dark[window], paper[window]
     mask, count = labels >= 0, len(parts.boxes)
     ink = minimum(np.where(mask, dark, np.float32(1)), _REACH)
@@ -145,15 +112,13 @@ def _narrow_ink(dark: Array) -> Array:
     for _ in range(_MAX_PASSES):
         if min(dark.shape) < 3 or noise_level(smooth) < _MAX_PAPER_NOISE:
             break
-        smooth = _blur(smooth)
+        smooth = average(smooth)
     return light_taken(dark, smooth, _WIDEST_STROKE)
 
 
 def _is_hollow(narrow: Mask, wide: Mask) -> bool:
     """Whether strokes lost much of their ink because they are wider than a page's."""
     parts = find_components(wide)
-    if len(parts.boxes) == 0:
-        return False
     area, left = parts.count(wide), parts.count(wide & narrow)
     boxes, (height, width) = parts.boxes, wide.shape
     inside = (boxes[:, :2] > 0).all(1) & (boxes[:, 2] < height) & (boxes[:, 3] < width)
@@ -187,7 +152,7 @@ def _clear_noise(flat: Array) -> tuple[Array, float, float, float]:
     for _ in range(_MAX_PASSES):
         if full - paper >= _CLEAR_NOISES * noise:
             break
-        flat = _blur(flat)
+        flat = average(flat)
         paper, noise, full = _levels(flat)
     if full - paper < _MIN_NOISES * noise:
         raise no_digit_error()
@@ -206,15 +171,3 @@ def _levels(flat: Array) -> tuple[float, float, float]:
         raise no_digit_error()
     level, _ = otsu_level(dark)
     return paper, noise, float(np.median(dark[dark >= min(level, dark.max())]))
-
-
-def _blur(flat: Array) -> Array:
-    """The mean of 3x3 pixels: noise falls to a third, and strokes of two pixels stay.
-
-    The digit's recipe sums in another order. One of them would change the last bit of either.
-    """
-    height = flat.shape[0]
-    padded = pad_edges(flat, 1)
-    across = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
-    mean: Array = (across[:height] + across[1 : height + 1] + across[2:]) / 9
-    return mean

@@ -4,47 +4,125 @@ A row is a chain of pieces of ink, and a candidate is a run of pieces that may b
 reports how sure it is of each candidate, and the cheapest path from one end to the other, over
 candidates and past discarded pieces, is what is written: "heuristic over-segmentation", Y. LeCun,
 L. Bottou, Y. Bengio and P. Haffner, "Gradient-based learning applied to document recognition",
-Proceedings of the IEEE, 1998, section V. Costs are in nats: minus the logarithm of a probability.
+Proceedings of the IEEE, 1998, section V.
 
 At each place a path is in one of two states: among digits, where discarding a mark is an accident
 and expensive, or among other matter, words for instance, where marks are passed cheaply, even if
 one looks like a digit, as an o does. Going from one state to the other costs something as well.
+
+Costs are in nats: minus the logarithm of a probability. Their weights are near those that make the
+text of 136 painted pages of MNIST's training digits most probable (a conditional random field: J.
+Lafferty, A. McCallum and F. Pereira, "Conditional Random Fields", ICML 2001). Heights and cuts cost
+less than there, since people's digits differ more than painted ones; other matter costs more, since
+most pages hold little of it. ``python -m benchmarks.pages`` measures how well other pages are read.
+All lengths are in heights of a digit of their row, unless specified in pixels.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from tinymnist.imaging.page.costs import uncertainty_cost
+from tinymnist.imaging.digit.components import Index
 from tinymnist.imaging.picture.pixels import Array
 
 Box = tuple[int, int, int, int]
 
-DIGITS, OTHER = 0, 1
-"""The states of a path."""
+UNSURE = 6.3
+"""Factor on the reader's uncertainty, which should weigh more than the reader reports."""
+GAP = 12.7
+"""To join pieces, per height of the gap between them."""
+_MIN_SURENESS = 1e-9  # lower probabilities count as this
+_CUT, _CUT_NARROW = 1.5, 12.0
+"""To cut a mark in two, and per height that it is narrower than high: few such are two digits."""
+_WIDE, _WIDE_FROM = 2.4, 0.6  # per width beyond the second
+_HEIGHT, _HEIGHT_FREE = 7.0, 0.35
+"""Digits of a row differ in height by a factor of exp(0.35) at no cost."""
+_SLASH, _SLASH_FROM, _SLASH_WIDTHS = 30.0, 0.15, (0.25, 0.6)
+"""A bar taller than a digit by a factor of exp(0.15) is a slash if its width is between these
+shares of its height."""
+_THICK, _THICK_FROM = 4.8, 0.4
+"""Strokes that are wider than others on the page by a factor of exp(0.4) are probably blots."""
+_SKIP, _SKIP_WIDE, _SKIP_LIKE = 3.9, 7.6, 5.9
+"""To discard a mark of a digit's size among digits; more, the wider it is and the more it looks
+like a digit. A bar looks like a 1 and may be anything, so its look does not count."""
+_PASS_WIDE, _PASS_LIKE, _PASS_BAR = 0.56, 0.47, 0.22
+"""The same among other matter, where only marks that look like one digit or several cost much."""
+_MAX_LIKENESS = 0.98  # upper limit of how much a mark looks like a digit
+_SWITCH, _SWITCH_NEAR, _SPACE, _BEGIN = 3.9, 5.2, 0.4, 5.6
+"""To go from digits to other matter, or back; added to it if a mark follows directly, less with a
+gap and nothing from the third on. The last is for a row that begins with other matter."""
+
+
+def uncertainty_cost(sure: float) -> float:
+    """The cost of a digit of which the reader is ``sure`` (0..1)."""
+    return -UNSURE * math.log(max(sure, _MIN_SURENESS))
+
+
+def shape_cost(box: Index, typical: float) -> float:
+    """The cost of a digit with this width and height; box and typical height in pixels."""
+    tall, wide = float(box[2] - box[0]) / typical, float(box[3] - box[1]) / typical
+    cost = _WIDE * max(0.0, wide / max(1.0, tall) - _WIDE_FROM)
+    return cost + _HEIGHT * max(0.0, abs(math.log(tall)) - _HEIGHT_FREE)
+
+
+def slash_cost(box: Index, typical: float) -> float:
+    """The cost of a digit that is a bar and may be a slash; box and typical height in pixels."""
+    tall, wide = float(box[2] - box[0]) / typical, float(box[3] - box[1]) / typical
+    if not _SLASH_WIDTHS[0] < wide / tall < _SLASH_WIDTHS[1]:
+        return 0.0
+    return _SLASH * max(0.0, math.log(tall) - _SLASH_FROM)
+
+
+def thick_costs(widths: Array, usual: float) -> Array:
+    """The costs (n,) of digits with strokes of these widths (n,), if ``usual`` is the page's."""
+    return np.asarray(_THICK * np.maximum(0, np.log(widths / usual) - _THICK_FROM), np.float32)
+
+
+def cut_cost(shape: tuple[int, ...], typical: float) -> float:
+    """The cost of cutting a mark of (h, w) pixels once."""
+    tall, wide = shape[0] / typical, shape[1] / typical
+    return _CUT + _CUT_NARROW * max(0.0, 1 - wide / max(1.0, tall))
+
+
+def discard_costs(
+    shape: tuple[int, ...], typical: float, sure: float, bar: bool
+) -> tuple[float, float]:
+    """The costs of discarding a mark, among digits and among other matter; small for a small one.
+
+    The mark has (h, w) pixels, a digit's height is ``typical``, the reader is ``sure`` of the mark
+    (0..1), and ``bar`` means that it is a straight stroke.
+    """
+    tall, wide = shape[0] / typical, shape[1] / typical
+    size, digits = min(1.0, max(tall, wide)) ** 2, max(1.0, wide)
+    like = -math.log(1 - _MAX_LIKENESS * sure)
+    skip = digits * (_SKIP + _SKIP_WIDE * (digits - 1)) + (0.0 if bar else _SKIP_LIKE) * like
+    passing = _PASS_WIDE * (digits**4 - 1) + (_PASS_BAR if bar else _PASS_LIKE) * like
+    return size * skip, size * passing
+
+
+def switch_costs(gaps: Array) -> Array:
+    """The costs (n,) of going over to other matter, or back, before each mark of a row.
+
+    ``gaps`` (n - 1,) are to the left of each mark except the first.
+    """
+    near = _SWITCH_NEAR * np.clip(1 - gaps / _SPACE, 0, 1)
+    return np.append(_BEGIN, _SWITCH + near).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A run of pieces that may be a digit.
+    """A run of pieces that may be a digit."""
 
-    Attributes:
-        first, last: the range of its pieces in their row; ``last`` is exclusive.
-        box: top, left, bottom, right in pixels of the page, bottom and right exclusive.
-        image: (28, 28) float32, in MNIST's form.
-        cost: the cost of its geometry.
-    """
-
-    first: int
-    last: int
-    box: Box
-    image: Array
-    cost: float
+    first: int  # the range of its pieces in their row
+    last: int  # exclusive
+    box: Box  # top, left, bottom, right in pixels of the page, bottom and right exclusive
+    image: Array  # (28, 28), in MNIST's form
+    cost: float  # of its geometry
 
 
 class _Move(NamedTuple):
@@ -57,16 +135,18 @@ class _Move(NamedTuple):
     number: int
 
 
+_DIGITS, _OTHER = 0, 1  # the states of a path
+
+
 @dataclass(frozen=True)
 class Row:
     """What may be written in a row.
 
     Attributes:
         candidates: the candidates, in no order of preference.
-        skips: (n,), the cost of discarding each piece among digits.
+        skips, passes: (n,), the cost of discarding each piece, among digits and among other matter.
         cuts: (n,), the cost of cutting each piece from the one before, of which the candidate that
             ends there pays half and the one that begins there half.
-        passes: (n,), the cost of discarding each piece among other matter.
         switches: (n,), the cost of changing the state just before each piece; the first is the cost
             of beginning among other matter.
     """
@@ -80,21 +160,20 @@ class Row:
     def cheapest(self, confidences: Sequence[float]) -> list[int]:
         """Find the numbers of the candidates that are written here, from the left.
 
-        Args:
-            confidences: for each candidate, how sure its reader is of it, 0..1.
+        ``confidences`` are how sure the reader is of each candidate, 0..1.
         """
         best = [[math.inf, math.inf] for _ in range(len(self.skips) + 1)]  # by place and state
-        best[0][DIGITS] = 0.0
+        best[0][_DIGITS] = 0.0
         steps: dict[tuple[int, int], tuple[_Move, int]] = {}
         for move in self._moves(confidences):
             costs = best[move.first].copy()  # of coming to the move from either state
             costs[1 - move.state] += float(self.switches[move.first])
-            state = DIGITS if costs[DIGITS] <= costs[OTHER] else OTHER
-            if costs[state] + move.cost < best[move.last][move.state]:
-                best[move.last][move.state] = costs[state] + move.cost
-                steps[move.last, move.state] = move, state
+            cost = min(costs)
+            if cost + move.cost < best[move.last][move.state]:
+                best[move.last][move.state] = cost + move.cost
+                steps[move.last, move.state] = move, costs.index(cost)
         chosen: list[int] = []
-        place, state = len(self.skips), DIGITS if best[-1][DIGITS] <= best[-1][OTHER] else OTHER
+        place, state = len(self.skips), best[-1].index(min(best[-1]))
         while place > 0:
             move, state = steps[place, state]
             place = move.first
@@ -102,17 +181,16 @@ class Row:
                 chosen.append(move.number)
         return chosen[::-1]
 
-    def _moves(self, confidences: Sequence[float]) -> Iterator[_Move]:
+    def _moves(self, confidences: Sequence[float]) -> list[_Move]:
         """Every step; all that lead to a place come before those that leave it."""
-        starting: list[list[int]] = [[] for _ in self.skips]
-        for number, candidate in enumerate(self.candidates):
-            starting[candidate.first].append(number)
+        moves = [
+            _Move(state, place, place + 1, float(cost), -1)
+            for state, costs in ((_DIGITS, self.skips), (_OTHER, self.passes))
+            for place, cost in enumerate(costs)
+        ]
         cuts = np.append(self.cuts, 0.0)
-        for place, numbers in enumerate(starting):
-            yield _Move(DIGITS, place, place + 1, float(self.skips[place]), -1)
-            yield _Move(OTHER, place, place + 1, float(self.passes[place]), -1)
-            for number in numbers:
-                candidate = self.candidates[number]
-                cutting = float(cuts[candidate.first] + cuts[candidate.last]) / 2
-                cost = candidate.cost + cutting + uncertainty_cost(float(confidences[number]))
-                yield _Move(DIGITS, place, candidate.last, cost, number)
+        for number, one in enumerate(self.candidates):
+            cost = one.cost + float(cuts[one.first] + cuts[one.last]) / 2
+            cost += uncertainty_cost(float(confidences[number]))
+            moves.append(_Move(_DIGITS, one.first, one.last, cost, number))
+        return sorted(moves, key=lambda move: move.first)

@@ -20,39 +20,25 @@ from tinymnist.imaging.digit.components import (
 )
 from tinymnist.imaging.picture.pixels import Array
 
-_MAX_MARKS = 1000
-"""Only this many marks, the largest, are considered."""
-_MIN_SIZE = 0.08
-"""Marks smaller than this, in heights of a digit, are dust; so are single pixels."""
-_MIN_COVER = 0.8
-"""Marks that cover this share of the page's width are lines,"""
-_MIN_COVER_ALONG = 0.98
-"""as are those that cover this share of its height;"""
-_MIN_LINE_ASPECT = 8
-"""lines are this many times longer than thick."""
-_MAX_SLIMNESS = 0.3
-"""Marks along the page's edge that are slimmer than this, width by length, are leftovers of it."""
-_MIN_FRAMED = 0.4
-"""A frame holds marks that are at least this tall, as a share of its own height."""
-_MAX_BREAK = 0.06
-"""The largest gap between the halves of a broken digit, as a share of its height."""
+_MAX_MARKS = 1000  # only this many marks, the largest, are considered
+_MIN_SIZE = 0.08  # smaller marks, in heights of a digit, are dust; so are single pixels
+_MIN_COVER = 0.8  # marks that cover this share of the page's width are lines,
+_MIN_COVER_ALONG = 0.98  # as are those that cover this share of its height;
+_MIN_LINE_ASPECT = 8  # lines are this many times longer than thick
+_MAX_SLIMNESS = 0.3  # slimmer marks (width by length) along the page's edge are leftovers of it
+_MIN_FRAMED = 0.4  # a frame holds marks at least this tall, as a share of its own height
+_MAX_BREAK = 0.06  # largest gap between the halves of a broken digit, as a share of its height
 _MAX_BAR_LENGTH = 1.05
 """A straight stroke is at most this long, in diagonals of its box; most digits but 1 are longer."""
 _MIN_TALL, _MIN_SMALL, _ENOUGH_SMALL = 0.1, 0.04, 3
 """Desks are taller than digits. Marks that do not touch the page's edge decide a digit's height if
 one is taller than the first share of the tallest mark, or three are taller than the second."""
-_MAX_JOINED = 1.4
-"""Two halves make a digit at most this tall, in heights of a digit,"""
-_FEW = 4
-"""unless there are at most this many marks from which that height is known."""
-_LARGE = 1.5
-"""Marks at least this large, in heights of a digit, may hold lines of tables."""
-_MIN_LINE = 1.3
-"""Those are at least this long, in heights of a digit,"""
-_MIN_LINE_BETWEEN = 0.7
-"""or at least this long if they lead from line to line, as the sides of a box do,"""
-_MAX_LINE_THICKNESS = 0.14
-"""and at most a pixel more than this thick."""
+_MAX_JOINED = 1.4  # two halves make a digit at most this tall, in heights of a digit,
+_FEW = 4  # unless there are at most this many marks from which that height is known
+_LARGE = 1.5  # marks at least this large, in heights of a digit, may hold lines of tables
+_MIN_LINE = 1.3  # those are at least this long, in heights of a digit,
+_MIN_LINE_BETWEEN = 0.7  # or this long if they lead from line to line, as a box's sides do,
+_MAX_LINE_THICKNESS = 0.14  # and at most a pixel more than this thick
 
 
 def heights(boxes: Index) -> Index:
@@ -87,13 +73,9 @@ def find_bars(parts: Components, lengths: Array) -> Mask:
 
 
 def find_marks(mask: Mask) -> Components:
-    """Find the marks, without dust, frames, lines and leftovers of the page's edge.
+    """Find the marks in a page's ink (h, w), without dust, frames, lines and leftovers of its edge.
 
-    Args:
-        mask: (h, w), where there is ink.
-
-    Returns:
-        The marks; none if there is only dust.
+    There are none if there is only dust.
     """
     parts = find_components(mask)
     parts = _remove_lines(parts, typical_height(parts.boxes, mask.shape))
@@ -116,13 +98,11 @@ def typical_height(boxes: Index, shape: tuple[int, ...]) -> float:
 
     It is the median in which each mark weighs its height squared, so that ten digits outweigh a
     thousand specks. Marks that touch the page's edge do not count, unless there are no others.
+    Without marks it is 0.
 
     Args:
         boxes: (n, 4).
         shape: (h, w) of the page.
-
-    Returns:
-        Pixels; 0 if there are no marks.
     """
     if len(boxes) == 0:
         return 0.0
@@ -158,10 +138,8 @@ def _at_edge(boxes: Index, shape: tuple[int, ...]) -> Mask:
 
 def _frames(parts: Components) -> Mask:
     """Which marks are drawn around others that are not much smaller, as boxes in a form are."""
-    top, left, bottom, right = parts.boxes.T
-    inside = (top[:, None] < top) & (left[:, None] < left)
-    inside &= (bottom[:, None] > bottom) & (right[:, None] > right)
-    tall = heights(parts.boxes)
+    starts, ends, tall = parts.boxes[:, :2], parts.boxes[:, 2:], heights(parts.boxes)
+    inside = ((starts[:, None] < starts) & (ends[:, None] > ends)).all(2)
     inside &= tall > _MIN_FRAMED * tall[:, None]
     found = np.zeros(len(tall), bool)
     for outer, inner in np.argwhere(inside):
@@ -174,9 +152,8 @@ def _surrounds(parts: Components, outer: int, inner: int) -> bool:
     top, left, bottom, right = parts.boxes[inner]
     across = parts.labels[(top + bottom) // 2] == outer
     along = parts.labels[:, (left + right) // 2] == outer
-    return bool(
-        across[:left].any() and across[right:].any() and along[:top].any() and along[bottom:].any()
-    )
+    sides = across[:left], across[right:], along[:top], along[bottom:]
+    return all(side.any() for side in sides)
 
 
 def _join_halves(parts: Components) -> Components:
@@ -195,21 +172,15 @@ def _join_halves(parts: Components) -> Components:
         pairs = np.argwhere(halves)
         if len(pairs) == 0:
             return parts
-        parts = _join(parts, *map(int, pairs[0]))
-
-
-def _join(parts: Components, first: int, second: int) -> Components:
-    boxes = parts.boxes.copy()
-    boxes[first] = surrounding_box(boxes[[first, second]])
-    labels = np.where(parts.labels == second, first, parts.labels)
-    return Components(labels, boxes).only(np.delete(np.arange(len(boxes)), second))
+        first, second = pairs[0]
+        boxes = parts.boxes.copy()
+        boxes[first] = surrounding_box(boxes[[first, second]])
+        labels = np.where(parts.labels == second, first, parts.labels)
+        parts = Components(labels, boxes).only(np.delete(np.arange(len(boxes)), second))
 
 
 def _remove_lines(parts: Components, typical: float) -> Components:
-    """Take lines out of marks larger than a digit, and separate the marks that they held together.
-
-    ``typical`` is the height of a digit in pixels.
-    """
+    """Take lines out of marks larger than a digit, and separate marks that they held together."""
     ink = parts.labels >= 0
     lines = np.zeros_like(ink)
     for mark, (top, left, bottom, right) in enumerate(parts.boxes):

@@ -17,58 +17,39 @@ from typing import NamedTuple
 import numpy as np
 
 from tinymnist.imaging.digit.components import Components, Index, Mask, bounds
-from tinymnist.imaging.page.costs import cut_cost, discard_costs
+from tinymnist.imaging.page.lattice import cut_cost, discard_costs
 from tinymnist.imaging.picture.pixels import Array
 
-_CUT_FROM = 0.6
-"""Marks wider than this, in heights of a digit, may be several digits."""
+_CUT_FROM = 0.6  # marks wider than this, in heights of a digit, may be several digits
 _MIN_CUT_DISTANCE, _MIN_CUT_MARGIN = 0.18, 0.12
 """Between two cuts, and from a cut to the mark's sides, in heights of a digit."""
 _MIN_CUTS, _CUTS_PER_HEIGHT, _MAX_CUTS = 2, 3.0, 40
 """The number of cuts is the first, plus the second for each height of a digit that a mark is wide,
 up to the third."""
-_ASLANT = 0.2
-"""The cost of a step aslant, if a step through ink costs 1."""
+_ASLANT = 0.2  # the cost of a step aslant, if a step through ink costs 1
 
 
 class Whole(NamedTuple):
-    """What is known of a mark as a whole.
-
-    Attributes:
-        number: the number of the mark.
-        sure: how sure the reader is that it is a digit, 0..1.
-        bar: whether it is a straight stroke.
-        odd: the cost of a digit with such strokes.
-        cost: the total cost of taking it for a digit.
-    """
+    """What is known of a mark as a whole."""
 
     number: int
-    sure: float
-    bar: bool
-    odd: float
-    cost: float
+    sure: float  # how sure the reader is that it is a digit, 0..1
+    bar: bool  # whether it is a straight stroke
+    odd: float  # the cost of a digit with such strokes
+    cost: float  # the total cost of taking it for a digit
 
 
 @dataclass(frozen=True)
 class Pieces:
-    """The pieces of a row, from the left.
+    """The n pieces of a row, from the left."""
 
-    Attributes:
-        labels: (h, w) of the page, the piece's number, and -1 where there is none.
-        boxes: (n, 4).
-        cuts: (n,), the cost of cutting each from the one before; 0 between two marks.
-        skips, passes: (n,), the cost of discarding each, among digits and among other matter.
-        limits: (n,), an upper limit of what each can cost.
-        odd: (n,), the cost of a digit with the strokes of its mark.
-    """
-
-    labels: Index
-    boxes: Index
-    cuts: Array
-    skips: Array
-    passes: Array
-    limits: Array
-    odd: Array
+    labels: Index  # (h, w) of the page, the piece's number, and -1 where there is none
+    boxes: Index  # (n, 4)
+    cuts: Array  # (n,), the cost of cutting each from the one before; 0 between two marks
+    skips: Array  # (n,), the cost of discarding each among digits,
+    passes: Array  # (n,), and among other matter
+    limits: Array  # (n,), an upper limit of what each can cost
+    odd: Array  # (n,), the cost of a digit with the strokes of its mark
 
 
 class _Piece(NamedTuple):
@@ -87,10 +68,8 @@ class _Piece(NamedTuple):
 def find_pieces(parts: Components, marks: list[Whole], typical: float) -> Pieces:
     """Cut the marks of a row; the pieces are in the order of their middles.
 
-    Args:
-        parts: all marks of the page.
-        marks: the marks of the row.
-        typical: the height of a digit in pixels.
+    ``parts`` are all marks of the page, ``marks`` those of the row, ``typical`` is the height of a
+    digit in pixels.
     """
     found = [piece for mark in marks for piece in _cut_mark(parts, mark, typical)]
     found.sort(key=lambda piece: int(piece.box[1] + piece.box[3]))
@@ -98,10 +77,10 @@ def find_pieces(parts: Components, marks: list[Whole], typical: float) -> Pieces
     for number, piece in enumerate(found):
         top, left, bottom, right = piece.box
         labels[top:bottom, left:right][piece.mask] = number
-    skips, passes, limits, odd = np.array([piece[-4:] for piece in found], np.float32).T
     boxes = np.stack([piece.box for piece in found])
     same = [after.cut if after.mark == piece.mark else 0.0 for piece, after in pairwise(found)]
-    return Pieces(labels, boxes, np.array([0.0, *same], np.float32), skips, passes, limits, odd)
+    own = np.array([piece[-4:] for piece in found], np.float32).T
+    return Pieces(labels, boxes, np.array([0.0, *same], np.float32), *own)
 
 
 def _cut_mark(parts: Components, mark: Whole, typical: float) -> Iterator[_Piece]:
@@ -117,8 +96,7 @@ def _cut_mark(parts: Components, mark: Whole, typical: float) -> Iterator[_Piece
             continue
         start = np.array([top + rows.start, left + columns.start])
         box = np.concatenate([start, start + inside.shape])
-        share = inside.shape[1] / mask.shape[1]
-        skip, passing = share * discards[0], share * discards[1]
+        skip, passing = (inside.shape[1] / mask.shape[1] * cost for cost in discards)
         limit = min(skip, mark.cost) if inside.size == mask.size else skip
         yield _Piece(box, inside, mark.number, cut, skip, passing, limit, mark.odd)
 
@@ -176,8 +154,7 @@ def _paths(mask: Mask) -> tuple[Array, Index]:
     for row, ink in enumerate(mask[1:], start=1):
         padded = np.pad(cost, 1, constant_values=np.inf)
         ways = np.stack([padded[1:-1], padded[:-2] + _ASLANT, padded[2:] + _ASLANT])
-        best = ways.argmin(0)
-        steps[row] = np.array([0, -1, 1])[best]
+        steps[row] = np.array([0, -1, 1])[ways.argmin(0)]
         cost = ways.min(0) + ink
     return cost, steps
 

@@ -21,16 +21,17 @@ from tinymnist.imaging.digit.components import (
 )
 from tinymnist.imaging.digit.frame import centre, fit_box
 from tinymnist.imaging.digit.isolate import NoDigitFound, threshold
-from tinymnist.imaging.page.costs import (
+from tinymnist.imaging.page.ink import PageInk, find_outlined, page_ink
+from tinymnist.imaging.page.lattice import (
     GAP,
+    Candidate,
+    Row,
     shape_cost,
     slash_cost,
     switch_costs,
     thick_costs,
     uncertainty_cost,
 )
-from tinymnist.imaging.page.ink import PageInk, find_outlined, page_ink
-from tinymnist.imaging.page.lattice import Candidate, Row
 from tinymnist.imaging.page.marks import (
     find_bars,
     find_marks,
@@ -39,22 +40,24 @@ from tinymnist.imaging.page.marks import (
     typical_height,
 )
 from tinymnist.imaging.page.pieces import Pieces, Whole, find_pieces
-from tinymnist.imaging.page.rows import find_rows
 from tinymnist.imaging.picture.otsu import split_at_otsu
 from tinymnist.imaging.picture.pixels import Array
 
-_MAX_PIECES = 8
-"""In a candidate."""
-_MAX_WIDTH, _MAX_HEIGHT = 1.5, 1.7
-"""Of several pieces together, in heights of a digit."""
-_MIN_PIXELS = 5
-"""The least height of a digit, in pixels."""
+_MAX_PIECES = 8  # in a candidate
+_MAX_WIDTH, _MAX_HEIGHT = 1.5, 1.7  # of several pieces together, in heights of a digit
+_MIN_PIXELS = 5  # the least height of a digit
 _CROWD, _GRAIN = 200, 10
 """More marks than this, less than this many pixels high, are the grain of a noisy picture."""
-_MAX_CANDIDATES = 4000
-"""On a page; a thousand digits have about this many."""
+_MAX_CANDIDATES = 4000  # on a page; a thousand digits have about this many
 _PRIOR_MARKS = 2
 """The typical height of the whole page weighs as much as this many marks of a row."""
+_MIN_DIGIT, _MAX_DIGIT = 0.5, 2.2
+"""The height of a digit, in typical heights of its page; fragments may be smaller."""
+_MAX_OFF_ROW = 0.55  # how far a digit's middle may lie off its row, in typical heights
+_MAX_DISTANCE = 0.35  # from a fragment to the nearest digit of its row, in typical heights
+_MIN_PITCH, _MAX_PITCH, _MAX_SINK = 0.3, 3.0, 0.7
+"""Across and down, in typical heights: where the next digit is, from which the slope of the rows is
+measured."""
 
 Confidence = Callable[[Array], Array]
 """A function of images (n, 28, 28) in MNIST's form: how sure a reader is of each, (n,) in 0..1."""
@@ -82,13 +85,77 @@ def segment(grey: Array, confidence: Confidence | None = None) -> list[Row]:
         raise NoDigitFound("no digit found: nothing but specks")
     looks = _looks(page, parts, usual, confidence)
     rows: list[Row] = []
-    for marks in find_rows(parts.boxes, page.mask.shape):
+    for marks in find_rows(parts.boxes, usual):
         typical = _row_height(heights(parts.boxes[marks]), usual)
         wholes = [_whole(int(mark), parts.boxes[mark], looks, typical) for mark in marks]
         rows.append(_row(page, find_pieces(parts, wholes, typical), typical))
         if sum(len(row.candidates) for row in rows) > _MAX_CANDIDATES:
             raise NoDigitFound("no digit found: too many marks that touch each other")
     return [row for row in rows if row.candidates]
+
+
+def find_rows(boxes: Index, typical: float) -> list[Index]:
+    """Sort n > 0 marks into rows; marks too tall for a digit are left out.
+
+    ``typical`` is the height of a digit on the page in pixels. The result is, for each row from the
+    top, the numbers of its marks from the left.
+    """
+    tall = heights(boxes)
+    fit = tall <= _MAX_DIGIT * typical
+    digits = np.flatnonzero(fit & (tall >= _MIN_DIGIT * typical))
+    down, right = _middles(boxes)
+    rows = [digits[row] for row in _sweep(down[digits], right[digits], typical)]
+    for fragment in np.flatnonzero(fit & (tall < _MIN_DIGIT * typical)):
+        distances = [_distance(boxes[fragment], boxes[row]) for row in rows]
+        if min(distances) <= _MAX_DISTANCE * typical:
+            nearest = int(np.argmin(distances))
+            rows[nearest] = np.append(rows[nearest], fragment)
+    return [row[np.argsort(right[row], kind="stable")] for row in rows]
+
+
+def _middles(boxes: Index) -> tuple[Array, Array]:
+    """(down, right) of each box's middle."""
+    down, right = (boxes[:, :2] + boxes[:, 2:]).astype(np.float32).T / 2
+    return down, right
+
+
+def _slope(down: Array, right: Array, typical: float) -> float:
+    """By how much the rows sink from left to right: the median over neighbouring digits."""
+    apart, sunk = right - right[:, None], down - down[:, None]
+    near = (apart > _MIN_PITCH * typical) & (apart < _MAX_PITCH * typical)
+    near &= abs(sunk) < _MAX_SINK * typical
+    apart = np.where(near, apart, np.inf)
+    first, nearest = np.arange(len(down)), apart.argmin(1)
+    found = np.isfinite(apart[first, nearest])
+    slopes = sunk[first, nearest][found] / apart[first, nearest][found]
+    return float(np.median(slopes)) if slopes.size else 0.0
+
+
+def _sweep(down: Array, right: Array, typical: float) -> list[Index]:
+    """Find rows by a sweep from the left: a digit continues the row that leads to it or begins one.
+
+    A row leads from its last digit along the slope of all rows.
+    """
+    slope = _slope(down, right, typical)
+    rows: list[list[int]] = []
+    for digit in np.argsort(right, kind="stable"):
+        last = [row[-1] for row in rows]
+        off = abs(down[digit] - down[last] - slope * (right[digit] - right[last]))
+        if rows and off.min() < _MAX_OFF_ROW * typical:
+            rows[int(off.argmin())].append(int(digit))
+        else:
+            rows.append([int(digit)])
+    level = down - slope * right
+    rows.sort(key=lambda row: float(np.median(level[row])))
+    return [np.array(row, np.intp) for row in rows]
+
+
+def _distance(box: Index, others: Index) -> float:
+    """The distance in pixels from a box (4,) to the nearest of boxes (n, 4)."""
+    top, left, bottom, right = box
+    aside = np.maximum(others[:, 1] - right, left - others[:, 3]).clip(0)
+    above = np.maximum(others[:, 0] - bottom, top - others[:, 2]).clip(0)
+    return float(np.hypot(aside, above).min())
 
 
 class _Looks(NamedTuple):
@@ -104,19 +171,16 @@ def _looks(page: PageInk, parts: Components, usual: float, confidence: Confidenc
     tall = heights(parts.boxes)
     sized = (tall >= 0.5 * usual) & (tall <= 2 * usual)
     thick = thick_costs(widths, float(np.median(widths[sized])))
-    return _Looks(_sureness(page, parts, confidence), thick, find_bars(parts, lengths))
-
-
-def _sureness(page: PageInk, parts: Components, confidence: Confidence | None) -> Array:
     sure = np.zeros(len(parts.boxes), np.float32)
-    if confidence is None:
-        return sure
-    images = [_image(page, box, parts.labels, mark, mark + 1)
-              for mark, box in enumerate(parts.boxes)]  # fmt: skip
-    known = [mark for mark, image in enumerate(images) if image is not None]
-    if known:
-        sure[known] = confidence(np.stack([image for image in images if image is not None]))
-    return sure
+    if confidence is not None:
+        images = {
+            mark: image
+            for mark, box in enumerate(parts.boxes)
+            if (image := _image(page, box, parts.labels, mark, mark + 1)) is not None
+        }
+        if images:
+            sure[list(images)] = confidence(np.stack(list(images.values())))
+    return _Looks(sure, thick, find_bars(parts, lengths))
 
 
 def _row_height(tall: Index, usual: float) -> float:
@@ -139,14 +203,11 @@ def _row(page: PageInk, pieces: Pieces, typical: float) -> Row:
         for last in range(first + 1, min(first + _MAX_PIECES, len(pieces.boxes)) + 1)
         if (candidate := _candidate(page, pieces, typical, first, last)) is not None
     ]
-    return Row(candidates, pieces.skips, pieces.cuts, pieces.passes, _switches(pieces, typical))
-
-
-def _switches(pieces: Pieces, typical: float) -> Array:
-    """The cost of going over to other matter, or back, before each piece; never within a mark."""
     ends = np.maximum.accumulate(pieces.boxes[:, 3])
     gaps = (pieces.boxes[1:, 1] - ends[:-1]).astype(np.float32)
-    return np.where(pieces.cuts > 0, np.float32(np.inf), switch_costs(gaps / typical))
+    within_mark = pieces.cuts > 0  # a path never changes its state there
+    switches = np.where(within_mark, np.float32(np.inf), switch_costs(gaps / typical))
+    return Row(candidates, pieces.skips, pieces.cuts, pieces.passes, switches)
 
 
 def _candidate(

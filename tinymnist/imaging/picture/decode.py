@@ -17,16 +17,22 @@ import numpy.typing as npt
 from PIL import Image
 
 from tinymnist.errors import InputError
-from tinymnist.imaging.picture.colour import grey_of_colours, separating_weights, weigh
-from tinymnist.imaging.picture.pixels import Array, flatten_alpha, grey_of_array, luminance
+from tinymnist.imaging.picture.pixels import (
+    Array,
+    flatten_alpha,
+    grey_of_array,
+    luminance,
+    separating_weights,
+    weigh,
+)
 from tinymnist.memory import reuse_freed_memory
 
 Source: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Image.Image | npt.NDArray[Any]"
 
 LONGEST_SIDE = 1024
 """Pixels; larger pictures are reduced to this. A digit on a twentieth of it still has 50."""
-_MAX_PIXELS = 100_000_000
-"""Upper limit of a decoded picture: 400 MB in Pillow's RGB. JPEGs are decoded smaller."""
+_MAX_PIXELS = 100_000_000  # when decoded: 400 MB in Pillow's RGB. JPEGs are decoded smaller
+_DEEP = ("I", "F")  # modes whose names begin so hold one number of more than 8 bits per pixel
 _EXIF_ORIENTATION = 0x0112
 _UPRIGHT: dict[int, Callable[[Array], Array]] = {
     2: lambda grey: grey[:, ::-1],
@@ -37,9 +43,7 @@ _UPRIGHT: dict[int, Callable[[Array], Array]] = {
     7: lambda grey: np.rot90(grey, 2).T,
     8: lambda grey: np.rot90(grey, 1),
 }
-"""EXIF orientation -> what turns the picture upright."""
-_TRANSPOSED = range(5, 9)
-"""EXIF orientations that swap width and height."""
+"""EXIF orientation -> what turns the picture upright; from 5 on, width and height swap."""
 
 
 def decode(source: Source, *, longest_side: int = LONGEST_SIDE) -> Array:
@@ -71,11 +75,17 @@ def decode_with_size(
     """
     reuse_freed_memory()
     if isinstance(source, np.ndarray):
-        grey = grey_of_array(source, grey_of_colours)
+        grey = grey_of_array(source)
         return grey, (grey.shape[0], grey.shape[1])
+    name = describe(source)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about broken metadata, which the user cannot help
-        return _decode_picture(source, longest_side)
+        if isinstance(source, Image.Image):
+            return _read(source, source.size, name, longest_side)
+        with open_binary(source) as stream, _identify(stream, name) as picture:
+            stored = picture.size
+            picture.draft(picture.mode, (longest_side, longest_side))  # JPEG: at 1/2, 1/4 or 1/8
+            return _read(picture, stored, name, longest_side)
 
 
 def describe(source: Source) -> str:
@@ -94,9 +104,7 @@ def describe(source: Source) -> str:
 def open_binary(source: Any) -> BinaryIO:
     """Open a path, bytes or a binary file object as a stream that can seek.
 
-    Raises:
-        InputError: if there is no such file, or it is open as text.
-        TypeError: if the source is of another type.
+    Raises InputError if there is no such file or it is open as text, TypeError for other types.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         return io.BytesIO(source)
@@ -111,16 +119,6 @@ def open_binary(source: Any) -> BinaryIO:
     if not isinstance(content, bytes):
         raise InputError(f"{describe(source)}: is open as text; open it with mode 'rb'")
     return io.BytesIO(content)
-
-
-def _decode_picture(source: Any, longest_side: int) -> tuple[Array, tuple[int, int]]:
-    name = describe(source)
-    if isinstance(source, Image.Image):
-        return _read(source, source.size, name, longest_side)
-    with open_binary(source) as stream, _identify(stream, name) as picture:
-        stored = picture.size
-        picture.draft(picture.mode, (longest_side, longest_side))  # JPEG decodes at 1/2, 1/4, 1/8
-        return _read(picture, stored, name, longest_side)
 
 
 def _open_path(path: str) -> BinaryIO:
@@ -167,11 +165,12 @@ def _read(
     except MemoryError:
         raise _too_large(name) from None
     except Exception as error:  # as in _identify
-        raise InputError(f"{name}: is broken or cut off: {_one_line(error)}") from None
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{name}: is broken or cut off: {reason}") from None
     orientation = _orientation(picture)
-    size = stored if orientation in _TRANSPOSED else (stored[1], stored[0])
-    turn = _UPRIGHT.get(orientation)
-    return (grey if turn is None else np.ascontiguousarray(turn(grey))), size
+    if orientation in _UPRIGHT:
+        grey = np.ascontiguousarray(_UPRIGHT[orientation](grey))
+    return grey, stored if orientation in range(5, 9) else (stored[1], stored[0])
 
 
 def _reduce(picture: Image.Image, longest_side: int) -> Image.Image:
@@ -181,18 +180,13 @@ def _reduce(picture: Image.Image, longest_side: int) -> Image.Image:
         return picture
     if picture.mode in ("1", "P", "PA"):  # these index a palette, which cannot be averaged
         picture = picture.convert("RGBA" if _has_alpha(picture) else "RGB")
-    if _is_deep(picture):  # 16 bits cannot be averaged by Pillow, floats can
+    if picture.mode.startswith(_DEEP):  # 16 bits cannot be averaged by Pillow, floats can
         picture = Image.fromarray(grey_of_array(np.asarray(picture)))
     return picture.reduce(factor)
 
 
-def _is_deep(picture: Image.Image) -> bool:
-    """Whether a pixel is one number of more than 8 bits."""
-    return picture.mode.startswith("I") or picture.mode == "F"
-
-
 def _grey(picture: Image.Image) -> Array:
-    if _is_deep(picture):
+    if picture.mode.startswith(_DEEP):
         return grey_of_array(np.asarray(picture))
     if picture.mode == "LAB":
         return luminance(np.asarray(picture.getchannel(0)))
@@ -228,7 +222,3 @@ def _orientation(picture: Image.Image) -> int:
 def _too_large(name: str) -> InputError:
     limit = _MAX_PIXELS // 1_000_000
     return InputError(f"{name}: has too many pixels; expected at most {limit} million: reduce it")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -8,34 +8,24 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from tinymnist.imaging.picture.pixels import Array
+Array = npt.NDArray[np.float32]
 
 NORMAL_MEDIAN = 0.6745
 """The median of the absolute value of a standard normal number."""
 _LEVEL_CENTRES = (np.arange(256) + 0.5) / 256
-_SAMPLE_SIZE = 8192
-"""Values from which the median of a large picture is estimated."""
+_SAMPLE_SIZE = 8192  # values from which the median of a large picture is estimated
 
 
 @dataclass(frozen=True)
 class OtsuSplit:
-    """A picture with its two classes. In a picture of ink, ink is above the level, paper below.
+    """A picture with its two classes. In a picture of ink, ink is above the level, paper below."""
 
-    Attributes:
-        picture: (h, w) float32 in 0..1, what was split.
-        is_above: (h, w) bool, which pixels are above the level.
-        above: (n,) float32, their values.
-        below: (m,) float32, the values of the others.
-        sureness: the share of the variance that lies between the classes, 0..1.
-        is_uniform: whether one class is empty because all pixels are alike.
-    """
-
-    picture: Array
-    is_above: npt.NDArray[np.bool_]
-    above: Array
-    below: Array
-    sureness: float
-    is_uniform: bool
+    picture: Array  # (h, w) in 0..1, what was split
+    is_above: npt.NDArray[np.bool_]  # (h, w), which pixels are above the level
+    above: Array  # (n,), their values
+    below: Array  # (m,), the values of the others
+    sureness: float  # the share of the variance that lies between the classes, 0..1
+    is_uniform: bool  # whether one class is empty because all pixels are alike
 
     @property
     def contrast(self) -> float:

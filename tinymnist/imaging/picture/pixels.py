@@ -1,33 +1,38 @@
-"""Pixel values of any kind to grey between 0 and 1."""
+"""Pixel values of any kind to grey between 0 and 1.
+
+Colours become the grey in which ink and paper differ: red on green can be of equal brightness.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from tinymnist.errors import InputError
+from tinymnist.imaging.picture.otsu import split_at_otsu
 
 Array: TypeAlias = npt.NDArray[np.float32]
+Weights = npt.NDArray[np.float64]
+"""How much red, green and blue count: (3,)."""
 
 _REC_601 = np.array([0.299, 0.587, 0.114], np.float32)
 """The share of red, green and blue in perceived brightness (ITU-R BT.601)."""
-_MAX_OVERSHOOT = 0.25
-"""How far floats may lie outside 0..1 and still count as such, as after a bicubic resize."""
+_MAX_OVERSHOOT = 0.25  # floats this far outside 0..1 count as within, as after a bicubic resize
 _MAX_INK_DEVIATION = 0.1
 """Standard deviation of brightness above which opaque pixels are both ink and paper."""
+_SAMPLE_SIDE = 96  # pixels on the longer side of the picture from which the grey is chosen
+_MIN_COLOURFULNESS = 0.03  # mean range of the channels (0..1); below it, a picture is grey anyway
+_MIN_GAIN = 2.0  # another grey replaces brightness only if it separates this many times better,
+_CLEAR_SEPARATION = 0.2  # and only if brightness separates ink and paper by less than this
 
 
-def grey_of_array(
-    array: npt.NDArray[Any], of_colours: Callable[[npt.NDArray[Any]], Array] | None = None
-) -> Array:
+def grey_of_array(array: npt.NDArray[Any]) -> Array:
     """Convert an array that may be an image to grey, as displayed.
 
     Args:
         array: (h, w), (h, w, 1..4), (1, h, w) or (1, h, w, 1..4); booleans, integers or floats.
-        of_colours: converts opaque colours (h, w, 3) to grey (h, w); None takes their brightness.
 
     Returns:
         (h, w) float32 in 0..1, a new array.
@@ -42,8 +47,9 @@ def grey_of_array(
         raise InputError("an image array holds finite numbers. Received: nan or inf")
     values = _unit_range(image)
     channels = values.shape[2]
-    to_grey = of_colours if of_colours and channels == 3 else luminance
-    grey = values[..., 0] if channels < 3 else to_grey(values[..., :3])
+    if channels == 3:
+        return grey_of_colours(values)
+    grey = luminance(values[..., :3]) if channels == 4 else values[..., 0]
     return flatten_alpha(grey, values[..., -1]) if channels in (2, 4) else grey.copy()
 
 
@@ -57,18 +63,68 @@ def luminance(image: npt.NDArray[Any]) -> Array:
     return bright
 
 
+def grey_of_colours(colours: npt.NDArray[Any]) -> Array:
+    """Convert (h, w, 3) bytes, or floats in 0..1, to the grey (h, w) that shows the ink best.
+
+    That is brightness, unless other weights separate ink and paper much better.
+    """
+    weights = separating_weights(colours)
+    return luminance(colours) if weights is None else weigh(colours, weights)
+
+
+def separating_weights(colours: npt.NDArray[Any]) -> Weights | None:
+    """Find weights that separate ink and paper much better than brightness; None if none do.
+
+    Candidates are the three channels, and the direction in which the colours of the picture vary
+    most (their first principal component).
+    """
+    step = -(-max(colours.shape) // _SAMPLE_SIDE)
+    small = colours[::step, ::step].copy()  # all that follows is slow on scattered pixels
+    height, width = small.shape[:2]
+    planes = small.transpose(2, 0, 1).reshape(3 * height, width)  # one below the other
+    channels = luminance(planes).reshape(3, height, width)
+    if np.ptp(channels, axis=0).mean() < _MIN_COLOURFULNESS:
+        return None
+    bright = _separation(luminance(small))
+    if bright >= _CLEAR_SEPARATION:
+        return None
+    axis = _principal_axis(channels.reshape(3, -1))
+    candidates = [*zip(np.eye(3), channels, strict=True), (axis, weigh(small, axis))]
+    best, most = None, _MIN_GAIN * bright
+    for weights, grey in candidates:
+        separation = _separation(grey)
+        if separation > most:
+            best, most = weights, separation
+    return best
+
+
+def weigh(colours: npt.NDArray[Any], weights: Weights) -> Array:
+    """Sum the weighted channels, stretched so that every colour gives 0..1: (h, w)."""
+    low, high = np.minimum(weights, 0).sum(), np.maximum(weights, 0).sum()
+    scale = (high - low) * (255 if colours.dtype == np.uint8 else 1)
+    grey = colours.astype(np.float32) @ (weights / scale).astype(np.float32)
+    return np.asarray(np.clip(grey - low / (high - low), 0, 1), np.float32)
+
+
+def _separation(grey: Array) -> float:
+    """How far apart the classes of Otsu's split are, times how sure the split is."""
+    split = split_at_otsu(grey)
+    return split.contrast * split.sureness
+
+
+def _principal_axis(channels: Array) -> Weights:
+    """The unit vector along which colours (3, n) vary most, pointing to the lighter ones."""
+    off = (channels - channels.mean(1, keepdims=True)).astype(np.float64)
+    axis: Weights = np.linalg.eigh(off @ off.T)[1][:, -1]  # of n times the covariance
+    return axis if axis.sum() >= 0 else -axis
+
+
 def flatten_alpha(grey: Array, alpha: Array) -> Array:
     """Put a picture with transparency on the background that leaves its ink visible.
 
     If ink and paper are both drawn, the paper (their median) continues behind the transparent
     parts. If only ink is drawn, it is put on white if it is dark and on black if it is light.
-
-    Args:
-        grey: (h, w) brightness in 0..1.
-        alpha: (h, w), 0 transparent to 1 opaque.
-
-    Returns:
-        (h, w) float32.
+    Both arguments are (h, w); alpha is 0 where the picture is transparent and 1 where opaque.
     """
     if alpha.min() >= 1:
         return grey.astype(np.float32)
@@ -106,8 +162,7 @@ def _unit_range(image: npt.NDArray[Any]) -> Array:
     low, high = float(image.min()), float(image.max())
     if image.dtype.kind == "f" and low >= -_MAX_OVERSHOOT and high <= 1 + _MAX_OVERSHOOT:
         return np.asarray(np.clip(image, 0, 1), np.float32)
-    ceilings = (1.0, 255.0, 65535.0) if image.dtype.kind in "ui" else (1.0, 255.0)
-    for ceiling in ceilings:
+    for ceiling in (1.0, 255.0, 65535.0)[: 3 if image.dtype.kind in "ui" else 2]:
         if low >= 0 and high <= ceiling:
             return (image / np.float64(ceiling)).astype(np.float32)
     if low == high:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from tinymnist.imaging.digit.filters import resize
@@ -32,8 +33,7 @@ STROKES: dict[int, list[list[Point]]] = {
 }  # fmt: skip
 """The strokes of each digit: points (right, down) in the unit square."""
 
-_OVERSAMPLING = 3
-"""Digits are drawn this many times larger and then reduced, for smooth edges."""
+_OVERSAMPLING = 3  # digits are drawn this many times larger and then reduced, for smooth edges
 
 
 def curve(points: list[Point], steps: int = 24) -> list[Point]:
@@ -91,6 +91,28 @@ def ink(
         for x, y in line:
             draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
     return np.asarray(image.reduce(_OVERSAMPLING), np.float32) / np.float32(255)
+
+
+def pen_stroke(shape: tuple[int, ...], points: npt.ArrayLike, radius: float) -> Array:
+    """A stroke with round ends and edges that are soft over one pixel.
+
+    Args:
+        shape: (h, w) of the picture.
+        points: (n, 2), (down, right) in pixels, joined by straight lines.
+        radius: half the pen's width, in pixels.
+
+    Returns:
+        (h, w) float32 in 0..1.
+    """
+    corners = np.asarray(points, np.float32)[:, :, None, None]  # (n, 2, 1, 1)
+    rises, runs = np.diff(corners, axis=0).swapaxes(0, 1)  # (n - 1, 1, 1) each
+    down = np.arange(shape[0], dtype=np.float32)[:, None] - corners[:-1, 0]  # (n - 1, h, 1)
+    right = np.arange(shape[1], dtype=np.float32) - corners[:-1, 1]  # (n - 1, 1, w)
+    lengths = np.maximum(rises**2 + runs**2, np.float32(1e-9))
+    share = np.clip((down * rises + right * runs) / lengths, 0, 1)
+    squares = (down - share * rises) ** 2 + (right - share * runs) ** 2
+    line: Array = np.clip(np.float32(radius + 0.5) - np.sqrt(squares.min(0)), 0, 1)
+    return line
 
 
 def clouds(size: tuple[int, int], cells: int, rng: np.random.Generator) -> Array:

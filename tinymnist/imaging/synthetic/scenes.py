@@ -8,33 +8,27 @@ has seen what the recipe makes of real pictures, without needing any.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 from tinymnist.imaging.digit.components import Mask, bounds
-from tinymnist.imaging.digit.filters import resize
-from tinymnist.imaging.digit.normalize import NoDigitFound, normalize
-from tinymnist.imaging.digit.strokes import dilate, stroke_width, with_stroke_width
+from tinymnist.imaging.digit.filters import dilate, resize
+from tinymnist.imaging.digit.frame import stroke_width, with_stroke_width
+from tinymnist.imaging.digit.isolate import NoDigitFound
+from tinymnist.imaging.digit.normalize import normalize
 from tinymnist.imaging.picture.pixels import Array
-from tinymnist.imaging.synthetic.paint import clouds, slope
-from tinymnist.imaging.synthetic.styles import pen_stroke
+from tinymnist.imaging.synthetic.paint import clouds, pen_stroke, slope
 
-_SIDES = (20, 120)
-"""The shortest and tallest digit, in pixels."""
+_SIDES = (20, 120)  # the shortest and tallest digit, in pixels
 _SHARE_OF_BITMAPS = 0.2
 _SHARE_OF_FINE_PENS = 0.3
-_STRETCH = 0.25
-"""Digits are drawn up to exp(0.25) times wider or narrower."""
+_STRETCH = 0.25  # digits are drawn up to exp(0.25) times wider or narrower
 
 
 def render_and_renormalize(digit: Array, rng: np.random.Generator) -> Array:
-    """Render a digit into a picture, and bring the picture to MNIST's form again.
+    """Render a digit (28, 28) into a picture, and bring the picture to MNIST's form again.
 
-    Args:
-        digit: (28, 28) in 0..1, in MNIST's form.
-        rng: the source of randomness.
-
-    Returns:
-        (28, 28) float32; the digit itself if the recipe finds none in the picture.
+    The digit itself is returned if the recipe finds none in the picture.
     """
     picture = bitmap(digit, rng) if rng.random() < _SHARE_OF_BITMAPS else scene(digit, rng)
     try:
@@ -44,24 +38,18 @@ def render_and_renormalize(digit: Array, rng: np.random.Generator) -> Array:
 
 
 def scene(digit: Array, rng: np.random.Generator) -> Array:
-    """Pen on paper, or chalk on a board, in random light, seen by a camera or scanner.
+    """A digit (28, 28) on paper, or in chalk on a board, in random light, seen by a camera.
 
-    Args:
-        digit: (28, 28) in 0..1, in MNIST's form.
-        rng: the source of randomness.
-
-    Returns:
-        (h, w) float32 in 0..1 as displayed, dark on light or light on dark.
+    It is (h, w) float32 in 0..1 as displayed, dark on light or light on dark.
     """
-    ink = _framed(_written(digit, rng), rng)
+    ink = _written(digit, rng)
+    margin = rng.uniform(0, 0.6) * ink.shape[0]
+    ink = np.pad(ink, rng.uniform(0, margin + 1, (2, 2)).astype(int))
     if rng.random() < 0.15:
         ink = ink * _dry(ink.shape, rng)
-    if rng.random() < 0.3:
-        ink = np.maximum(ink, _dust(ink.shape, rng))
-    if rng.random() < 0.15:
-        ink = np.maximum(ink, _rules(ink.shape, rng))
-    if rng.random() < 0.15:
-        ink = np.maximum(ink, _neighbour(ink.shape, rng))
+    for share, dirt in ((0.3, _dust), (0.15, _rules), (0.15, _neighbour)):
+        if rng.random() < share:
+            ink = np.maximum(ink, dirt(ink.shape, rng))
     contrast = rng.uniform(0.25, 1) if rng.random() < 0.6 else 1.0
     seen = _blurred(1 - contrast * ink, rng) if rng.random() < 0.5 else 1 - contrast * ink
     if rng.random() < 0.5:
@@ -75,14 +63,9 @@ def scene(digit: Array, rng: np.random.Generator) -> Array:
 
 
 def bitmap(digit: Array, rng: np.random.Generator) -> Array:
-    """A small picture filled by the digit, in two grey levels or in many.
+    """A small picture filled by the digit (28, 28), in two grey levels or in many.
 
-    Args:
-        digit: (28, 28) in 0..1, in MNIST's form.
-        rng: the source of randomness.
-
-    Returns:
-        (h, w) float32 in 0..1, light on dark; 14 to 40 pixels tall.
+    It is light on dark, (h, w) float32 in 0..1, 14 to 40 pixels tall.
     """
     ink = _written(digit, rng)
     cut = ink[bounds(ink > 0.3)]
@@ -105,23 +88,12 @@ def _written(digit: Array, rng: np.random.Generator) -> Array:
     ink = np.clip((large - level) / softness + 0.5, 0, 1)
     pen = rng.random()
     if pen < _SHARE_OF_FINE_PENS:
-        ink = _with_fine_pen(ink, rng)
+        centre_line = skeleton(ink > 0.5).astype(np.float32)
+        ink = dilate(centre_line, max(0.5, rng.uniform(0.005, 0.035) * ink.shape[0]))
     elif pen < _SHARE_OF_FINE_PENS + 0.4:
         width = stroke_width(ink) * np.exp(rng.uniform(-0.5, 0.7))
         ink = with_stroke_width(ink, width, width)
     return np.asarray(ink if ink.max() > 0.5 else large, np.float32)
-
-
-def _with_fine_pen(ink: Array, rng: np.random.Generator) -> Array:
-    """The centre line of every stroke, drawn with a pen of constant width."""
-    line = skeleton(ink > 0.5).astype(np.float32)
-    return dilate(line, max(0.5, rng.uniform(0.005, 0.035) * ink.shape[0]))
-
-
-def _framed(ink: Array, rng: np.random.Generator) -> Array:
-    """Add random amounts of paper around the digit."""
-    most = rng.uniform(0, 0.6) * ink.shape[0]
-    return np.pad(ink, rng.uniform(0, most + 1, (2, 2)).astype(int))
 
 
 def _dry(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
@@ -180,13 +152,7 @@ def skeleton(mask: Mask) -> Mask:
     """Thin strokes to one pixel without breaking them.
 
     T. Y. Zhang and C. Y. Suen, "A fast parallel algorithm for thinning digital patterns", CACM 27
-    (1984).
-
-    Args:
-        mask: (h, w), True for ink.
-
-    Returns:
-        (h, w), a subset of the mask.
+    (1984). The result is a subset of the mask (h, w), which is True for ink.
     """
     thin = np.pad(mask, 1)
     while True:
@@ -198,7 +164,7 @@ def skeleton(mask: Mask) -> Mask:
             return thin[1:-1, 1:-1]
 
 
-def _neighbourhoods(padded: Mask) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+def _neighbourhoods(padded: Mask) -> npt.NDArray[np.uint8]:
     """The eight neighbours of each pixel as the bits of a number."""
     height, width = padded.shape[0] - 2, padded.shape[1] - 2
     numbers = np.zeros((height, width), np.uint8)

@@ -8,39 +8,25 @@ MNIST's 60,000 digits by American writers include few of these.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from tinymnist.imaging.digit.components import bounds
-from tinymnist.imaging.digit.frame import SIDE, centre, fit_box
-from tinymnist.imaging.digit.strokes import stroke_width
+from tinymnist.imaging.digit.frame import SIDE, centre, fit_box, stroke_width
 from tinymnist.imaging.picture.pixels import Array
-from tinymnist.imaging.synthetic.paint import curve
+from tinymnist.imaging.synthetic.paint import curve, pen_stroke
 
-_FLAG_ANGLES = (22.0, 58.0)
-"""Degrees between stem and flag."""
-_STEEPEST = 62.0
-"""Degrees between a flag and the vertical; a flatter flag makes a 7."""
+_FLAG_ANGLES = (22.0, 58.0)  # degrees between stem and flag
+_STEEPEST = 62.0  # degrees between a flag and the vertical; a flatter flag makes a 7
 _FLAG_LENGTHS = (0.2, 0.6)
 _FOOT_LENGTHS = (0.3, 0.8)
-_FOOT_SHARE = 0.3
-"""The fraction of ones that also get a foot."""
-_MARGIN = 14
-"""Pixels around a digit for strokes that leave its frame."""
+_FOOT_SHARE = 0.3  # the fraction of ones that also get a foot
+_MARGIN = 14  # pixels around a digit for strokes that leave its frame
 
 Line = list[Array]
 """Points (down, right) along the path of a pen."""
 
 
 def with_flag(one: Array, rng: np.random.Generator) -> Array:
-    """Add the upstroke, and sometimes the foot, to a 1 in MNIST's form.
-
-    Args:
-        one: (28, 28) in 0..1, white ink on black; it must be a 1.
-        rng: the source of lengths, angles and bends.
-
-    Returns:
-        (28, 28) float32, again in MNIST's form.
-    """
+    """Add the upstroke, and sometimes the foot, to a 1: (28, 28) in MNIST's form, and again so."""
     top, bottom = _ends(one)
     stem = bottom - top
     length = float(np.hypot(*stem))
@@ -58,7 +44,7 @@ def with_flag(one: Array, rng: np.random.Generator) -> Array:
 
 
 def with_bar(seven: Array, rng: np.random.Generator) -> Array:
-    """Cross the stem of a 7 in MNIST's form; arguments and result as for :func:`with_flag`."""
+    """Cross the stem of a 7: (28, 28) in MNIST's form, and again so."""
     rows = np.flatnonzero((seven > 0.3).any(1))
     row = rows[0] + rng.uniform(0.4, 0.65) * np.ptp(rows)
     near = seven[max(round(row) - 1, 0) : round(row) + 2].sum(0)
@@ -70,11 +56,7 @@ def with_bar(seven: Array, rng: np.random.Generator) -> Array:
 
 
 def low_four(rng: np.random.Generator) -> Array:
-    """Draw a 4 as an L with a low second stroke through its foot.
-
-    Returns:
-        (28, 28) float32 in MNIST's form.
-    """
+    """Draw a 4 (28, 28) in MNIST's form as an L with a low second stroke through its foot."""
     foot = rng.uniform(0.5, 0.8)
     corner = np.array([foot, rng.uniform(0.0, 0.2)])
     start = np.array([0.0, rng.uniform(0.3, 0.6)])
@@ -114,25 +96,3 @@ def _ends(one: Array) -> tuple[Array, Array]:
         near = one[max(row - 1, 0) : row + 2].sum(0)
         ends.append(np.array([float(row), float(near @ columns / near.sum())], np.float32))
     return ends[0], ends[1]
-
-
-def pen_stroke(shape: tuple[int, ...], points: npt.ArrayLike, radius: float) -> Array:
-    """A stroke with round ends and edges that are soft over one pixel.
-
-    Args:
-        shape: (h, w) of the picture.
-        points: (n, 2), (down, right) in pixels, joined by straight lines.
-        radius: half the pen's width, in pixels.
-
-    Returns:
-        (h, w) float32 in 0..1.
-    """
-    corners = np.asarray(points, np.float32)[:, :, None, None]  # (n, 2, 1, 1)
-    rises, runs = np.diff(corners, axis=0).swapaxes(0, 1)  # (n - 1, 1, 1) each
-    down = np.arange(shape[0], dtype=np.float32)[:, None] - corners[:-1, 0]  # (n - 1, h, 1)
-    right = np.arange(shape[1], dtype=np.float32) - corners[:-1, 1]  # (n - 1, 1, w)
-    lengths = np.maximum(rises**2 + runs**2, np.float32(1e-9))
-    share = np.clip((down * rises + right * runs) / lengths, 0, 1)
-    squares = (down - share * rises) ** 2 + (right - share * runs) ** 2
-    line: Array = np.clip(np.float32(radius + 0.5) - np.sqrt(squares.min(0)), 0, 1)
-    return line

@@ -1,4 +1,11 @@
-"""MNIST extended for training: other ways of writing, rendered digits, negative examples."""
+"""MNIST extended for training: other ways of writing, rendered digits, negative examples.
+
+Negative examples look a little like a digit but are not: a network should not be sure of them. It
+has to decide which pieces of touching digits are digits, and which result of the recipe shows one.
+A network trained on digits alone takes everything for a digit (D. Hendrycks, M. Mazeika and T.
+Dietterich, "Deep Anomaly Detection with Outlier Exposure", ICLR 2019), so some training examples
+should not be digits, with equal probabilities for all classes as the target.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +15,25 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
-from tinymnist.imaging.synthetic.negative_examples import negative_example
+from tinymnist.imaging.digit.components import bounds
+from tinymnist.imaging.digit.frame import BOX, SIDE, centre, fit_box
+from tinymnist.imaging.digit.isolate import NoDigitFound
+from tinymnist.imaging.picture.pixels import Array
+from tinymnist.imaging.synthetic.paint import clouds, pen_stroke
 from tinymnist.imaging.synthetic.scenes import render_and_renormalize
 from tinymnist.imaging.synthetic.styles import low_four, with_bar, with_flag
 
-_CHUNK = 500
-"""Pictures per task of a process; the random numbers depend on it."""
-_BARRED = 3
-"""One of this many sevens is crossed."""
-_LOW_FOURS = 1 / 30
-"""Drawn fours per digit of the input."""
-_NEGATIVES = 0.25
-"""Negative examples per digit of the input."""
-_MATERIAL = 2000
-"""Negative examples are made from this many digits."""
+_CHUNK = 500  # pictures per task of a process; the random numbers depend on it
+_BARRED = 3  # one of this many sevens is crossed
+_LOW_FOURS = 1 / 30  # drawn fours per digit of the input
+_NEGATIVES = 0.25  # negative examples per digit of the input
+_MATERIAL = 2000  # negative examples are made from this many digits
+_LETTERS = "AEFHKMNPRWXkmnrwx#%&*+@="
+"""Printed letters and signs, without those that can be read as a digit."""
 
-Images = NDArray[np.float32]
-Task = Callable[[Images, np.random.Generator], Images]
+Task = Callable[[Array, np.random.Generator], Array]
 
 
 def count_new(labels: NDArray[np.int64], times: int) -> int:
@@ -36,7 +44,7 @@ def count_new(labels: NDArray[np.int64], times: int) -> int:
 
 
 def training_set(
-    images: Images,
+    images: Array,
     labels: NDArray[np.int64],
     *,
     seed: int,
@@ -44,7 +52,7 @@ def training_set(
     classes: int = 10,
     workers: int | None = None,
     tick: Callable[[int], None] = lambda done: None,
-) -> tuple[Images, Images]:
+) -> tuple[Array, Array]:
     """Add other ways of writing, digits rendered into pictures, and negative examples.
 
     Args:
@@ -62,16 +70,24 @@ def training_set(
     """
     plain = images[..., 0]
     ones, sevens = plain[labels == 1], plain[labels == 7][::_BARRED]
-    fours = _blank(round(_LOW_FOURS * len(plain)), plain)
+    draw_negative = partial(negative_example, plain[:_MATERIAL])
     with ProcessPoolExecutor(workers) as pool:
-        run = partial(_in_chunks, pool=pool, tick=tick)
-        flagged = run(with_flag, ones, [seed, 0])
-        barred = run(with_bar, sevens, [seed, 1])
-        drawn = run(_low_four, fours, [seed, 2])
+
+        def run(task: Task, digits: Array, *key: int) -> Array:
+            """Apply a task to every digit; each chunk has its own generator."""
+            chunks = [digits[start : start + _CHUNK] for start in range(0, len(digits), _CHUNK)]
+            keys = [[seed, *key, number] for number in range(len(chunks))]
+            made = [digits[:0]]
+            for chunk in pool.map(partial(_one_chunk, task), chunks, keys):
+                made.append(chunk)
+                tick(len(chunk))
+            return np.concatenate(made)
+
+        flagged, barred = run(with_flag, ones, 0), run(with_bar, sevens, 1)
+        drawn = run(partial(_drawn, low_four), _blank(_LOW_FOURS, plain), 2)
         written = np.concatenate([plain, flagged, barred, drawn])
-        rendered = [run(render_and_renormalize, written, [seed, 3, time]) for time in range(times)]
-        blank = _blank(round(_NEGATIVES * len(plain)), plain)
-        negatives = run(partial(_negative_example, plain[:_MATERIAL]), blank, [seed, 4])
+        rendered = [run(render_and_renormalize, written, 3, time) for time in range(times)]
+        negatives = run(partial(_drawn, draw_negative), _blank(_NEGATIVES, plain), 4)
     styled = [(flagged, 1), (barred, 7), (drawn, 4)]
     digits = np.concatenate([labels, *(np.full(len(made), digit) for made, digit in styled)])
     one_hot = np.eye(classes, dtype=np.float32)[np.tile(digits, 1 + times)]
@@ -80,36 +96,82 @@ def training_set(
     return made, np.concatenate([one_hot, uniform])
 
 
-def _blank(count: int, like: Images) -> Images:
-    return np.zeros((count, *like.shape[1:]), np.float32)
+def _blank(share: float, like: Array) -> Array:
+    return np.zeros((round(share * len(like)), *like.shape[1:]), np.float32)
 
 
-def _low_four(_: Images, rng: np.random.Generator) -> Images:
-    return low_four(rng)
+def _drawn(
+    draw: Callable[[np.random.Generator], Array], _: Array, rng: np.random.Generator
+) -> Array:
+    """A picture from scratch, as a task."""
+    return draw(rng)
 
 
-def _negative_example(digits: Images, _: Images, rng: np.random.Generator) -> Images:
-    return negative_example(digits, rng)
-
-
-def _in_chunks(
-    task: Task,
-    digits: Images,
-    key: list[int],
-    *,
-    pool: ProcessPoolExecutor,
-    tick: Callable[[int], None],
-) -> Images:
-    """Apply ``task`` to every digit; each chunk has its own generator."""
-    chunks = [digits[start : start + _CHUNK] for start in range(0, len(digits), _CHUNK)]
-    keys = [[*key, number] for number in range(len(chunks))]
-    made = []
-    for chunk in pool.map(partial(_one_chunk, task), chunks, keys):
-        made.append(chunk)
-        tick(len(chunk))
-    return np.concatenate(made) if made else digits
-
-
-def _one_chunk(task: Task, digits: Images, key: list[int]) -> Images:
+def _one_chunk(task: Task, digits: Array, key: list[int]) -> Array:
     rng = np.random.default_rng(key)
     return np.stack([task(digit, rng) for digit in digits])
+
+
+def negative_example(digits: Array, rng: np.random.Generator) -> Array:
+    """Draw a picture (28, 28) that is not a digit, from digits (n, 28, 28) in MNIST's form.
+
+    It is in MNIST's form too, except for inverted pictures.
+    """
+    kind = rng.choice(len(KINDS), p=list(KINDS.values()))
+    return list(KINDS)[kind](digits, rng)
+
+
+def inverted(digits: Array, rng: np.random.Generator) -> Array:
+    """A digit in the wrong polarity."""
+    swapped: Array = 1 - digits[rng.integers(len(digits))]
+    return swapped
+
+
+def pair(digits: Array, rng: np.random.Generator) -> Array:
+    """Two digits that touch, or one and a good part of its neighbour."""
+    left, right = (d[bounds(d > 0.3)] for d in digits[rng.integers(len(digits), size=2)])
+    canvas = np.zeros((SIDE, 2 * SIDE), np.float32)
+    beside = max(left.shape[1] + int(rng.integers(-3, 2)), 0)
+    for digit, start in ((left, 0), (right, beside)):
+        top = int(np.clip((SIDE - digit.shape[0]) // 2 + rng.integers(-3, 4), 0, BOX // 2 - 2))
+        room = canvas[top : top + digit.shape[0], start : start + digit.shape[1]]
+        np.maximum(room, digit, out=room)
+    whole = canvas[bounds(canvas > 0.3)]
+    cut = round(rng.uniform(0.35, 0.5) * right.shape[1]) if rng.random() < 0.3 else 0
+    return _formed(whole[:, : whole.shape[1] - cut])
+
+
+def scribble(digits: Array, rng: np.random.Generator) -> Array:
+    """A few meaningless strokes."""
+    canvas = np.zeros((SIDE, SIDE), np.float32)
+    radius = rng.uniform(0.7, 1.7)
+    for _ in range(rng.integers(4, 8)):
+        ends = rng.uniform(4, 24, (2, 2))
+        np.maximum(canvas, pen_stroke(canvas.shape, ends, radius), out=canvas)
+    return _formed(canvas)
+
+
+def blot(digits: Array, rng: np.random.Generator) -> Array:
+    """Clouds with hard or soft edges."""
+    grey = clouds((SIDE, SIDE), int(rng.integers(3, 9)), rng)
+    return _formed(np.clip((grey - rng.uniform(-0.3, 0.8)) / rng.uniform(0.1, 1), 0, 1))
+
+
+def letter(digits: Array, rng: np.random.Generator) -> Array:
+    """A printed letter or sign."""
+    image = Image.new("L", (3 * SIDE, 3 * SIDE), 0)
+    font = ImageFont.load_default(float(rng.integers(40, 60)))
+    ImageDraw.Draw(image).text((12, 6), str(rng.choice(list(_LETTERS))), 255, font)
+    return _formed(np.asarray(image, np.float32) / np.float32(255))
+
+
+KINDS = {inverted: 0.25, pair: 0.4, scribble: 0.1, blot: 0.1, letter: 0.15}
+"""Every kind and its probability: functions of the digits and the generator."""
+
+
+def _formed(ink: Array) -> Array:
+    """Bring ink to MNIST's form; an empty picture stays empty."""
+    try:
+        return centre(fit_box(ink))
+    except NoDigitFound:
+        return np.zeros((SIDE, SIDE), np.float32)
