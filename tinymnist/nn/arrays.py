@@ -7,7 +7,7 @@ https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -98,17 +98,19 @@ def fit_windows(
     Raises:
         ValueError: if a setting is not valid, or no window fits.
     """
-    kernel, strides, dilation = as_pairs(
-        {"kernel_size": kernel_size, "strides": strides, "dilation": dilation}
-    )
-    pads = _NO_PADS if padding in ("valid", "same") else read_padding(padding)
+    pairs: list[Pair] = []
+    for name, value in (("kernel_size", kernel_size), ("strides", strides), ("dilation", dilation)):
+        if isinstance(value, int) and value > 0:
+            pairs.append((value, value))
+        else:
+            pairs.append(as_pair(value, name))
+    pads = _NO_PADS if padding in ("valid", "same") else _read_padding(padding)
     found, output = [], []
-    for side, taps, stride, gap, given in zip(size, kernel, strides, dilation, pads, strict=True):
+    for side, (taps, stride, gap), pad in zip(size, zip(*pairs, strict=True), pads, strict=True):
         span = (taps - 1) * gap + 1  # from the first tap to the last
-        pad = given
         if padding == "same":  # as little as lets ceil(side / stride) fit; an odd pixel goes last
             total = max((-(-side // stride) - 1) * stride + span - side, 0)
-            pad = (total // 2, total - total // 2)
+            pad = (total // 2, total - total // 2)  # noqa: PLW2901
         room = side + pad[0] + pad[1] - span
         if room < 0:
             raise ValueError(
@@ -117,48 +119,30 @@ def fit_windows(
             )
         found.append(pad)
         output.append(room // stride + 1)
-    return Windows(
-        (size[0], size[1]), kernel, strides, dilation, (found[0], found[1]), (output[0], output[1])
-    )
+    window, steps, gaps = pairs
+    h, w = size
+    return Windows((h, w), window, steps, gaps, (found[0], found[1]), (output[0], output[1]))
 
 
-def as_pairs(settings: Mapping[str, int | Sequence[int]], minimum: int = 1) -> list[Pair]:
+def as_pair(value: int | Sequence[int], name: str, minimum: int = 1) -> Pair:
     """Read ``3`` as ``(3, 3)`` and ``(3, 5)`` as itself.
 
     Raises:
-        ValueError: unless each is one or two whole numbers of at least ``minimum``.
+        ValueError: unless it is one or two whole numbers of at least ``minimum``.
     """
-    pairs = []
-    for name, value in settings.items():
-        match (value, value) if isinstance(value, int) else tuple(value):
-            case (int(first), int(second)) if first >= minimum and second >= minimum:
-                pairs.append((first, second))
-            case _:
-                raise ValueError(
-                    f"{name} must be one or two whole numbers of at least {minimum}. "
-                    f"Received: {name}={value!r}"
-                )
-    return pairs
+    match (value, value) if isinstance(value, int) else tuple(value):
+        case (int(first), int(second)) if min(first, second) >= minimum:
+            return first, second
+    rule = f"{name} must be one or two whole numbers of at least {minimum}"
+    raise ValueError(f"{rule}. Received: {name}={value!r}")
 
 
-def as_pair(value: int | Sequence[int], name: str) -> Pair:
-    """One setting of :func:`as_pairs`."""
-    return as_pairs({name: value})[0]
-
-
-def read_padding(padding: Padding) -> Pads:
-    """A padding in numbers: one for all sides, one per axis, or one per side.
-
-    Raises:
-        ValueError: for any other.
-    """
+def _read_padding(padding: Padding) -> Pads:
+    """A padding in numbers: one for all sides, one per axis, or one per side."""
+    received = f"Received: padding={padding!r}"
     if isinstance(padding, str):
-        raise ValueError(
-            f'padding must be "valid", "same" or numbers of pixels. Received: padding={padding!r}'
-        )
+        raise ValueError(f'padding must be "valid", "same" or numbers of pixels. {received}')
     sides: Sequence[Any] = (padding, padding) if isinstance(padding, int) else tuple(padding)
     if len(sides) != 2:
-        raise ValueError(
-            f"padding must be given for two axes, height and width. Received: padding={padding!r}"
-        )
-    return as_pairs({"padding": sides[0]}, 0)[0], as_pairs({"padding": sides[1]}, 0)[0]
+        raise ValueError(f"padding must be given for two axes, height and width. {received}")
+    return as_pair(sides[0], "padding", 0), as_pair(sides[1], "padding", 0)

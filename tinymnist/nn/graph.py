@@ -108,39 +108,36 @@ class Graph:
             for name, sources in layer.wiring.items():
                 self._wiring.setdefault(name, tuple(mine.get(s, s) for s in sources))
             for part in layer.layers:
-                self._append(part)
-        elif isinstance(layer, Layer):
-            self._append(layer)
-        else:
+                self.add(part)
+        elif not isinstance(layer, Layer):
             raise ValueError(f"a model is made of layers. Received: {layer!r}")
+        else:
+            previous = self.layers[-1].name if self.layers else INPUT
+            name = layer.name = layer.name or free_name(default_name(layer), self.shapes)
+            if name in self.shapes:
+                raise ValueError(f"every layer needs a name of its own. Received: {name=}")
+            sources = self._wiring.get(name, (previous,))
+            if missing := set(sources).difference(self.shapes):
+                rule = f"{name} must take outputs that come before it, of {list(self.shapes)}"
+                raise ValueError(f"{rule}. Received: {sorted(missing)}")
+            shapes = [*map(self.shapes.__getitem__, sources)]
+            shape = layer.output_shape(*shapes)
+            if layer.parameters or layer.statistics:
+                layer = self._with_arrays(layer, shapes)
+            self.layers.append(layer)
+            self.sources[name], self.shapes[name] = sources, shape
 
-    def _append(self, layer: Layer) -> None:
-        layer.name = layer.name or free_name(default_name(layer), self.shapes)
-        if layer.name in self.shapes:
-            raise ValueError(f"every layer needs a name of its own. Received: name={layer.name!r}")
-        previous = self.layers[-1].name if self.layers else INPUT
-        sources = self._wiring.get(layer.name, (previous,))
-        if missing := set(sources).difference(self.shapes):
-            raise ValueError(
-                f"{layer.name} must take outputs that come before it, of {list(self.shapes)}. "
-                f"Received: {sorted(missing)}"
-            )
-        input_shapes = tuple(map(self.shapes.__getitem__, sources))
-        shape = layer.output_shape(*input_shapes)
-        if layer.parameters or layer.statistics:
-            layer = self._with_arrays(layer, input_shapes)
-        self.layers.append(layer)
-        self.sources[layer.name], self.shapes[layer.name] = sources, shape
-
-    def _with_arrays(self, layer: Layer, input_shapes: tuple[Shape, ...]) -> Layer:
+    def _with_arrays(self, layer: Layer, input_shapes: list[Shape]) -> Layer:
         """The layer, built if it is new, or with its arrays checked and in the model's dtype."""
         if not layer.is_built:
             layer.build(*input_shapes, rng=self.rng, dtype=self.dtype)
             return layer
         expected, found, is_cast = layer.weight_shapes(*input_shapes), {}, True
-        for key, array in layer.weights.items():
-            found[key] = array.shape
-            is_cast = is_cast and array.dtype == self.dtype
+        for key in (*layer.parameters, *layer.statistics):
+            array = getattr(layer, key)
+            if array is not None:
+                found[key] = array.shape
+                is_cast = is_cast and array.dtype == self.dtype
         if found != expected:
             raise ValueError(f"{layer.name} must hold {expected} here. Received: {found}")
         return layer if is_cast else cast_copy(layer, self.dtype)
@@ -374,12 +371,13 @@ class Graph:
             ValueError: for any other shape.
         """
         given = x = np.asarray(x)
-        flat = (math.prod(self.input_shape),)
-        without_channel = self.input_shape[:-1] if self.input_shape[-1] == 1 else flat
+        shape = self.input_shape
+        flat = (math.prod(shape),)
+        without_channel = shape[:-1] if shape[-1] == 1 else flat
         if given.ndim > 1 and given.shape[1:] in (without_channel, flat):
-            x = given.reshape(len(given), *self.input_shape)
-        if x.shape[1:] != self.input_shape:
-            wanted = ", ".join(map(str, self.input_shape))
+            x = given.reshape(len(given), *shape)
+        if x.shape[1:] != shape:
+            wanted = ", ".join(map(str, shape))
             raise ValueError(f"x must be of shape (n, {wanted}). Received: x.shape={given.shape}")
         return x.astype(self.dtype, copy=False)
 

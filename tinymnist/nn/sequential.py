@@ -196,10 +196,17 @@ class Sequential(Graph):
             ValueError: if the model is not compiled, or examples and labels do not fit it.
             InputError: if the checkpoint is unusable.
         """
-        arguments = {name: value for name, value in locals().items() if name != "self"}
         from tinymnist.nn.training.fit import Settings, fit
 
-        return fit(self, self.optimizer, self.loss, Settings(**arguments))
+        settings = Settings(
+            x=x, y=y, batch_size=batch_size, epochs=epochs, verbose=verbose, callbacks=callbacks,
+            validation_split=validation_split, validation_data=validation_data, shuffle=shuffle,
+            class_weight=class_weight, sample_weight=sample_weight, initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch, validation_steps=validation_steps, augment=augment,
+            rng=rng, micro_batch_size=micro_batch_size, keep_frozen=keep_frozen, workers=workers,
+            resume=resume,
+        )  # fmt: skip
+        return fit(self, self.optimizer, self.loss, settings)
 
     def evaluate(
         self,

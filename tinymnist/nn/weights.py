@@ -184,14 +184,13 @@ def _build(
         layers, taken = [], set()
         for config in manifest["layers"]:
             layer = layer_from_config(config)
-            names = (*layer.parameters, *layer.statistics)
-            for key in names:
+            for key in (*layer.parameters, *layer.statistics):
                 name = f"weights/{layer.name}/{key}"
                 if name in arrays:
                     setattr(layer, key, arrays[name])
                     taken.add(name)
-            if names and not layer.is_built:
-                raise ValueError(f"{layer.name} has no {list(layer.parameters)} in the file")
+                elif not hasattr(layer, key):
+                    raise ValueError(f"{layer.name} has no {key} in the file")
             layers.append(layer)
         settings = {key: manifest[key] for key in ("input_shape", "wiring", "dtype", "name")}
         model = kind(layers, **settings)

@@ -38,7 +38,8 @@ class _Learned(Layer):
     bias: Array | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.activation = check_activation(self.activation)
+        if self.activation not in ACTIVATIONS:
+            self.activation = check_activation(self.activation)
         self.bias = None
 
     def kernel_shape(self, input_shape: Shape) -> Shape:
