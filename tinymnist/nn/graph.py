@@ -99,7 +99,10 @@ class Graph:
             ValueError: as for the whole model.
         """
         if not self.shapes:
-            self.shapes[INPUT] = _shape_of_input(layer)
+            shape = getattr(layer, "shape", None) or getattr(layer, "input_shape", None)
+            if shape is None:
+                raise _no_input(layer)
+            self.shapes[INPUT] = tuple(shape)
         if isinstance(layer, Input):
             if self.layers or tuple(layer.shape) != self.input_shape:
                 raise ValueError(f"only a model's first entry can be an input. Received: {layer}")
@@ -422,13 +425,6 @@ class Graph:
             if captured is not None:
                 captured[name] = y
         return y
-
-
-def _shape_of_input(first: Layer | Input | Graph) -> Shape:
-    shape = getattr(first, "shape", None) or getattr(first, "input_shape", None)
-    if shape is None:
-        raise _no_input(first)
-    return tuple(shape)
 
 
 def _no_input(first: Any) -> ValueError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,14 +17,7 @@ from tinymnist.nn.arrays import Array
 from tinymnist.nn.functional import log_softmax
 
 
-class CrossEntropyCache(NamedTuple):
-    """What :func:`cross_entropy_backward` needs."""
-
-    log_probabilities: Array
-    targets: Array
-
-
-def cross_entropy(logits: Array, targets: Array) -> tuple[Array, CrossEntropyCache]:
+def cross_entropy(logits: Array, targets: Array) -> tuple[Array, tuple[Array, Array]]:
     """The cross-entropy of each example: ``-sum over k of target_k * log softmax(logits)_k``.
 
     Args:
@@ -35,10 +28,10 @@ def cross_entropy(logits: Array, targets: Array) -> tuple[Array, CrossEntropyCac
         The losses (n,), not averaged, and the cache.
     """
     log_p, _ = log_softmax(logits)
-    return -(targets * log_p).sum(axis=-1), CrossEntropyCache(log_p, targets)
+    return -(targets * log_p).sum(axis=-1), (log_p, targets)
 
 
-def cross_entropy_backward(dlosses: Array, cache: CrossEntropyCache) -> Array:
+def cross_entropy_backward(dlosses: Array, cache: tuple[Array, Array]) -> Array:
     """Gradient of :func:`cross_entropy` with respect to the logits.
 
     For one example with logits z, targets t and ``p = softmax(z)``:

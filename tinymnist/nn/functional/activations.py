@@ -8,11 +8,14 @@ relu'(0) = 0, as in Keras and PyTorch.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TypeAlias
 
 import numpy as np
 
 from tinymnist.nn.arrays import Array
+
+Slope: TypeAlias = tuple[Array, Array | float]
+"""An input, and the slope on the left of 0."""
 
 # Straight pieces --------------------------------------------------------------------------------
 
@@ -28,41 +31,34 @@ def relu_backward(dy: Array, y: Array) -> Array:
     return dy * (y > 0)
 
 
-class SlopeCache(NamedTuple):
-    """What the backward passes of a bent line need."""
-
-    x: Array
-    slope: Array | float
-    """On the left of 0."""
-
-
-def leaky_relu(x: Array, negative_slope: float = 0.3) -> tuple[Array, SlopeCache]:
+def leaky_relu(x: Array, negative_slope: float = 0.3) -> tuple[Array, Slope]:
     """``x`` above 0, ``negative_slope * x`` below. The default slope is Keras's."""
-    return np.where(x > 0, x, negative_slope * x), SlopeCache(x, negative_slope)
+    return np.where(x > 0, x, negative_slope * x), (x, negative_slope)
 
 
-def leaky_relu_backward(dy: Array, cache: SlopeCache) -> Array:
+def leaky_relu_backward(dy: Array, cache: Slope) -> Array:
     """``dy`` above 0, ``negative_slope * dy`` at 0 and below."""
-    return np.where(cache.x > 0, dy, cache.slope * dy)
+    x, slope = cache
+    return np.where(x > 0, dy, slope * dy)
 
 
-def prelu(x: Array, alpha: Array) -> tuple[Array, SlopeCache]:
+def prelu(x: Array, alpha: Array) -> tuple[Array, Slope]:
     """``x`` above 0, ``alpha * x`` below, with a learned ``alpha`` (He et al., 2015).
 
     Args:
         x: (n, ...).
         alpha: broadcasts against one example; (1, 1, c) is one slope per channel.
     """
-    return np.where(x > 0, x, alpha * x), SlopeCache(x, alpha)
+    return np.where(x > 0, x, alpha * x), (x, alpha)
 
 
-def prelu_backward(dy: Array, cache: SlopeCache) -> tuple[Array, Array]:
+def prelu_backward(dy: Array, cache: Slope) -> tuple[Array, Array]:
     """As for :func:`leaky_relu`; dalpha is ``dy * x`` below 0, summed over what shares it.
 
     Returns:
         dx in the shape of x, dalpha in the shape of alpha.
     """
-    x, alpha = cache.x, np.asarray(cache.slope)
+    x, alpha = cache[0], np.asarray(cache[1])
     by_example = np.where(x > 0, 0, dy * x).astype(dy.dtype, copy=False)
     shared = tuple(i for i, side in enumerate(alpha.shape, 1) if side == 1)
     dalpha = by_example.sum(axis=(0, *shared), keepdims=True)[0]
@@ -166,20 +162,13 @@ def softsign_backward(dy: Array, x: Array) -> Array:
     return dy / (1 + np.abs(x)) ** 2
 
 
-class EluCache(NamedTuple):
-    """What :func:`elu_backward` needs."""
-
-    y: Array
-    alpha: float
-
-
-def elu(x: Array, alpha: float = 1.0) -> tuple[Array, EluCache]:
+def elu(x: Array, alpha: float = 1.0) -> tuple[Array, tuple[Array, float]]:
     """``x`` above 0, ``alpha (e^x - 1)`` below (Clevert et al., 2015)."""
     y = np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
-    return y, EluCache(y, alpha)
+    return y, (y, alpha)
 
 
-def elu_backward(dy: Array, cache: EluCache) -> Array:
+def elu_backward(dy: Array, cache: tuple[Array, float]) -> Array:
     """Below 0 the derivative is ``alpha e^x``, which is ``y + alpha``."""
     y, alpha = cache
     return np.where(y > 0, dy, dy * (y + alpha))
@@ -189,13 +178,13 @@ _SELU_SCALE = 1.0507009873554805
 _SELU_ALPHA = 1.6732632423543772
 
 
-def selu(x: Array) -> tuple[Array, EluCache]:
+def selu(x: Array) -> tuple[Array, tuple[Array, float]]:
     """``scale * elu(x, alpha)`` with the two constants of Klambauer et al., 2017."""
     y, cache = elu(x, _SELU_ALPHA)
     return y * x.dtype.type(_SELU_SCALE), cache
 
 
-def selu_backward(dy: Array, cache: EluCache) -> Array:
+def selu_backward(dy: Array, cache: tuple[Array, float]) -> Array:
     """As for ELU, times the scale."""
     return elu_backward(dy * dy.dtype.type(_SELU_SCALE), cache)
 
@@ -236,28 +225,21 @@ def mish_backward(dy: Array, x: Array) -> Array:
     return dy * (gate + x * (1 - gate * gate) * sigmoid(x)[0])
 
 
-class GeluCache(NamedTuple):
-    """What :func:`gelu_backward` needs."""
-
-    x: Array
-    approximate: bool
-
-
 _TANH_SCALE = math.sqrt(2 / math.pi)
 _TANH_CUBE = 0.044715
 
 
-def gelu(x: Array, approximate: bool = False) -> tuple[Array, GeluCache]:
+def gelu(x: Array, approximate: bool = False) -> tuple[Array, tuple[Array, bool]]:
     """``x * Phi(x)``, with Phi the normal distribution function (Hendrycks and Gimpel, 2016).
 
     Args:
         x: any shape.
         approximate: use the paper's tanh formula instead of the error function.
     """
-    return x * _normal_cdf(x, approximate), GeluCache(x, approximate)
+    return x * _normal_cdf(x, approximate), (x, approximate)
 
 
-def gelu_backward(dy: Array, cache: GeluCache) -> Array:
+def gelu_backward(dy: Array, cache: tuple[Array, bool]) -> Array:
     """``gate'`` is the normal density, or the derivative of the tanh formula."""
     x, approximate = cache
     cdf = _normal_cdf(x, approximate)

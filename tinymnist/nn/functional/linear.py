@@ -26,15 +26,9 @@ from tinymnist.nn.functional.windows import (
 )
 
 
-class DenseCache(NamedTuple):
-    """What :func:`dense_backward` needs."""
-
-    x: Array
-    kernel: Array
-    has_bias: bool
-
-
-def dense(x: Array, kernel: Array, bias: Array | None = None) -> tuple[Array, DenseCache]:
+def dense(
+    x: Array, kernel: Array, bias: Array | None = None
+) -> tuple[Array, tuple[Array, Array, bool]]:
     """``y = x @ kernel + bias``.
 
     Args:
@@ -56,11 +50,11 @@ def dense(x: Array, kernel: Array, bias: Array | None = None) -> tuple[Array, De
     y = x @ kernel  # (n, features) @ (features, units) -> (n, units)
     if bias is not None:
         y += bias
-    return y, DenseCache(x, kernel, bias is not None)
+    return y, (x, kernel, bias is not None)
 
 
 def dense_backward(
-    dy: Array, cache: DenseCache, *, need_dx: bool = True, need_dkernel: bool = True
+    dy: Array, cache: tuple[Array, Array, bool], *, need_dx: bool = True, need_dkernel: bool = True
 ) -> tuple[Array | None, Array | None, Array | None]:
     """Gradients of :func:`dense`.
 

@@ -131,18 +131,9 @@ def _normalize(
     return y, NormCache(centred, scale, gamma, mean, variance)
 
 
-class FixedNormCache(NamedTuple):
-    """What :func:`batch_normalization_inference_backward` needs."""
-
-    x: Array
-    mean: Array
-    scale: Array
-    gamma: Array
-
-
 def batch_normalization_inference(
     x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, epsilon: float = 1e-3
-) -> tuple[Array, FixedNormCache]:
+) -> tuple[Array, tuple[Array, Array, Array, Array]]:
     """Normalize with statistics gathered before, as one multiplication and one addition.
 
     Args:
@@ -157,11 +148,11 @@ def batch_normalization_inference(
     slope = gamma * scale
     y = x * slope
     y += beta - mean * slope
-    return y, FixedNormCache(x, mean, scale, gamma)
+    return y, (x, mean, scale, gamma)
 
 
 def batch_normalization_inference_backward(
-    dy: Array, cache: FixedNormCache
+    dy: Array, cache: tuple[Array, Array, Array, Array]
 ) -> tuple[Array, Array, Array]:
     """Gradients with the statistics held still: ``dx = gamma * scale * dy``.
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
-from tinymnist.nn.arrays import Array, Padding, Pads, Windows, fit_windows
+from tinymnist.nn.arrays import Array, Padding, Pads, Shape, Windows, fit_windows
 
 
 def windows_of(
@@ -97,21 +96,13 @@ def _pool_windows(
     return windows
 
 
-class MaxPoolCache(NamedTuple):
-    """What :func:`max_pool2d_backward` needs."""
-
-    x: Array
-    y: Array
-    windows: Windows
-
-
 def max_pool2d(
     x: Array,
     pool_size: int | Sequence[int] = 2,
     *,
     strides: int | Sequence[int] | None = None,
     padding: Padding = "valid",
-) -> tuple[Array, MaxPoolCache]:
+) -> tuple[Array, tuple[Array, Array, Windows]]:
     """The largest value in each window.
 
     Args:
@@ -132,10 +123,10 @@ def max_pool2d(
     y = padded[:, first[0], first[1]].copy()
     for rows, columns in others:
         np.maximum(y, padded[:, rows, columns], out=y)
-    return y, MaxPoolCache(x, y, windows)
+    return y, (x, y, windows)
 
 
-def max_pool2d_backward(dy: Array, cache: MaxPoolCache) -> Array:
+def max_pool2d_backward(dy: Array, cache: tuple[Array, Array, Windows]) -> Array:
     """Send each gradient to the pixel that won its window.
 
     When several pixels share the maximum, the first in reading order takes all of it, as in
@@ -157,14 +148,6 @@ def max_pool2d_backward(dy: Array, cache: MaxPoolCache) -> Array:
     return crop2d(dx, windows.pads)
 
 
-class AveragePoolCache(NamedTuple):
-    """What :func:`average_pool2d_backward` needs."""
-
-    shape: tuple[int, ...]
-    share: Array
-    windows: Windows
-
-
 def average_pool2d(
     x: Array,
     pool_size: int | Sequence[int] = 2,
@@ -172,7 +155,7 @@ def average_pool2d(
     strides: int | Sequence[int] | None = None,
     padding: Padding = "valid",
     count_include_pad: bool = False,
-) -> tuple[Array, AveragePoolCache]:
+) -> tuple[Array, tuple[Shape, Array, Windows]]:
     """The mean of each window.
 
     Args:
@@ -192,10 +175,10 @@ def average_pool2d(
     for rows, columns in others:
         total += padded[:, rows, columns]
     total *= share
-    return total, AveragePoolCache(x.shape, share, windows)
+    return total, (x.shape, share, windows)
 
 
-def average_pool2d_backward(dy: Array, cache: AveragePoolCache) -> Array:
+def average_pool2d_backward(dy: Array, cache: tuple[Shape, Array, Windows]) -> Array:
     """Every pixel of a window has the same share of its mean, and so of its gradient."""
     shape, share, windows = cache
     (top, bottom), (left, right) = windows.pads

@@ -232,55 +232,28 @@ def picture_shape(shape: Shape, layer: Layer) -> tuple[int, int, int]:
     return shape[0], shape[1], shape[2]
 
 
-# Where training starts: kernels (..., in, out), float64, by Keras's names --------------------------
-
-
-def _fans(shape: Shape) -> tuple[int, int]:
-    """How many numbers enter and leave one unit: (fan_in, fan_out)."""
-    window = math.prod(shape[:-2])
-    return window * shape[-2], window * shape[-1]
-
-
-def glorot_uniform(shape: Shape, rng: np.random.Generator) -> Array:
-    """Uniform within +-sqrt(6 / (fan_in + fan_out)): Keras's default (Glorot and Bengio, 2010)."""
-    limit = math.sqrt(6 / sum(_fans(shape)))
-    return rng.uniform(-limit, limit, shape)
-
-
-def glorot_normal(shape: Shape, rng: np.random.Generator) -> Array:
-    """Normal with variance 2 / (fan_in + fan_out) (Glorot and Bengio, 2010)."""
-    return rng.normal(0, math.sqrt(2 / sum(_fans(shape))), shape)
-
-
-def he_uniform(shape: Shape, rng: np.random.Generator) -> Array:
-    """Uniform with variance 2 / fan_in, for relu (He et al., 2015)."""
-    limit = math.sqrt(6 / _fans(shape)[0])
-    return rng.uniform(-limit, limit, shape)
-
-
-def he_normal(shape: Shape, rng: np.random.Generator) -> Array:
-    """Normal with variance 2 / fan_in, for relu (He et al., 2015)."""
-    return rng.normal(0, math.sqrt(2 / _fans(shape)[0]), shape)
-
-
-def zeros(shape: Shape, rng: np.random.Generator) -> Array:
-    """All zero, for a layer that should have no effect at first."""
-    return np.zeros(shape)
-
-
-INITIALIZERS: dict[str, Callable[[Shape, np.random.Generator], Array]] = {
-    f.__name__: f for f in (glorot_uniform, glorot_normal, he_uniform, he_normal, zeros)
-}
+INITIALIZERS = ("glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "zeros")
+"""Keras's names for where training starts."""
 
 
 def initialize(name: str, shape: Shape, rng: np.random.Generator) -> Array:
-    """Draw an array (float64) with the initializer of that name.
+    """Draw a kernel (..., in, out) of random numbers around 0, in float64.
+
+    Their variance is 2 / (fan_in + fan_out) for "glorot" (Glorot and Bengio, 2010), Keras's
+    default, and 2 / fan_in for "he" (He et al., 2015), for relu. The fans count the numbers that
+    enter and leave one unit.
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: for a name not in :data:`INITIALIZERS`.
     """
     if name not in INITIALIZERS:
-        raise ValueError(
-            f"kernel_initializer must be one of {list(INITIALIZERS)}. Received: {name!r}"
-        )
-    return INITIALIZERS[name](shape, rng)
+        rule = f"kernel_initializer must be one of {list(INITIALIZERS)}"
+        raise ValueError(f"{rule}. Received: {name!r}")
+    if name == "zeros":
+        return np.zeros(shape)
+    fan_in, fan_out = math.prod(shape[:-1]), math.prod(shape[:-2]) * shape[-1]
+    fans = fan_in if name.startswith("he") else fan_in + fan_out
+    if name.endswith("normal"):
+        return rng.normal(0, math.sqrt(2 / fans), shape)
+    limit = math.sqrt(6 / fans)
+    return rng.uniform(-limit, limit, shape)
