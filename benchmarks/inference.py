@@ -136,9 +136,9 @@ def predictors(threads: int, *, spin: bool) -> dict[str, Callable[[], Callable[[
         theirs = peers.torch_network(network.weights, threads=threads).eval()
         import torch
 
-        @torch.inference_mode()
         def predict(x: Any) -> Any:
-            return theirs(torch.from_numpy(x.reshape(-1, 1, 28, 28))).softmax(1).numpy()
+            with torch.inference_mode():
+                return theirs(torch.from_numpy(x.reshape(-1, 1, 28, 28))).softmax(1).numpy()
 
         return predict
 

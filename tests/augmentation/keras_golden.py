@@ -1,6 +1,6 @@
 """Writes ``keras_golden.npz``: what Keras's own generator makes of a few pictures.
 
-Run it where Keras is installed: ``python tests/imaging/augmentation/keras_golden.py``.
+Run it where Keras is installed: ``python tests/augmentation/keras_golden.py``.
 Parameters are drawn at random, so that no border hangs on the last bit of a machine's arithmetic.
 """
 
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 GOLDEN = Path(__file__).with_name("keras_golden.npz")
 FILL_MODES = ("nearest", "constant", "reflect", "wrap")
-FLOWS = {
+FLOWS: dict[str, dict[str, Any]] = {
     "tutorial": {
         "rotation_range": 10,
         "width_shift_range": 0.1,
@@ -77,7 +78,8 @@ def main() -> None:
     for name, settings in FLOWS.items():
         flow = ImageDataGenerator(**settings).flow(images, batch_size=BATCH_SIZE, seed=SEED)
         kept[f"flow/{name}"] = np.concatenate([next(flow) for _ in range(BATCHES)])
-    np.savez_compressed(GOLDEN, **{name: array.astype(np.float32) for name, array in kept.items()})
+    arrays: Any = {name: array.astype(np.float32) for name, array in kept.items()}
+    np.savez_compressed(GOLDEN, **arrays)
 
 
 if __name__ == "__main__":

@@ -111,12 +111,12 @@ def test_turns_stay_within_their_range() -> None:
 
 
 def test_zooms_stay_within_their_range() -> None:
-    zooms = []
+    logarithms = []
     for image in vary(blobs(), zoom_range=0.2):
         centre, spread = moments(image)
         np.testing.assert_allclose(centre, 30, atol=0.05)
-        zooms.append(np.log(np.sqrt(np.diag(spread)) / 4))
-    zooms = np.array(zooms)
+        logarithms.append(np.log(np.sqrt(np.diag(spread)) / 4))
+    zooms = np.array(logarithms)
     assert_fills(zooms[:, 0], np.log(1.2), 0.02)
     assert_fills(zooms[:, 1], np.log(1.2), 0.02)
     assert np.abs(zooms[:, 0] - zooms[:, 1]).max() > 0.1  # width and height apart

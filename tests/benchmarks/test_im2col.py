@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,7 +61,8 @@ def test_the_gradients_of_the_loops_are_adjoint_to_their_forward_pass() -> None:
 def test_a_small_error_is_caught(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     way = CONVOLUTIONS["einsum"]
     right = getattr(way, part)
-    wrong = way._replace(**{part: lambda *arrays: right(*arrays) * np.float32(1.0005)})
+    change: Any = {part: lambda *arrays: right(*arrays) * np.float32(1.0005)}
+    wrong = way._replace(**change)
     monkeypatch.setitem(convolutions.CONVOLUTIONS, "einsum", wrong)
     with pytest.raises(ArithmeticError, match=f"einsum: {part} must agree with the loops"):
         check(prepare(SHAPES[0], 2))
@@ -103,7 +105,8 @@ def test_json_parses_and_the_chart_is_drawn(tmp_path: Path) -> None:
     assert report["results"][0].keys() >= {"layer", "way", "microseconds", "peak_bytes"}
     with Image.open(chart) as image:
         assert image.format == "PNG"
-        assert len(image.getcolors(1 << 16)) > 3
+        colours = image.getcolors(1 << 16)
+        assert colours is not None and len(colours) > 3
 
 
 def test_a_model_without_convolutions_is_refused() -> None:

@@ -26,9 +26,9 @@ Labelled = tuple[NDArray[np.uint8], NDArray[np.int64]]
 @pytest.fixture(scope="module")
 def pictures() -> Labelled:
     """Two of every digit, in MNIST's form, and their labels."""
-    labels = np.arange(20) % 10
-    images = [ink(digit, (28, 28), height=0.71, pen=0.14, slant=0.1) for digit in labels]
-    return np.uint8(np.stack(images) * 255 + 0.5), labels
+    labels = np.arange(20, dtype=np.int64) % 10
+    images = [ink(int(n), (28, 28), height=0.71, pen=0.14, slant=0.1) for n in labels]
+    return (np.stack(images) * 255 + 0.5).astype(np.uint8), labels
 
 
 @pytest.mark.parametrize("recipe", ["none", "mnist"])
@@ -69,7 +69,7 @@ def test_the_contact_sheet_has_a_row_for_each_corruption(
     pictures: Labelled, tmp_path: Path
 ) -> None:
     images, labels = pictures
-    mnist_c.draw(images, labels, tmp_path / "sheet.png", seed=0)
+    mnist_c.draw(images, labels, str(tmp_path / "sheet.png"), seed=0)
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.format == "PNG"
         pixels = np.asarray(sheet)

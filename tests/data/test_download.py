@@ -19,8 +19,19 @@ CONTENT = bytes(range(256)) * 1000
 FILES = {"a.gz": hashlib.sha256(CONTENT).hexdigest()}
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """Notes the path and the range of every request."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.requests: list[tuple[str, str | None]] = []
+        self.address = f"http://127.0.0.1:{self.server_address[1]}"
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     """The first folder of the address says how to behave."""
+
+    server: Server
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -38,7 +49,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self._send(content[start:], start, cut=manner == "cut")
 
     def _start(self) -> int:
-        return int(re.search(r"\d+", self.headers.get("Range") or "0").group())
+        return int(re.findall(r"\d+", self.headers.get("Range") or "0")[0])
 
     def _send(self, content: bytes, start: int, cut: bool) -> None:
         self.send_response(206 if start else 200)
@@ -48,16 +59,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server() -> Iterator[Any]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.requests = []
+def server() -> Iterator[Server]:
+    with Server() as server:
         threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
-        server.address = f"http://127.0.0.1:{server.server_address[1]}"
         yield server
         server.shutdown()
 
 
-def download(server: Any, folder: Path, *manners: str, **settings: Any) -> Path:
+def download(server: Server, folder: Path, *manners: str, **settings: Any) -> Path:
     mirrors = [f"{server.address}/{manner}/" for manner in manners]
     return download_mnist(folder, mirrors=mirrors, files=FILES, timeout=5, **settings)
 
@@ -66,7 +75,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_good_mirror(server: Any, tmp_path: Path) -> None:
+def test_a_good_mirror(server: Server, tmp_path: Path) -> None:
     steps = []
     folder = download(
         server, tmp_path / "new" / "folder", "good", progress=lambda *s: steps.append(s)
@@ -76,26 +85,26 @@ def test_a_good_mirror(server: Any, tmp_path: Path) -> None:
     assert steps[-1] == ("a.gz", len(CONTENT), len(CONTENT))
 
 
-def test_what_is_there_is_not_fetched_again(server: Any, tmp_path: Path) -> None:
+def test_what_is_there_is_not_fetched_again(server: Server, tmp_path: Path) -> None:
     (tmp_path / "a.gz").write_bytes(CONTENT)
     download(server, tmp_path, "good")
     assert server.requests == []
 
 
-def test_a_wrong_file_that_is_there_is_replaced(server: Any, tmp_path: Path) -> None:
+def test_a_wrong_file_that_is_there_is_replaced(server: Server, tmp_path: Path) -> None:
     (tmp_path / "a.gz").write_bytes(b"old and wrong")
     download(server, tmp_path, "good")
     assert (tmp_path / "a.gz").read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("bad", ["missing", "wrong", "cut"])
-def test_after_a_bad_mirror_the_next_is_tried(server: Any, tmp_path: Path, bad: str) -> None:
+def test_after_a_bad_mirror_the_next_is_tried(server: Server, tmp_path: Path, bad: str) -> None:
     download(server, tmp_path, bad, "good")
     assert (tmp_path / "a.gz").read_bytes() == CONTENT
     assert names(tmp_path) == ["a.gz"]
 
 
-def test_what_was_cut_off_is_gone_on_with(server: Any, tmp_path: Path) -> None:
+def test_what_was_cut_off_is_gone_on_with(server: Server, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cut off|IncompleteRead"):
         download(server, tmp_path, "cut")
     half = (tmp_path / "a.gz.part").stat().st_size
@@ -105,19 +114,19 @@ def test_what_was_cut_off_is_gone_on_with(server: Any, tmp_path: Path) -> None:
     assert (tmp_path / "a.gz").read_bytes() == CONTENT
 
 
-def test_a_server_that_cannot_resume_sends_all_of_it(server: Any, tmp_path: Path) -> None:
+def test_a_server_that_cannot_resume_sends_all_of_it(server: Server, tmp_path: Path) -> None:
     (tmp_path / "a.gz.part").write_bytes(CONTENT[:1000])
     download(server, tmp_path, "norange")
     assert (tmp_path / "a.gz").read_bytes() == CONTENT
 
 
-def test_a_part_that_is_whole_already_is_used(server: Any, tmp_path: Path) -> None:
+def test_a_part_that_is_whole_already_is_used(server: Server, tmp_path: Path) -> None:
     (tmp_path / "a.gz.part").write_bytes(CONTENT)
     download(server, tmp_path, "good")
     assert names(tmp_path) == ["a.gz"]
 
 
-def test_a_poisoned_part_is_thrown_away(server: Any, tmp_path: Path) -> None:
+def test_a_poisoned_part_is_thrown_away(server: Server, tmp_path: Path) -> None:
     (tmp_path / "a.gz.part").write_bytes(b"x" * 1000)
     with pytest.raises(InputError, match="SHA-256"):
         download(server, tmp_path, "good")
@@ -126,7 +135,7 @@ def test_a_poisoned_part_is_thrown_away(server: Any, tmp_path: Path) -> None:
     assert (tmp_path / "a.gz").read_bytes() == CONTENT
 
 
-def test_when_all_fail_every_reason_is_told_in_one_line(server: Any, tmp_path: Path) -> None:
+def test_when_all_fail_every_reason_is_told_in_one_line(server: Server, tmp_path: Path) -> None:
     with pytest.raises(InputError) as raised:
         download_mnist(
             tmp_path,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,7 +50,7 @@ def write_files(folder: Path, joint: str = "-", sizes: tuple[int, int] = (3, 2))
 def test_it_is_found_in_the_usual_places(
     nowhere: Path, small: None, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module.sys, "platform", "linux")
+    monkeypatch.setattr(sys, "platform", "linux")
     write_files(nowhere / place)
     images, labels = load_mnist("train")
     assert images.shape == (3, 28, 28) and images.dtype == np.uint8
@@ -66,7 +68,10 @@ def test_both_ways_to_name_the_files_are_known(
 def test_the_file_of_keras_is_read(nowhere: Path, small: None) -> None:
     path = nowhere / ".keras" / "datasets" / "mnist.npz"
     path.parent.mkdir(parents=True)
-    arrays = {"x_train": np.zeros((3, 28, 28), np.uint8), "y_train": np.arange(3, dtype=np.uint8)}
+    arrays: dict[str, Any] = {
+        "x_train": np.zeros((3, 28, 28), np.uint8),
+        "y_train": np.arange(3, dtype=np.uint8),
+    }
     np.savez(path, **arrays, x_test=arrays["x_train"][:2], y_test=arrays["y_train"][:2])
     assert find_mnist() == path
     assert load_mnist("train")[1].tolist() == [0, 1, 2]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tinymnist.data import load_set, pictures_in
 from tinymnist.errors import InputError
@@ -150,6 +150,7 @@ def test_an_npz(tmp_path: Path, labels: ArrayLike) -> None:
     np.savez(tmp_path / "s.npz", images=np.zeros((2, 16, 16), np.uint8), labels=labels)
     labelled = load_set(tmp_path / "s.npz")
     assert labelled.name == "s"
+    assert isinstance(labelled.images, np.ndarray)
     assert labelled.images.shape == (2, 16, 16)
     assert labelled.labels.tolist() == [3, 1]
 
@@ -166,9 +167,7 @@ def test_an_npz(tmp_path: Path, labels: ArrayLike) -> None:
         ({"images": np.array([{}, {}]), "labels": np.zeros(2, int)}, "Object arrays|pickle"),
     ],
 )
-def test_a_wrong_npz_is_refused(
-    tmp_path: Path, arrays: dict[str, NDArray[Any]], complaint: str
-) -> None:
+def test_a_wrong_npz_is_refused(tmp_path: Path, arrays: dict[str, Any], complaint: str) -> None:
     np.savez(tmp_path / "s.npz", **arrays)
     with pytest.raises(InputError, match=complaint):
         load_set(tmp_path / "s.npz")

@@ -6,6 +6,7 @@ import io
 import os
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def deep(picture: Any, dtype: Any, white: Any) -> Any:
     return Image.fromarray((np.asarray(picture) // 255).astype(dtype) * dtype(white))
 
 
-MODES = {
+MODES: dict[str, Callable[[Any], Any]] = {
     "1": lambda picture: picture.convert("1"),
     "L": lambda picture: picture,
     "LA": lambda picture: picture.convert("LA"),

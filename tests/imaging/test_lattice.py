@@ -33,6 +33,7 @@ def ways(row: Any, sure: Any, place: int = 0, state: Any = None) -> Iterator[Any
         return
     cuts = np.append(row.cuts, 0.0)
     asides = (0, float(row.skips[place])), (1, float(row.passes[place]))
+    moves: list[tuple[int, float, int, list[int]]]
     moves = [(kind, cost, place + 1, []) for kind, cost in asides]
     for number, candidate in enumerate(row.candidates):
         if candidate.first == place:
@@ -84,7 +85,7 @@ def test_among_other_matter_what_looks_like_a_digit_is_passed() -> None:
 @given(rows_and_sureness())
 def test_the_way_is_the_cheapest_of_all(drawn: Any) -> None:
     row, sure = drawn
-    prices = {}
+    prices: dict[tuple[int, ...], float] = {}
     for cost, way in ways(row, sure):
         prices[tuple(way)] = min(cost, prices.get(tuple(way), np.inf))
     assert prices[tuple(row.cheapest(sure))] == pytest.approx(min(prices.values()), abs=1e-5)

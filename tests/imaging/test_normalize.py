@@ -371,7 +371,7 @@ def test_no_digit_is_an_error_of_the_input() -> None:
 def test_a_digit_is_found_in_grain_that_hides_its_histogram(digit: Any) -> None:
     seen = 1 - 0.35 * ink(digit, (120, 110), height=0.6, pen=0.12)
     grain = np.random.default_rng(digit).normal(0, 0.15, seen.shape)
-    noisy = np.float32(np.clip(seen + grain, 0, 1))
+    noisy = np.clip(seen + grain, 0, 1).astype(np.float32)
     assert likeness(normalize(noisy), normalize(seen)) > 0.75
 
 
@@ -379,7 +379,7 @@ def test_grain_alone_is_no_digit() -> None:
     for seed in range(20):
         rng = np.random.default_rng(seed)
         for deviation in (0.03, 0.15):
-            grain = np.float32(np.clip(rng.normal(0.6, deviation, (120, 110)), 0, 1))
+            grain = np.clip(rng.normal(0.6, deviation, (120, 110)), 0, 1).astype(np.float32)
             with pytest.raises(NoDigitFound):
                 normalize(grain)
 

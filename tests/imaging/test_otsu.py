@@ -25,7 +25,8 @@ def brute_force(values: np.ndarray) -> tuple[np.ndarray, float]:
 
 @settings(max_examples=40, deadline=None)
 @given(hnp.arrays(np.float32, st.integers(2, 60), elements=st.floats(0, 1, width=32)))
-@example(np.float32([0.59765625, 0.37890625, 0.3046875, 0.0859375]))  # two levels, equally good
+# two levels, equally good
+@example(np.array([0.59765625, 0.37890625, 0.3046875, 0.0859375], np.float32))
 def test_otsu_is_what_the_paper_defines(values: np.ndarray) -> None:
     level, share = otsu_level(values)
     between, variance = brute_force(values.astype(np.float64))
@@ -38,7 +39,7 @@ def test_otsu_is_what_the_paper_defines(values: np.ndarray) -> None:
 
 
 def test_otsu_of_two_values_separates_them_wholly_and_of_noise_by_two_over_pi() -> None:
-    two = np.repeat(np.float32([0.2, 0.7]), 50)
+    two = np.repeat(np.array([0.2, 0.7], np.float32), 50)
     level, share = otsu_level(two)
     assert 0.2 < level < 0.7 and share == pytest.approx(1)
     noise = np.random.default_rng(0).normal(0.5, 0.1, 200_000).astype(np.float32)

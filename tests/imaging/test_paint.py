@@ -89,9 +89,9 @@ def test_a_slant_leans_the_top_to_the_right() -> None:
     slanted = ink(1, (200, 200), height=0.4, pen=0.1, slant=0.3)
     columns = np.arange(200)
     lean = [
-        (half(slanted) @ columns).sum() / half(slanted).sum()
-        - (half(straight) @ columns).sum() / half(straight).sum()
-        for half in (lambda image: image[:90], lambda image: image[110:])
+        (slanted[half] @ columns).sum() / slanted[half].sum()
+        - (straight[half] @ columns).sum() / straight[half].sum()
+        for half in (slice(90), slice(110, None))
     ]
     assert lean[0] > 5 and lean[1] < -5
 

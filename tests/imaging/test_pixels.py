@@ -25,7 +25,7 @@ NUMBERS = st.one_of(
 @given(st.data())
 def test_any_numbers_become_grey_in_the_same_order(data: Any) -> None:
     dtype = data.draw(NUMBERS)
-    finite = {"allow_nan": False, "allow_infinity": False} if dtype.kind == "f" else {}
+    finite: Any = {"allow_nan": False, "allow_infinity": False} if dtype.kind == "f" else {}
     elements = hnp.from_dtype(dtype, **finite)
     array = data.draw(
         hnp.arrays(dtype, hnp.array_shapes(min_dims=2, max_dims=2), elements=elements)

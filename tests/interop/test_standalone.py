@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 
 import tinymnist
+from tests.nn.conftest import LAYER_CASES
 from tinymnist.errors import InputError
 from tinymnist.interop.standalone import render, write
 from tinymnist.interop.standalone.network_code import ACTIVATIONS, CALLS, calls_of
@@ -22,15 +22,6 @@ from tinymnist.nn.layers import LAYERS
 from tinymnist.nn.sequential import Input, Sequential
 
 MODELS = ("mnist-cnn", "keras-cnn", "lenet5", "mlp")
-
-
-def cases() -> list[Any]:
-    """The examples of every layer that the contract suite has."""
-    file = Path(__file__).parents[1] / "nn" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("layer_cases", file)
-    module = sys.modules["layer_cases"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.LAYER_CASES
 
 
 def model_around(case: Any, dtype: str) -> Sequential:
@@ -84,7 +75,7 @@ def test_the_text_is_the_same_in_every_run() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("case", cases(), ids=str)
+@pytest.mark.parametrize("case", LAYER_CASES, ids=str)
 def test_every_layer_computes_the_same(case: Any, dtype: str) -> None:
     model = model_around(case, dtype)
     x = np.random.default_rng(2).random((3, *model.input_shape)).astype(dtype)
@@ -107,7 +98,7 @@ def test_a_shipped_model_runs_alone_and_says_ok(tmp_path: Path, name: str) -> No
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("ok: ")
-    read = [sys.executable, "-I", file, "sevens.npy"]
+    read = [sys.executable, "-I", str(file), "sevens.npy"]
     done = subprocess.run(read, capture_output=True, text=True, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert [line.split()[:2] for line in done.stdout.splitlines()] == [["sevens.npy", "7"]] * 2
@@ -143,7 +134,7 @@ def test_pictures_may_come_in_several_forms() -> None:
 
 
 def test_a_model_that_scales_by_itself_gets_whole_numbers_as_they_are() -> None:
-    layers = [Input((28, 28, 1)), L.Rescaling(1 / 255), L.Flatten(), L.Dense(10)]
+    layers: list[Any] = [Input((28, 28, 1)), L.Rescaling(1 / 255), L.Flatten(), L.Dense(10)]
     model = Sequential(layers)
     names = run(render(model, "it.py"))
     pictures = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 1), np.uint8)
@@ -152,7 +143,7 @@ def test_a_model_that_scales_by_itself_gets_whole_numbers_as_they_are() -> None:
 
 
 def test_a_scaling_that_was_found_is_applied() -> None:
-    layers = [Input((784,)), L.Dense(10, activation="softmax")]
+    layers: list[Any] = [Input((784,)), L.Dense(10, activation="softmax")]
     model = Sequential(layers)
     scaling = {"name": "x/127.5-1", "scale": 2.0, "offset": -1.0}
     model.metadata = {"preprocessing": {"recipe": "mnist", "scaling": scaling}}
@@ -193,7 +184,7 @@ def test_bad_pictures_are_one_line_on_stderr(
 
 
 def test_branches_get_variables_of_their_own() -> None:
-    layers = [
+    layers: list[Any] = [
         Input((6, 6, 2)),
         L.Conv2D(4, 3, padding="same", activation="relu", name="a-1"),
         L.Conv2D(4, 3, padding="same", name="relu"),  # also the name of a function
@@ -213,7 +204,7 @@ def test_branches_get_variables_of_their_own() -> None:
 
 def test_names_and_stories_cannot_smuggle_code(tmp_path: Path) -> None:
     evil = '"""\nimport sys\nraise SystemExit("caught")\n"""\\'
-    layers = [Input((4,)), L.Dropout(0.5, name=evil), L.Dense(2, name=f"dense {evil}")]
+    layers: list[Any] = [Input((4,)), L.Dropout(0.5, name=evil), L.Dense(2, name=f"dense {evil}")]
     model = Sequential([*layers, L.Add(name=f"add{evil}")], wiring={f"add{evil}": [evil] * 2})
     model.name = evil
     metadata = {"source": evil, "class_names": [evil, "b\n"], "preprocessing": {evil: evil}}
@@ -235,9 +226,10 @@ def test_a_layer_without_a_function_is_refused_by_name() -> None:
 @pytest.mark.skipif(shutil.which("ruff") is None, reason="ruff is not installed")
 @pytest.mark.parametrize("name", MODELS)
 def test_the_file_passes_our_own_linter(tmp_path: Path, name: str) -> None:
-    write(tinymnist.load_model(name), tmp_path / "it.py")
+    file = tmp_path / "it.py"
+    write(tinymnist.load_model(name), file)
     config = Path(__file__).parents[2] / "pyproject.toml"
     for command in (["check"], ["format", "--check"]):
-        ruff = ["ruff", *command, "--no-cache", "--config", config, tmp_path / "it.py"]
+        ruff = ["ruff", *command, "--no-cache", "--config", str(config), str(file)]
         done = subprocess.run(ruff, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ class Pairs:
 
     def __init__(self, weighted: bool = False) -> None:
         self.x, self.y = pictures()
-        self.weighted, self.rounds, self.asked = weighted, 0, []
+        self.weighted, self.rounds = weighted, 0
+        self.asked: list[int] = []
 
     def __len__(self) -> int:
         return 3
@@ -60,7 +61,7 @@ def forever(weighted: bool = False) -> Iterator[Any]:
         yield from (pairs[i] for i in range(3))
 
 
-SOURCES = {
+SOURCES: dict[str, Callable[..., Any]] = {
     "sequence": Pairs,
     "numbered": Numbers,
     "generator": forever,
@@ -95,7 +96,7 @@ def test_a_generator_of_batches_is_as_good_as_arrays(kind: Any, weighted: bool) 
     """The same batches in the same order end in the same bytes."""
     x, y = pictures()
     weights = y + 0.5 if weighted else None
-    settings = {"batch_size": SIZE, "shuffle": False, "sample_weight": weights}
+    settings: Any = {"batch_size": SIZE, "shuffle": False, "sample_weight": weights}
     model, history = fitted(x, y, **settings, class_weight={1: 3.0})
     other, same = fitted(SOURCES[kind](weighted), steps_per_epoch=3, class_weight={1: 3.0})
     assert same_bytes(model, other)
@@ -111,7 +112,7 @@ def test_epochs_go_on_where_the_last_one_stopped(kind: Any) -> None:
         labels.append(images.sum())
         return images
 
-    settings = {"verbose": 0, "workers": 1, "micro_batch_size": SIZE, "augment": note}
+    settings: Any = {"verbose": 0, "workers": 1, "micro_batch_size": SIZE, "augment": note}
     network().fit(SOURCES[kind](), epochs=2, steps_per_epoch=2, **settings)
     sums = [pictures()[0][SIZE * i : SIZE * (i + 1)].sum() for i in range(3)]
     assert labels == pytest.approx([sums[i] for i in (0, 1, 2, 0)])
@@ -251,7 +252,7 @@ def test_errors_come_through_and_threads_go_home() -> None:
     assert next(stream) == 1
     with pytest.raises(InputError, match="no more"):
         next(stream)
-    left_early = prefetch(iter(range(100)))
+    left_early: Any = prefetch(iter(range(100)))
     next(left_early)
     left_early.close()
     assert threading.active_count() == before

@@ -25,7 +25,8 @@ class Prepared(Callback):
     """Puts prepared losses into the logs, for those that come after."""
 
     def __init__(self, losses: Any) -> None:
-        self.losses, self.rates = losses, []
+        self.losses = losses
+        self.rates: list[float] = []
 
     def on_epoch_end(self, training: Any, logs: Any) -> None:
         self.rates.append(logs["learning_rate"])
@@ -197,7 +198,7 @@ def test_verbose_callbacks_say_what_they_did(
 LOSSES = [1.0, 2.0, 0.5, 3.0, 3.0, 3.0, 3.0]
 
 
-def watched(path: Any, where: Any, resume: Any = None) -> Any:
+def watched(path: Any, where: Any, resume: Any = None) -> tuple[Any, Any, list[str]]:
     """(model, history, files) of a training in which all callbacks have something to remember."""
     saved = path.with_suffix(".models")
     saved.mkdir(exist_ok=True)
@@ -265,7 +266,7 @@ def test_any_hook_in_keras_form_is_refused(moment: str, hook: Any) -> None:
 def test_a_foreign_object_and_other_attributes() -> None:
     with pytest.raises(ValueError, match=r"Received: object"):
         fitted(object())
-    ours = Prepared([1.0])
+    ours: Any = Prepared([1.0])
     ours.on_screen = True
     fitted([ours])
 
@@ -287,4 +288,4 @@ def test_refusals_come_before_the_training() -> None:
     with pytest.raises(InputError, match=r"expected \.npz"):
         ModelCheckpoint("best.keras")
     with pytest.raises(ValueError, match="Received: None for epoch 0"):
-        fitted([LearningRateScheduler(lambda epoch: None)])
+        fitted([LearningRateScheduler(lambda epoch: None)])  # type: ignore[arg-type, return-value]

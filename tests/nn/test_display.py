@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -16,8 +17,9 @@ from tinymnist.nn.sequential import Sequential
 from tinymnist.nn.training.state import History
 
 
-def fitted(**settings: object) -> History:
-    return network().fit(*pictures(), verbose=0, epochs=2, validation_split=0.5, **settings)
+def fitted(**settings: Any) -> History:
+    model: Sequential = network()
+    return model.fit(*pictures(), verbose=0, epochs=2, validation_split=0.5, **settings)
 
 
 def test_what_users_need_comes_from_one_place() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tinymnist.nn.graph import Graph
 from tinymnist.nn.layers import (
     Add,
     BatchNormalization,
@@ -75,10 +76,17 @@ def shifted(images: Any, rng: Any) -> Any:
     return np.roll(images, rng.integers(-1, 2), axis=1)
 
 
+def halves(model: Sequential) -> tuple[Graph, Graph]:
+    """The parts of a model that can be cut."""
+    parts = split_frozen(model)
+    assert parts is not None
+    return parts
+
+
 def test_the_cut_lies_below_the_first_layer_that_learns_or_draws() -> None:
-    front, rest = split_frozen(network())
+    front, rest = halves(network())
     assert front.layers[-1].name == "flatten" and rest.layers[0].name == "dropout_1"
-    front, rest = split_frozen(network(dropout_below=0.5))
+    front, rest = halves(network(dropout_below=0.5))
     assert front.layers[-1].name == "re_lu" and rest.layers[0].name == "dropout"
     model = network()
     model.unfreeze()
@@ -87,20 +95,26 @@ def test_the_cut_lies_below_the_first_layer_that_learns_or_draws() -> None:
 
 def test_the_parts_are_the_whole() -> None:
     model = network()
-    front, rest = split_frozen(model)
+    front, rest = halves(model)
     assert np.array_equal(rest.predict(front.predict(X)), model.predict(X))
     assert rest.layers[-1] is model.layers[-1]
 
 
 def test_a_branch_is_not_cut_apart() -> None:
-    layers = [Input((4,)), Dense(4, name="a"), Dense(4, name="b"), Add(name="sum"), Dense(2)]
+    layers: list[Any] = [
+        Input((4,)),
+        Dense(4, name="a"),
+        Dense(4, name="b"),
+        Add(name="sum"),
+        Dense(2),
+    ]
     model = Sequential(layers, wiring={"sum": ["a", "b"]})
     model.freeze("b")
-    front, _ = split_frozen(model)
+    front, _ = halves(model)
     assert front.layers[-1].name == "sum"  # the sum neither learns nor draws
     model.freeze("a")
     model.unfreeze(last=2)
-    front, rest = split_frozen(model)
+    front, rest = halves(model)
     assert [layer.name for layer in front] == ["a"]
     x = X[:5, 0, :4, 0]
     assert np.array_equal(rest.predict(front.predict(x)), model.predict(x))
@@ -184,7 +198,7 @@ def test_gradients_of_the_head_are_those_of_the_whole_model() -> None:
     _, caches = model.forward(x, logits=True)
     _, whole = model.backward(dy, caches, logits=True)
     model.freeze("max_pooling2d")
-    front, rest = split_frozen(model)
+    front, rest = halves(model)
     _, caches = rest.forward(front.run(x), logits=True)
     _, own = rest.backward(dy, caches, logits=True)
     assert own.keys() == {"dense/kernel", "dense/bias"} < whole.keys()

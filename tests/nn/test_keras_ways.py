@@ -74,7 +74,7 @@ def test_a_model_must_know_its_input() -> None:
     with pytest.raises(ValueError, match="only a model's first entry can be an input"):
         Sequential([Input((6, 6, 1)), *layers(), Input((2,))])
     with pytest.raises(ValueError, match=r"a model is made of layers\. Received: 'relu'"):
-        Sequential([Input((6, 6, 1)), "relu"])
+        Sequential([Input((6, 6, 1)), "relu"])  # type: ignore[list-item]
 
 
 def residual(channels: Any) -> Any:
@@ -95,7 +95,7 @@ def test_a_model_at_the_start_of_another_computes_what_it_did() -> None:
         Sequential([Input((6, 6, 1)), part, Flatten(), Dense(2)]),
     ):
         assert len(model) == 7 and model.wiring == part.wiring
-        dense = model.get_layer("dense")
+        dense: Any = model.get_layer("dense")
         expected = part.predict(X).reshape(len(X), -1) @ dense.kernel + dense.bias
         np.testing.assert_allclose(model.predict(X), expected, rtol=1e-5, atol=1e-6)
 
@@ -367,7 +367,8 @@ class Drawn:
     """Notes the order of the pictures, and the first number that an augmentation draws."""
 
     def __init__(self) -> None:
-        self.orders, self.draws = [], []
+        self.orders: list[bytes] = []
+        self.draws: list[float] = []
 
     def __call__(self, images: Any, rng: Any) -> Any:
         self.orders.append(images[:, 0, 0, 0].tobytes())

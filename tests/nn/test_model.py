@@ -17,7 +17,7 @@ PICTURES = np.random.default_rng(0).random((7, 28, 28, 1), np.float32)
 
 
 def small(**settings: Any) -> Any:
-    layers = [Input((4,)), Dense(3, activation="relu"), Dense(2, activation="softmax")]
+    layers: list[Any] = [Input((4,)), Dense(3, activation="relu"), Dense(2, activation="softmax")]
     return Sequential(layers, **settings)
 
 
@@ -143,7 +143,8 @@ def frozen_model() -> Any:
         [Input((6, 6, 1)), Conv2D(3, 3, name="conv"), BatchNormalization(name="norm"), ReLU(),
          Flatten(), Dense(2, activation="softmax", name="head")]
     )  # fmt: skip
-    model.get_layer("norm").moving_mean[:] = [0.1, -0.2, 0.3]
+    norm: Any = model.get_layer("norm")
+    norm.moving_mean[:] = [0.1, -0.2, 0.3]
     model.freeze("norm")
     return model
 
@@ -163,10 +164,12 @@ def test_backward_stops_below_the_lowest_layer_that_learns() -> None:
     model = frozen_model()
     visited = []
     for layer in model:
-        plain = layer.backward
-        layer.backward = lambda *a, plain=plain, name=layer.name, **k: (
-            visited.append((name, k["need_dx"])) or plain(*a, **k)
-        )
+
+        def noted(*a: Any, plain: Any = layer.backward, name: str = layer.name, **k: Any) -> Any:
+            visited.append((name, k["need_dx"]))
+            return plain(*a, **k)
+
+        layer.backward = noted
     y, caches = model.forward(np.ones((2, 6, 6, 1), np.float32))
     dx, gradients = model.backward(np.ones_like(y), caches)
     assert visited == [("head", False)]
@@ -207,7 +210,7 @@ def test_replace_head_needs_a_head() -> None:
 def test_summary(capsys: pytest.CaptureFixture[str]) -> None:
     model = keras_cnn()
     model.freeze("conv2d")
-    assert model.summary() is None  # it prints, as Keras's does
+    model.summary()  # returns nothing, as Keras's does
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "keras-cnn: 28 x 28 x 1 in, float32"
     assert lines[3].split() == ["conv2d", "Conv2D", "(relu)", "26", "x", "26", "x", "32", "320",
@@ -229,7 +232,7 @@ def test_pickles() -> None:
         (lambda: small(wiring={"danse": ["input"]}), r"wiring must name layers.*\['danse'\]"),
         (lambda: small(wiring={"dense": ["dense_1"]}), "must take outputs that come before it"),
         (lambda: small(dtype="float16"), "dtype must be float32 or float64"),
-        (lambda: Sequential([Input((4,)), "relu"]), "a model is made of layers"),
+        (lambda: Sequential([Input((4,)), "relu"]), "a model is made of layers"),  # type: ignore[list-item]
         (lambda: Sequential([Dense(2, name="a"), Dense(2, name="a")], input_shape=(2,)),
          "every layer needs a name of its own"),
         (lambda: small().set_weights({}), "weights must be named as the model's own"),

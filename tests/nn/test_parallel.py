@@ -47,7 +47,9 @@ def test_the_environment_sets_the_number(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @needs_control
 def test_blas_is_held_at_one_thread_and_let_go() -> None:
-    get, set_ = blas_thread_control()
+    control = blas_thread_control()
+    assert control is not None
+    get, set_ = control
     before = get()
     try:
         set_(2)

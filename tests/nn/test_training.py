@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tinymnist.errors import InputError
 from tinymnist.nn.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, ReLU
@@ -30,7 +31,7 @@ from tinymnist.nn.training.callbacks import (
 )
 
 
-def pictures(n: int = 90, seed: int = 0) -> Any:
+def pictures(n: int = 90, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Bars that lie (0) or stand (1), with noise."""
     rng = np.random.default_rng(seed)
     x, y = rng.random((n, 6, 6, 1), np.float32) * 0.6, rng.integers(0, 2, n)
@@ -233,7 +234,7 @@ class Recorder(Callback):
     """Notes the moments."""
 
     def __init__(self) -> None:
-        self.moments = []
+        self.moments: list[str] = []
 
     def on_train_begin(self, training: Any) -> None:
         self.moments.append("begin")

@@ -32,7 +32,8 @@ def branched(dtype: str = "float32") -> Any:
         dtype=dtype,
         name="branched",
     )  # fmt: skip
-    model.get_layer("batch_normalization").moving_mean[:] = [1, 2, 3]
+    norm: Any = model.get_layer("batch_normalization")
+    norm.moving_mean[:] = [1, 2, 3]
     model.metadata = {
         "class_names": ["a", "b", "c", "d"],
         "preprocessing": {"recipe": "none"},

@@ -78,7 +78,7 @@ def module(torch: Any) -> Any:
     """The network as PyTorch's users write it: half in modules, half in functions."""
     from torch.nn import functional as TF
 
-    class Net(torch.nn.Module):  # type: ignore[misc]
+    class Net(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.conv1 = torch.nn.Conv2d(1, 6, 3, padding=1)

@@ -38,7 +38,7 @@ TUTORIAL = {
     "zoom_range": 0.1,
     "fill_mode": "nearest",
 }
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "tutorial": TUTORIAL,
     "whole pixels": TUTORIAL | {"width_shift_range": 4, "height_shift_range": 3},
     "one pixel": {"width_shift_range": 1, "height_shift_range": 2.5},

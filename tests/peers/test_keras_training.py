@@ -40,7 +40,7 @@ WEIGHTS = np.linspace(0.25, 2, 24).astype(np.float32)
 
 def pair() -> Any:
     """A model of each kind with equal weights."""
-    layers = [Input((3, 3, 1)), L.Flatten(), L.Dense(4, activation="softmax")]
+    layers: list[Any] = [Input((3, 3, 1)), L.Flatten(), L.Dense(4, activation="softmax")]
     mine = Sequential(layers, rng=2)
     mine.compile(SGD(RATE), metrics=["accuracy"])
     other = keras.Sequential(
@@ -68,7 +68,8 @@ class Prepared(ours.Callback):
     """Writes prepared figures into the logs, and the epoch's number into the model."""
 
     def __init__(self, rows: Any) -> None:
-        self.rows, self.rates = rows, []
+        self.rows = rows
+        self.rates: list[float] = []
 
     def on_epoch_end(self, training: Any, logs: Any) -> None:
         epoch = training.position.epoch - 1
@@ -162,7 +163,8 @@ def test_a_scheduler_sets_the_same_rates_in_two_fits(models: Any) -> None:
     """The second fit goes on from the last rate, and the epochs' numbers begin anew."""
     mine, other = models
     mine.optimizer.learning_rate = other.optimizer.learning_rate = RATE
-    my_calls, their_calls = [], []
+    my_calls: list[Any] = []
+    their_calls: list[Any] = []
 
     def schedule(calls: Any) -> Any:
         def rate(epoch: Any, before: Any) -> Any:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import os
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.nn.conftest import LAYER_CASES
 from tinymnist.data.mnist import load_mnist
 from tinymnist.interop.onnx import read, write
 from tinymnist.nn.functional import softmax
@@ -43,17 +42,7 @@ def relative(found: Any, expected: Any) -> Any:
 # Written -----------------------------------------------------------------------------------------
 
 
-def layer_cases() -> Any:
-    """The examples of every layer that the tests of layers use."""
-    path = Path(__file__).parents[1] / "nn" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("layer_cases_for_onnxruntime", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look themselves up
-    spec.loader.exec_module(module)
-    return module.LAYER_CASES
-
-
-@pytest.mark.parametrize("case", layer_cases(), ids=str)
+@pytest.mark.parametrize("case", LAYER_CASES, ids=str)
 def test_every_layer(case: Any, tmp_path: Path) -> None:
     layer, first = case.built("float32"), case.input_shapes[0]
     picture = len(first) == 3

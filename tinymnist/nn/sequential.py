@@ -370,5 +370,5 @@ class Sequential(Graph):
 
 
 def load_model(model: str | PathLike[str]) -> Sequential:
-    """Read a weights file, or a shipped model by its name; see :func:`tinymnist.nn.weights.read`."""
+    """Read a weights file, or a shipped model by name; see :func:`tinymnist.nn.weights.read`."""
     return weights.read(model, Sequential)

@@ -32,12 +32,12 @@ def conv(
     size: int = 3,
     bias: bool = True,
     **settings: Any,
-) -> str:
+) -> Any:
     weights = [normal(outputs, inputs // settings.get("group", 1), size, size)]
     return g.node("Conv", x, *weights, *([normal(outputs)] if bias else []), **settings)
 
 
-def dense(g: Any, x: str, features: int, units: int = 10) -> str:
+def dense(g: Any, x: str, features: int, units: int = 10) -> Any:
     return g.node("Gemm", x, normal(units, features), normal(units), transB=1)
 
 
@@ -221,7 +221,7 @@ def test_depthwise_convolution(graph: Any, check: Any) -> None:
     assert model.layers[1].depth_multiplier == 2
 
 
-def norm_by_division(g: Any, x: Any, axes: list[int]) -> str:
+def norm_by_division(g: Any, x: Any, axes: list[int]) -> Any:
     centred = g.node("Sub", x, g.node("ReduceMean", x, axes=axes))
     variance = g.node("ReduceMean", g.node("Pow", centred, np.float32(2)), axes=axes)
     return g.node("Div", centred, g.node("Sqrt", g.node("Add", variance, np.float32(1e-5))))
@@ -356,7 +356,7 @@ def test_a_flag_of_training_is_false(graph: Any, onnx: Any, check: Any) -> None:
     assert kinds(check(model, expected=_dense_of(model, onnx))) == ["Dropout", "Flatten", "Dense"]
 
 
-def _dense_of(model: Any, onnx: Any) -> Array:
+def _dense_of(model: Any, onnx: Any) -> Any:
     arrays = {c.name: onnx.numpy_helper.to_array(c) for c in model.graph.initializer}
     kernel, bias = (arrays[name] for name in model.graph.node[-1].input[1:])
     return PICTURES.reshape(3, 64) @ kernel.T + bias
@@ -390,7 +390,7 @@ def test_rules_of_before_opset_7(graph: Any, check: Any) -> None:
     assert kinds(check(graph.model(x), expected=expected)) == ["Conv2D", "Dropout"]
 
 
-def _plain_conv(pictures: Array, kernel: Array, bias: Array) -> Array:
+def _plain_conv(pictures: Array, kernel: Array, bias: Array) -> Any:
     """(n, 6, 6, 3): memory's order, channels last."""
     windows = np.lib.stride_tricks.sliding_window_view(pictures, (3, 3), (1, 2))
     return np.einsum("nijab,oab->nijo", windows, kernel) + bias

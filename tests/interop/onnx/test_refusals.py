@@ -20,7 +20,7 @@ from tinymnist.interop.onnx import read
 WEIGHTS = np.random.default_rng(0).normal(size=(64, 10)).astype(np.float32)
 
 
-def dense(graph: Any, x: str) -> str:
+def dense(graph: Any, x: str) -> Any:
     return graph.node("MatMul", graph.node("Flatten", x), WEIGHTS)
 
 
@@ -187,7 +187,8 @@ def test_data_in_a_folder_below(graph: Any, onnx: Any, tmp_path: Path) -> None:
     (tmp_path / "sub" / "w.bin").write_bytes(WEIGHTS.tobytes())
     keep_outside(model, onnx, "sub/w.bin")
     (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
-    assert np.array_equal(read(tmp_path / "m.onnx").layers[-1].kernel, WEIGHTS)
+    last: Any = read(tmp_path / "m.onnx").layers[-1]
+    assert np.array_equal(last.kernel, WEIGHTS)
 
 
 @pytest.mark.parametrize(("key", "value"), [("offset", "2000"), ("length", "9999999999999")])
@@ -213,10 +214,10 @@ def test_shapes_that_the_bytes_do_not_fill(graph: Any, refused: Any, dims: list[
 
 BOMBS = {
     "ConstantOfShape": lambda g: g.node("ConstantOfShape", np.array([1 << 20, 1 << 20])),
-    "Expand": lambda g: g.node("Expand", np.float32([1]), np.array([1 << 36])),
-    "Tile": lambda g: g.node("Tile", np.float32([1]), np.array([1 << 36])),
+    "Expand": lambda g: g.node("Expand", np.ones(1, np.float32), np.array([1 << 36])),
+    "Tile": lambda g: g.node("Tile", np.ones(1, np.float32), np.array([1 << 36])),
     "Range": lambda g: g.node("Range", np.int64(0), np.int64(1 << 50), np.int64(1)),
-    "Pad": lambda g: g.node("Pad", np.float32([1]), np.array([1 << 36, 0])),
+    "Pad": lambda g: g.node("Pad", np.ones(1, np.float32), np.array([1 << 36, 0])),
     "Gather": lambda g: g.node(
         "Gather", np.ones((1, 1 << 16), np.float32), np.zeros(1 << 16, np.int64)
     ),

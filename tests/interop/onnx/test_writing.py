@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.nn.conftest import LAYER_CASES
 from tinymnist.nn.arrays import Array
 
 pytest.importorskip("onnx")
@@ -19,18 +19,6 @@ from tinymnist.nn.layers import ACTIVATIONS, LAYERS, Activation, Conv2D, Dense, 
 from tinymnist.nn.layers.base import default_name
 from tinymnist.nn.sequential import Input, Sequential, load_model
 from tinymnist.nn.weights import shipped
-
-
-def layer_cases() -> list[Any]:
-    """The examples of every layer that the tests of layers use."""
-    path = Path(__file__).parents[2] / "nn" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("layer_cases_for_onnx", path)
-    module = importlib.util.module_from_spec(spec)
-    import sys
-
-    sys.modules[spec.name] = module  # dataclasses look themselves up
-    spec.loader.exec_module(module)
-    return module.LAYER_CASES
 
 
 def in_a_model(case: Any, dtype: str = "float32") -> tuple[Sequential, Array]:
@@ -59,7 +47,7 @@ def same(found: Array, expected: Any, tolerance: float = 1e-5) -> None:
 
 
 def test_the_cases_hold_every_layer() -> None:
-    assert {type(case.built()).__name__ for case in layer_cases()} == LAYERS.keys()
+    assert {type(case.built()).__name__ for case in LAYER_CASES} == LAYERS.keys()
 
 
 @pytest.mark.parametrize("word", sorted(ACTIVATIONS))
@@ -70,7 +58,7 @@ def test_every_activation_comes_back(word: str, tmp_path: Path) -> None:
     same(read(tmp_path / "m.onnx").predict(x), model.predict(x))
 
 
-@pytest.mark.parametrize("case", layer_cases(), ids=str)
+@pytest.mark.parametrize("case", LAYER_CASES, ids=str)
 def test_round_trip(case: Any, tmp_path: Path) -> None:
     """Through the file and back: the same outputs, in the model's own type."""
     model, x = in_a_model(case)
@@ -91,7 +79,13 @@ def test_shipped_models_come_back_with_their_metadata(name: str, tmp_path: Path)
 
 
 def small(**settings: Any) -> Sequential:
-    layers = [Input((6, 5, 3)), Conv2D(4, 3), ReLU(), Flatten(), Dense(2, activation="softmax")]
+    layers: list[Any] = [
+        Input((6, 5, 3)),
+        Conv2D(4, 3),
+        ReLU(),
+        Flatten(),
+        Dense(2, activation="softmax"),
+    ]
     return Sequential(layers, **settings)
 
 

@@ -27,7 +27,10 @@ from tinymnist.imaging.picture.pixels import (
 )
 from tinymnist.memory import reuse_freed_memory
 
-Source: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Image.Image | npt.NDArray[Any]"
+Source: TypeAlias = (
+    "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image"
+    " | npt.NDArray[Any]"
+)
 
 LONGEST_SIDE = 1024
 """Pixels; larger pictures are reduced to this. A digit on a twentieth of it still has 50."""
