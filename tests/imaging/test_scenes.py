@@ -11,9 +11,9 @@ from tinymnist.augmentation.distort import RandomDistortion
 from tinymnist.imaging.digit.components import find_components
 from tinymnist.imaging.digit.frame import centre_of_mass
 from tinymnist.imaging.digit.normalize import normalize
-from tinymnist.imaging.synthetic.paint import ink
+from tinymnist.imaging.synthetic.paint import ink, pen_stroke
 from tinymnist.imaging.synthetic.scenes import bitmap, render_and_renormalize, scene, skeleton
-from tinymnist.imaging.synthetic.styles import low_four, pen_stroke, with_bar, with_flag
+from tinymnist.imaging.synthetic.styles import low_four, with_bar, with_flag
 from tinymnist.imaging.synthetic.training_set import count_new, training_set
 
 

@@ -1,7 +1,7 @@
 """The linear operations: dense, and convolution by im2col.
 
-Convolution lays every window out as one row, then multiplies matrices (Chellapilla, Puri and Simard,
-"High Performance Convolutional Neural Networks for Document Processing", 2006). As in every
+Convolution lays every window out as one row, then multiplies matrices (Chellapilla, Puri and
+Simard, "High Performance Convolutional Neural Networks for Document Processing", 2006). As in every
 framework, "convolution" means cross-correlation: the kernel is not flipped.
 
 Shapes: n pictures, h x w pixels, c channels; the kernel is (kh, kw, c / groups, out); the output

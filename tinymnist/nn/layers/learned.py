@@ -1,4 +1,4 @@
-"""Layers with a kernel (Dense, Conv2D, DepthwiseConv2D), and normalizations with a learned scale."""
+"""Layers with a kernel (Dense, Conv2D, DepthwiseConv2D), normalizations with a learned scale."""
 
 from __future__ import annotations
 
