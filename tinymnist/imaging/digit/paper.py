@@ -58,24 +58,32 @@ def ridge_darkness(grey: Array) -> float:
 
 def ink_map(grey: Array) -> Array:
     """How much of the paper's light dark ink takes away, 0..1; from the picture (h, w) in 0..1."""
-    return light_taken(grey, _remove_grain(grey), _WIDEST_STROKE)
+    passes = _MAX_PASSES if min(grey.shape) >= _SMALLEST_NOISY else 0
+    return light_taken(grey, _WIDEST_STROKE, _MAX_PAPER_NOISE, passes)
 
 
-def light_taken(grey: Array, smooth: Array, widest_stroke: float) -> Array:
+def light_taken(grey: Array, widest_stroke: float, most_noise: float, passes: int) -> Array:
     """Compare a picture with the brightness that its paper would have without ink.
 
     The paper's brightness is a grey closing, the maximum around each pixel followed by the
     minimum: it fills whatever is darker and narrower than a stroke and keeps slow changes of light
-    and the edges of a shadow.
+    and the edges of a shadow. The brightest of many noisy pixels is far too bright, so the paper is
+    taken from a picture that is smoothed until its noise is small.
 
     Args:
         grey: (h, w) in 0..1, dark ink on lighter paper.
-        smooth: (h, w), the same with so little noise that its maximum can be trusted.
         widest_stroke: as a share of the frame's longer side.
+        most_noise: the standard deviation of noise below which the maximum can be trusted.
+        passes: times that the picture is smoothed at most.
 
     Returns:
         (h, w) float32, the share of the paper's light that is missing, 0..1.
     """
+    smooth = grey
+    for _ in range(passes):
+        if noise_level(smooth) <= most_noise:
+            break
+        smooth = average(smooth)
     radius = max(1, round(widest_stroke * max(grey.shape) / 2))
     paper = minimum(maximum(smooth, radius), radius)
     paper = np.maximum(paper, _MIN_PAPER * paper.max() + 1e-6)
@@ -155,15 +163,6 @@ def stands_out(split: OtsuSplit) -> bool:
         return False
     paper, full = split.medians
     return full - paper >= max(_MIN_CONTRAST, _MIN_CONTRAST_TO_NOISE * split.noise)
-
-
-def _remove_grain(grey: Array) -> Array:
-    """Average until no grain is left that a maximum would pick: for the paper's brightness only."""
-    for _ in range(_MAX_PASSES if min(grey.shape) >= _SMALLEST_NOISY else 0):
-        if noise_level(grey) <= _MAX_PAPER_NOISE:
-            break
-        grey = average(grey)
-    return grey
 
 
 def _remove_specks(ink: Array) -> Array:

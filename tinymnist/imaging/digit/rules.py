@@ -100,14 +100,8 @@ def _find_lines(
     """Find lines by a Hough transform over slope and height at the middle column.
 
     P. Hough, "Method and means for recognizing complex patterns", US patent 3,069,654 (1962).
-
-    Args:
-        rows, columns: (n,) of the pixels that may belong to lines.
-        shape: (h, w) of the page.
-        thickest: the largest thickness of a line, in pixels.
-
-    Returns:
-        For each line the numbers of the pixels near it, and by how many rows they are off it.
+    The n pixels in these rows and columns may belong to lines. The result is, for each line, the
+    numbers of the pixels near it, and by how many rows they are off it.
     """
     height, width = shape
     middle = columns - width // 2

@@ -18,7 +18,6 @@ from tinymnist.imaging.digit.paper import (
     ink_is_dark,
     ink_map,
     light_taken,
-    noise_level,
     ridge_darkness,
 )
 from tinymnist.imaging.digit.rules import erase_page_rules
@@ -61,8 +60,10 @@ class PageInk:
 def page_ink(grey: Array) -> PageInk:
     """Find the ink of a page (h, w) in 0..1 as displayed; NoDigitFound if it is blank."""
     dark = grey if _ink_is_dark(grey) else 1 - grey
+    passes = _MAX_PASSES if min(dark.shape) >= 3 else 0
+    narrow_ink = light_taken(dark, _WIDEST_STROKE, _MAX_PAPER_NOISE, passes)
     found: list[PageInk] = []
-    for flat in (_narrow_ink(dark), ink_map(dark)):
+    for flat in (narrow_ink, ink_map(dark)):
         with suppress(NoDigitFound):
             found.append(_find_ink(flat, dark))
     if not found:
@@ -100,20 +101,6 @@ def _ink_is_dark(grey: Array) -> bool:
     """Whether a page is dark on light; a shadow or a dark desk may cover most of it."""
     balance = ridge_darkness(shrink(grey, _FINE_SIDE))
     return balance > 0 if abs(balance) > _CLEAR_BALANCE else ink_is_dark(grey)
-
-
-def _narrow_ink(dark: Array) -> Array:
-    """As :func:`tinymnist.imaging.digit.paper.ink_map`, for strokes that are narrow on the page.
-
-    The brightest of many noisy pixels is far too bright, so the paper is taken from a picture
-    that is smoothed until its noise is small.
-    """
-    smooth = dark
-    for _ in range(_MAX_PASSES):
-        if min(dark.shape) < 3 or noise_level(smooth) < _MAX_PAPER_NOISE:
-            break
-        smooth = average(smooth)
-    return light_taken(dark, smooth, _WIDEST_STROKE)
 
 
 def _is_hollow(narrow: Mask, wide: Mask) -> bool:

@@ -81,8 +81,7 @@ def find_marks(mask: Mask) -> Components:
     parts = _remove_lines(parts, typical_height(parts.boxes, mask.shape))
     largest = np.argsort(-_sizes(parts.boxes), kind="stable")[:_MAX_MARKS]
     parts = parts.only(np.sort(largest))
-    boxes, shape = parts.boxes, mask.shape
-    dropped = _frames(parts) | _long_lines(boxes, shape) | _at_edge(boxes, shape)
+    dropped = _frames(parts) | _lines_and_leftovers(parts.boxes, mask.shape)
     parts = parts.only(np.flatnonzero(~dropped))
     smallest = max(_MIN_SIZE * typical_height(parts.boxes, mask.shape), 2)
     return _join_halves(parts.only(np.flatnonzero(_sizes(parts.boxes) >= smallest)))
@@ -117,23 +116,17 @@ def typical_height(boxes: Index, shape: tuple[int, ...]) -> float:
     return float(tall[order][np.searchsorted(weights, weights[-1] / 2)])
 
 
-def _long_lines(boxes: Index, shape: tuple[int, ...]) -> Mask:
-    """Which marks are lines across or along the whole page."""
+def _lines_and_leftovers(boxes: Index, shape: tuple[int, ...]) -> Mask:
+    """Which marks are lines across or along the whole page, or slim leftovers at its edge."""
     tall, wide = heights(boxes), widths(boxes)
     across = (wide > _MIN_COVER * shape[1]) & (tall < wide / _MIN_LINE_ASPECT)
     along = (tall >= _MIN_COVER_ALONG * shape[0]) & (wide < tall / _MIN_LINE_ASPECT)
-    lines: Mask = across | along & (len(boxes) > 1)
-    return lines
-
-
-def _at_edge(boxes: Index, shape: tuple[int, ...]) -> Mask:
-    """Which marks are slim and lie along the page's edge, as leftovers of a frame do."""
-    tall, wide = heights(boxes), widths(boxes)
+    # A mark that reaches from edge to edge is a digit that fills the page.
     touching = (boxes[:, :2] == 0) ^ (boxes[:, 2:] == shape)
-    # A mark that reaches across the whole page is a digit that fills it.
-    level: Mask = touching[:, 0] & (tall < _MAX_SLIMNESS * wide)
-    upright: Mask = touching[:, 1] & (wide < _MAX_SLIMNESS * tall)
-    return level | upright
+    level = touching[:, 0] & (tall < _MAX_SLIMNESS * wide)
+    upright = touching[:, 1] & (wide < _MAX_SLIMNESS * tall)
+    found: Mask = across | along & (len(boxes) > 1) | level | upright
+    return found
 
 
 def _frames(parts: Components) -> Mask:

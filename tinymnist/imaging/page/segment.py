@@ -243,9 +243,6 @@ def _image(page: PageInk, box: Index, labels: Index, first: int, last: int) -> A
 
 def _gaps(boxes: Index, cuts: Array) -> float:
     """The sum of the gaps in pixels between each piece and the nearest before it."""
-    total = 0.0
-    for number in range(1, len(boxes)):
-        if cuts[number] == 0:
-            nearest = gaps_between(boxes[:number], boxes[number]).min()
-            total += max(0.0, float(nearest))
-    return total
+    separate = [number for number in range(1, len(boxes)) if cuts[number] == 0]
+    nearest = [gaps_between(boxes[:number], boxes[number]).min() for number in separate]
+    return float(sum(max(0, gap) for gap in nearest))

@@ -90,12 +90,9 @@ def separating_weights(colours: npt.NDArray[Any]) -> Weights | None:
         return None
     axis = _principal_axis(channels.reshape(3, -1))
     candidates = [*zip(np.eye(3), channels, strict=True), (axis, weigh(small, axis))]
-    best, most = None, _MIN_GAIN * bright
-    for weights, grey in candidates:
-        separation = _separation(grey)
-        if separation > most:
-            best, most = weights, separation
-    return best
+    separations = [_separation(grey) for _, grey in candidates]
+    most = max(separations)
+    return candidates[separations.index(most)][0] if most > _MIN_GAIN * bright else None
 
 
 def weigh(colours: npt.NDArray[Any], weights: Weights) -> Array:

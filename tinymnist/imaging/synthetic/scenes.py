@@ -45,8 +45,9 @@ def scene(digit: Array, rng: np.random.Generator) -> Array:
     ink = _written(digit, rng)
     margin = rng.uniform(0, 0.6) * ink.shape[0]
     ink = np.pad(ink, rng.uniform(0, margin + 1, (2, 2)).astype(int))
-    if rng.random() < 0.15:
-        ink = ink * _dry(ink.shape, rng)
+    if rng.random() < 0.15:  # the pen runs dry
+        grain = clouds(ink.shape, max(4, ink.shape[0] // 4), rng)
+        ink = ink * (grain > -rng.uniform(1.0, 2.5))
     for share, dirt in ((0.3, _dust), (0.15, _rules), (0.15, _neighbour)):
         if rng.random() < share:
             ink = np.maximum(ink, dirt(ink.shape, rng))
@@ -94,12 +95,6 @@ def _written(digit: Array, rng: np.random.Generator) -> Array:
         width = stroke_width(ink) * np.exp(rng.uniform(-0.5, 0.7))
         ink = with_stroke_width(ink, width, width)
     return np.asarray(ink if ink.max() > 0.5 else large, np.float32)
-
-
-def _dry(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """A mask for a pen that runs dry: 0 where it fails, else 1."""
-    grain = clouds((shape[0], shape[1]), max(4, shape[0] // 4), rng)
-    return (grain > -rng.uniform(1.0, 2.5)).astype(np.float32)
 
 
 def _dust(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
