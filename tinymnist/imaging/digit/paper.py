@@ -63,7 +63,7 @@ def ink_map(grey: Array) -> Array:
 
 
 def light_taken(grey: Array, widest_stroke: float, most_noise: float, passes: int) -> Array:
-    """Compare a picture with the brightness that its paper would have without ink.
+    """The share (h, w) of the paper's light, 0..1, that is missing: a comparison with the paper.
 
     The paper's brightness is a grey closing, the maximum around each pixel followed by the
     minimum: it fills whatever is darker and narrower than a stroke and keeps slow changes of light
@@ -75,9 +75,6 @@ def light_taken(grey: Array, widest_stroke: float, most_noise: float, passes: in
         widest_stroke: as a share of the frame's longer side.
         most_noise: the standard deviation of noise below which the maximum can be trusted.
         passes: times that the picture is smoothed at most.
-
-    Returns:
-        (h, w) float32, the share of the paper's light that is missing, 0..1.
     """
     smooth = grey
     for _ in range(passes):
