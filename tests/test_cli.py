@@ -441,19 +441,23 @@ package = sys.modules["tinymnist"].__path__[0]
 calls = {}
 def count(frame, event, _):
     file = frame.f_code.co_filename
-    if event == "call" and file.startswith(package):
+    is_call = event == "call" and frame.f_code.co_name != "<module>"
+    if is_call and file.startswith(package):
         calls[file] = calls.get(file, 0) + 1
 sys.setprofile(count)
 code = main(["predict", sys.argv[1]])
 sys.setprofile(None)
 print(json.dumps([code, sum(calls.values()), len(calls), [*sys.modules]]))
 """
-MOST_CALLS, MOST_FILES = 550, 44
+MOST_CALLS, MOST_FILES = 500, 35
 UNNEEDED = {"scipy", "http", "urllib.request", "email", "tempfile", "html", "importlib.metadata"}
 
 
 def test_prediction_pays_for_what_it_needs(picture: Any) -> None:
-    """Few calls of this package's functions in few of its files, and no module for others."""
+    """Few calls of this package's functions in few of its files, and no module for others.
+
+    The bodies of modules, which run once when they are imported, are not counted as calls.
+    """
     done = subprocess.run(
         [sys.executable, "-c", PROFILE, str(picture)], capture_output=True, text=True, check=True
     )

@@ -213,17 +213,20 @@ def conv2d_backward(
     """
     x, kernel, windows, groups, has_bias = cache
     dx = None
-    if need_dx:
-        if groups == 1:
-            drows = as_matrix(dy) @ as_matrix(kernel).T  # (n*oh*ow, kh*kw*c)
-        else:
-            drows = _grouped_drows(dy, kernel, groups)
-        dx = col2im(drows, windows)
+    if need_dx:  # dR has no name here, so that its memory is free for R below
+        dx = col2im(_drows(dy, kernel, groups), windows)
     if not need_dkernel:
         return dx, None, None
     rows = im2col(x, windows)  # again, which costs less than keeping R in memory
     dkernel = rows.T @ as_matrix(dy) if groups == 1 else _grouped_dkernel(rows, dy, kernel, groups)
     return dx, dkernel.reshape(kernel.shape), sum_rows(dy) if has_bias else None
+
+
+def _drows(dy: Array, kernel: Array, groups: int) -> Array:
+    """``dR = dY K^T``: (n*oh*ow, kh*kw*c)."""
+    if groups > 1:
+        return _grouped_drows(dy, kernel, groups)
+    return as_matrix(dy) @ as_matrix(kernel).T
 
 
 # Groups: the same three products, on stacks of one matrix per group -----------------------------
