@@ -9,6 +9,29 @@ The shortest way in::
 
 Everything below is imported on first use, so that a program pays only for what it needs. Layers,
 losses, optimizers and callbacks are where Keras users look for them: ``tinymnist.layers`` ...
+
+Words that mean one thing throughout the package:
+
+- recipe: what is done to a picture before the network: "mnist", "resize" or "none".
+- stage: one step of a recipe; see ``tinymnist explain``.
+- reading: one result of a recipe for a picture. If the polarity is in doubt there are several.
+- MNIST's form: (28, 28, 1), 0..1, white on black, the digit 20 pixels long, centred by mass.
+- ink and paper: the two sides of a split of a picture's pixels, whichever is the darker.
+- mark: connected ink on a page. piece: a part of a mark, or several, that may be one digit.
+- row: marks side by side. lattice: all ways to read a row as pieces, with their costs.
+- set: labelled pictures: MNIST, a folder of class folders, a table of labels, or arrays.
+- model: a network with its weights. graph: layers wired together, which computes.
+- cache: what an operation's forward pass keeps for its backward pass.
+- piece of a batch, micro-batch: the examples that one thread carries through the layers at a time.
+- frozen: not one bit changes in ``fit``; the gradient still passes through.
+- base and head: the layers of a trained model that are reused, and the new layers on top.
+- proof: the sample in a weights file, with every layer's output, that ``verify`` runs again.
+- bare weights: a file that holds arrays but no layers.
+- plan: one architecture that fits bare weights. candidate: a model built by a plan.
+- scaling: what a model expects of its pixels: x/255, raw, normalized ...
+- side: one of the two models, or sets of outputs, that ``compare`` holds against each other.
+- cause: a known mistake that would explain a difference; it is tried out, not guessed.
+- mismatch: how pictures differ from MNIST. repair: undoing one mismatch, to measure its cost.
 """
 
 from __future__ import annotations
