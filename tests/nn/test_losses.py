@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -114,3 +115,15 @@ def test_balanced_weights_make_classes_count_alike() -> None:
 def test_to_categorical_is_keras_name_for_one_hot() -> None:
     assert np.array_equal(to_categorical([1, 0]), [[0, 1], [1, 0]])
     assert to_categorical(np.array([1, 0]), 3).shape == (2, 3)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint64, np.float32])
+def test_to_categorical_of_any_dtype_and_shape(dtype: Any) -> None:
+    """MNIST's labels are unsigned bytes, in which the largest label plus 1 may not fit."""
+    labels = np.array([[2, 0], [1, 2]], dtype)
+    expected = np.eye(3)[labels.astype(int)]
+    assert np.array_equal(to_categorical(labels), expected)
+    assert np.array_equal(to_categorical(labels[..., None]), expected)
+    largest = to_categorical(np.array([127, 0], dtype))
+    assert largest.shape == (2, 128) and largest[0, 127] == 1
+    assert to_categorical(np.array([], dtype)).shape == (0, 0)

@@ -84,9 +84,16 @@ def one_hot(labels: ArrayLike, classes: int, dtype: Any = np.float32) -> Array:
 
 
 def to_categorical(labels: ArrayLike, num_classes: int | None = None) -> Array:
-    """Keras's name for :func:`one_hot`; by default, the largest label is the last class."""
-    needed = int(np.max(labels, initial=-1)) + 1
-    return one_hot(labels, needed if num_classes is None else num_classes)
+    """Keras's :func:`one_hot`, for labels of any shape: (...) or (..., 1) to (..., classes).
+
+    By default, the largest label is the last class.
+    """
+    given = np.asarray(labels)
+    if given.ndim > 1 and given.shape[-1] == 1:
+        given = given[..., 0]
+    if num_classes is None:  # in Python's integers: a small dtype cannot hold its largest plus 1
+        num_classes = int(given.max()) + 1 if given.size else 0
+    return one_hot(given.ravel(), num_classes).reshape(*given.shape, num_classes)
 
 
 @dataclass(frozen=True)
