@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import tinymnist
+from tinymnist.errors import InputError
 from tinymnist.imaging.digit.normalize import normalize
 from tinymnist.imaging.digit.recipes import prepare_all
 from tinymnist.imaging.synthetic.paint import ink
@@ -76,3 +79,12 @@ def test_only_digits_are_numbers(names: Any, first: Any) -> None:
     prediction = Prediction(shares / shares.sum(), names)
     assert prediction.digit == first and type(prediction.digit) is type(first)
     assert str(prediction.runner_up[0]) == names[1]
+
+
+def test_weights_that_are_not_numbers_are_neither_sound_nor_an_answer(tmp_path: Path) -> None:
+    model = tinymnist.load_model("mlp")
+    model.layers[1].weights["kernel"][0, 0] = np.nan
+    with pytest.raises(InputError, match="mlp answers with NaN"):
+        Reader(model).predict_prepared(np.ones((1, 28, 28, 1), np.float32))
+    model.save(tmp_path / "nan.npz")
+    assert max(tinymnist.verify(tmp_path / "nan.npz").values()) == np.inf

@@ -248,7 +248,10 @@ class Reader:
     def probabilities(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """The probabilities (n, classes) of pictures (n, 28, 28, 1) in MNIST's form."""
         x = model_input(images, self.model.input_shape, self.preprocessing)
-        return probabilities(self.model, x)
+        found = probabilities(self.model, x)
+        if not np.isfinite(found).all():
+            raise InputError(f"{self.model.name} answers with NaN; its weights may be damaged")
+        return found
 
 
 def _scaled(box: Box, shape: tuple[int, ...], size: tuple[int, int]) -> Box:

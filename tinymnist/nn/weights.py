@@ -137,7 +137,8 @@ def verify(model: str | PathLike[str]) -> dict[str, float]:
         deviations[name] = math.inf
         if found.shape == expected.shape:
             scale = float(np.abs(expected).max(initial=0.0)) or 1.0
-            deviations[name] = float(np.abs(found - expected).max(initial=0.0)) / scale
+            share = float(np.abs(found - expected).max(initial=0.0)) / scale
+            deviations[name] = share if math.isfinite(share) else math.inf  # NaN is not sound
     return deviations
 
 
