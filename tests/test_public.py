@@ -11,6 +11,7 @@ import pytest
 
 import tinymnist
 from tests.test_labelled_sets import folder_of
+from tinymnist.errors import InputError
 from tinymnist.nn.training.callbacks import EarlyStopping
 from tinymnist.reader import Prediction
 
@@ -108,3 +109,12 @@ def test_pages_and_explanations_show_themselves() -> None:
     assert repr(page) == "Page('7')" and "box=" in repr(page.digits[0])
     assert page._repr_html_().count("<td>") == 1 == page._repr_html_().count("<img")
     assert "data:image/png" in tinymnist.explain(SAMPLE, "mlp")._repr_html_()
+
+
+def test_names_that_are_unknown_are_refused_with_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"mlp.*'resnet'"):
+        tinymnist.train(Path(__file__).with_name("mnist100.npz"), "resnet", epochs=1)
+    with pytest.raises(InputError, match=r"onnxruntime.*'kras'"):
+        tinymnist.compare("mlp", "mlp", run_b="kras")
+    tinymnist.export("mlp", tmp_path / "mlp.safetensors")
+    assert (tmp_path / "mlp.safetensors").stat().st_size > 400_000

@@ -277,8 +277,12 @@ def training_recipe(labelled: LabelledSet, architecture: str, **settings: Any) -
     """The recipe of a shipped architecture, with other settings; None keeps a setting.
 
     Raises:
-        InputError: when digits are to be painted into scenes and the set is not MNIST's.
+        InputError: for an unknown architecture, and when digits are to be painted into scenes and
+            the set is not MNIST's.
     """
+    if architecture not in TRAINING_RECIPES:
+        known = ", ".join(TRAINING_RECIPES)
+        raise InputError(f"architecture must be one of {known}; received {architecture!r}")
     if settings.get("scenes") and not labelled.is_mnist:
         raise InputError(f"scenes are painted of MNIST's digits only; received {labelled.name}")
     if not labelled.is_mnist:

@@ -85,8 +85,12 @@ def open_model(
     return read(source, architecture).choose(plan)
 
 
-def export(model: Sequential, path: str | PathLike[str]) -> None:
+def export(model: Sequential | str | PathLike[str], path: str | PathLike[str]) -> None:
     """Write a model in another framework's format, chosen by the suffix of the name.
+
+    Args:
+        model: a model, the name of a shipped one, or a model file of any framework.
+        path: where to write.
 
     Raises:
         InputError: for a suffix that is not among :data:`ENDINGS`, when the format cannot hold the
@@ -101,7 +105,7 @@ def export(model: Sequential, path: str | PathLike[str]) -> None:
         from tinymnist.interop.safetensors import write
     else:
         from tinymnist.interop.standalone import write
-    write(model, path)
+    write(model if isinstance(model, Sequential) else load_model(model), path)
 
 
 def check_ending(path: str | PathLike[str]) -> str:
