@@ -21,6 +21,13 @@ WRITERS: dict[str, tuple[list[str], str, str]] = {
     "diagnose model": (["SET", "--model", "M", "--out", "X.html"], "--out", "M"),
     "compare": (["M", "M", "--report", "X.html"], "--report", "M"),
     "compare set": (["mlp", "mlp", "--inputs", "N", "--report", "X.html"], "--report", "N"),
+    "compare folder": (
+        ["mlp", "mlp", "--inputs", "SET", "--report", "X.html"],
+        "--report",
+        "PICTURE",
+    ),
+    "diagnose table": (["CSV", "--model", "M", "--out", "X.html"], "--out", "TABLE"),
+    "train table": (["CSV", "--out", "o.npz", "--history", "X.csv"], "--history", "TABLE"),
     "convert": (["M", "X.npz"], "DEST", "M"),
     "convert set": (["mlp", "X.npz", "--score", "N"], "DEST", "N"),
     "export": (["M", "X.onnx"], "DEST", "M"),
@@ -41,6 +48,8 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     monkeypatch.chdir(tmp_path)
     folder_of(Path("set"), (3, 7))
     Path("photo.jpg").write_bytes(SAMPLE.read_bytes())
+    folder_of(Path("csv"), (3, 7))
+    Path("csv/labels.csv").write_text("file,label\n3/0.png,3\n7/0.png,7\n")
     model = tinymnist.load_model("mlp")
     model.save("m.npz")
     np.savez("n.npz", images=np.zeros((4, 28, 28)), labels=np.array([3, 7, 3, 7]))
@@ -50,6 +59,8 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "SET": "set",
         "M": "m.npz",
         "N": "n.npz",
+        "CSV": "csv",
+        "TABLE": "csv/labels.csv",
     }
 
 

@@ -15,6 +15,7 @@ from tinymnist.nn.layers import Dropout
 from tinymnist.nn.optimizers import SGD
 from tinymnist.nn.sequential import Sequential
 from tinymnist.nn.training.callbacks import Checkpoint
+from tinymnist.nn.weights import read_archive, write_archive
 
 X, Y = pictures()
 NEVER = (99, 0)
@@ -280,3 +281,13 @@ def test_later_epochs_of_a_flow_show_the_next_batches(tmp_path: Path) -> None:
         )
     assert twice.next_number == 8
     assert same_bytes(whole, model)
+
+
+def test_the_state_of_version_0_1_is_continued(tmp_path: Path) -> None:
+    """There ``micro_batch_size`` was called ``piece_size``."""
+    path = tmp_path / "state"
+    fitted(path, where=(1, 1))
+    manifest, arrays = read_archive(path)
+    manifest["plan"]["piece_size"] = manifest["plan"].pop("micro_batch_size")
+    write_archive(path, manifest, arrays)
+    assert same_bytes(fitted(path, resume=path)[0], fitted(tmp_path / "other")[0])

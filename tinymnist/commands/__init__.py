@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinymnist.errors import InputError
+from tinymnist.files import PICTURE_SUFFIXES
 from tinymnist.reporting.text import percent, table
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ def check_outputs(
 
     Args:
         outputs: one or several files by the option that names them; None for no file.
-        inputs: what must not be overwritten; names that are not files do no harm.
+        inputs: what must not be overwritten; of a folder its pictures and its table of labels.
+            Names that do not exist do no harm.
 
     Raises:
         InputError: when an output has no name, no folder, a folder that cannot be written into,
@@ -105,11 +107,13 @@ def check_outputs(
                 raise InputError(f"there is no folder {path.parent} to write {path} into")
             if path.exists() and not path.is_file():
                 raise InputError(f"{path} is not a regular file; give {option} another name")
-            if path.resolve() in taken:
+            real = path.resolve()
+            is_data = real.suffix.lower() in PICTURE_SUFFIXES or real.name == "labels.csv"
+            if real in taken or (is_data and real.exists() and taken.intersection(real.parents)):
                 raise InputError(
                     f"{option} {path} would overwrite an input or another output; give another name"
                 )
-            taken.add(path.resolve())
+            taken.add(real)
     for folder in folders:
         try:
             tempfile.TemporaryFile(dir=folder).close()

@@ -97,8 +97,11 @@ def load_checkpoint(training: Training, path: str | PathLike[str]) -> None:
     if manifest.get("format") != FORMAT:
         raise InputError(f"{path} is not a training checkpoint; expected one that fit wrote")
     plan = json.loads(json.dumps(training_plan(training)))  # tuples become lists, as in the file
+    stored = manifest["plan"]
+    if "piece_size" in stored:  # its name in version 0.1
+        stored["micro_batch_size"] = stored.pop("piece_size")
     for setting, value in plan.items():
-        found = manifest["plan"].get(setting)
+        found = stored.get(setting)
         if found != value:
             details = f": expected {value!r}, found {found!r}" if len(repr(value)) < 80 else ""
             raise InputError(
