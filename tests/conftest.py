@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # before NumPy is imported: every core has a worker, and
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # BLAS's own threads would only wait
+
 
 @pytest.fixture(scope="session")
 def mnist_folder() -> Path:
