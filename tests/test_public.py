@@ -116,5 +116,6 @@ def test_names_that_are_unknown_are_refused_with_the_known_ones(tmp_path: Path) 
         tinymnist.train(Path(__file__).with_name("mnist100.npz"), "resnet", epochs=1)
     with pytest.raises(InputError, match=r"onnxruntime.*'kras'"):
         tinymnist.compare("mlp", "mlp", run_b="kras")
+    assert "agree" in tinymnist.compare("mlp", "mlp", run_b="tinymnist").as_text()
     tinymnist.export("mlp", tmp_path / "mlp.safetensors")
     assert (tmp_path / "mlp.safetensors").stat().st_size > 400_000

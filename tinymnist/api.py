@@ -146,9 +146,6 @@ def compare(
     from tinymnist.comparison.opening import Opened, examples, open_side, with_gradients
     from tinymnist.interop import open_model
 
-    for run in (run_a, run_b):
-        if run not in (None, "keras", "torch", "onnxruntime"):
-            raise InputError(f"run_a and run_b take keras, torch or onnxruntime; received {run!r}")
     first, second = (
         Opened(side.name, model=side)
         if isinstance(side, Sequential)

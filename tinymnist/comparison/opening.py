@@ -12,7 +12,7 @@ import numpy as np
 
 from tinymnist.comparison.comparison import Comparison
 from tinymnist.comparison.measuring import measure
-from tinymnist.comparison.outputs import Output, Side, as_outputs, is_captured, read_arrays
+from tinymnist.comparison.outputs import RUNS, Output, Side, as_outputs, is_captured, read_arrays
 from tinymnist.comparison.rerun import Rerun, gradients_in_tinymnist, seed_weights
 from tinymnist.comparison.runners import first_change, framework_of, outputs_of, runner
 from tinymnist.comparison.runners.torch_network import build
@@ -87,6 +87,8 @@ def open_side(source: str, run: str | None, read: Callable[[str], Sequential]) -
     Raises:
         InputError: when it cannot be opened, or not be run by ``run``.
     """
+    if run is not None and run not in RUNS:
+        raise InputError(f"a model is run by one of {', '.join(RUNS)}; received {run!r}")
     name = Path(source).name
     if is_captured(source):
         if run is not None:
