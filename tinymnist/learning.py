@@ -266,7 +266,7 @@ def train(
         "source": f"{origin}{how}",
         "metrics": {} if held_out is None else {"validation": _figures(model, *held_out)},
     }
-    if source.is_mnist:
+    if source.is_mnist and source.name != "mnist-sample":
         test = load_set("mnist-test")
         figures = _figures(model, in_mnist_form(test.images), one_hot(test.labels, classes))
         model.metadata["metrics"]["mnist-test"] = figures

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
+from tinymnist import load_model
 from tinymnist.data import load_set, pictures_in
 from tinymnist.errors import InputError
 
@@ -217,7 +218,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_an_unknown_set_lists_what_is_possible() -> None:
-    with pytest.raises(InputError, match=r"mnist-test, mnist-train, a folder or an \.npz"):
+    with pytest.raises(InputError, match=r"mnist-test, mnist-train, .*a folder"):
         load_set("imagenet")
 
 
@@ -226,3 +227,13 @@ def test_real_sets(shared_folder: Path) -> None:
     assert len(own.images) == 363
     assert len(set(own.columns["source"])) == 18
     assert len(load_set(shared_folder / "data" / "sets" / "usps_train.npz").labels) == 7291
+
+
+def test_a_part_of_mnist_ships_with_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TINYMNIST_DATA", "nowhere")
+    sample = load_set("mnist-sample")
+    assert sample.is_mnist and np.shape(sample.images) == (1000, 28, 28)
+    assert np.bincount(sample.labels).tolist() == [100] * 10
+    model = load_model("mlp")
+    x = np.asarray(sample.images, np.float32)[:100, :, :, None] / 255
+    assert (model.predict(x).argmax(axis=1) == sample.labels[:100]).mean() > 0.95

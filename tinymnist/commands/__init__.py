@@ -47,8 +47,9 @@ SHARE = partial(number, float, "a number in 0..1", lambda value: 0 <= value <= 1
 BELOW_ONE = partial(number, float, "a number from 0 to below 1", lambda value: 0 <= value < 1)
 RECIPES = ("mnist", "resize", "none")
 SET_HELP = (
-    "mnist-test, mnist-train, a folder with one folder per class or with a labels.csv (columns "
-    "file,label), or an .npz with images and labels"
+    "mnist-test, mnist-train, mnist-sample (1,000 pictures that ship with tinymnist), a folder with "
+    "one folder per class or with a labels.csv (columns file,label), or an .npz with images and "
+    "labels"
 )
 """What a command says of an argument SET."""
 _OPTIONS: dict[str, dict[str, Any]] = {

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from tinymnist.data.mnist import find_mnist as find_mnist
 from tinymnist.data.mnist import load_mnist as load_mnist
+from tinymnist.data.mnist import load_mnist_sample as load_mnist_sample
 from tinymnist.data.mnist import read_idx as read_idx
 from tinymnist.data.sets import LabelledSet as LabelledSet
 from tinymnist.data.sets import load_set as load_set

@@ -24,6 +24,7 @@ from tinymnist.errors import InputError
 
 VARIABLE = "TINYMNIST_DATA"
 SIZES = {"train": 60_000, "test": 10_000}
+_SAMPLE = Path(__file__).with_name("mnist-sample.npz")
 _PREFIXES = {"train": "train", "test": "t10k"}
 _KINDS = {"images": "idx3", "labels": "idx1"}
 
@@ -61,6 +62,20 @@ def load_mnist(
     if labels.min() < 0 or labels.max() > 9:
         raise InputError(f"{place}: has labels outside of 0..9")
     return images, labels.astype(np.int64)
+
+
+def load_mnist_sample() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Load the part of MNIST that ships with tinymnist: 100 training pictures of each digit.
+
+    They are drawn without replacement by ``np.random.default_rng(0)``, digit after digit, and keep
+    MNIST's order. A network that learned from MNIST has seen them: they serve to try things out,
+    not to measure.
+
+    Returns:
+        images (1000, 28, 28) uint8, white ink on black, and labels (1000,) int64.
+    """
+    with np.load(_SAMPLE, allow_pickle=False) as arrays:
+        return arrays["images"], arrays["labels"].astype(np.int64)
 
 
 def find_mnist(folder: str | PathLike[str] | None = None) -> Path:

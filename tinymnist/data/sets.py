@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinymnist.data.mnist import load_mnist
+from tinymnist.data.mnist import load_mnist, load_mnist_sample
 from tinymnist.errors import InputError
 from tinymnist.files import class_folders, files_in, is_picture
 
@@ -65,9 +65,10 @@ def load_set(spec: str | PathLike[str]) -> LabelledSet:
     """Open a labelled set.
 
     Args:
-        spec: "mnist-train", "mnist-test", a folder with one folder per class (``3/xyz.png``) or
-            with a ``labels.csv`` (columns ``file`` and ``label``, paths relative to it), such a
-            .csv itself, or an .npz file with ``images`` and ``labels``.
+        spec: "mnist-train", "mnist-test", "mnist-sample" (1,000 of MNIST's training pictures, which
+            ship with tinymnist), a folder with one folder per class (``3/xyz.png``) or with a
+            ``labels.csv`` (columns ``file`` and ``label``, paths relative to it), such a .csv
+            itself, or an .npz file with ``images`` and ``labels``.
 
     Raises:
         InputError: if there is no such set, or it cannot be read.
@@ -80,6 +81,9 @@ def load_set(spec: str | PathLike[str]) -> LabelledSet:
         if spec in ("mnist-train", "mnist-test"):
             images, labels = load_mnist(str(spec).removeprefix("mnist-"))
             return LabelledSet(str(spec), images, labels, DIGITS, is_mnist=True)
+        if spec == "mnist-sample":
+            images, labels = load_mnist_sample()
+            return LabelledSet(str(spec), images, labels, DIGITS, is_mnist=True)
         if str(spec) and path.is_dir():  # Path("") is the current folder
             return _from_csv(table) if table.is_file() else _from_folders(path)
         if path.is_file():
@@ -88,7 +92,8 @@ def load_set(spec: str | PathLike[str]) -> LabelledSet:
         place, reason = error.filename or spec, error.strerror or error
         raise InputError(f"{place}: cannot be read: {reason}") from None
     raise InputError(
-        f"there is no set {str(spec)!r}; expected mnist-test, mnist-train, a folder or an .npz"
+        f"there is no set {str(spec)!r}; expected mnist-test, mnist-train, mnist-sample, a folder "
+        "or an .npz"
     )
 
 
