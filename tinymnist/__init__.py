@@ -41,7 +41,17 @@ from typing import TYPE_CHECKING
 from tinymnist.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from tinymnist import callbacks, layers, losses, optimizers, utils
+    from tinymnist import (
+        backend,
+        callbacks,
+        datasets,
+        layers,
+        losses,
+        models,
+        optimizers,
+        preprocessing,
+        utils,
+    )
     from tinymnist.api import compare, convert, diagnose, predict, read
     from tinymnist.augmentation.generator import ImageDataGenerator
     from tinymnist.comparison import assert_model_matches, layer_outputs
@@ -61,11 +71,12 @@ __all__ = ["ImageDataGenerator", "Input", "InputError", "Page", "Prediction", "R
 __all__ += ["Sequential", "__version__", "assert_model_matches", "callbacks", "compare", "convert"]
 __all__ += ["diagnose", "evaluate", "explain", "export", "finetune", "layer_outputs", "layers"]
 __all__ += ["load_mnist", "load_model", "load_set", "losses", "optimizers", "predict"]
-__all__ += ["prepare_image", "read", "train", "utils", "verify"]
+__all__ += ["prepare_image", "preprocessing", "read", "train", "utils", "verify"]
+__all__ += ["backend", "datasets", "models"]
 __version__ = "0.2.0"
 
 _HOMES = {
-    "": "callbacks layers losses optimizers utils",
+    "": "backend callbacks datasets layers losses models optimizers preprocessing utils",
     "api": "compare convert diagnose predict read",
     "augmentation.generator": "ImageDataGenerator",
     "comparison": "assert_model_matches layer_outputs",

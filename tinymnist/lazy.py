@@ -5,7 +5,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from types import ModuleType
 from typing import Any
+
+
+def upper_room(name: str) -> ModuleType:
+    """A room of the package for one below it, which may not import it: ``upper_room("interop")``.
+
+    It is meant for what a user asks of a model but only an upper room can do, such as saving it in
+    another framework's format.
+    """
+    return import_module(f"tinymnist.{name}")
 
 
 def lazy_names(

@@ -285,7 +285,7 @@ def test_a_resumed_training_keeps_its_callbacks_state_whatever_its_first_epoch(
 
 
 def test_refusals_come_before_the_training() -> None:
-    with pytest.raises(InputError, match=r"expected \.npz"):
-        ModelCheckpoint("best.keras")
+    with pytest.raises(InputError, match=r"should end with one of \.keras"):
+        ModelCheckpoint("best.pth")
     with pytest.raises(ValueError, match="Received: None for epoch 0"):
         fitted([LearningRateScheduler(lambda epoch: None)])  # type: ignore[arg-type, return-value]

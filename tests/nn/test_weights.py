@@ -30,6 +30,7 @@ def branched(dtype: str = "float32") -> Any:
          Flatten(), Dense(4, activation="softmax")],
         wiring={"b": ["rescaling"], "sum": ["a", "batch_normalization"]},
         dtype=dtype,
+        rng=0,
         name="branched",
     )  # fmt: skip
     norm: Any = model.get_layer("batch_normalization")

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
-from PIL.Image import Resampling
 
 from tinymnist.augmentation.flows import Array, Flow, Varies, part_of
+from tinymnist.augmentation.pictures import COLOR_MODES, check_choices, load_img
 from tinymnist.errors import InputError
 from tinymnist.files import class_folders, files_in, is_picture
 from tinymnist.imaging.digit.recipes import RECIPES, prepare_image
 
-_COLOR_MODES = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
-"""Pillow's name, with a letter for each channel, by Keras's name."""
 _CLASS_MODES = ("categorical", "sparse", "binary", "input", None)
-_DEEP_GREY = ("I;16", "I")  # grey of more than 8 bits keeps its values
 
 
 class DirectoryFlow(Flow):
@@ -50,13 +45,12 @@ class DirectoryFlow(Flow):
         recipe: str | None,
     ) -> None:
         for name, value, known in (
-            ("color_mode", color_mode, _COLOR_MODES),
             ("class_mode", class_mode, _CLASS_MODES),
-            ("interpolation", interpolation, [how.name.lower() for how in Resampling]),
             ("recipe", recipe, [None, *RECIPES]),
         ):
             if value not in known:
                 raise ValueError(f"{name} must be one of {list(known)}. Received: {name}={value!r}")
+        check_choices(color_mode, interpolation)
         self.directory = folder = Path(directory)
         if not classes and not folder.is_dir():
             raise InputError(f"{folder}: is not a folder; expected one with a folder per class")
@@ -65,7 +59,7 @@ class DirectoryFlow(Flow):
         self.class_mode, self.recipe = class_mode, recipe
         self.color_mode, self.interpolation = color_mode, interpolation
         self.target_size = (28, 28) if recipe else tuple(target_size)
-        self.image_shape = (*self.target_size, 1 if recipe else len(_COLOR_MODES[color_mode]))
+        self.image_shape = (*self.target_size, 1 if recipe else len(COLOR_MODES[color_mode]))
         self.filepaths: list[Path] = []
         labels: list[int] = []
         for name, number in self.class_indices.items():
@@ -106,16 +100,8 @@ class DirectoryFlow(Flow):
         """(h, w, c) float32, converted and resized exactly as Keras does it."""
         if self.recipe is not None:
             return prepare_image(path, self.recipe)
-        mode, (height, width) = _COLOR_MODES[self.color_mode], self.target_size
-        try:
-            with warnings.catch_warnings(), Image.open(path) as picture:
-                warnings.simplefilter("ignore")  # broken metadata does not matter here
-                kept = picture.mode == mode or (mode == "L" and picture.mode in _DEEP_GREY)
-                image = picture.copy() if kept else picture.convert(mode)
-        except Exception as error:  # Pillow's plug-ins raise all kinds of errors
-            raise InputError(f"{path}: cannot be read as a picture: {error}") from None
-        if image.size != (width, height):
-            image = image.resize((width, height), Resampling[self.interpolation.upper()])
+        how = self.color_mode, self.target_size, self.interpolation
+        image = load_img(path, False, *how)
         return np.asarray(image, np.float32).reshape(self.image_shape)
 
     def _with_targets(self, images: Array, chosen: Array) -> Any:

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from tinymnist.errors import InputError
 from tinymnist.nn.sequential import Sequential
-from tinymnist.nn.sequential import load_model as load_weights
-from tinymnist.nn.weights import shipped
+from tinymnist.nn.sequential import load_model as load_weights_file
+from tinymnist.nn.weights import find, shipped
 
-ENDINGS = (".keras", ".h5", ".onnx", ".safetensors", ".py")
+ENDINGS = (".keras", ".h5", ".hdf5", ".onnx", ".safetensors", ".py")
 """The suffixes of the formats that :func:`export` writes."""
 
 
@@ -48,11 +48,11 @@ def load_model(
     """
     if architecture is None and plan is None:
         if str(source) in shipped():
-            return load_weights(source)
+            return load_weights_file(source)
         from tinymnist.interop.sniffing import Format, sniff
 
         if Path(source).exists() and sniff(source) is Format.TINYMNIST:
-            return load_weights(source)
+            return load_weights_file(source)
     from tinymnist.interop.conversion import convert
 
     conversion = convert(source, architecture=architecture, plan=plan)
@@ -97,7 +97,7 @@ def export(model: Sequential | str | PathLike[str], path: str | PathLike[str]) -
             model, when a package is missing, or when the file cannot be written.
     """
     suffix = check_ending(path)
-    if suffix in (".keras", ".h5"):
+    if suffix in (".keras", ".h5", ".hdf5"):
         from tinymnist.interop.keras import write
     elif suffix == ".onnx":
         from tinymnist.interop.onnx import write
@@ -106,6 +106,51 @@ def export(model: Sequential | str | PathLike[str], path: str | PathLike[str]) -
     else:
         from tinymnist.interop.standalone import write
     write(model if isinstance(model, Sequential) else load_model(model), path)
+
+
+def save_weights(model: Sequential, path: str | PathLike[str]) -> None:
+    """Write a model's arrays alone, for Keras; see :func:`keras.model_weights.save_weights`."""
+    from tinymnist.interop.keras.model_weights import save_weights as save
+
+    save(model, path)
+
+
+def load_weights(model: Sequential, path: str | PathLike[str]) -> None:
+    """Set a model's arrays from a file of tinymnist or Keras with the same layers.
+
+    Raises:
+        InputError: if the file cannot be read, or does not fit the model.
+    """
+    from tinymnist.interop.sniffing import Format, sniff
+
+    place = find(path)
+    if sniff(place) is not Format.TINYMNIST:
+        from tinymnist.interop.keras.model_weights import load_weights as load
+
+        load(model, place)
+        return
+    arrays = load_weights_file(place).get_weights()
+    try:
+        model.set_weights(arrays)
+    except ValueError as error:
+        raise InputError(f"{path} does not fit this model: {error}") from None
+
+
+def check_export(path: str | PathLike[str]) -> None:
+    """Check before a training that its result can be written under this name.
+
+    Raises:
+        InputError: for a suffix that is not among :data:`ENDINGS`, or when a package is missing.
+    """
+    suffix = check_ending(path)
+    if suffix in (".keras", ".h5", ".hdf5"):
+        from tinymnist.interop.keras.hdf5 import load_h5py
+
+        load_h5py()
+    elif suffix == ".onnx":
+        from tinymnist.interop.onnx.loading import library
+
+        library()
 
 
 def check_ending(path: str | PathLike[str]) -> str:

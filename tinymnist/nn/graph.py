@@ -54,7 +54,7 @@ class Graph:
         input_shape: Sequence[int] | None = None,
         wiring: Mapping[str, Sequence[str]] | None = None,
         dtype: Any = "float32",
-        rng: np.random.Generator | int = 0,
+        rng: np.random.Generator | int | None = None,
         name: str = "sequential",
     ) -> None:
         """Name, wire and build the layers.
@@ -67,7 +67,8 @@ class Graph:
             wiring: for each layer that does not simply follow the one before, the names of its
                 inputs; ``"input"`` is the model's own.
             dtype: "float32" or "float64"; shared layers of another dtype are copied.
-            rng: a generator or a seed for the initial kernels.
+            rng: a generator or a seed for the initial kernels; None follows
+                :func:`tinymnist.utils.set_random_seed`, so that models made in a row differ.
             name: shown in the summary and stored in files.
 
         Raises:
@@ -161,7 +162,11 @@ class Graph:
     @functools.cached_property
     def rng(self) -> np.random.Generator:
         """Where new kernels, and the keys of trainings, are drawn from."""
-        return np.random.default_rng(self._seed)  # made late: loaded models seldom need it
+        if self._seed is not None:
+            return np.random.default_rng(self._seed)
+        from tinymnist.nn.randomness import next_generator  # late: loaded models seldom need it
+
+        return next_generator()
 
     @property
     def information(self) -> dict[str, Any]:

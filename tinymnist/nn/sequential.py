@@ -7,11 +7,15 @@ in ``weights``.
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinymnist.errors import InputError
+from tinymnist.lazy import upper_room
 from tinymnist.nn import weights
 from tinymnist.nn.arrays import Array, float_dtype
 from tinymnist.nn.graph import Graph, Input, cast_copy
@@ -288,14 +292,61 @@ class Sequential(Graph):
             self.summary(tables.append)
         return f"<pre>{escape(tables[0])}</pre>" if tables else None
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write a weights file, an .npz; ``tinymnist.export`` writes those of other frameworks."""
-        weights.save(self, path)
+    def save(self, filepath: str | PathLike[str], overwrite: bool = True) -> None:
+        """Write the model; the ending of the name chooses the format.
+
+        Args:
+            filepath: ``.keras``, ``.h5``, ``.onnx``, ``.safetensors`` or ``.py`` for that format;
+                any other name gets tinymnist's own, an .npz with its proof.
+            overwrite: False refuses to replace a file.
+
+        Raises:
+            InputError: if the format cannot hold the model, a package is missing, or the file
+                cannot be written. A trained model is not lost: it is kept beside, as an .npz.
+        """
+        if not overwrite and os.path.exists(filepath):
+            raise InputError(f"{filepath} is there already; expected a new name, or overwrite=True")
+        if not weights.is_foreign(filepath):
+            weights.save(self, filepath)
+            return
+        try:
+            upper_room("interop").export(self, filepath)
+        except InputError as error:
+            kept = _free_path(Path(filepath).with_suffix(".npz"))
+            try:
+                weights.save(self, kept)
+            except InputError:  # neither can be written there
+                raise error from None
+            advice = f"the model is kept in {kept}: `tinymnist export {kept} {filepath}`"
+            raise InputError(f"{error}; {advice}") from None
+
+    def save_weights(self, filepath: str | PathLike[str], overwrite: bool = True) -> None:
+        """Write the arrays alone for Keras (``.h5``, ``.weights.h5``), or else the whole model.
+
+        Raises:
+            InputError: if the file cannot be written.
+        """
+        if Path(filepath).suffix.lower() in (".h5", ".hdf5"):
+            upper_room("interop").save_weights(self, filepath)
+        else:
+            self.save(filepath, overwrite)
+
+    def load_weights(self, filepath: str | PathLike[str]) -> None:
+        """Set all arrays from a file of tinymnist or Keras that holds the same layers.
+
+        Raises:
+            InputError: if the file cannot be read, or does not fit this model.
+        """
+        upper_room("interop").load_weights(self, filepath)
 
     def astype(self, dtype: Any) -> Sequential:
         """A copy that computes in another dtype: ``model.astype("float64")`` is the reference."""
         layers = [cast_copy(layer, float_dtype(dtype)) for layer in self.layers]
-        same: dict[str, Any] = {"input_shape": self.input_shape, "wiring": self.wiring}
+        same: dict[str, Any] = {
+            "input_shape": self.input_shape,
+            "wiring": self.wiring,
+            "rng": self._seed,
+        }
         twin = Sequential(layers, **same, dtype=dtype, name=self.name)
         twin.metadata = copy.deepcopy(self.metadata)
         return twin
@@ -367,6 +418,15 @@ class Sequential(Graph):
             model.add(Dense(hidden, activation="relu", name=free_name("head_hidden", model.shapes)))
         model.add(Dense(classes, activation="softmax", name=free_name("head", model.shapes)))
         return model
+
+
+def _free_path(path: Path) -> Path:
+    """The path itself, or with a number if a file is there."""
+    number, free = 0, path
+    while free.exists():
+        number += 1
+        free = path.with_stem(f"{path.stem}-{number}")
+    return free
 
 
 def load_model(model: str | PathLike[str]) -> Sequential:

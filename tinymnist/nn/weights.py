@@ -36,7 +36,7 @@ FORMAT = "tinymnist weights 1"
 METADATA = ("class_names", "preprocessing", "source", "metrics", "parent")
 """What a manifest may say about a model beside its architecture."""
 FOREIGN_ENDINGS = (".keras", ".h5", ".hdf5", ".onnx", ".safetensors", ".pt", ".pth", ".py")
-"""Endings that would make a weights file look like another framework's."""
+"""Endings of other frameworks' files, which :mod:`tinymnist.interop` writes, or refuses."""
 VERIFY_TOLERANCE = 1e-5
 """How far a layer's output may deviate, as a share of its largest number. Float32 rounding, summed
 in another order by another processor, stays well below."""
@@ -64,7 +64,11 @@ def save(model: Graph, path: str | PathLike[str], sample: Array | None = None) -
         InputError: if the file cannot be written, or its name ends like another framework's.
         ValueError: if ``metadata`` has keys that the format does not know.
     """
-    refuse_foreign_ending(path)
+    if is_foreign(path):
+        raise InputError(
+            f"{path} is named like another framework's file; expected .npz, which `tinymnist "
+            "export` and tinymnist.export(model, path) turn into others"
+        )
     if unknown := sorted(model.metadata.keys() - set(METADATA)):
         raise ValueError(f"metadata may have the keys {METADATA}. Received: {unknown}")
     if sample is None:
@@ -85,17 +89,9 @@ def save(model: Graph, path: str | PathLike[str], sample: Array | None = None) -
     write_archive(path, manifest | {"content_hash": _content_hash(manifest, arrays)}, arrays)
 
 
-def refuse_foreign_ending(path: str | PathLike[str]) -> None:
-    """Refuse a name that promises another framework's file.
-
-    Raises:
-        InputError: for an ending in :data:`FOREIGN_ENDINGS`.
-    """
-    if Path(path).suffix.lower() in FOREIGN_ENDINGS:
-        raise InputError(
-            f"{path} is named like another framework's file; expected .npz, which `tinymnist "
-            "export` and tinymnist.export(model, path) turn into others"
-        )
+def is_foreign(path: str | PathLike[str]) -> bool:
+    """Whether a name promises another framework's file: see :data:`FOREIGN_ENDINGS`."""
+    return Path(path).suffix.lower() in FOREIGN_ENDINGS
 
 
 def read(model: str | PathLike[str], kind: type[Model]) -> Model:

@@ -86,7 +86,7 @@ def small(**settings: Any) -> Sequential:
         Flatten(),
         Dense(2, activation="softmax"),
     ]
-    return Sequential(layers, **settings)
+    return Sequential(layers, **{"rng": 0} | settings)
 
 
 def test_double_precision_stays_so(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def read(path: str | PathLike[str], architecture: Architecture = None) -> Candid
 
 
 def _read_archive(data: bytes, path: str) -> Candidates:
-    parts = _unpacked(data, path)
+    parts = unpacked(data, path)
     config, metadata = (parse(parts[name].decode(), path) for name in (CONFIG, METADATA))
     model = model_config(config, path)
     check_layers(model, path)
@@ -76,7 +76,7 @@ def _read_archive(data: bytes, path: str) -> Candidates:
     return _finished(model, path, str(metadata.get("keras_version") or "3"), None, ".keras")
 
 
-def _unpacked(data: bytes, path: str) -> dict[str, bytes]:
+def unpacked(data: bytes, path: str) -> dict[str, bytes]:
     """The three parts of an archive. No size that the archive states is trusted."""
     limits = {CONFIG: MOST_JSON_LETTERS, METADATA: MOST_JSON_LETTERS, WEIGHTS: MOST_BYTES}
     parts = {METADATA: b"{}"}

@@ -26,29 +26,32 @@ from tinymnist.nn.sequential import Sequential
 
 VERSION = "3.15.0"
 """The version of Keras whose layout is written."""
+_VERSION = {"backend": "tensorflow", "keras_version": VERSION}
 _TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def write(model: Sequential, path: str | PathLike[str]) -> None:
     """Write a model for Keras 3; the suffix of the path decides: ``.keras``, or ``.h5``.
 
+    ``.hdf5`` is another ending of the latter.
+
     Raises:
         InputError: when h5py is missing, the suffix is not one of these, Keras lacks a counterpart
             of a layer, or the file cannot be written.
     """
     suffix = Path(path).suffix.lower()
-    if suffix not in (".h5", ".keras"):
+    if suffix not in (".h5", ".hdf5", ".keras"):
         raise InputError(f"{path} ends in {suffix!r}; expected one of ['.h5', '.keras']")
     layers = keras_layers(model)
     if suffix == ".keras":
         content = _archive(model, layers)
     else:
-        content = _in_hdf5(lambda file: _listed(file, model, layers))
+        content = in_hdf5(lambda file: _listed(file, model, layers))
     with whole_file(path) as temporary:
         temporary.write_bytes(content)
 
 
-def _model_json(model: Sequential, layers: list[KerasLayer]) -> dict[str, Any]:
+def model_json(model: Sequential, layers: list[KerasLayer]) -> dict[str, Any]:
     """Keras 3's description of a model: Sequential, or Functional if there are branches."""
     name = "".join(c if c.isalnum() or c in "_-." else "_" for c in model.name) or "model"
     dtype = str(model.dtype)
@@ -87,8 +90,8 @@ def _archive(model: Sequential, layers: list[KerasLayer]) -> bytes:
     """An uncompressed zip of configuration, version and weights, as Keras writes it."""
     parts: dict[str, str | bytes] = {
         METADATA: json.dumps({"keras_version": VERSION, "date_saved": "1980-01-01@00:00:00"}),
-        CONFIG: json.dumps(_model_json(model, layers)),
-        WEIGHTS: _in_hdf5(lambda file: _counted(file, model, layers)),
+        CONFIG: json.dumps(model_json(model, layers)),
+        WEIGHTS: in_hdf5(lambda file: write_counted(file, model, layers)),
     }
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
@@ -97,7 +100,7 @@ def _archive(model: Sequential, layers: list[KerasLayer]) -> bytes:
     return buffer.getvalue()
 
 
-def _counted(file: Any, model: Sequential, layers: list[KerasLayer]) -> None:
+def write_counted(file: Any, model: Sequential, layers: list[KerasLayer]) -> None:
     """Keras 3's layout: the second Dense layer's arrays are in ``layers/dense_1/vars``."""
     counts: Counter[str] = Counter()
     for layer in layers:
@@ -115,10 +118,13 @@ def _counted(file: Any, model: Sequential, layers: list[KerasLayer]) -> None:
 
 def _listed(file: Any, model: Sequential, layers: list[KerasLayer]) -> None:
     """The layout of Keras 1 to 3's .h5: a group per layer, with the names of its arrays."""
-    version = {"backend": "tensorflow", "keras_version": VERSION}
-    file.attrs.update(version | {"model_config": json.dumps(_model_json(model, layers))})
-    root = file.create_group("model_weights")
-    root.attrs.update(version)
+    file.attrs.update(_VERSION | {"model_config": json.dumps(model_json(model, layers))})
+    write_layer_groups(file.create_group("model_weights"), model, layers)
+
+
+def write_layer_groups(root: Any, model: Sequential, layers: list[KerasLayer]) -> None:
+    """The arrays of that layout: the whole of an .h5 of weights alone."""
+    root.attrs.update(_VERSION)
     kept = [layer for layer in layers if model.wiring or layer.kind != "InputLayer"]
     root.attrs["layer_names"] = [layer.name.encode() for layer in kept]
     for layer in kept:
@@ -130,7 +136,8 @@ def _listed(file: Any, model: Sequential, layers: list[KerasLayer]) -> None:
     root.create_group("top_level_model_weights").attrs["weight_names"] = []
 
 
-def _in_hdf5(fill: Callable[[Any], None]) -> bytes:
+def in_hdf5(fill: Callable[[Any], None]) -> bytes:
+    """The bytes of an HDF5 file that a function fills."""
     buffer = io.BytesIO()
     with load_h5py().File(buffer, "w") as file:
         fill(file)

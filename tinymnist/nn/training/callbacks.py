@@ -18,10 +18,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tinymnist.files import whole_file
+from tinymnist.lazy import upper_room
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.training.checkpoint import Checkpoint
 from tinymnist.nn.training.state import Callback, Training
-from tinymnist.nn.weights import refuse_foreign_ending, save
+from tinymnist.nn.weights import is_foreign
 
 __all__ = [
     "CSVLogger",
@@ -212,24 +213,31 @@ class ModelCheckpoint(MonitorCallback):
     """Save the model after every epoch, or whenever a figure is the best so far.
 
     Attributes:
-        filepath: a path for :meth:`Sequential.save`, in which ``{epoch:02d}`` (from 1) and
-            ``{val_loss:.2f}`` and the like stand for figures of the epoch.
+        filepath: a path for :meth:`Sequential.save`, of any format. In it, ``{epoch:02d}`` (from
+            1), ``{val_loss:.2f}`` and the like stand for figures of the epoch.
         monitor, mode: the figure, with ``save_best_only``; see :class:`MonitorCallback`.
         verbose: 1 reports every file on standard error.
         save_best_only: whether to save only models better than all before.
+        save_weights_only: whether to write with :meth:`Sequential.save_weights`.
+        save_freq: "epoch", as no other is supported.
 
     Raises:
-        InputError: for the ending of another framework's files.
+        InputError: before the training, if a file with this ending could not be written.
     """
 
     filepath: str | PathLike[str]
     monitor: str = "val_loss"
     verbose: int = 0
     save_best_only: bool = False
-    mode: str = field(default="auto", kw_only=True)
+    save_weights_only: bool = False
+    mode: str = "auto"
+    save_freq: str = "epoch"
 
     def __post_init__(self) -> None:
-        refuse_foreign_ending(self.filepath)
+        if self.save_freq != "epoch":
+            raise ValueError(f'save_freq must be "epoch". Received: save_freq={self.save_freq!r}')
+        if is_foreign(self.filepath):
+            upper_room("interop").check_export(self.filepath)
         super().__post_init__()
 
     def on_epoch_end(self, training: Training, logs: dict[str, float]) -> None:
@@ -237,7 +245,8 @@ class ModelCheckpoint(MonitorCallback):
         if self.save_best_only and not self._has_improved(logs):
             return
         path = os.fspath(self.filepath).format(epoch=training.position.epoch, **logs)
-        save(training.model, path)
+        model: Any = training.model
+        (model.save_weights if self.save_weights_only else model.save)(path)
         _report(self.verbose, training, f"saved {path}")
 
 

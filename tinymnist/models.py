@@ -1,0 +1,32 @@
+"""Models where Keras users look for them: ``from tinymnist.models import Sequential``."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import Any
+
+from tinymnist.interop import open_model
+from tinymnist.nn.sequential import Sequential
+
+__all__ = ["Sequential", "load_model"]
+
+
+def load_model(
+    filepath: str | PathLike[str],
+    custom_objects: Any = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+) -> Sequential:
+    """Open a model as it is: its pictures are scaled by the script, as in Keras.
+
+    :func:`tinymnist.load_model` also finds the scaling of other people's files.
+
+    Args:
+        filepath: a file of any format that tinymnist reads, or the name of a shipped model.
+        custom_objects, compile, safe_mode: accepted as in Keras; no code of a file is run, and a
+            loaded model is not compiled.
+
+    Raises:
+        InputError: if the file cannot be used.
+    """
+    return open_model(filepath)
