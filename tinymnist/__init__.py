@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from tinymnist.labelled import evaluate
     from tinymnist.learning import finetune, train
     from tinymnist.nn.graph import Input
+    from tinymnist.nn.parallel import set_threads
     from tinymnist.nn.sequential import Sequential
     from tinymnist.nn.weights import verify
     from tinymnist.reader import Page, Prediction, Reader
@@ -71,7 +72,7 @@ __all__ = ["ImageDataGenerator", "Input", "InputError", "Page", "Prediction", "R
 __all__ += ["Sequential", "__version__", "assert_model_matches", "callbacks", "compare", "convert"]
 __all__ += ["diagnose", "evaluate", "explain", "export", "finetune", "layer_outputs", "layers"]
 __all__ += ["load_mnist", "load_model", "load_set", "losses", "optimizers", "predict"]
-__all__ += ["prepare_image", "preprocessing", "read", "train", "utils", "verify"]
+__all__ += ["prepare_image", "preprocessing", "read", "set_threads", "train", "utils", "verify"]
 __all__ += ["backend", "datasets", "models"]
 __version__ = "0.2.0"
 
@@ -88,6 +89,7 @@ _HOMES = {
     "labelled": "evaluate",
     "learning": "finetune train",
     "nn.graph": "Input",
+    "nn.parallel": "set_threads",
     "nn.sequential": "Sequential",
     "nn.weights": "verify",
     "reader": "Page Prediction Reader",

@@ -54,6 +54,7 @@ def diagnose(
     *,
     labels: bool | None = None,
     limit: int | None = None,
+    workers: int | None = None,
 ) -> Diagnosis:
     """Find out why a model fails on pictures, and what each mismatch with MNIST costs.
 
@@ -62,6 +63,7 @@ def diagnose(
         model: see :data:`Model`.
         labels: whether to use labels; None uses them if there are any that the model knows.
         limit: how many pictures to draw at random, the same each time; None for all.
+        workers: how many processes prepare pictures; None takes one per core.
 
     Raises:
         InputError: when there are no such pictures, or none can be read.
@@ -70,7 +72,7 @@ def diagnose(
     from tinymnist.diagnosis.diagnose import open_pictures
 
     reader = Reader(model, "mnist")
-    return measure(open_pictures(str(pictures), reader, labels, limit), reader)
+    return measure(open_pictures(str(pictures), reader, labels, limit), reader, workers=workers)
 
 
 def convert(

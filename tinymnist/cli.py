@@ -10,8 +10,8 @@ import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
-from tinymnist import __version__
-from tinymnist.commands import warn
+from tinymnist import __version__, threads
+from tinymnist.commands import COUNT, warn
 from tinymnist.errors import InputError
 
 COMMANDS = {
@@ -57,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.command is None:
             _parser([]).print_help()
             return OK
+        _limit_threads(arguments.threads)
         with warnings.catch_warnings():
             warnings.simplefilter("always", UserWarning)
             warnings.showwarning = lambda message, *_, **__: warn(message)
@@ -79,6 +80,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         warn(f"not enough memory{reason}; use smaller settings or fewer pictures")
         return BAD_INPUT
     return code
+
+
+def _limit_threads(count: int | None) -> None:
+    """Apply ``--threads``, or else ``$TINYMNIST_THREADS``, if possible before NumPy is imported."""
+    if count is not None and "numpy" in sys.modules:
+        from tinymnist.nn.parallel import set_threads  # imports NumPy
+
+        set_threads(count)
+    elif count is not None or threads.THREADS_VARIABLE in os.environ:
+        threads.setting = count
+        threads.limit_blas_to_come()
 
 
 def _escape_what_cannot_be_printed() -> None:
@@ -115,4 +127,6 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
             module = importlib.import_module(f"tinymnist.commands.{_FILES.get(name, name)}")
             subparser.epilog, run = getattr(module, f"add_{name}")(subparser)
             subparser.set_defaults(run=run)
+            what = "cores to use at most; default: all, or $TINYMNIST_THREADS of them"
+            subparser.add_argument("--threads", type=COUNT, metavar="N", help=what)
     return parser

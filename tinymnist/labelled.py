@@ -69,6 +69,7 @@ def prepare_set(
     *,
     only: NDArray[np.int64] | None = None,
     tick: Callable[[], None] = lambda: None,
+    workers: int | None = None,
 ) -> LabelledPictures:
     """Open a labelled set and bring its pictures to MNIST's form.
 
@@ -79,6 +80,8 @@ def prepare_set(
         default: see ``recipe``.
         only: the numbers of the pictures to prepare, ascending; None for all.
         tick: called after every picture that had to be prepared.
+        workers: how many processes prepare pictures; None takes one per core. The result does not
+            depend on it.
 
     Raises:
         InputError: when there is no such set, or none of its pictures can be read.
@@ -92,7 +95,7 @@ def prepare_set(
     if source.is_mnist and recipe == "none":
         found = PreparedSet.of(in_mnist_form(images))
     else:
-        found = prepare_all(images, recipe, tick)
+        found = prepare_all(images, recipe, tick, workers=workers)
     failures = {int(numbers[i]): error for i, error in found.failures.items()}
     prepared = PreparedSet(found.readings, found.owners, numbers[found.kept], failures)
     check_any_left(source.name, named_failures(source.name_of, failures), len(prepared.kept))
@@ -215,6 +218,7 @@ def evaluate(
     recipe: str | None = None,
     *,
     tick: Callable[[], None] = lambda: None,
+    workers: int | None = None,
 ) -> Evaluation:
     """Measure a model on labelled pictures.
 
@@ -225,6 +229,7 @@ def evaluate(
         recipe: ``"mnist"``, ``"resize"`` or ``"none"``; None takes MNIST's own pictures as they
             are, and the model's recipe for others.
         tick: called after every picture that had to be prepared.
+        workers: how many processes prepare pictures; None takes one per core.
 
     Raises:
         InputError: when there is no such set or model, the set has classes that the model does
@@ -235,7 +240,7 @@ def evaluate(
         pictures = load_set(pictures)
     source = pictures if isinstance(pictures, LabelledSet) else pictures.source
     labels = known_labels(source, reader)
-    found = prepare_set(pictures, recipe, reader.recipe, tick=tick)
+    found = prepare_set(pictures, recipe, reader.recipe, tick=tick, workers=workers)
     shares = reader.probabilities_of(found.prepared)
     return Evaluation(reader.model.name, reader.class_names, found, labels, shares)
 

@@ -41,6 +41,7 @@ def finetune(
     checkpoints: Checkpoints | None = None,
     say: Callable[[str], None] = lambda line: None,
     verbose: str | int = 0,
+    workers: int | None = None,
 ) -> Trial:
     """Teach a trained model pictures of your own, and measure what it brings on held-out ones.
 
@@ -57,6 +58,7 @@ def finetune(
         checkpoints: where to keep the state of every stage, to continue after a kill.
         say: called with a line before each model is trained.
         verbose: as in ``fit``.
+        workers: how many processes prepare pictures; None takes one per core.
 
     Returns:
         What was measured, and in ``model`` the fine-tuned model, ready to save.
@@ -66,7 +68,7 @@ def finetune(
             read.
     """
     reader = model if isinstance(model, Reader) else Reader(model, recipe)
-    found = prepare_set(pictures, recipe, reader.recipe)
+    found = prepare_set(pictures, recipe, reader.recipe, workers=workers)
     check_every_class(found)
     settings = FineTuning(unfreeze, hidden, epochs, augment=augment, seed=seed)
     trial = attempt(
@@ -186,6 +188,7 @@ def train(
     resume: str | PathLike[str] | None = None,
     verbose: str | int = "auto",
     tick: Callable[[int], None] = lambda done: None,
+    workers: int | None = None,
 ) -> tuple[Sequential, History]:
     """Train a network from scratch, or further from weights.
 
@@ -200,6 +203,7 @@ def train(
         validation: the share of the pictures, in [0, 1), to set aside and report on.
         callbacks, resume, verbose: as in ``fit``.
         tick: called with the number of pictures that were painted since the last call.
+        workers: how many processes prepare and paint pictures; None takes one per core.
 
     Returns:
         The model with its metrics in ``metadata``, and the history.
@@ -225,7 +229,7 @@ def train(
         seed=seed,
     )
     first = None if start is None else load_start(start, how, source)
-    found = prepare_set(pictures, recipe)
+    found = prepare_set(pictures, recipe, workers=workers)
     classes = len(source.class_names)
     images, labels, held_out = _split(found.images, found.labels, validation, how.seed)
     targets = one_hot(labels, classes)
@@ -234,7 +238,9 @@ def train(
     if how.scenes:
         from tinymnist.imaging.synthetic.training_set import training_set  # needs scipy
 
-        images, targets = training_set(images, labels, seed=how.seed, times=how.scenes, tick=tick)
+        images, targets = training_set(
+            images, labels, seed=how.seed, times=how.scenes, workers=workers, tick=tick
+        )
     model = first or ARCHITECTURES[how.architecture](classes=classes, rng=how.seed)
     before = {name: array.copy() for name, array in model.weights.items()}
     steps = how.epochs * -(-len(images) // how.batch_size)

@@ -6,8 +6,11 @@ What it reads is one digit, or a page of them. Both show themselves in notebooks
 from __future__ import annotations
 
 import math
+from collections.abc import Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import islice
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +19,12 @@ from numpy.typing import NDArray
 
 from tinymnist.adapter import model_input, picture_side, probabilities
 from tinymnist.errors import InputError
-from tinymnist.imaging.digit.recipes import PreparedSet, prepare_readings
+from tinymnist.imaging.digit.recipes import (
+    PreparedSet,
+    is_of_this_process,
+    prepare_in_order,
+    prepare_readings,
+)
 from tinymnist.imaging.picture.decode import decode_with_size, describe
 from tinymnist.interop import load_model
 from tinymnist.nn.sequential import Sequential
@@ -28,6 +36,8 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "mnist-cnn"
 PAGE_SIDE = 1600
 """Pixels on the longer side of a page; a larger one is reduced before digits are searched."""
+_SINGLY, _BATCH = 8, 32
+"""The first pictures of a stream are read one by one, the others in batches, which is faster."""
 _MOST_ODDS = 1e4
 """The largest weight of one reading of a picture: a network is never quite certain."""
 
@@ -193,11 +203,60 @@ class Reader:
         Raises:
             InputError: when it is not a picture, or no digit is found on it.
         """
-        images = prepare_readings(source, self.recipe)
-        ways = self.probabilities(images)
-        combined = _by_odds(ways, np.zeros(len(ways), np.intp))
-        surest = ways.max(axis=1).argmax()
-        return Prediction(combined[0], self.class_names, images[surest, ..., 0])
+        return self._predictions([prepare_readings(source, self.recipe)])[0]
+
+    def predict_many(
+        self, sources: Iterable[Any], *, workers: int | None = None
+    ) -> Generator[Prediction | InputError]:
+        """Read a stream of pictures on all cores; results come in order, and as soon as they can.
+
+        The stream is taken only a little ahead, so it may be endless. A script needs no
+        ``if __name__ == "__main__"`` for it. ::
+
+            for file, found in zip(files, reader.predict_many(files), strict=True):
+                print(file, "unreadable" if isinstance(found, InputError) else found.digit)
+
+        Args:
+            sources: see :meth:`predict`. An InputError among them stays what it is.
+            workers: how many processes prepare pictures; None takes one per core, see
+                :mod:`tinymnist.threads`. They are started only if there is enough to do. The
+                results do not depend on their number.
+
+        Yields:
+            For every source a prediction, or the InputError that says why it has none.
+        """
+        stream, few = iter(sources), 0
+        for source in islice(stream, _SINGLY):
+            try:
+                answer = source if isinstance(source, InputError) else self.predict(source)
+            except InputError as error:
+                answer = error
+            few += 1
+            yield answer
+        if few < _SINGLY:
+            return
+        with closing(prepare_in_order(stream, self.recipe, workers)) as prepared:
+            while batch := list(islice(prepared, _BATCH)):
+                yield from self._answers(batch)
+
+    def _answers(
+        self, batch: list[NDArray[np.float32] | InputError]
+    ) -> list[Prediction | InputError]:
+        found = iter(self._predictions([one for one in batch if not isinstance(one, InputError)]))
+        return [one if isinstance(one, InputError) else next(found) for one in batch]
+
+    def _predictions(self, pictures: list[NDArray[np.float32]]) -> list[Prediction]:
+        """One prediction from the readings (k, 28, 28, 1) of each picture."""
+        if not pictures:
+            return []
+        owners = np.repeat(np.arange(len(pictures)), [len(readings) for readings in pictures])
+        ways = self.probabilities(np.concatenate(pictures))
+        made = []
+        for number, combined in enumerate(_by_odds(ways, owners)):
+            surest = ways[owners == number].max(axis=1).argmax()
+            picture = pictures[number][surest, ..., 0]
+            made.append(Prediction(combined, self.class_names, picture))
+        return made
 
     def read(self, source: Any) -> Page:
         """Read a page with any number of digits in any number of rows.
@@ -219,6 +278,14 @@ class Reader:
         if not rows:
             raise NoDigitFound(f"{describe(source)}: no digit found: no mark looks like one")
         return Page(rows)
+
+    def read_many(
+        self, sources: Iterable[Any], *, workers: int | None = None
+    ) -> Generator[Page | InputError]:
+        """Read a stream of pages; all is as for :meth:`predict_many`."""
+        from tinymnist.processes import map_in_order  # one page alone does not need it
+
+        return map_in_order(partial(_read_one, self), sources, workers, stays=is_of_this_process)
 
     def _read_rows(
         self, rows: list[Row], shape: tuple[int, ...], size: tuple[int, int]
@@ -252,6 +319,12 @@ class Reader:
         if not np.isfinite(found).all():
             raise InputError(f"{self.model.name} answers with NaN; its weights may be damaged")
         return found
+
+
+def _read_one(reader: Reader, source: Any) -> Page:
+    if isinstance(source, InputError):
+        raise source
+    return reader.read(source)
 
 
 def _scaled(box: Box, shape: tuple[int, ...], size: tuple[int, int]) -> Box:

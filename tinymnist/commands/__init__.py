@@ -64,6 +64,11 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "help": "how a picture becomes 28x28: 'mnist' brings it to MNIST's own form, 'resize' "
         "does what tutorials do, 'none' takes it as it is",
     },
+    "--workers": {
+        "type": COUNT,
+        "metavar": "N",
+        "help": "processes that prepare pictures, if there are many; default: one per core",
+    },
     "--quiet": {"action": "store_true", "help": "show no progress"},
     "--json": {"action": "store_true", "help": "print JSON, one object per line"},
 }
@@ -147,13 +152,16 @@ def pictures_of(arguments: Iterable[str]) -> list[tuple[str, Any]]:
 
 
 def prepare(
-    labelled: LabelledSet, recipe: str | None = None, default: str = "mnist"
+    labelled: LabelledSet,
+    recipe: str | None = None,
+    default: str = "mnist",
+    workers: int | None = None,
 ) -> LabelledPictures:
     """:func:`tinymnist.labelled.prepare_set` that shows progress and names unreadable pictures."""
     from tinymnist.labelled import prepare_set
 
     with closing(Counter(len(labelled.labels))) as counter:
-        pictures = prepare_set(labelled, recipe, default, tick=counter.tick)
+        pictures = prepare_set(labelled, recipe, default, tick=counter.tick, workers=workers)
     report_failures(pictures.failures)
     return pictures
 

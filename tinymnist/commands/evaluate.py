@@ -30,7 +30,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> commands.Declared:
     parser.add_argument(
         "--by", metavar="COLUMN", help="also give the accuracy per entry of this labels.csv column"
     )
-    commands.add_options(parser, "--model", "--recipe", "--json")
+    commands.add_options(parser, "--model", "--recipe", "--workers", "--json")
     return EXAMPLES, _run
 
 
@@ -45,7 +45,9 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.by is not None:
         check_column(labelled, arguments.by)
     with closing(commands.Counter(len(labelled.labels))) as counter:
-        found = evaluate(labelled, reader, arguments.recipe, tick=counter.tick)
+        found = evaluate(
+            labelled, reader, arguments.recipe, tick=counter.tick, workers=arguments.workers
+        )
     commands.report_failures(found.failures, "counted as wrong")
     record, by = found.as_record(), {}
     if arguments.by is not None:

@@ -58,7 +58,7 @@ def add_finetune(parser: argparse.ArgumentParser) -> commands.Declared:
     what = "save the state of every stage in this folder"
     add("--checkpoint", type=Path, metavar="FOLDER", help=what)
     add("--resume", action="store_true", help="continue from --checkpoint")
-    commands.add_options(parser, "--quiet", "--json")
+    commands.add_options(parser, "--workers", "--quiet", "--json")
     return EXAMPLES, _run
 
 
@@ -80,7 +80,7 @@ def _run(arguments: argparse.Namespace) -> int:
     check_folders(labelled, Path(arguments.set))
     outputs = {"--out": arguments.out, "--report": arguments.report}
     commands.check_outputs(outputs, [arguments.set, arguments.model, *labelled.files])
-    pictures = commands.prepare(labelled, arguments.recipe, reader.recipe)
+    pictures = commands.prepare(labelled, arguments.recipe, reader.recipe, arguments.workers)
     check_every_class(pictures)
     began = time.monotonic()
     trial = finetune(

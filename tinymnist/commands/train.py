@@ -74,7 +74,7 @@ def add_train(parser: argparse.ArgumentParser) -> commands.Declared:
     add("--checkpoint", type=Path, metavar="FILE", help="save the state here")
     add("--resume", action="store_true", help="continue from --checkpoint if it exists")
     add("--history", type=Path, metavar="FILE.csv", help="write the figures of all epochs")
-    commands.add_options(parser, "--quiet", "--json")
+    commands.add_options(parser, "--workers", "--quiet", "--json")
     return EXAMPLES, _run
 
 
@@ -97,7 +97,7 @@ def _run(arguments: argparse.Namespace) -> int:
     recipe = training_recipe(labelled, arguments.architecture, **settings)
     if arguments.start:
         load_start(arguments.start, recipe, labelled)
-    pictures = commands.prepare(labelled, arguments.recipe)
+    pictures = commands.prepare(labelled, arguments.recipe, workers=arguments.workers)
     callbacks: list[Callback] = []
     if arguments.history:
         callbacks.append(CSVLogger(arguments.history))
@@ -112,6 +112,7 @@ def _run(arguments: argparse.Namespace) -> int:
         resume=arguments.checkpoint if arguments.resume and arguments.checkpoint.exists() else None,
         verbose=0 if arguments.quiet else "auto",
         tick=_painting(recipe, pictures.labels, arguments.quiet),
+        workers=arguments.workers,
         **settings,
     )
     model.save(arguments.out)

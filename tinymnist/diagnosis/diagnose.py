@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -26,6 +27,7 @@ from tinymnist.imaging.digit.recipes import tutorial
 from tinymnist.imaging.picture.decode import decode, describe
 from tinymnist.imaging.picture.pixels import Array
 from tinymnist.labelled import known_labels, unknown_classes
+from tinymnist.processes import map_in_order
 from tinymnist.reader import Reader
 
 _BATCH = 64
@@ -85,20 +87,24 @@ def _open(spec: str, reader: Reader, labels: bool | None) -> Pictures:
 
 
 def diagnose(
-    pictures: Pictures, reader: Reader, tick: Callable[[], None] = lambda: None
+    pictures: Pictures,
+    reader: Reader,
+    tick: Callable[[], None] = lambda: None,
+    workers: int | None = None,
 ) -> Diagnosis:
     """Measure pictures, repair them in every way, read them, and compare.
 
-    ``tick`` is called after every picture, for a progress display.
+    ``tick`` is called after every picture, for a progress display. ``workers`` is how many
+    processes prepare pictures; None takes one per core.
 
     Raises:
         InputError: when none of the pictures can be decoded.
     """
     studies: list[_Study] = []
-    sources = iter(pictures.sources)
-    while batch := list(_studies(islice(sources, _BATCH), tick)):
-        _read(batch, reader)
-        studies += batch
+    with closing(map_in_order(_study_of, pictures.sources, workers)) as made:
+        while batch := [_ticked(study, tick) for study in islice(made, _BATCH)]:
+            _read(batch, reader)
+            studies += batch
     if not any(study.squeezed is not None for study in studies):
         first = next((study.failure for study in studies if study.failure), "there is none")
         raise InputError(f"no picture of {pictures.name} could be read: {first}")
@@ -134,16 +140,20 @@ class _Study:
     confidence: NDArray[np.float32] = field(default_factory=lambda: np.zeros(_VARIANTS, np.float32))
 
 
-def _studies(sources: Iterator[Any], tick: Callable[[], None]) -> Iterator[_Study]:
-    for source in sources:
-        study = _Study()
-        try:
-            _prepare(study, source)
-        except InputError as error:
-            named = isinstance(source, np.ndarray) or describe(source) in str(error)
-            study.failure = error if named else InputError(f"{describe(source)}: {error}")
-        tick()
-        yield study
+def _study_of(source: Any) -> _Study:
+    study = _Study()
+    try:
+        _prepare(study, source)
+    except InputError as error:
+        named = isinstance(source, np.ndarray) or describe(source) in str(error)
+        study.failure = error if named else InputError(f"{describe(source)}: {error}")
+    return study
+
+
+def _ticked(study: _Study | InputError, tick: Callable[[], None]) -> _Study:
+    """Count a study; an error means that the process which made it has ended."""
+    tick()
+    return _Study(failure=study) if isinstance(study, InputError) else study
 
 
 def _prepare(study: _Study, source: Any) -> None:

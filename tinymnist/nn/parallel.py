@@ -19,36 +19,74 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from tinymnist import threads as settings
+from tinymnist.errors import InputError
+from tinymnist.threads import BLAS_VARIABLES, THREADS_VARIABLE, thread_limit, threads
+
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 In = TypeVar("In")
 Out = TypeVar("Out")
+Control = tuple[Callable[[], int], Callable[[int], object]]
+"""Functions that get and set the number of BLAS's threads."""
 
-THREADS_VARIABLE = "TINYMNIST_THREADS"
+
+def set_threads(count: int | None) -> None:
+    """Use at most ``count`` cores from now on: in threads, in BLAS, and in worker processes.
+
+    Args:
+        count: at least 1; None returns to ``$TINYMNIST_THREADS``, or to every core.
+
+    Raises:
+        ValueError: if it is below 1.
+        InputError: if NumPy's BLAS cannot be limited any more; see :mod:`tinymnist.threads`.
+    """
+    if count is not None and count < 1:
+        raise ValueError(f"count must be at least 1. Received: {count=}")
+    control = blas_thread_control()
+    limited = {os.environ.get(variable) for variable in BLAS_VARIABLES}
+    if control is None and count is not None and str(count) not in limited:
+        raise InputError(
+            "the threads of this NumPy's BLAS cannot be limited now; pip install threadpoolctl, or "
+            f"set {THREADS_VARIABLE} and MKL_NUM_THREADS or VECLIB_MAXIMUM_THREADS before the start"
+        )
+    settings.setting = count
+    if control is not None:
+        with _BlasThreads.lock:
+            if _BlasThreads.users:
+                _BlasThreads.before = threads()
+            else:
+                control[1](threads())
 
 
 def available_workers() -> int:
-    """How many threads to use: ``$TINYMNIST_THREADS``, or every core this process may run on.
+    """How many threads to use: :func:`tinymnist.threads.threads`.
 
-    1 if BLAS's own threads cannot be limited, since BLAS uses all cores then.
+    If BLAS's own threads cannot be limited, 1, since BLAS uses the cores then; unless the
+    environment limits it to one.
     """
-    if blas_thread_control() is None:
+    if blas_thread_control() is None and "1" not in map(os.environ.get, BLAS_VARIABLES):
         return 1
-    wanted = os.environ.get(THREADS_VARIABLE, "")
-    if wanted.isdigit() and int(wanted) > 0:
-        return int(wanted)
-    if hasattr(os, "sched_getaffinity"):  # Linux: respects taskset and containers
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return threads()
 
 
 @functools.cache
-def blas_thread_control() -> tuple[Callable[[], int], Callable[[int], None]] | None:
-    """Functions that get and set the threads of NumPy's OpenBLAS; None with any other BLAS.
+def blas_thread_control() -> Control | None:
+    """Functions that get and set the threads of NumPy's BLAS; None if there are none.
 
-    NumPy's wheels carry OpenBLAS beside the package, with names that depend on the version.
+    The setting takes effect by the first call.
     """
+    if (control := _openblas() or _by_threadpoolctl()) is None:
+        return None
+    get, set_ = control
+    if settings.setting is not None or THREADS_VARIABLE in os.environ:
+        set_(min(thread_limit() or get(), get()))
+    return control
+
+
+def _openblas() -> Control | None:
+    """Those of OpenBLAS. NumPy's wheels carry it, with names that depend on the version."""
     folder = os.path.dirname(np.__file__)
     places = ("../numpy.libs/*openblas*", ".dylibs/*openblas*", "../numpy.libs/*.dll")
     for path in (p for place in places for p in glob.glob(os.path.join(folder, place))):
@@ -62,6 +100,26 @@ def blas_thread_control() -> tuple[Callable[[], int], Callable[[int], None]] | N
             if get is not None and set_ is not None:
                 return get, set_
     return None
+
+
+def _by_threadpoolctl() -> Control | None:
+    """Those of any BLAS that the optional package knows: MKL, BLIS, a system's OpenBLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+    if not libraries:
+        return None
+
+    def get() -> int:
+        return max(int(library.get_num_threads()) for library in libraries)
+
+    def set_(count: int) -> None:
+        for library in libraries:
+            library.set_num_threads(count)
+
+    return get, set_
 
 
 class _BlasThreads:
@@ -103,8 +161,13 @@ class Workers:
 
     def __init__(self, count: int | None = None) -> None:
         """Plan ``count`` threads; None takes :func:`available_workers`."""
-        self.count = available_workers() if count is None else count
+        self._count = count
         self._pool: ThreadPoolExecutor | None = None
+
+    @functools.cached_property
+    def count(self) -> int:
+        """The number of threads."""
+        return available_workers() if self._count is None else self._count
 
     def __enter__(self) -> Workers:
         return self

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL.Image import Resampling
+from PIL.Image import Image, Resampling
 
 from tinymnist.errors import InputError
 from tinymnist.imaging.digit.filters import resize
@@ -115,6 +117,7 @@ def prepare_all(
     recipe: str,
     tick: Callable[[], None] = lambda: None,
     most: int | None = None,
+    workers: int | None = None,
 ) -> PreparedSet:
     """Bring many pictures to MNIST's form, and note which cannot be, and why.
 
@@ -122,17 +125,43 @@ def prepare_all(
         sources, recipe: as for :func:`prepare_image`.
         tick: called after every picture, for a progress display.
         most: how many prepared pictures are enough; None for all.
+        workers: how many processes do it; see :func:`tinymnist.processes.map_in_order`.
     """
     ways: dict[int, Array] = {}
     failures: dict[int, InputError] = {}
-    for number, source in enumerate(sources):
-        if len(ways) == most:
-            break
-        try:
-            ways[number] = prepare_readings(source, recipe)
-        except InputError as error:
-            failures[number] = error
-        tick()
+    with closing(prepare_in_order(sources, recipe, workers)) as prepared:
+        for number, made in enumerate(prepared):
+            if isinstance(made, InputError):
+                failures[number] = made
+            else:
+                ways[number] = made
+            tick()
+            if len(ways) == most:
+                break
     readings = np.concatenate([np.zeros((0, SIDE, SIDE, 1), np.float32), *ways.values()])
     owners = np.repeat(np.arange(len(ways)), [len(way) for way in ways.values()])
     return PreparedSet(readings, owners, np.array([*ways], np.int64), failures)
+
+
+def prepare_in_order(
+    sources: Iterable[Source | InputError], recipe: str, workers: int | None = None
+) -> Generator[Array | InputError]:
+    """:func:`prepare_readings` of a stream of pictures, or the error of one that is unreadable.
+
+    An InputError among the sources stays what it is. Arguments are those of :func:`prepare_all`.
+    """
+    from tinymnist.processes import map_in_order  # one picture alone does not need it
+
+    prepare = partial(_prepare_one, recipe=recipe)
+    return map_in_order(prepare, sources, workers, stays=is_of_this_process)
+
+
+def _prepare_one(source: Source | InputError, recipe: str) -> Array:
+    if isinstance(source, InputError):
+        raise source
+    return prepare_readings(source, recipe)
+
+
+def is_of_this_process(source: Source | InputError) -> bool:
+    """Whether workers cannot be sent a source: an open file, or a Pillow image that may be one."""
+    return hasattr(source, "read") or isinstance(source, Image)

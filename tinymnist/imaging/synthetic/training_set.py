@@ -10,13 +10,14 @@ should not be digits, with equal probabilities for all classes as the target.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from tinymnist.errors import InputError
 from tinymnist.imaging.digit.components import bounds
 from tinymnist.imaging.digit.frame import BOX, SIDE, centre, fit_box
 from tinymnist.imaging.digit.isolate import NoDigitFound
@@ -24,6 +25,7 @@ from tinymnist.imaging.picture.pixels import Array
 from tinymnist.imaging.synthetic.paint import clouds, pen_stroke
 from tinymnist.imaging.synthetic.scenes import render_and_renormalize
 from tinymnist.imaging.synthetic.styles import low_four, with_bar, with_flag
+from tinymnist.processes import map_in_order
 
 _CHUNK = 500  # pictures per task of a process; the random numbers depend on it
 _BARRED = 3  # one of this many sevens is crossed
@@ -71,23 +73,31 @@ def training_set(
     plain = images[..., 0]
     ones, sevens = plain[labels == 1], plain[labels == 7][::_BARRED]
     draw_negative = partial(negative_example, plain[:_MATERIAL])
-    with ProcessPoolExecutor(workers) as pool:
 
-        def run(task: Task, digits: Array, *key: int) -> Array:
-            """Apply a task to every digit; each chunk has its own generator."""
-            chunks = [digits[start : start + _CHUNK] for start in range(0, len(digits), _CHUNK)]
-            keys = [[seed, *key, number] for number in range(len(chunks))]
-            made = [digits[:0]]
-            for chunk in pool.map(partial(_one_chunk, task), chunks, keys):
-                made.append(chunk)
+    def run(*jobs: tuple[Task, Array, tuple[int, ...]]) -> list[Array]:
+        """Apply each job's task to all of its digits; each chunk has its own generator."""
+        chunks = [
+            (task, digits[start : start + _CHUNK], [seed, *key, number])
+            for task, digits, key in jobs
+            for number, start in enumerate(range(0, len(digits), _CHUNK))
+        ]
+        parts = [[digits[:0]] for _, digits, _ in jobs]
+        owners = [i for i, (_, digits, _) in enumerate(jobs) for _ in range(0, len(digits), _CHUNK)]
+        with closing(map_in_order(_one_chunk, chunks, workers)) as made:
+            for owner, chunk in zip(owners, made, strict=True):
+                if isinstance(chunk, InputError):
+                    raise chunk
+                parts[owner].append(chunk)
                 tick(len(chunk))
-            return np.concatenate(made)
+        return [np.concatenate(own) for own in parts]
 
-        flagged, barred = run(with_flag, ones, 0), run(with_bar, sevens, 1)
-        drawn = run(partial(_drawn, low_four), _blank(_LOW_FOURS, plain), 2)
-        written = np.concatenate([plain, flagged, barred, drawn])
-        rendered = [run(render_and_renormalize, written, 3, time) for time in range(times)]
-        negatives = run(partial(_drawn, draw_negative), _blank(_NEGATIVES, plain), 4)
+    drawn_fours = (partial(_drawn, low_four), _blank(_LOW_FOURS, plain), (2,))
+    flagged, barred, drawn = run((with_flag, ones, (0,)), (with_bar, sevens, (1,)), drawn_fours)
+    written = np.concatenate([plain, flagged, barred, drawn])
+    *rendered, negatives = run(
+        *((render_and_renormalize, written, (3, time)) for time in range(times)),
+        (partial(_drawn, draw_negative), _blank(_NEGATIVES, plain), (4,)),
+    )
     styled = [(flagged, 1), (barred, 7), (drawn, 4)]
     digits = np.concatenate([labels, *(np.full(len(made), digit) for made, digit in styled)])
     one_hot = np.eye(classes, dtype=np.float32)[np.tile(digits, 1 + times)]
@@ -107,7 +117,8 @@ def _drawn(
     return draw(rng)
 
 
-def _one_chunk(task: Task, digits: Array, key: list[int]) -> Array:
+def _one_chunk(job: tuple[Task, Array, list[int]]) -> Array:
+    task, digits, key = job
     rng = np.random.default_rng(key)
     return np.stack([task(digit, rng) for digit in digits])
 
