@@ -17,9 +17,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from benchmarks.common import at_least, command_line
+from tinymnist.data import load_mnist
 from tinymnist.errors import InputError
 from tinymnist.interop.bare.scaling import Labelled
-from tinymnist.interop.conversion import Conversion, convert, mnist_at_hand
+from tinymnist.interop.conversion import Conversion, convert
+from tinymnist.labelled import in_mnist_form
 
 WEIGHTS = "h5, weights alone"
 FORMATS = ("h5", "keras", WEIGHTS, "onnx", "pt", "safetensors")
@@ -74,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--json", type=Path, metavar="FILE", help="write the figures of every file")
     arguments = parser.parse_args(argv)
     folder = Path(os.environ.get("TINYMNIST_TESTDATA", "../shared"), "models")
-    pictures = mnist_at_hand()
+    pictures = mnist_test()
     if pictures is None or not (folder / "manifest.csv").exists():
         print("conversion: set TINYMNIST_DATA and TINYMNIST_TESTDATA", file=sys.stderr)
         return 2
@@ -91,6 +93,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(o) for o in outcomes], indent=1))
     return 0
+
+
+def mnist_test() -> Labelled | None:
+    """MNIST's test pictures, if they are on this machine."""
+    try:
+        images, labels = load_mnist("test")
+    except InputError:
+        return None
+    return Labelled("mnist-test", in_mnist_form(images), labels)
 
 
 def outcomes_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 
@@ -9,6 +10,15 @@ import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # before NumPy is imported: every core has a worker, and
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # BLAS's own threads would only wait
+
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test finds in the user's cache what another one left there, or leaves anything."""
+    name = f"cache/{next(_NUMBERS)}"  # not created until somebody writes
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / name))
 
 
 @pytest.fixture(scope="session")

@@ -139,3 +139,15 @@ def test_the_reader_hands_pictures_over_as_the_model_wants_them() -> None:
     assert a == pytest.approx(b, abs=1e-5)
     with pytest.raises(InputError, match="expected a model that takes square pictures"):
         Reader(Sequential([Input((5,)), Dense(10)]))
+
+
+@pytest.mark.parametrize(("name", "axis"), [("normalize(axis=1)", 1), ("normalize(axis=2)", 2)])
+def test_columns_or_rows_over_their_length(name: str, axis: int) -> None:
+    images = np.random.default_rng(0).random((2, 28, 28, 1), np.float32)
+    images[0, :, 3], images[0, 4] = 0, 0
+    x = model_input(images, (28, 28), {"scaling": scaling_entry(name)})
+    length = np.linalg.norm(images[..., 0], axis=axis, keepdims=True)
+    length[length == 0] = 1  # as keras.utils.normalize
+    assert np.allclose(x, images[..., 0] / length, atol=1e-6)
+    with pytest.raises(InputError, match="received 3"):
+        model_input(images, (28, 28), {"scaling": {"scale": 1, "offset": 0, "axis": 3}})

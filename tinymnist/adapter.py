@@ -7,9 +7,11 @@ them flat, larger, in 0..255 or normalized. A model's ``metadata["preprocessing"
      "scaling": {"name": "x/127.5-1", "scale": 2.0, "offset": -1.0},
      "fit": "pad"}
 
-The network gets ``picture * scale + offset``. ``fit`` is how 28x28 becomes the size that it takes:
-zeros around the picture ("pad"), "resize", or means of blocks ("average", for 14x14 and 7x7). If
-both are missing, pictures go in as they are. The model's input shape decides how they are reshaped.
+The network gets ``picture * scale + offset``. A scaling may also have ``"axis": 1``, for every
+column of the picture divided by its length, or 2, for every row. ``fit`` is how 28x28 becomes the
+size that the network takes: zeros around the picture ("pad"), "resize", or means of blocks
+("average", for 14x14 and 7x7). If both are missing, pictures go in as they are. The model's input
+shape decides how they are reshaped.
 """
 
 from __future__ import annotations
@@ -39,6 +41,10 @@ SCALINGS: dict[str, tuple[float, float]] = {
     "x/255-0.5": (1.0, -0.5),
 }
 """By name, scale and offset for pictures in 0..1; ``x`` in the names is a pixel in 0..255."""
+UNIT_LENGTH_AXES = {"normalize(axis=1)": 1, "normalize(axis=2)": 2}
+"""The axis of (n, h, w) along which ``keras.utils.normalize`` made vectors of length 1."""
+SCALING_NAMES = (*SCALINGS, *UNIT_LENGTH_AXES)
+"""Every scaling, the most common first."""
 
 
 def picture_side(shape: Shape) -> int | None:
@@ -67,9 +73,10 @@ def possible_fits(shape: Shape) -> tuple[str | None, ...]:
 
 
 def scaling_entry(name: str) -> dict[str, Any]:
-    """The entry ``preprocessing["scaling"]`` for a scaling of :data:`SCALINGS`."""
-    scale, offset = SCALINGS[name]
-    return {"name": name, "scale": scale, "offset": offset}
+    """The entry ``preprocessing["scaling"]`` for a scaling of :data:`SCALING_NAMES`."""
+    scale, offset = SCALINGS.get(name, (1.0, 0.0))
+    axis = {"axis": UNIT_LENGTH_AXES[name]} if name in UNIT_LENGTH_AXES else {}
+    return {"name": name, "scale": scale, "offset": offset, **axis}
 
 
 def model_input(images: Array, shape: Shape, preprocessing: Mapping[str, Any]) -> Array:
@@ -117,11 +124,27 @@ def _scaled(x: Array, scaling: object) -> Array:
     match scaling:
         case None:
             return x
-        case {"scale": int() | float() as scale, "offset": int() | float() as offset}:
+        case {"scale": int() | float() as scale, "offset": int() | float() as offset, **rest}:
+            if "axis" in rest:
+                x = with_unit_length(x, rest["axis"])
             return x if (scale, offset) == (1, 0) else x * np.float32(scale) + np.float32(offset)
     raise InputError(
         f"preprocessing must scale by {{'scale': number, 'offset': number}}; received {scaling!r}"
     )
+
+
+def with_unit_length(x: Array, axis: object) -> Array:
+    """Divide every column (``axis`` 1) or row (2) of pictures (n, h, w, c) by its length.
+
+    An empty one stays 0. Keras: ``keras.utils.normalize(x, axis)``.
+
+    Raises:
+        InputError: for another axis.
+    """
+    if axis not in UNIT_LENGTH_AXES.values():
+        raise InputError(f"preprocessing may divide along axis 1 or 2; received {axis!r}")
+    length = np.sqrt(np.square(x).sum(axis=1 if axis == 1 else 2, keepdims=True))
+    return np.divide(x, np.where(length > 0, length, np.float32(1)))
 
 
 def probabilities(model: Sequential, x: Array) -> NDArray[np.float32]:

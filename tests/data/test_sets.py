@@ -232,7 +232,7 @@ def test_real_sets(shared_folder: Path) -> None:
 def test_a_part_of_mnist_ships_with_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TINYMNIST_DATA", "nowhere")
     sample = load_set("mnist-sample")
-    assert sample.is_mnist and np.shape(sample.images) == (1000, 28, 28)
+    assert sample.is_mnist and np.asarray(sample.images).shape == (1000, 28, 28)
     assert np.bincount(sample.labels).tolist() == [100] * 10
     model = load_model("mlp")
     x = np.asarray(sample.images, np.float32)[:100, :, :, None] / 255

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import numpy as np
 import pytest
 
 from tinymnist import InputError, Reader, load_model
-from tinymnist.adapter import SCALINGS
+from tinymnist.adapter import SCALING_NAMES, model_input, scaling_entry
 from tinymnist.cli import main
-from tinymnist.interop import conversion, safetensors
+from tinymnist.interop import conversion, open_model, safetensors
 from tinymnist.interop.bare.scaling import Entry, Labelled, entries, race
 from tinymnist.interop.conversion import convert
 from tinymnist.interop.pytorch.modules import tensors_of
@@ -31,11 +32,6 @@ from tinymnist.nn.sequential import Input, Sequential
 PICTURES = np.random.default_rng(7).random((300, 28, 28, 1), np.float32)
 
 
-@pytest.fixture(autouse=True)
-def _no_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversion, "mnist_at_hand", lambda: None)
-
-
 def network(*layers: Any, seed: int = 0) -> Any:
     model = Sequential([Input((28, 28, 1)), *layers], rng=seed)
     rng = np.random.default_rng(seed)
@@ -47,12 +43,24 @@ def network(*layers: Any, seed: int = 0) -> Any:
 
 
 def labelled(model: Any, scaling: str = "x/255") -> Any:
-    """Pictures, and what the model takes them for, each class shifted to be equally likely."""
-    scale, offset = SCALINGS[scaling]
-    x = PICTURES * np.float32(scale) + np.float32(offset)
+    """Pictures, and what the model takes them for, each class shifted to be equally likely.
+
+    The model then answers as one that was trained: about as sure as it may be.
+    """
+    x = model_input(PICTURES, (28, 28, 1), {"scaling": scaling_entry(scaling)})
     last = model.layers[-1]
     last.bias -= np.median(model.predict(x), axis=0)
+    spread = model.predict(x).std()
+    last.kernel, last.bias = last.kernel * 8 / spread, last.bias * 8 / spread
     return Labelled("made up", PICTURES, model.predict(x).argmax(axis=1))
+
+
+def drawn_from(model: Any) -> Any:
+    """Pictures, and classes drawn by the model's own probabilities: it is as sure as it may be."""
+    model.layers[-1].kernel *= 4 / model.predict(PICTURES).std()
+    p = np.exp(model.predict(PICTURES)).cumsum(axis=1)
+    drawn = p > p[:, -1:] * np.random.default_rng(0).random((len(p), 1))
+    return Labelled("made up", PICTURES, drawn.argmax(axis=1))
 
 
 def bare(model: Any, path: Path) -> Any:
@@ -73,7 +81,7 @@ def perceptron(activation: Any = "relu", seed: int = 0) -> Any:
                    seed=seed)  # fmt: skip
 
 
-@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("scaling", SCALING_NAMES)
 def test_the_scaling_is_found(scaling: str, tmp_path: Path) -> None:
     model = perceptron(seed=2)
     pictures = labelled(model, scaling)
@@ -106,9 +114,11 @@ def test_pools_and_the_place_of_norms_are_found(pool: Any, order: Any, tmp_path:
     pictures = labelled(model)
     path = bare(model, tmp_path / "m")
     with pytest.raises(InputError, match="architectures fit its weights"):
-        convert(path)
+        open_model(path)
     found = convert(path, pictures=pictures)
     assert found.scores[0].accuracy == 1.0
+    assert f"{len(found.plans)} architectures fit its weights; chose: input" in found.doubts[0]
+    assert "; second: input " in found.doubts[0]
     assert found.model.predict(PICTURES) == pytest.approx(model.predict(PICTURES), abs=1e-4)
 
 
@@ -128,30 +138,75 @@ def test_an_equally_good_plan_is_reported(tmp_path: Path) -> None:
     pictures = labelled(model)
     (doubt,) = convert(bare(model, tmp_path / "m"), pictures=pictures).doubts
     assert "not certain" in doubt
-    assert "100.00% as: input 28x28x1; " in doubt
+    assert " as: input 28x28x1; leaky_relu, x/255" in doubt
 
 
-def test_without_pictures_doubts_are_reported(tmp_path: Path) -> None:
+def test_a_network_that_does_not_know_digits_gets_the_usual_scaling(tmp_path: Path) -> None:
     path = bare(perceptron(), tmp_path / "m")
-    found = convert(path)
-    unknown, unchecked = found.doubts
-    assert "scaling is unknown: MNIST is not on this machine" in unknown
-    assert "not checked on pictures: input 28x28x1; relu" in unchecked
-    assert "scaling" not in found.model.metadata["preprocessing"]
-    assert len(convert(path, scaling="raw").doubts) == 1
-    with pytest.warns(UserWarning, match="scaling is unknown|not checked"):
+    with pytest.warns(UserWarning, match="nothing shows|not certain|may"):
+        model = load_model(path)
+    assert model.metadata["preprocessing"]["scaling"]["name"] == "x/255"
+    assert model.metadata["metrics"]["mnist-sample"]["n"] == 1000
+
+
+def test_two_scalings_that_do_equally_well_are_reported(tmp_path: Path) -> None:
+    shift = network(Flatten(), Dense(10, name="fc"), seed=1)
+    shift.layers[1].kernel -= shift.layers[1].kernel.mean(axis=0)  # a constant is not seen
+    pictures = drawn_from(shift)
+    safetensors.write(shift, tmp_path / "m.safetensors")
+    found = convert(tmp_path / "m.safetensors", pictures=pictures)
+    assert "equally well, by cross-entropy: x/255 (" in found.doubts[0]
+    assert ", x/255-0.5 (" in found.doubts[0]
+
+
+def test_confidence_decides_where_accuracy_does_not(tmp_path: Path) -> None:
+    """Without biases a ReLU network answers the same at any scale, only louder."""
+    model = network(Flatten(), Dense(24, use_bias=False), ReLU(), Dense(10, use_bias=False), seed=2)
+    pictures = drawn_from(model)
+    safetensors.write(model, tmp_path / "m.safetensors")
+    scores = convert(tmp_path / "m.safetensors", pictures=pictures).scores
+    assert scores[0].entry.scaling == "x/255"
+
+
+def test_a_file_is_searched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = load_model("mlp")
+    trained.metadata = {}
+    path = bare(trained, tmp_path / "m")
+    with pytest.warns(UserWarning, match="not certain"):
+        first = load_model(path)
+    assert first.metadata["preprocessing"]["scaling"]["name"] == "x/255"
+    monkeypatch.setattr(conversion, "race", None)
+    with pytest.warns(UserWarning, match=re.escape(f"{path}: its layers are the most likely")):
+        again = load_model(path)  # the search would fail now
+    assert again.metadata == first.metadata
+    assert np.array_equal(again.predict(PICTURES), first.predict(PICTURES))
+    path.write_bytes(path.read_bytes()[:-4] + bytes(4))
+    with pytest.raises(TypeError):
         load_model(path)
 
 
-def test_a_wrong_guess_from_shapes_is_reported_when_mnist_is_at_hand(
+def test_a_cache_that_cannot_be_used_costs_only_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "cache").write_bytes(b"a file where a folder should be")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = bare(load_model("mlp"), tmp_path / "m")
+    with pytest.warns(UserWarning):
+        assert load_model(path).metadata["preprocessing"]["scaling"]["name"] == "x/255"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "good"))
+    with pytest.warns(UserWarning):
+        load_model(path)
+    (kept,) = (tmp_path / "good").rglob("*.npz")
+    kept.write_bytes(b"damaged")
+    with pytest.warns(UserWarning):
+        assert load_model(path).metadata["preprocessing"]["scaling"]["name"] == "x/255"
+
+
+def test_a_wrong_plan_of_the_users_is_reported(tmp_path: Path) -> None:
     model = perceptron("tanh", seed=3)
     pictures = labelled(model)
-    monkeypatch.setattr(conversion, "mnist_at_hand", lambda: pictures)
-    found = convert(bare(model, tmp_path / "m"))
-    assert any("100.00% as: input 28x28x1; tanh" in doubt for doubt in found.doubts)
-    assert any("reads only" in doubt for doubt in found.doubts)
+    found = convert(bare(model, tmp_path / "m"), pictures=pictures, plan=1)
+    assert any("as: input 28x28x1; tanh (without --plan" in doubt for doubt in found.doubts)
 
 
 def test_outputs_that_are_not_classes_are_not_scored(tmp_path: Path) -> None:
@@ -177,7 +232,7 @@ def test_the_race_drops_entries_that_fall_behind_and_prefers_the_first() -> None
     scores = race(field, pictures)
     assert len(scores) == len(field) and scores[0].entry is field[0]
     assert scores[-1].n < 300
-    hopeless = race([Entry(lambda: model, "1-x/255")], pictures, at_least=1.0)
+    hopeless = race([Entry(lambda: model, "1-x/255")], pictures, scores[0])
     assert hopeless[0].n < 300
 
 

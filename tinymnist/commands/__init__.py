@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinymnist.errors import InputError
 from tinymnist.files import PICTURE_SUFFIXES
-from tinymnist.reporting.text import percent, table
+from tinymnist.reporting.text import percent, show_progress, table
 
 if TYPE_CHECKING:
     from tinymnist.data import LabelledSet
@@ -47,9 +47,9 @@ SHARE = partial(number, float, "a number in 0..1", lambda value: 0 <= value <= 1
 BELOW_ONE = partial(number, float, "a number from 0 to below 1", lambda value: 0 <= value < 1)
 RECIPES = ("mnist", "resize", "none")
 SET_HELP = (
-    "mnist-test, mnist-train, mnist-sample (1,000 pictures that ship with tinymnist), a folder with "
-    "one folder per class or with a labels.csv (columns file,label), or an .npz with images and "
-    "labels"
+    "mnist-test, mnist-train, mnist-sample (1,000 pictures that ship with tinymnist), a folder "
+    "with one folder per class or with a labels.csv (columns file,label), or an .npz with images "
+    "and labels"
 )
 """What a command says of an argument SET."""
 _OPTIONS: dict[str, dict[str, Any]] = {
@@ -242,9 +242,3 @@ class Counter:
     def close(self) -> None:
         """Clear the line."""
         show_progress("")
-
-
-def show_progress(line: str) -> None:
-    """Replace the moving line on a terminal, if there is one."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tinymnist.commands import Declared, add_options, show, show_progress
+from tinymnist.commands import Declared, add_options, show
 from tinymnist.errors import InputError
+from tinymnist.reporting.text import show_progress
 
 EXAMPLES = """\
 examples:

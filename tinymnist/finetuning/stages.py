@@ -17,7 +17,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from tinymnist.adapter import model_input, picture_side
+from tinymnist.adapter import model_input, picture_side, with_unit_length
 from tinymnist.data.sets import renumbered
 from tinymnist.errors import InputError
 from tinymnist.finetuning.settings import Checkpoints, FineTuning
@@ -216,12 +216,14 @@ def input_distortion(model: Sequential) -> Augment:
     scaling = Reader(model).preprocessing.get("scaling") or {"scale": 1, "offset": 0}
     scale, offset = np.float32(scaling["scale"]), np.float32(scaling["offset"])
     shape, side = model.input_shape, picture_side(model.input_shape)
-    if side is None or (shape == (side, side, 1) and scale == 1 and offset == 0):
+    axis = scaling.get("axis")
+    if side is None or (shape == (side, side, 1) and scale == 1 and offset == 0 and axis is None):
         return distort
 
     def distort_input(x: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         channels = x.reshape(len(x), side, side, -1)  # three channels are equal
         varied = distort((channels[..., :1] - offset) / scale, rng) * scale + offset
+        varied = varied if axis is None else with_unit_length(varied, axis)
         return np.broadcast_to(varied, channels.shape).reshape(x.shape)
 
     return distort_input

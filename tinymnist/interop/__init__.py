@@ -4,7 +4,7 @@
 - ``sniffing`` recognizes formats and ``formats`` has the table of readers: ``keras``, ``onnx``,
   ``pytorch`` and ``safetensors``, each of which knows one format.
 - ``bare`` guesses the layers of weights without an architecture.
-- ``conversion`` also finds out how a model wants its pictures scaled.
+- ``conversion`` also finds out how a model wants its pictures scaled; ``remembered`` keeps it.
 - :func:`export` writes; ``standalone`` writes a Python file that needs NumPy alone.
 """
 
@@ -40,8 +40,9 @@ def load_model(
         plan: which of several architectures that fit the weights, counted from 1.
 
     Returns:
-        The model. For other frameworks' files the scaling of the pixels is found with MNIST's test
-        pictures, if they are on this machine; else a warning says that it is unknown.
+        The model. For other frameworks' files the scaling of the pixels, and the architecture if
+        several fit, are found with the 1,000 of MNIST's pictures that ship with tinymnist, once per
+        file: the answer is kept in the user's cache. A warning says what remains in doubt.
 
     Raises:
         InputError: as :func:`open_model`.
@@ -53,12 +54,12 @@ def load_model(
 
         if Path(source).exists() and sniff(source) is Format.TINYMNIST:
             return load_weights_file(source)
-    from tinymnist.interop.conversion import convert
+    from tinymnist.interop.remembered import convert_once
 
-    conversion = convert(source, architecture=architecture, plan=plan)
-    for doubt in conversion.doubts:
+    model, doubts = convert_once(source, architecture, plan)
+    for doubt in doubts:
         warnings.warn(doubt, stacklevel=2)
-    return conversion.model
+    return model
 
 
 def open_model(

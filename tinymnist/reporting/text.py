@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 
 
@@ -42,3 +43,9 @@ def count(n: int, noun: str, plural: str = "") -> str:
 def shortened(text: str, most: int) -> str:
     """At most ``most`` characters, the cut marked by three dots."""
     return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def show_progress(line: str) -> None:
+    """Replace the moving line on a terminal, if there is one."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from tinymnist import InputError
-from tinymnist.interop.conversion import convert, mnist_at_hand
+from tinymnist.data import load_mnist
+from tinymnist.interop.bare.scaling import Labelled
+from tinymnist.interop.conversion import convert
 from tinymnist.interop.pytorch import read
+from tinymnist.labelled import in_mnist_form
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +37,8 @@ def test_perceptrons_read_what_the_manifest_says(
     rows: Any, shared_folder: Path, mnist_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TINYMNIST_DATA", str(mnist_folder))
-    pictures = mnist_at_hand()
+    images, labels = load_mnist("test")
+    pictures = Labelled("mnist-test", in_mnist_form(images), labels)
     small = [row for row in rows if "conv" not in row["layers"] and not row["needs"]]
     for row in [row for row in small if int(row["n_params"]) < 60_000]:
         found = convert(shared_folder / "models" / row["file"], pictures=pictures).scores[0]

@@ -17,16 +17,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinymnist.adapter import SCALINGS, model_input, possible_fits, scaling_entry
+from tinymnist.adapter import (
+    SCALING_NAMES,
+    SCALINGS,
+    model_input,
+    possible_fits,
+    probabilities,
+    scaling_entry,
+)
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.sequential import Sequential
 
-_ROUNDS = (8, 32, 128, 512, 2048)
+_ROUNDS = (16, 64, 256, 1024, 4096)
 """Pictures after which entries are dropped, before all of them decide."""
 _DOUBT = 3.0
-"""Standard errors behind the best at which an entry is dropped."""
-_DEAD_HEAT = 1.5e-4
-"""Accuracies this close count as equal; then the first, more likely entry wins."""
+"""Standard errors of a mean difference, picture by picture, beyond which it is not chance."""
+_MEMORIZED = 0.02
+"""Cross-entropy below which a network knows the pictures by heart, and only repeats them louder or
+quieter; differences between two such entries say nothing."""
+_EQUAL = 1e-4
+"""A difference of cross-entropy that is rounding."""
+_LEAST = 1e-7
+"""The lowest probability that counts, as in Keras's cross-entropy."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +76,7 @@ class Entry:
 
     Attributes:
         make: returns the network.
-        scaling: a name of :data:`~tinymnist.adapter.SCALINGS`.
+        scaling: one of :data:`~tinymnist.adapter.SCALING_NAMES`.
         fit: how 28x28 becomes another size, or None.
         plan: the architecture in words, "" if the file defines it.
     """
@@ -75,6 +87,11 @@ class Entry:
     plan: str = ""
 
     @property
+    def way(self) -> str:
+        """Scaling and fit in words."""
+        return f"{self.scaling}, {self.fit}" if self.fit else self.scaling
+
+    @property
     def preprocessing(self) -> dict[str, Any]:
         """The entry for the model's metadata."""
         return {"scaling": scaling_entry(self.scaling)} | ({"fit": self.fit} if self.fit else {})
@@ -82,13 +99,19 @@ class Entry:
 
 @dataclass(frozen=True)
 class Score:
-    """How an entry did: per picture so far, whether the largest output was the right class's.
+    """How an entry did, per picture so far, in the order of :attr:`Labelled.mixed`.
 
-    The pictures are in the order of :attr:`Labelled.mixed`.
+    A wrong scaling often costs little accuracy and still ruins every probability: pixels in 0..255
+    instead of 0..1 make a network far too sure. So cross-entropy decides, not accuracy.
+
+    Attributes:
+        right: whether the largest output was the right class's.
+        losses: the cross-entropy, -log of the right class's probability.
     """
 
     entry: Entry
     right: NDArray[np.bool_]
+    losses: NDArray[np.float32]
 
     @property
     def n(self) -> int:
@@ -100,11 +123,22 @@ class Score:
         """The share of right answers."""
         return float(self.right.mean())
 
-    def beats(self, other: Score) -> bool:
-        """Whether it is significantly better on the same pictures (McNemar's test)."""
-        gained = int((self.right & ~other.right).sum())
-        lost = int((other.right & ~self.right).sum())
-        return gained - lost > _DOUBT * math.sqrt(gained + lost)
+    @property
+    def loss(self) -> float:
+        """The mean cross-entropy; 0 is perfect, log(classes) is guessing."""
+        return float(self.losses.mean())
+
+    @property
+    def described(self) -> str:
+        """Accuracy and cross-entropy in words."""
+        return f"{self.accuracy:.2%}, cross-entropy {self.loss:.4f}"
+
+    def beats(self, other: Score, doubt: float = _DOUBT) -> bool:
+        """Whether its cross-entropy is lower by more than ``doubt`` standard errors."""
+        if max(self.loss, other.loss) < _MEMORIZED:
+            return False
+        gains = other.losses[: self.n].astype(np.float64) - self.losses[: other.n]
+        return float(gains.mean()) > doubt * float(gains.std()) / math.sqrt(len(gains)) + _EQUAL
 
 
 def entries(makers: Iterable[tuple[Callable[[], Sequential], str]]) -> list[Entry]:
@@ -113,53 +147,73 @@ def entries(makers: Iterable[tuple[Callable[[], Sequential], str]]) -> list[Entr
         Entry(make, scaling, fit, plan)
         for make, plan in makers
         for fit in possible_fits(make().input_shape)
-        for scaling in SCALINGS
+        for scaling in SCALING_NAMES
     ]
 
 
-def race(field: Sequence[Entry], pictures: Labelled, at_least: float = 0.0) -> list[Score]:
+def race(
+    field: Sequence[Entry],
+    pictures: Labelled,
+    goal: Score | None = None,
+    tick: Callable[[str], None] = lambda _: None,
+) -> list[Score]:
     """Measure entries on more and more pictures, dropping those that fall behind.
 
     Args:
         field: the entries; if several do equally well, the first wins.
         pictures: to measure on.
-        at_least: entries that clearly stay below this accuracy are dropped in any case.
+        goal: entries that clearly stay behind this one are dropped in any case.
+        tick: called with a line on the progress.
 
     Returns:
         The scores of those that saw all pictures, the winner first, then of those that were
         dropped, the last first.
     """
     mixed, last = pictures.mixed, len(pictures.labels)
-    running = [Score(entry, np.zeros(0, bool)) for entry in field]
+    running = [Score(entry, np.zeros(0, bool), np.zeros(0, np.float32)) for entry in field]
     out: list[Score] = []
     for n in (*(n for n in _ROUNDS if n < last), last):
-        running = [_seen_further(score, mixed, n) for score in running]
-        best = max((score.accuracy for score in running), default=0.0)
-        goal = max(best, at_least)
-        # Below this accuracy an entry will not catch up.
-        least = goal - _DOUBT * math.sqrt(max(goal * (1 - goal), 1 / n) / n) if n < last else 0.0
-        fallen = [score for score in running if score.accuracy < least]
-        out = _by_accuracy(fallen) + out
-        running = [score for score in running if score.accuracy >= least]
+        for i, score in enumerate(running):
+            tick(f"{n} of {last} pictures, way {i + 1} of {len(running)}")
+            running[i] = _seen_further(score, mixed, n)
+        if n < last and running:
+            best = min([*running, *([goal] if goal else [])], key=_loss_on(n))
+            fallen = [score for score in running if best.beats(score)]
+            out = sorted(fallen, key=_loss_on(n)) + out
+            running = [score for score in running if not best.beats(score)]
     return ranked(running) + out
+
+
+def _loss_on(n: int) -> Callable[[Score], float]:
+    """The key that sorts scores by their loss on the first n pictures."""
+    return lambda score: float(score.losses[:n].mean())
 
 
 def _seen_further(score: Score, pictures: Labelled, n: int) -> Score:
     """The same entry's score on the first ``n`` pictures."""
     part, model = slice(score.n, n), score.entry.make()
     x = model_input(pictures.images[part], model.input_shape, score.entry.preprocessing)
-    found = model.predict(x, logits=True).reshape(len(x), -1).argmax(axis=1)
-    return Score(score.entry, np.concatenate([score.right, found == pictures.labels[part]]))
+    labels, found = pictures.labels[part], probabilities(model, x)
+    with np.errstate(invalid="ignore"):
+        sure = np.nan_to_num(found[np.arange(len(x)), labels], nan=0.0)
+    losses = -np.log(np.clip(sure, _LEAST, 1)).astype(np.float32)
+    return Score(
+        score.entry,
+        np.concatenate([score.right, found.argmax(axis=1) == labels]),
+        np.concatenate([score.losses, losses]),
+    )
 
 
 def ranked(scores: list[Score]) -> list[Score]:
-    """Scores on the same pictures, best first; a :data:`_DEAD_HEAT` goes to the first entry."""
+    """Scores on the same pictures, best first; a dead heat goes to the first entry.
+
+    Rare is a network that learned from vectors of length 1. It is taken for one only if that does
+    not cost right answers either.
+    """
     if not scores:
         return []
-    best = max(score.accuracy for score in scores)
-    winner = next(s for s in scores if s.accuracy >= best - _DEAD_HEAT)
-    return [winner, *_by_accuracy(s for s in scores if s is not winner)]
-
-
-def _by_accuracy(scores: Iterable[Score]) -> list[Score]:
-    return sorted(scores, key=lambda score: -score.accuracy)
+    most = max((s.accuracy for s in scores if s.entry.scaling in SCALINGS), default=0.0)
+    fit = [s for s in scores if s.entry.scaling in SCALINGS or s.accuracy >= most]
+    best = min(fit, key=lambda score: score.loss)
+    winner = next(s for s in fit if s is best or not best.beats(s, doubt=1.0))
+    return [winner, *sorted((s for s in scores if s is not winner), key=lambda s: s.loss)]

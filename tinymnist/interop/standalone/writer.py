@@ -13,6 +13,7 @@ import numpy as np
 
 from tinymnist import __version__
 from tinymnist.adapter import picture_side
+from tinymnist.errors import InputError
 from tinymnist.files import whole_file
 from tinymnist.interop.formats import provenance
 from tinymnist.interop.standalone import source
@@ -132,6 +133,11 @@ def _shapes(model: Sequential) -> dict[str, Any]:
     scale, offset = _scaling_of(model)
     if (scale, offset) != (1.0, 0.0):
         scaling += f"    x = x * {scale!r} + {offset!r}  # as the network was trained\n"
+    if axis := model.metadata.get("preprocessing", {}).get("scaling", {}).get("axis"):
+        if len(shape) != 3:
+            raise InputError(f"{model.name} takes vectors of length 1 in the shape {shape}")
+        scaling += f"    length = np.sqrt(np.square(x).sum({int(axis)}, keepdims=True))\n"
+        scaling += "    x = x / np.where(length > 0, length, 1)  # as the network was trained\n"
     numbers = "; 0..255." if _takes_bytes(model) else ": 0..1, or whole numbers 0..255."
     return {
         "one_picture": bare or literal(shape),
