@@ -6,6 +6,7 @@ Every import counts: at the top of a file, inside a function, under ``TYPE_CHECK
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -53,8 +54,13 @@ def place(file: str) -> int:
     return inside[-1]
 
 
-def modules_of(file: str) -> Iterator[str]:
+@functools.cache
+def modules_of(file: str) -> tuple[str, ...]:
     """Every module that a file names in an import."""
+    return tuple(_modules_of(file))
+
+
+def _modules_of(file: str) -> Iterator[str]:
     for node in ast.walk(ast.parse((PACKAGE / file).read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
             yield node.module or ""

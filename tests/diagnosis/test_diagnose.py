@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.stats import binomtest, fisher_exact
 
 from tinymnist.cli import main
 from tinymnist.diagnosis.advice import STAGES, advise, odds
@@ -195,6 +194,8 @@ def test_changes_are_those_between_the_right_sets() -> None:
 @pytest.mark.parametrize("fixed", [0, 1, 5, 6, 12, 400])
 @pytest.mark.parametrize("broken", [0, 1, 3, 350])
 def test_mcnemar_is_the_binomial_test(fixed: int, broken: int) -> None:
+    from scipy.stats import binomtest  # slow to import
+
     total = fixed + broken
     expected = total > 0 and binomtest(fixed, total, 0.5).pvalue <= 0.05
     assert Change(0, 0, fixed, broken).is_certain == expected
@@ -204,6 +205,8 @@ def test_mcnemar_is_the_binomial_test(fixed: int, broken: int) -> None:
     "table", [(3, 10, 2, 90), (0, 5, 3, 20), (5, 5, 0, 4), (40, 900, 20, 9000)]
 )
 def test_odds_are_fishers(table: tuple[int, int, int, int]) -> None:
+    from scipy.stats import fisher_exact
+
     few, of_few, many, of_many = table
     cells = [[few, of_few - few], [many, of_many - many]]
     expected = fisher_exact(cells, alternative="greater").pvalue

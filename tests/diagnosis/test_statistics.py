@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
-from scipy.stats import wasserstein_distance
 
 from tinymnist.diagnosis.ink_and_paper import separate_ink
 from tinymnist.diagnosis.properties import (
@@ -115,6 +114,8 @@ def reference_of(values: Array) -> Reference:
 
 
 def test_drift_is_scipys_wasserstein_distance_over_the_standard_deviation() -> None:
+    from scipy.stats import wasserstein_distance  # slow to import
+
     rng = np.random.default_rng(1)
     theirs, yours = rng.normal(5, 13, 20_000), rng.gamma(2, 9, 3_000)
     reference = reference_of(theirs)

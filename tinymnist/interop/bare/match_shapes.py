@@ -11,6 +11,7 @@ If nothing fits, the search is widened: strides of 2, other paddings and pools.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Iterator, Sequence
@@ -76,6 +77,8 @@ def strided(plan: Plan) -> Plan | None:
     steps = []
     for group, step in zip(plan.groups, plan.steps, strict=False):
         end, taken = _size_after(side, group.main.side, step), step
+        if end is None:
+            return None
         if step.pool == POOL_2:
             taken = replace(step, strides=2 * step.strides, pool=NO_POOL)
             if min(group.main.side) < 2 or _size_after(side, group.main.side, taken) != end:
@@ -140,18 +143,22 @@ def _walk(
     for step in options:
         if next(budget) > _MOST_SEARCH_STEPS:
             return
-        try:
-            end = _size_after(size, side, step)
-        except ValueError:
-            continue  # the window does not fit
+        end = _size_after(size, side, step)
+        if end is None:
+            continue
         for steps, last in _walk(choices[1:], end, budget):
             yield (step, *steps), last
 
 
-def _size_after(size: tuple[int, int], side: tuple[int, int], step: Step) -> tuple[int, int]:
+@functools.lru_cache(4096)  # the search asks for the same few sizes many thousand times
+def _size_after(size: tuple[int, int], side: tuple[int, int], step: Step) -> tuple[int, int] | None:
+    """None if a window does not fit."""
     vertical, horizontal = (step.padding if kernel > 1 else 0 for kernel in side)
-    convolved = fit_windows(size, side, step.strides, (vertical, horizontal)).output
-    return fit_windows(convolved, step.pool.size, step.pool.strides).output
+    try:
+        convolved = fit_windows(size, side, step.strides, (vertical, horizontal)).output
+        return fit_windows(convolved, step.pool.size, step.pool.strides).output
+    except ValueError:
+        return None
 
 
 def _steps(group: Group, after: Group | None, order: str, wide: bool) -> Iterator[Step]:
