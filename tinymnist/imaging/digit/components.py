@@ -8,8 +8,6 @@ A box is (top, left, bottom, right) in pixels, bottom and right exclusive.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
@@ -17,12 +15,17 @@ Mask = npt.NDArray[np.bool_]
 Index = npt.NDArray[np.intp]
 
 
-@dataclass(frozen=True)
 class Components:
-    """The components of a mask, numbered from 0."""
+    """The components of a mask, numbered from 0.
 
-    labels: Index  # (h, w), the component's number, and -1 where the mask is False
-    boxes: Index  # (n, 4), the box of each component
+    Attributes:
+        labels: (h, w), the component's number, and -1 where the mask is False.
+        boxes: (n, 4), the box of each component.
+    """
+
+    def __init__(self, labels: Index, boxes: Index) -> None:
+        """Name the components of a mask."""
+        self.labels, self.boxes = labels, boxes
 
     def only(self, kept: Index) -> Components:
         """Keep the given numbers, in that order; the pixels of the others become -1."""
@@ -43,13 +46,17 @@ class Components:
 def find_components(mask: Mask) -> Components:
     """Label the 8-connected components of a mask (h, w)."""
     height, width = mask.shape
-    starts, ends = _runs(mask)
-    component = _join(len(starts), *_touching(starts, ends, width + 2))
+    starts, ends, component = _joined_runs(mask)
     labels = np.full(height * (width + 2) + 1, 0)  # changes at the runs' ends, then summed up
     labels[starts] = component + 1
     labels[ends] = -(component + 1)  # a blank pixel, so no run starts there
     labelled = np.cumsum(labels)[:-1].reshape(height, width + 2)[:, 1:-1] - 1
     return Components(labelled, _boxes(starts, ends, component, width + 2))
+
+
+def count_components(mask: Mask) -> int:
+    """Count the 8-connected components of a mask (h, w), in half the time of finding them."""
+    return int(_joined_runs(mask)[2].max(initial=-1)) + 1
 
 
 def vertical_runs(mask: Mask) -> Index:
@@ -89,6 +96,12 @@ def touches_frame(mask: Mask) -> bool:
     return bool(mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())
 
 
+def _joined_runs(mask: Mask) -> tuple[Index, Index, Index]:
+    """The runs of a mask as in :func:`_runs`, and the component of each."""
+    starts, ends = _runs(mask)
+    return starts, ends, _join(len(starts), *_touching(starts, ends, mask.shape[1] + 2))
+
+
 def _runs(mask: Mask) -> tuple[Index, Index]:
     """Flat start and (exclusive) end of every run, in rows widened by a blank on either side."""
     wide = np.zeros((mask.shape[0], mask.shape[1] + 2), bool)
@@ -103,9 +116,10 @@ def _touching(starts: Index, ends: Index, row: int) -> tuple[Index, Index]:
     first = np.searchsorted(ends, starts + row, side="left")  # the first that ends late enough
     last = np.searchsorted(starts, ends + row, side="right")  # past the last that starts in time
     count = np.maximum(last - first, 0)
-    upper = np.repeat(np.arange(len(starts)), count)
-    offset = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    return upper, np.repeat(first, count) + offset
+    past = count.cumsum()
+    upper = np.arange(len(starts)).repeat(count)
+    # The pairs of each run in turn: first, first + 1 ... as far as its count.
+    return upper, np.arange(len(upper)) + (first - past + count).repeat(count)
 
 
 def _join(n: int, upper: Index, lower: Index) -> Index:
@@ -113,12 +127,12 @@ def _join(n: int, upper: Index, lower: Index) -> Index:
     root = np.arange(n)
     while True:
         a, b = root[upper], root[lower]
-        if np.array_equal(a, b):
+        if (a == b).all():
             is_first = root == np.arange(n)
-            return (np.cumsum(is_first) - 1)[root]
+            return (is_first.cumsum() - 1)[root]
         np.minimum.at(root, np.maximum(a, b), np.minimum(a, b))
-        while not np.array_equal(root, root[root]):
-            root = root[root]
+        while ((further := root[root]) != root).any():
+            root = further
 
 
 def _boxes(starts: Index, ends: Index, component: Index, row: int) -> Index:

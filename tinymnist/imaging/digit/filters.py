@@ -58,8 +58,12 @@ def pad_edges(grey: Array, margin: int) -> Array:
 def average(grey: Array) -> Array:
     """The mean of 3x3 pixels: noise falls to a third, and strokes of two pixels stay."""
     padded = pad_edges(grey, 1)
-    rows = padded[2:] + padded[1:-1] + padded[:-2]
-    return np.asarray((rows[:, 2:] + rows[:, 1:-1] + rows[:, :-2]) / 9, np.float32)
+    rows = padded[2:] + padded[1:-1]
+    rows += padded[:-2]
+    means = rows[:, 2:] + rows[:, 1:-1]
+    means += rows[:, :-2]
+    means /= means.dtype.type(9)
+    return np.asarray(means, np.float32)
 
 
 def dilate(ink: Array, radius: float) -> Array:

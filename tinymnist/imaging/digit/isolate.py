@@ -9,6 +9,7 @@ from tinymnist.imaging.digit.components import (
     Components,
     Index,
     Mask,
+    count_components,
     find_components,
     gaps_between,
     surrounding_box,
@@ -75,11 +76,12 @@ def keep_digit(ink: Array) -> Array:
 
     Raises NoDigitFound if nothing is left.
     """
-    parts = find_components(ink > 0)
-    if len(parts.boxes) == 0:
-        raise no_digit_error()
-    if len(parts.boxes) == 1:
+    mask = ink > 0
+    if (count := count_components(mask)) < 2:
+        if count == 0:
+            raise no_digit_error()
         return ink
+    parts = find_components(mask)
     labels = parts.labels.ravel()
     has_label = labels >= 0
     mass = np.bincount(labels.compress(has_label), ink.ravel().compress(has_label))

@@ -8,7 +8,14 @@ from __future__ import annotations
 import numpy as np
 
 from tinymnist.imaging.digit.filters import average, maximum, minimum, pad_edges, shrink
-from tinymnist.imaging.picture.otsu import NORMAL_MEDIAN, OtsuSplit, median, sample, split_at_otsu
+from tinymnist.imaging.picture.otsu import (
+    NORMAL_MEDIAN,
+    OtsuSplit,
+    median,
+    median_exceeds,
+    sample_step,
+    split_at_otsu,
+)
 from tinymnist.imaging.picture.pixels import Array
 
 COARSE_SIDE = 64
@@ -29,6 +36,7 @@ _SMALLEST_SPECKLED = 24
 _MAX_PASSES = 4  # times that a picture is smoothed
 _MAX_DIFFERENCE_ALIKE = 0.3  # neighbouring pixels that differ by less (of 0..1) count as alike
 _MAX_SHARE_OF_SPECKS = 0.015  # a larger share of isolated pixels in a picture is noise
+_RIDGE_DISTANCES = (1, 2, 4)  # pixels from a stroke's middle to the paper on either side
 
 
 def ink_is_dark(grey: Array) -> bool:
@@ -52,7 +60,8 @@ def ink_darkness(grey: Array) -> float:
 
 def ridge_darkness(grey: Array) -> float:
     """Whether narrow strokes are dark on light: -1 (all are light) to 1 (all are dark)."""
-    ridges = np.stack([_ridges(grey, 1), _ridges(grey, 2), _ridges(grey, 4)])
+    padded = pad_edges(grey, max(_RIDGE_DISTANCES))
+    ridges = np.stack([_ridges(padded, distance) for distance in _RIDGE_DISTANCES])
     return _balance(ridges, np.abs(ridges))
 
 
@@ -78,14 +87,14 @@ def light_taken(grey: Array, widest_stroke: float, most_noise: float, passes: in
     """
     smooth = grey
     for _ in range(passes):
-        if noise_level(smooth) <= most_noise:
+        if not noise_exceeds(smooth, most_noise):
             break
         smooth = average(smooth)
     radius = max(1, round(widest_stroke * max(grey.shape) / 2))
     paper = minimum(maximum(smooth, radius), radius)
     paper = np.maximum(paper, _MIN_PAPER * paper.max() + 1e-6)
-    ink: Array = np.clip(1 - grey / paper, 0, 1)
-    return ink
+    ink: Array = np.divide(grey, paper, out=paper)
+    return np.subtract(1, ink, out=ink).clip(0, 1, out=ink)
 
 
 def is_empty(grey: Array) -> bool:
@@ -126,9 +135,24 @@ def noise_level(grey: Array) -> float:
     spread under noise is 6 times that of the noise (J. Immerkaer, "Fast Noise Variance
     Estimation", CVIU 64, 1996); the median keeps the few pixels of strokes from counting.
     """
+    return median(_second_differences(grey)) / (6 * NORMAL_MEDIAN)
+
+
+def noise_exceeds(grey: Array, limit: float) -> bool:
+    """Whether :func:`noise_level` is above a limit, which is quicker to say than how high it is."""
+    return median_exceeds(_second_differences(grey), limit * 6 * NORMAL_MEDIAN)
+
+
+def _second_differences(grey: Array) -> Array:
+    """The sizes of second differences in both directions (n,), of a large picture a sample."""
     rows = grey[2:] - 2 * grey[1:-1] + grey[:-2]
-    both = rows[:, 2:] - 2 * rows[:, 1:-1] + rows[:, :-2]
-    return median(np.abs(sample(both))) / (6 * NORMAL_MEDIAN)
+    height, width = rows.shape[0], rows.shape[1] - 2
+    if (step := sample_step(height * width)) == 1:
+        return np.abs(rows[:, 2:] - 2 * rows[:, 1:-1] + rows[:, :-2]).ravel()
+    place = np.arange(0, height * width, step)
+    place += 2 * (place // width)  # a row of ``rows`` has two more pixels
+    flat = rows.ravel()
+    return np.abs(flat[place + 2] - 2 * flat[place + 1] + flat[place])
 
 
 def denoise(ink: Array) -> OtsuSplit:
@@ -143,7 +167,8 @@ def denoise(ink: Array) -> OtsuSplit:
         return split if stands_out(split) else split_at_otsu(average(split.picture))
     for _ in range(_MAX_PASSES):
         split = split_at_otsu(ink)
-        if noise_level(ink) <= _MAX_NOISE_TO_CONTRAST * split.contrast and stands_out(split):
+        too_noisy = noise_exceeds(ink, _MAX_NOISE_TO_CONTRAST * split.contrast)
+        if not too_noisy and stands_out(split):
             return split
         ink = average(ink)
     return split_at_otsu(ink)
@@ -159,7 +184,8 @@ def stands_out(split: OtsuSplit) -> bool:
     if split.is_uniform:
         return False
     paper, full = split.medians
-    return full - paper >= max(_MIN_CONTRAST, _MIN_CONTRAST_TO_NOISE * split.noise)
+    contrast = full - paper
+    return contrast >= _MIN_CONTRAST and not split.noise_exceeds(contrast / _MIN_CONTRAST_TO_NOISE)
 
 
 def _remove_specks(ink: Array) -> Array:
@@ -168,31 +194,57 @@ def _remove_specks(ink: Array) -> Array:
     A stroke of a single pixel's width is safe: its pixels have two neighbours that resemble them.
     """
     for _ in range(_MAX_PASSES):
-        height, width = ink.shape
-        mirrored = ink[[1, *range(height), -2]][:, [1, *range(width), -2]]  # np.pad is slower
-        shifts = [divmod(place, 3) for place in range(9) if place != 4]  # 4 is the pixel itself
-        around = np.stack([mirrored[d : d + height, r : r + width] for d, r in shifts])
-        alone = (np.abs(around - ink) < _MAX_DIFFERENCE_ALIKE).sum(axis=0, dtype=np.uint8) <= 1
-        if np.count_nonzero(alone) <= _MAX_SHARE_OF_SPECKS * alone.size:
+        mirrored = pad_edges(ink, 1)
+        mirrored[0], mirrored[-1] = mirrored[2], mirrored[-3]
+        mirrored[:, 0], mirrored[:, -1] = mirrored[:, 2], mirrored[:, -3]
+        around = _neighbours(mirrored, 1, 1)
+        alike = np.abs(around - around[1, 1]) < _MAX_DIFFERENCE_ALIKE
+        alone = np.add.reduce(alike, axis=(0, 1), dtype=np.uint8) <= 2  # with the pixel itself
+        inside = _unflattened(alone, mirrored.shape, 1)
+        if np.count_nonzero(inside) <= _MAX_SHARE_OF_SPECKS * ink.size:
             break
+        down, right = inside.nonzero()
+        nine = around[:, :, down * mirrored.shape[1] + right].reshape(9, -1)
+        ordered = np.sort(nine[[0, 1, 2, 3, 5, 6, 7, 8]], axis=0)  # 4 is the pixel itself
         ink = ink.copy()
-        ink[alone] = np.median(around[:, alone], axis=0)
+        ink[down, right] = (ordered[3] + ordered[4]) / 2
     return ink
 
 
-def _ridges(grey: Array, distance: int) -> Array:
-    """How much darker each pixel is than both neighbours in some direction; lighter is negative."""
-    height, width = grey.shape
-    padded, twice = pad_edges(grey, distance), 2 * distance
-    darker = lighter = grey
-    for down, right in ((0, distance), (distance, 0), (0, 0), (0, twice)):  # of four directions
-        one = padded[down:, right:][:height, :width]
-        other = padded[twice - down :, twice - right :][:height, :width]
-        darker = np.maximum(darker, np.minimum(one, other))
-        lighter = np.minimum(lighter, np.maximum(one, other))
-    dark, light = darker - grey, grey - lighter
-    ridge: Array = np.where(dark >= light, dark, -light)
-    return ridge
+def _ridges(padded: Array, distance: int) -> Array:
+    """How much darker each pixel is than both neighbours in some direction; lighter is negative.
+
+    The picture (h, w) is in a margin as wide as the largest distance.
+    """
+    margin = max(_RIDGE_DISTANCES)
+    around = _neighbours(padded, distance, margin)
+    (left, grey, right), above, below = around[1], around[0], around[2, ::-1]
+    # Opposite neighbours, in four directions: three of them from above to below.
+    darker = np.maximum.reduce(np.minimum(above, below))
+    lighter = np.minimum.reduce(np.maximum(above, below))
+    dark = np.maximum(np.maximum(darker, np.minimum(left, right)), grey) - grey
+    light = grey - np.minimum(np.minimum(lighter, np.maximum(left, right)), grey)
+    return _unflattened(np.where(dark >= light, dark, -light), padded.shape, margin)
+
+
+def _neighbours(padded: Array, distance: int, margin: int) -> Array:
+    """Each pixel and the eight that lie so far from it in all directions: a view (3, 3, n).
+
+    All rows of a picture in a margin are one long line, which is quicker than row by row: n pixels
+    from its first to its last. Those of the margin are passed over on the way.
+    """
+    down, right = padded.strides
+    n = padded.size - 2 * margin * (padded.shape[1] + 1)
+    first = (margin - distance) * (down + right)
+    steps = (distance * down, distance * right, right)
+    return np.ndarray((3, 3, n), padded.dtype, padded, first, steps)
+
+
+def _unflattened(line: Array, shape: tuple[int, ...], margin: int) -> Array:
+    """A line of pixels as in :func:`_neighbours` as the picture (h, w), without its margin."""
+    whole = np.empty((shape[0] - 2 * margin) * shape[1], line.dtype)
+    whole[: len(line)] = line
+    return whole.reshape(-1, shape[1])[:, : shape[1] - 2 * margin]
 
 
 def _balance(values: Array, weights: Array) -> float:

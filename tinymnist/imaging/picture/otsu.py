@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -16,16 +15,26 @@ _LEVEL_CENTRES = (np.arange(256) + 0.5) / 256
 _SAMPLE_SIZE = 8192  # values from which the median of a large picture is estimated
 
 
-@dataclass(frozen=True)
 class OtsuSplit:
-    """A picture with its two classes. In a picture of ink, ink is above the level, paper below."""
+    """A picture with its two classes. In a picture of ink, ink is above the level, paper below.
 
-    picture: Array  # (h, w) in 0..1, what was split
-    is_above: npt.NDArray[np.bool_]  # (h, w), which pixels are above the level
-    above: Array  # (n,), their values
-    below: Array  # (m,), the values of the others
-    sureness: float  # the share of the variance that lies between the classes, 0..1
-    is_uniform: bool  # whether one class is empty because all pixels are alike
+    Attributes:
+        picture: (h, w) in 0..1, what was split.
+        is_above: (h, w) bool, which pixels are above the level.
+        above: (n,), their values.
+        below: (m,), the values of the others.
+        sureness: the share of the variance that lies between the classes, 0..1.
+        is_uniform: whether one class is empty because all pixels are alike.
+    """
+
+    def __init__(self, picture: Array, level: float, sureness: float) -> None:
+        """Split a picture at a level."""
+        self.picture, self.sureness = picture, sureness
+        self.is_above = picture > level
+        mask, values = self.is_above.ravel(), picture.ravel()
+        # Indexing with the mask gives the same and takes four times as long.
+        self.above, self.below = values.compress(mask), values.compress(~mask)
+        self.is_uniform = not (self.above.size and self.below.size)
 
     @property
     def contrast(self) -> float:
@@ -37,21 +46,15 @@ class OtsuSplit:
         """The medians of ``below`` and ``above``; not defined for a uniform picture."""
         return median(sample(self.below)), median(sample(self.above))
 
-    @cached_property
-    def noise(self) -> float:
-        """The standard deviation of ``below``, estimated from the median of its deviations."""
+    def noise_exceeds(self, limit: float) -> bool:
+        """Whether the standard deviation of ``below`` is larger; it is estimated by a median."""
         deviations = np.abs(sample(self.below) - np.float32(self.medians[0]))
-        return median(deviations) / NORMAL_MEDIAN
+        return median_exceeds(deviations, limit * NORMAL_MEDIAN)
 
 
 def split_at_otsu(picture: Array) -> OtsuSplit:
     """Split a picture (h, w) in 0..1 at Otsu's level."""
-    level, sureness = otsu_level(picture)
-    is_above = picture > level
-    mask, values = is_above.ravel(), picture.ravel()
-    # Indexing with the mask gives the same and takes four times as long.
-    above, below = values.compress(mask), values.compress(~mask)
-    return OtsuSplit(picture, is_above, above, below, sureness, not (above.size and below.size))
+    return OtsuSplit(picture, *otsu_level(picture))
 
 
 def otsu_level(values: Array) -> tuple[float, float]:
@@ -86,8 +89,12 @@ def otsu_level(values: Array) -> tuple[float, float]:
 
 def sample(values: Array) -> Array:
     """Take evenly spaced values, enough to estimate the median: (at most 2 * 8192,)."""
-    flat = values.ravel()
-    return flat[:: max(1, flat.size // _SAMPLE_SIZE)]
+    return values.ravel()[:: sample_step(values.size)]
+
+
+def sample_step(size: int) -> int:
+    """Every which value of so many :func:`sample` takes."""
+    return max(1, size // _SAMPLE_SIZE)
 
 
 def median(values: Array) -> float:
@@ -97,3 +104,11 @@ def median(values: Array) -> float:
     """
     ordered, half = np.sort(values), len(values) // 2
     return (float(ordered[half]) + float(ordered[-half - 1])) / 2
+
+
+def median_exceeds(values: Array, limit: float) -> bool:
+    """Whether the median of (n,) numbers, n > 0, is above a limit: they are counted, not sorted."""
+    half, count = len(values) // 2, np.count_nonzero(values <= limit)
+    if count == half and len(values) % 2 == 0:  # the limit lies between the two in the middle
+        return median(values) > limit
+    return bool(count <= half)
