@@ -47,7 +47,7 @@ def find_components(mask: Mask) -> Components:
     """Label the 8-connected components of a mask (h, w)."""
     height, width = mask.shape
     starts, ends, component = _joined_runs(mask)
-    labels = np.full(height * (width + 2) + 1, 0)  # changes at the runs' ends, then summed up
+    labels = np.zeros(height * (width + 2) + 1, np.intp)  # changes at the runs' ends, then summed up
     labels[starts] = component + 1
     labels[ends] = -(component + 1)  # a blank pixel, so no run starts there
     labelled = np.cumsum(labels)[:-1].reshape(height, width + 2)[:, 1:-1] - 1
@@ -137,10 +137,11 @@ def _join(n: int, upper: Index, lower: Index) -> Index:
 
 def _boxes(starts: Index, ends: Index, component: Index, row: int) -> Index:
     n = int(component.max(initial=-1)) + 1
-    boxes = np.tile(np.array([np.iinfo(np.intp).max] * 2 + [0] * 2, np.intp), (n, 1))
+    boxes = np.empty((n, 4), np.intp)
+    boxes[:, 1], boxes[:, 3] = row, 0
     down = starts // row
-    np.minimum.at(boxes[:, 0], component, down)
+    boxes[component[::-1], 0] = down[::-1]  # the first run of each is assigned last, and stays
+    boxes[component, 2] = down + 1
     np.minimum.at(boxes[:, 1], component, starts - down * row - 1)
-    np.maximum.at(boxes[:, 2], component, down + 1)
     np.maximum.at(boxes[:, 3], component, ends - down * row - 1)
     return boxes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import reduce
-from itertools import product
 from math import hypot
 
 import numpy as np
@@ -71,18 +70,27 @@ def dilate(ink: Array, radius: float) -> Array:
 
     Pixels that the disc covers in part count in part. The radius, in pixels, is not negative.
     """
+
+    def cover(down: int, right: int) -> float:
+        """The share of a pixel that the disc covers."""
+        return min(max(radius + 0.5 - hypot(down, right), 0.0), 1.0)
+
     reach = int(np.ceil(radius))
     height, width = ink.shape
     padded = pad_edges(ink, reach)
-    largest: dict[float, Array] = {}  # by the share of a pixel that the disc covers
-    for down, right in product(range(2 * reach + 1), repeat=2):
-        cover = min(max(radius + 0.5 - hypot(down - reach, right - reach), 0.0), 1.0)
-        there = padded[down : down + height, right : right + width]
-        if cover in largest:
-            np.maximum(largest[cover], there, out=largest[cover])
-        elif cover > 0:
-            largest[cover] = there.copy()
-    return reduce(np.maximum, [np.float32(cover) * grey for cover, grey in largest.items()], ink)
+    largest: dict[float, Array] = {}  # by the share of a pixel that is covered
+    within = padded[:, reach : reach + width]  # the largest value at most ``right`` pixels away
+    for right in range(reach + 1):
+        left_one, right_one = padded[:, reach - right :], padded[:, reach + right :]
+        beside = np.maximum(left_one[:, :width], right_one[:, :width])
+        within = np.maximum(within, beside)
+        for down in range(reach + 1):
+            if (share := cover(down, right)) == 0 or cover(down, right + 1) == 1:
+                continue  # outside of the disc, or inside of a longer row of it
+            row = within if share == 1 else beside
+            both = np.maximum(row[reach - down :][:height], row[reach + down :][:height])
+            largest[share] = np.maximum(largest[share], both) if share in largest else both
+    return reduce(np.maximum, [np.float32(share) * grey for share, grey in largest.items()], ink)
 
 
 def maximum(grey: Array, radius: int) -> Array:

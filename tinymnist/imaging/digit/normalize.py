@@ -100,9 +100,13 @@ def stages(grey: Array, *, skip: Collection[str] = _OFF) -> dict[str, Array]:
     image = shrink(grey, _WORKING_SIDE)
     if is_mnist(grey):
         return {"grey": image, "centre": grey.astype(np.float32, copy=True)}
-    if is_empty(image):
+    coarse = shrink(image, COARSE_SIDE)
+    if is_empty(coarse):
         raise no_digit_error()
-    return {"grey": image} | _run_stages(image, skip)
+    made = {"grey": image}
+    if "polarity" not in skip:  # from the coarse picture, which is there already
+        image = made["polarity"] = image if ink_is_dark(coarse) else 1 - image
+    return made | _run_stages(image, {*skip, "polarity"})
 
 
 def _run_stages(image: Array, skip: Collection[str]) -> dict[str, Array]:

@@ -87,7 +87,7 @@ def decode_with_size(
             return _read(source, source.size, name, longest_side)
         with open_binary(source) as stream, _identify(stream, name) as picture:
             stored = picture.size
-            picture.draft(picture.mode, (longest_side, longest_side))  # JPEG: at 1/2, 1/4 or 1/8
+            _draft(picture, longest_side)
             return _read(picture, stored, name, longest_side)
 
 
@@ -174,6 +174,21 @@ def _read(
     if orientation in _UPRIGHT:
         grey = np.ascontiguousarray(_UPRIGHT[orientation](grey))
     return grey, stored if orientation in range(5, 9) else (stored[1], stored[0])
+
+
+def _draft(picture: Image.Image, longest_side: int) -> None:
+    """Let a JPEG be decoded at 1/2, 1/4 or 1/8, as far as it will be reduced anyway.
+
+    Pillow by itself takes no step that makes the shorter side less than ``longest_side``. What is
+    left for :func:`_reduce` then is often a power of two as well, and JPEG's own is cheaper.
+    """
+    longer, shorter = max(picture.size), min(picture.size)
+    step = max(s for s in (1, 2, 4, 8) if s == 1 or shorter // s >= longest_side)
+    while step < 8 and (left := -(-longer // (step * longest_side))) % 2 == 0:
+        if shorter // step < left:  # too narrow to be reduced
+            break
+        step *= 2
+    picture.draft(picture.mode, (picture.width // step, picture.height // step))
 
 
 def _reduce(picture: Image.Image, longest_side: int) -> Image.Image:
