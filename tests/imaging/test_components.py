@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from tinymnist.imaging.digit.components import (
     bounds,
+    count_components,
     find_components,
     gaps_between,
     surrounding_box,
@@ -32,6 +33,7 @@ def assert_agrees_with_scipy(mask: Any) -> None:
     labels, n = ndimage.label(mask, np.ones((3, 3)))
     assert len(ours.boxes) == n
     assert ours.labels.shape == mask.shape
+    assert count_components(mask) == len(ours.boxes)
     np.testing.assert_array_equal(ours.labels >= 0, mask)
     pairs = set(zip(ours.labels[mask].tolist(), labels[mask].tolist(), strict=True))
     assert len(pairs) == n  # each of ours is one of theirs

@@ -304,6 +304,22 @@ def test_large_files_are_reduced(format: str) -> None:
     assert grey[:110, :145].max() < 0.05 and grey[115:].min() > 0.95
 
 
+@pytest.mark.parametrize("size", [(400, 300), (1200, 900), (1199, 700), (800, 20), (2400, 3)])
+def test_a_jpeg_is_decoded_as_small_as_it_is_needed(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A JPEG that is reduced by 4 is decoded at a quarter, and looks like the PNG."""
+    ramp = Image.linear_gradient("L").resize(size)
+    decoded = []
+    load = Image.Image.load
+    monkeypatch.setattr(Image.Image, "load", lambda self: decoded.append(self.size) or load(self))
+    jpeg, png = (decode(file_of(ramp, form), longest_side=300) for form in ("JPEG", "PNG"))
+    assert jpeg.shape == png.shape
+    assert np.abs(jpeg - png).max() < 0.02
+    if size == (1200, 900):
+        assert (300, 225) in decoded
+
+
 def test_a_long_strip_is_still_read() -> None:
     assert_grey(decode(Image.new("L", (5000, 1), 255)))
 

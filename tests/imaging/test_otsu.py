@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tinymnist.imaging.picture.otsu import median, otsu_level, split_at_otsu
+from tinymnist.imaging.picture.otsu import median, median_exceeds, otsu_level, split_at_otsu
 
 
 def brute_force(values: np.ndarray) -> tuple[np.ndarray, float]:
@@ -50,6 +50,12 @@ def test_otsu_of_two_values_separates_them_wholly_and_of_noise_by_two_over_pi() 
 @given(hnp.arrays(np.float32, st.integers(1, 30), elements=st.floats(-5, 5, width=32)))
 def test_the_median_is_numpys(values: np.ndarray) -> None:
     assert median(values) == pytest.approx(float(np.median(values)), abs=1e-6)
+
+
+@given(hnp.arrays(np.float32, st.integers(1, 9), elements=st.sampled_from([0.0, 0.25, 0.5, 1.0])))
+def test_whether_a_median_exceeds_a_limit_is_counted(values: np.ndarray) -> None:
+    for limit in (-1.0, 0.0, 0.2, 0.25, 0.3, 0.375, 0.5, 0.7, 1.0):
+        assert median_exceeds(values, limit) == (median(values) > limit)
 
 
 def test_a_split_keeps_every_pixel_on_its_side_of_the_level() -> None:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinymnist.imaging.digit.paper import denoise, ink_is_dark, stands_out
+from tinymnist.imaging.digit.paper import (
+    denoise,
+    ink_is_dark,
+    noise_exceeds,
+    noise_level,
+    stands_out,
+)
 from tinymnist.imaging.picture.otsu import split_at_otsu
 
 
@@ -21,6 +27,18 @@ def test_light_that_falls_off_evenly_does_not_decide_which_is_ink() -> None:
     fall = np.linspace(0, 0.3, 90, dtype=np.float32)[None, :].repeat(80, 0)
     for light in (1 - fall, 0.7 + fall, 1 - fall[:, ::-1], fall):
         assert ink_is_dark(light)
+
+
+def test_whether_there_is_more_noise_is_judged_by_its_level() -> None:
+    rng = np.random.default_rng(3)
+    for shape in ((3, 3), (40, 61), (181, 203)):  # of the last only a sample counts
+        grey = np.clip(rng.normal(0.5, 0.05, shape), 0, 1).astype(np.float32)
+        level = noise_level(grey)
+        assert noise_exceeds(grey, 0.98 * level) and not noise_exceeds(grey, 1.02 * level)
+        rows = grey[2:] - 2 * grey[1:-1] + grey[:-2]
+        both = np.abs(rows[:, 2:] - 2 * rows[:, 1:-1] + rows[:, :-2]).ravel()
+        step = max(1, both.size // 8192)
+        assert abs(level - np.median(both[::step]) / (6 * 0.6745)) < 1e-7
 
 
 def test_denoising_returns_the_split_of_what_it_made() -> None:

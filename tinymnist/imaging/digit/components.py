@@ -47,7 +47,7 @@ def find_components(mask: Mask) -> Components:
     """Label the 8-connected components of a mask (h, w)."""
     height, width = mask.shape
     starts, ends, component = _joined_runs(mask)
-    labels = np.zeros(height * (width + 2) + 1, np.intp)  # changes at the runs' ends, then summed up
+    labels = np.zeros(height * (width + 2) + 1, np.intp)  # changes at the runs' ends; a sum later
     labels[starts] = component + 1
     labels[ends] = -(component + 1)  # a blank pixel, so no run starts there
     labelled = np.cumsum(labels)[:-1].reshape(height, width + 2)[:, 1:-1] - 1
