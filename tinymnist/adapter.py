@@ -147,13 +147,17 @@ def with_unit_length(x: Array, axis: object) -> Array:
     return np.divide(x, np.where(length > 0, length, np.float32(1)))
 
 
+_MIN_FOR_A_PLAN = 8
+"""For the one or two readings of a single picture, making a plan costs more than it saves."""
+
+
 def probabilities(model: Sequential, x: Array) -> NDArray[np.float32]:
     """A model's output for ``x``, as probabilities (n, classes).
 
     Logits and log-probabilities go through a softmax, unless the model ends in one; sigmoids are
     divided by their sum.
     """
-    outputs = model.predict(x, logits=True)
+    outputs = model.predict(x, logits=True, plain=len(x) < _MIN_FOR_A_PLAN)
     outputs = outputs.reshape(len(outputs), -1)
     moving = (Dropout, Flatten, Reshape)  # layers that only move numbers
     last = next((la for la in reversed(model.layers) if not isinstance(la, moving)), None)

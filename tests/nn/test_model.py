@@ -60,7 +60,7 @@ def test_predict_is_forward_without_caches() -> None:
     with single_threaded_blas():  # as predict; threads of BLAS add in another order
         y, caches = model.forward(PICTURES)
     assert len(caches) == len(model)
-    assert np.array_equal(model.predict(PICTURES, workers=1), y)
+    assert np.array_equal(model.predict(PICTURES, workers=1, plain=True), y)
 
 
 def test_an_empty_batch() -> None:

@@ -314,12 +314,17 @@ class Graph:
         *,
         workers: int | None = None,
         logits: bool = False,
+        plain: bool = False,
     ) -> Array:
-        """Run the model on examples in pieces of ``batch_size``; see :meth:`Sequential.predict`."""
+        """Run the model on examples, block by block; see :meth:`Sequential.predict`."""
         batch_size = 32 if batch_size is None else batch_size
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1. Received: {batch_size=}")
         x = self.cast(x)
+        if self.dtype == np.float32 and len(x) and not plain:
+            from tinymnist.nn.inference.plan import plan_of  # a reader of one file does without
+
+            return plan_of(self).predict(x, workers, logits=logits)
         # One picture is too little work for BLAS's threads, which would cost more than they save.
         with Workers(workers) as threads, single_threaded_blas():
             outputs = threads.map(

@@ -60,18 +60,23 @@ class Sequential(Graph):
         *,
         workers: int | None = None,
         logits: bool = False,
+        plain: bool = False,
     ) -> Array:
-        """Run the model on examples, piece by piece, on all cores, keeping no caches.
+        """Run the model on examples, block by block, on all cores, keeping no caches.
+
+        In float32 an inference plan does it (:mod:`tinymnist.nn.inference`), which agrees with the
+        layers' own functions up to rounding.
 
         Args:
             x: (n, *input_shape), or (n, h, w) if the model takes one channel; integers are cast,
                 not scaled: divide by 255 first. Or a generator of batches, with labels or not.
-            batch_size: how many examples one thread carries through the layers at a time; None
-                is 32.
+            batch_size: how many examples one thread carries through the layers at a time without a
+                plan; None is 32. A plan chooses blocks by itself.
             verbose: accepted as in Keras; nothing is shown.
             steps: how many batches of the generator to read; None reads one round.
             workers: threads; None takes every core.
             logits: leave out a softmax at the very end.
+            plain: run the layers' own functions, without a plan, as float64 always does.
 
         Returns:
             (n, *output_shape) in the model's dtype.
@@ -83,7 +88,7 @@ class Sequential(Graph):
             from tinymnist.nn.training.batches import is_source, read_round
 
             x = read_round(x, steps)[0] if is_source(x) else x
-        return super().predict(x, batch_size, workers=workers, logits=logits)
+        return super().predict(x, batch_size, workers=workers, logits=logits, plain=plain)
 
     def __call__(self, x: Any) -> Array:
         """The same as :meth:`predict`."""

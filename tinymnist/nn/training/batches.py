@@ -215,10 +215,18 @@ def examples_of(
 
 
 def measure(
-    model: Graph, examples: Examples, workers: int | None, batch_size: int | None = None
+    model: Graph,
+    examples: Examples,
+    workers: int | None,
+    batch_size: int | None = None,
+    *,
+    plain: bool = False,
 ) -> tuple[float, float]:
-    """The loss, in which examples count by their weights, and the accuracy, as in Keras."""
-    logits: Array = model.predict(examples.x, batch_size=batch_size, workers=workers, logits=True)
+    """The loss, in which examples count by their weights, and the accuracy, as in Keras.
+
+    ``plain`` as for :meth:`Graph.predict`.
+    """
+    logits = model.predict(examples.x, batch_size, workers=workers, logits=True, plain=plain)
     losses, _ = cross_entropy(logits, examples.targets)
     hits = logits.argmax(axis=1) == examples.targets.argmax(axis=1)
     return float((losses * examples.weights).mean()), float(hits.mean())

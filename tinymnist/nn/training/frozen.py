@@ -60,7 +60,7 @@ def cut_off_frozen_part(training: Training, keep: bool, workers: int | None) -> 
     def through(given: Examples | None) -> Examples | None:
         if given is None:
             return None
-        x: Array = front.predict(given.x, training.micro_batch_size, workers=workers)
+        x: Array = front.predict(given.x, training.micro_batch_size, workers=workers, plain=True)
         return Examples(x, given.targets, given.weights)
 
     if is_new_each_time:

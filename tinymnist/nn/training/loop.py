@@ -160,7 +160,9 @@ class Loop:
         training, position = self.training, self.training.position
         logs = {"loss": position.mean_loss, "accuracy": position.accuracy}
         if self.stages.validation is not None:
-            figures = measure(self.stages.measured, self.stages.validation, self.workers.count)
+            figures = measure(
+                self.stages.measured, self.stages.validation, self.workers.count, plain=True
+            )
             logs["val_loss"], logs["val_accuracy"] = figures
         logs["learning_rate"] = training.optimizer.current_learning_rate()
         training.history.append(position.epoch, logs)
