@@ -92,7 +92,9 @@ def batch_normalization(
     """In training mode with the statistics after the batch, as the layer keeps them."""
     if not node.get("training_mode"):
         return _READER["BatchNormalization"](node, x, gamma, beta, mean, variance)
-    layer = BatchNormalization(node.get("momentum", 0.9), node.get("epsilon", 1e-5))
+    layer = BatchNormalization(
+        momentum=node.get("momentum", 0.9), epsilon=node.get("epsilon", 1e-5)
+    )
     arrays = (gamma, beta, mean, variance)
     for name, array in zip((*layer.parameters, *layer.statistics), arrays, strict=True):
         setattr(layer, name, array)

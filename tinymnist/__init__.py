@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from tinymnist.labelled import evaluate
     from tinymnist.learning import finetune, train
     from tinymnist.nn.graph import Input
+    from tinymnist.nn.model import Model
     from tinymnist.nn.parallel import set_threads
     from tinymnist.nn.sequential import Sequential
     from tinymnist.nn.weights import verify
@@ -73,7 +74,7 @@ __all__ += ["Sequential", "__version__", "assert_model_matches", "callbacks", "c
 __all__ += ["diagnose", "evaluate", "explain", "export", "finetune", "layer_outputs", "layers"]
 __all__ += ["load_mnist", "load_model", "load_set", "losses", "optimizers", "predict"]
 __all__ += ["prepare_image", "preprocessing", "read", "set_threads", "train", "utils", "verify"]
-__all__ += ["backend", "datasets", "models"]
+__all__ += ["Model", "backend", "datasets", "models"]
 __version__ = "0.2.0"
 
 _HOMES = {
@@ -90,6 +91,7 @@ _HOMES = {
     "learning": "finetune train",
     "nn.graph": "Input",
     "nn.parallel": "set_threads",
+    "nn.model": "Model",
     "nn.sequential": "Sequential",
     "nn.weights": "verify",
     "reader": "Page Prediction Reader",

@@ -6,9 +6,10 @@ from os import PathLike
 from typing import Any
 
 from tinymnist.interop import open_model
+from tinymnist.nn.model import Model
 from tinymnist.nn.sequential import Sequential
 
-__all__ = ["Sequential", "load_model"]
+__all__ = ["Model", "Sequential", "load_model"]
 
 
 def load_model(

@@ -228,7 +228,7 @@ def test_pickles() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Sequential([Dense(3)]), "a model must know its input"),
+        (lambda: Sequential([Dense(3)]).summary(), "a model must know its input"),
         (lambda: small(wiring={"danse": ["input"]}), r"wiring must name layers.*\['danse'\]"),
         (lambda: small(wiring={"dense": ["dense_1"]}), "must take outputs that come before it"),
         (lambda: small(dtype="float16"), "dtype must be float32 or float64"),

@@ -532,7 +532,7 @@ def test_operation(configuration: Configuration) -> None:
 def test_moving_statistics(shape: tuple[int, ...], momentum: float) -> None:
     """PyTorch keeps the unbiased variance (over n - 1), tinymnist, like Keras, the biased one."""
     rng = np.random.default_rng(0)
-    layer = BatchNormalization(momentum, trainable=True)
+    layer = BatchNormalization(momentum=momentum, trainable=True)
     layer.build(shape[1:], rng=rng, dtype=np.dtype("float64"))
     mean, variance = torch.zeros(shape[-1]).double(), torch.ones(shape[-1]).double()
     count = math.prod(shape[:-1])

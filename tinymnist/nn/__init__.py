@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tinymnist.nn.losses import CategoricalCrossentropy as CategoricalCrossentropy
     from tinymnist.nn.losses import SparseCategoricalCrossentropy as SparseCategoricalCrossentropy
     from tinymnist.nn.losses import to_categorical as to_categorical
+    from tinymnist.nn.model import Model as Model
     from tinymnist.nn.optimizers import SGD as SGD
     from tinymnist.nn.optimizers import Adam as Adam
     from tinymnist.nn.optimizers import AdamW as AdamW
@@ -37,6 +38,7 @@ _NAMES = {
     "Permute ReLU Rescaling Reshape Softmax ZeroPadding2D",
     "losses": "CategoricalCrossentropy SparseCategoricalCrossentropy to_categorical",
     "optimizers": "Adam AdamW RMSprop SGD",
+    "model": "Model",
     "sequential": "Sequential load_model",
     "training.callbacks": "CSVLogger Callback Checkpoint EarlyStopping LearningRateScheduler "
     "ModelCheckpoint ReduceLROnPlateau",

@@ -6,25 +6,47 @@ import copy
 import functools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tinymnist.nn.arrays import Array, Shape, float_dtype
 from tinymnist.nn.layers import Activation, Layer, Softmax
-from tinymnist.nn.layers.base import by_name, default_name, free_name
+from tinymnist.nn.layers.base import Tensor, by_name, default_name, free_name
 from tinymnist.nn.parallel import Workers, pieces, single_threaded_blas
 
 INPUT = "input"
 """The name under which a wiring refers to what goes into the model."""
 
 
-@dataclass(frozen=True)
-class Input:
-    """The first entry of a model: the shape of one example, for instance (28, 28, 1)."""
+class Input(Tensor):
+    """The beginning of a model: the shape of one example, for instance (28, 28, 1)."""
 
-    shape: Shape
+    def __init__(
+        self,
+        shape: Sequence[int] | None = None,
+        batch_size: int | None = None,
+        dtype: Any = None,
+        *,
+        name: str | None = None,
+        batch_shape: Sequence[int | None] | None = None,
+    ) -> None:
+        """Take the shape of one example.
+
+        Args:
+            shape: (28, 28, 1) for pictures, (784,) for vectors.
+            batch_size, dtype, name: accepted as in Keras; batches may have any size.
+            batch_shape: the same with the size of a batch in front.
+
+        Raises:
+            ValueError: unless it is a tuple of whole numbers of at least 1.
+        """
+        given = shape if batch_shape is None else tuple(batch_shape)[1:]
+        sides = tuple(given) if isinstance(given, Sequence) else (None,)
+        if not all(isinstance(side, (int, np.integer)) and side > 0 for side in sides):
+            rule = "shape must be a tuple of numbers from 1: (28, 28, 1), or (784,)"
+            raise ValueError(f"{rule}. Received: shape={given!r}")
+        super().__init__(tuple(map(int, sides)))
 
 
 class Graph:
@@ -79,6 +101,7 @@ class Graph:
         self.layers: list[Layer] = []
         self.sources: dict[str, tuple[str, ...]] = {}
         self.shapes: dict[str, Shape] = {}
+        self.tensors: dict[str, Tensor] = {}
         self.metadata: dict[str, Any] = {}
         self._seed = rng
         self._wiring = {name: tuple(sources) for name, sources in (wiring or {}).items()}
@@ -100,10 +123,11 @@ class Graph:
             ValueError: as for the whole model.
         """
         if not self.shapes:
-            shape = getattr(layer, "shape", None) or getattr(layer, "input_shape", None)
+            shape = None if self.layers else _shape_given_by(layer)
             if shape is None:
-                raise _no_input(layer)
-            self.shapes[INPUT] = tuple(shape)
+                self._wait(layer)
+                return
+            self.shapes[INPUT] = shape
         if isinstance(layer, Input):
             if self.layers or tuple(layer.shape) != self.input_shape:
                 raise ValueError(f"only a model's first entry can be an input. Received: {layer}")
@@ -129,7 +153,15 @@ class Graph:
             if layer.parameters or layer.statistics:
                 layer = self._with_arrays(layer, shapes)
             self.layers.append(layer)
+            vars(layer).setdefault("_model", self)
             self.sources[name], self.shapes[name] = sources, shape
+
+    def _wait(self, layer: Layer | Input | Graph) -> None:
+        """What to do with a layer as long as the input is unknown."""
+        raise _no_input(layer)
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Build a model that does not know its input yet; see :meth:`Sequential.build`."""
 
     def _with_arrays(self, layer: Layer, input_shapes: list[Shape]) -> Layer:
         """The layer, built if it is new, or with its arrays checked and in the model's dtype."""
@@ -145,6 +177,38 @@ class Graph:
         if found != expected:
             raise ValueError(f"{layer.name} must hold {expected} here. Received: {found}")
         return layer if is_cast else cast_copy(layer, self.dtype)
+
+    def tensor_of(self, name: str) -> Tensor:
+        """What a layer of this name gives, or :data:`INPUT`, to build another model upon."""
+        tensors = self.tensors
+        if INPUT not in tensors:
+            tensors[INPUT] = Input(self.input_shape)
+        for layer in self.layers:
+            known = tensors.get(layer.name)
+            sources = tuple(tensors[source] for source in self.sources[layer.name])
+            if known is None or known.layer is not layer or known.sources != sources:
+                tensors[layer.name] = Tensor(self.shapes[layer.name], layer, sources)
+        return tensors[name]
+
+    @property
+    def input(self) -> Tensor:
+        """What the model takes, to build another one upon: ``Model(base.input, ...)``."""
+        return self.tensor_of(INPUT)
+
+    @property
+    def inputs(self) -> list[Tensor]:
+        """The one :attr:`input`, as a list."""
+        return [self.input]
+
+    @property
+    def outputs(self) -> list[Tensor]:
+        """The one :attr:`output`, as a list."""
+        return [self.output]
+
+    @property
+    def output(self) -> Tensor:
+        """What the model gives: ``Dense(10)(base.output)``."""
+        return self.tensor_of(self.layers[-1].name if self.layers else INPUT)
 
     def pop(self) -> Layer:
         """Remove the last layer and return it.
@@ -179,8 +243,9 @@ class Graph:
 
     def __repr__(self) -> str:
         kind = type(self).__name__
-        if not self.layers:
-            return f"<{kind} {self.name!r} without layers>"
+        if not self.layers or not self.shapes:
+            missing = "an input" if self.layers else "layers"
+            return f"<{kind} {self.name!r} without {missing}>"
         learning = sum(array.size for array in self.trainable_weights.values())
         return (
             f"<{kind} {self.name!r}: {self.input_shape} -> {self.output_shape}, {len(self)} layers,"
@@ -384,6 +449,8 @@ class Graph:
             ValueError: for any other shape.
         """
         given = x = np.asarray(x)
+        if not self.shapes:
+            self.build(x.shape)
         shape = self.input_shape
         flat = (math.prod(shape),)
         without_channel = shape[:-1] if shape[-1] == 1 else flat
@@ -435,6 +502,16 @@ class Graph:
             if captured is not None:
                 captured[name] = y
         return y
+
+
+def _shape_given_by(entry: Any) -> Shape | None:
+    """The shape of a model's input, if its first entry knows it."""
+    shape = entry.shape if isinstance(entry, Input) else None
+    if isinstance(entry, Graph):
+        shape = entry.input_shape if entry.shapes else None
+    elif isinstance(entry, Layer):
+        shape = entry.input_shape
+    return None if shape is None else tuple(shape)
 
 
 def _no_input(first: Any) -> ValueError:

@@ -264,7 +264,7 @@ def sigmoid(x: float) -> float:
 
 def relu_pieces(x: float, max_value: float, negative_slope: float, threshold: float) -> float:
     """Keras's general ReLU."""
-    if x < threshold:
+    if x <= threshold:
         return negative_slope * (x - threshold)
     return max_value if x > max_value else x
 

@@ -18,9 +18,9 @@ from tinymnist.errors import InputError
 from tinymnist.lazy import upper_room
 from tinymnist.nn import weights
 from tinymnist.nn.arrays import Array, float_dtype
-from tinymnist.nn.graph import Graph, Input, cast_copy
-from tinymnist.nn.layers import Dense, Flatten
-from tinymnist.nn.layers.base import free_name
+from tinymnist.nn.graph import INPUT, Graph, Input, cast_copy
+from tinymnist.nn.layers import Dense, Flatten, Layer
+from tinymnist.nn.layers.base import Tensor, default_name, free_name
 
 if TYPE_CHECKING:  # what only a training needs is imported when one begins
     from os import PathLike
@@ -50,6 +50,30 @@ class Sequential(Graph):
 
     optimizer: Optimizer | None = None
     loss: CategoricalCrossentropy | None = None
+
+    def _wait(self, layer: Layer | Input | Graph) -> None:
+        """Keep a layer until the first examples say what the input is, as Keras does."""
+        if self._wiring or not isinstance(layer, Layer):
+            super()._wait(layer)
+        layer.name = layer.name or free_name(default_name(layer), [la.name for la in self.layers])
+        self.layers.append(layer)
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Build a model that does not know its input yet; another stays as it is.
+
+        Args:
+            input_shape: that of a batch, as in Keras: (None, 28, 28, 1).
+
+        Raises:
+            ValueError: if the layers cannot take it.
+        """
+        if self.shapes or not self.layers:
+            return
+        shape = Input(batch_shape=input_shape).shape
+        waiting, self.layers = self.layers, []
+        self.shapes[INPUT] = shape
+        for layer in waiting:
+            self.add(layer)
 
     def predict(
         self,
@@ -90,9 +114,16 @@ class Sequential(Graph):
             x = read_round(x, steps)[0] if is_source(x) else x
         return super().predict(x, batch_size, workers=workers, logits=logits, plain=plain)
 
-    def __call__(self, x: Any) -> Array:
-        """The same as :meth:`predict`."""
-        return self.predict(x)
+    def __call__(self, x: Any, training: bool = False) -> Any:
+        """The same as :meth:`predict`; on a tensor, continue from it with all layers."""
+        if not isinstance(x, Tensor):
+            return self.predict(x)
+        tensors = {INPUT: x}
+        for layer in self.layers:
+            sources = tuple(tensors[source] for source in self.sources[layer.name])
+            shape = layer.output_shape(*(source.shape for source in sources))
+            tensors[layer.name] = Tensor(shape, layer, sources)
+        return tensors[self.layers[-1].name]
 
     def compile(
         self,
@@ -205,8 +236,11 @@ class Sequential(Graph):
             ValueError: if the model is not compiled, or examples and labels do not fit it.
             InputError: if the checkpoint is unusable.
         """
+        from tinymnist.nn.training.batches import first_shape
         from tinymnist.nn.training.fit import Settings, fit
 
+        if not self.shapes:
+            self.build(first_shape(x))
         settings = Settings(
             x=x, y=y, batch_size=batch_size, epochs=epochs, verbose=verbose, callbacks=callbacks,
             validation_split=validation_split, validation_data=validation_data, shuffle=shuffle,
@@ -264,7 +298,7 @@ class Sequential(Graph):
         from tinymnist.reporting.text import table
 
         rows = [("layer", "class", "output", "parameters", "multiply-adds")]
-        total = 0
+        size, total = " x ".join(map(str, self.input_shape)), 0
         for layer in self.layers:
             sources = self.sources[layer.name]
             work = layer.multiply_adds(*(self.shapes[s] for s in sources))
@@ -280,7 +314,6 @@ class Sequential(Graph):
             rows.append((layer.name, kind, shape, numbers, f"{work:,}"))
         headings, *lines = table(rows, left=3).splitlines()
         learning = sum(array.size for array in self.trainable_weights.values())
-        size = " x ".join(map(str, self.input_shape))
         title = f"{self.name}: {size} in, {self.dtype}"
         totals = (
             f"{self.count_params():,} parameters, {learning:,} trainable; "

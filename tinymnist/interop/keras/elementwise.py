@@ -145,11 +145,13 @@ def _normalizing(call: Call) -> Tensor:
         raise call.refused("divides by the root of the mean square; expected variance")
     tensor = _axis_last(call)
     epsilon = float(settings.get("epsilon", 1e-3))
-    layer: layers.Layer = layers.LayerNormalization(epsilon)
+    layer: layers.Layer = layers.LayerNormalization(epsilon=epsilon)
     names = ["gamma"] * bool(settings.get("scale", True))
     names += ["beta"] * bool(settings.get("center", True))
     if call.config.kind == "BatchNormalization":
-        layer = layers.BatchNormalization(float(settings.get("momentum", 0.99)), epsilon)
+        layer = layers.BatchNormalization(
+            momentum=float(settings.get("momentum", 0.99)), epsilon=epsilon
+        )
         names += ["moving_mean", "moving_variance"]
         arrays = arrays[: len(names)]  # batch renormalization keeps more
     if len(arrays) != len(names):

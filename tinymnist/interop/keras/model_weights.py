@@ -55,7 +55,7 @@ def load_weights(model: Sequential, path: str | PathLike[str]) -> None:
             root = "model_weights" if "model_weights" in file.groups else ""
             give_listed(config, stored_layers(file, root), name)
     given = {layer.name: layer for layer in config.layers}
-    found = {}
+    found: dict[str, Array] = {}
     for layer in model.layers:
         if own := layer.weights:
             arrays = _arrays(given[layer.name.replace("/", "_")], own, name)

@@ -190,6 +190,7 @@ ARITHMETIC: dict[str, Operation] = {
     "Equal": Operation(_binary(np.equal)),
     "Greater": Operation(_binary(np.greater)),
     "Less": Operation(_binary(np.less)),
+    "LessOrEqual": Operation(_binary(np.less_equal)),
     "Max": Operation(_many(np.maximum)),
     "Min": Operation(_many(np.minimum)),
     "Mul": Operation(_binary(np.multiply), _map_arithmetic),

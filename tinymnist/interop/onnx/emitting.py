@@ -141,7 +141,7 @@ def general_relu(highest: float | None, slope: float, threshold: float) -> Emiss
         top = x if highest is None else e.node("Min", [x, e.constant(highest)])
         edge = e.constant(threshold)
         below = e.node("Mul", [e.node("Sub", [x, edge]), e.constant(slope)])
-        return e.node("Where", [e.node("Less", [x, edge]), below, top], name)
+        return e.node("Where", [e.node("LessOrEqual", [x, edge]), below, top], name)
 
     return emit
 

@@ -91,8 +91,8 @@ _DEVIATION: Pattern = ("Sqrt", ("Add", ("ReduceMean", _SQUARE), "epsilon"))
 _SLOPE: Pattern = ("Mul", ("Reciprocal", _DEVIATION), "gamma")
 
 _RELU: Pattern = (
-    "Where", ("Less", "x", "threshold"), ("Mul", ("Sub", "x", "edge"), "slope"),
-    [("Min", "x", "max_value"), "x"],
+    "Where", [("LessOrEqual", "x", "threshold"), ("Less", "x", "threshold")],
+    ("Mul", ("Sub", "x", "edge"), "slope"), [("Min", "x", "max_value"), "x"],
 )  # fmt: skip
 """Keras's general ReLU."""
 _GELU: Pattern = [

@@ -99,7 +99,7 @@ def _map_batch_norm(mapper: Mapper, node: Node, view: View) -> View:
         for key, name in zip(names, node.inputs[1:5], strict=True)
     }
     momentum = round(float(node.get("momentum", 0.9)), 6)
-    layer = L.BatchNormalization(momentum, float(node.get("epsilon", 1e-5)))
+    layer = L.BatchNormalization(momentum=momentum, epsilon=float(node.get("epsilon", 1e-5)))
     return seen.moved(mapper.add_for(node, layer, seen.source, **arrays))
 
 
@@ -139,7 +139,7 @@ def _normalized(
         "gamma": in_order(gamma, atoms, seen.order),
         "beta": in_order(beta, atoms, seen.order),
     }
-    layer = L.LayerNormalization(float(node.get("epsilon", 1e-5)))
+    layer = L.LayerNormalization(epsilon=float(node.get("epsilon", 1e-5)))
     return seen.moved(mapper.add_for(node, layer, seen.source, **affine))
 
 

@@ -173,8 +173,8 @@ def relu(x: Array) -> Array:
 def relu_pieces(
     x: Array, max_value: float = math.inf, negative_slope: float = 0.0, threshold: float = 0.0
 ) -> Array:
-    """``x``, but at most ``max_value``, and below ``threshold`` along ``negative_slope``."""
-    return np.where(x >= threshold, np.minimum(x, max_value), negative_slope * (x - threshold))
+    """``x``, but at most ``max_value``, and up to ``threshold`` along ``negative_slope``."""
+    return np.where(x > threshold, np.minimum(x, max_value), negative_slope * (x - threshold))
 
 
 def prelu(x: Array, alpha: Array) -> Array:

@@ -70,14 +70,14 @@ def relu_pieces(
 ) -> tuple[Array, Array]:
     """Keras's general ReLU.
 
-    ``negative_slope * (x - threshold)`` below ``threshold``, ``min(x, max_value)`` from there on.
+    ``negative_slope * (x - threshold)`` up to ``threshold``, ``min(x, max_value)`` above it.
 
     Returns:
         y, and its slope at every number for the backward pass.
     """
     number = x.dtype.type
     below = negative_slope * (x - threshold)
-    y = np.where(x >= threshold, np.minimum(x, number(max_value)), below)
+    y = np.where(x > threshold, np.minimum(x, number(max_value)), below)
     kept = ((x > threshold) & (x < max_value)).astype(x.dtype)
     slope = kept + (x < threshold).astype(x.dtype) * number(negative_slope)
     return y.astype(x.dtype, copy=False), slope

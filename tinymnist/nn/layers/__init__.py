@@ -46,8 +46,9 @@ LAYERS: dict[str, type[Layer]] = {
 }
 """Every layer by the name of its class."""
 
-MaxPool2D, AvgPool2D = MaxPooling2D, AveragePooling2D
-"""Keras's short names for the same layers."""
+MaxPool2D, AvgPool2D, Convolution2D = MaxPooling2D, AveragePooling2D, Conv2D
+GlobalAvgPool2D, GlobalMaxPool2D = GlobalAveragePooling2D, GlobalMaxPooling2D
+"""Keras's other names for the same layers."""
 
 
 def layer_from_config(config: dict[str, Any]) -> Layer:
@@ -61,18 +62,18 @@ def layer_from_config(config: dict[str, Any]) -> Layer:
     if kind not in LAYERS:
         raise ValueError(f"class must be one of {sorted(LAYERS)}. Received: class={kind!r}")
     try:
-        return LAYERS[kind](**settings)
+        return type.__call__(LAYERS[kind], **settings)  # in our words already
     except TypeError as error:
         raise ValueError(f"{kind} cannot be made from {settings}: {error}") from None
 
 
 __all__ = [
     "Layer", "LAYERS", "layer_from_config",
-    "Conv2D", "Dense", "DepthwiseConv2D",
+    "Conv2D", "Convolution2D", "Dense", "DepthwiseConv2D",
     "ACTIVATIONS", "ELU", "GELU", "Activation", "LeakyReLU", "PReLU", "ReLU", "Softmax",
     "BatchNormalization", "LayerNormalization", "Normalization", "Rescaling",
     "AveragePooling2D", "AvgPool2D", "MaxPooling2D", "MaxPool2D",
-    "GlobalAveragePooling2D", "GlobalMaxPooling2D",
+    "GlobalAveragePooling2D", "GlobalAvgPool2D", "GlobalMaxPooling2D", "GlobalMaxPool2D",
     "Dropout", "Flatten", "Permute", "Reshape", "ZeroPadding2D",
     "Add", "Concatenate", "Multiply",
 ]  # fmt: skip

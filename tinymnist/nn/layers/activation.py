@@ -81,8 +81,8 @@ class Activation(Stateless):
 class ReLU(Stateless):
     """``max(x, 0)``; with settings, Keras's general form.
 
-    That is ``negative_slope * (x - threshold)`` below ``threshold``, and ``min(x, max_value)`` from
-    there on.
+    That is ``negative_slope * (x - threshold)`` up to ``threshold``, and ``min(x, max_value)``
+    above it.
     """
 
     max_value: float | None = None

@@ -7,11 +7,10 @@ many threads at once.
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -20,13 +19,49 @@ from tinymnist.nn.arrays import Array, Shape, settings_repr
 Operation: TypeAlias = tuple[Callable[..., tuple[Array, Any]], Callable[[Array, Any], Any]]
 """A pair of ``functional``: ``f(x) -> y, cache`` and ``f_backward(dy, cache) -> dx``."""
 
+
+class Tensor:
+    """An output that a model will compute: what is passed on in the functional style.
+
+    Attributes:
+        shape: of one example.
+        layer: what computes it; None for a model's input.
+        sources: what the layer takes.
+    """
+
+    def __init__(
+        self, shape: Shape, layer: Layer | None = None, sources: tuple[Tensor, ...] = ()
+    ) -> None:
+        self.shape, self.layer, self.sources = shape, layer, sources
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.shape}>"
+
+
 Gradients: TypeAlias = tuple[tuple[Array | None, ...], dict[str, Array]]
 """What :meth:`Layer.backward` returns: one gradient per input, and the parameters' by name."""
 
 
+class _MadeAsInKeras(type):
+    """Lets people make layers in Keras's words, and checks the settings at once."""
+
+    if not TYPE_CHECKING:  # for whom a layer takes its fields
+
+        def __call__(cls, *args: Any, **settings: Any) -> Any:
+            from tinymnist.nn.layers.keras_words import in_our_words
+
+            if "__dataclass_fields__" not in vars(cls):  # a user's own, with its own __init__
+                return super().__call__(*args, **settings)
+            layer = super().__call__(**in_our_words(cls, args, settings))
+            layer.check()
+            return layer
+
+
 @dataclass(eq=False, repr=False)
-class Layer:
+class Layer(metaclass=_MadeAsInKeras):
     """The base of all layers. A subclass states its settings as dataclass fields.
+
+    It is made with Keras's words, in Keras's order: see :mod:`tinymnist.nn.layers.keras_words`.
 
     Attributes:
         name: unique within a model, which chooses one if it is empty.
@@ -44,6 +79,13 @@ class Layer:
     name: str = field(default="", kw_only=True)
     trainable: bool = field(default=True, kw_only=True)
     input_shape: Shape | None = field(default=None, kw_only=True, repr=False)
+
+    def check(self) -> None:
+        """Check the settings of a layer that a person made.
+
+        Raises:
+            ValueError: for a setting that no input could fit.
+        """
 
     def weight_shapes(self, *input_shapes: Shape) -> dict[str, Shape]:
         """Name and shape of every array, for inputs of these shapes (without the batch axis)."""
@@ -130,20 +172,63 @@ class Layer:
 
     def config(self) -> dict[str, Any]:
         """The settings, ready for JSON: ``{"class": "Dense", "units": 10, ...}``."""
-        settings = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
+        settings = {
+            f.name: getattr(self, f.name)
+            for f in dataclasses.fields(self)
+            if f.init and not ("optional" in f.metadata and getattr(self, f.name) == f.default)
+        }
         del settings["input_shape"]  # the model states it
         return {"class": type(self).__name__, **settings}
 
-    def __call__(self, *inputs: Any) -> Any:
-        """Explain to users of Keras's functional style how models are made here.
+    def __call__(self, inputs: Any, training: bool = False) -> Any:
+        """Continue from tensors, in the functional style; or compute the output of arrays.
+
+        Args:
+            inputs: a tensor, or for a merging layer a list; or arrays (n, ...).
+            training: as for :meth:`forward`.
+
+        Returns:
+            A tensor, of which :class:`tinymnist.models.Model` makes a model; or an array.
 
         Raises:
-            TypeError: always.
+            ValueError: if the layer cannot take such inputs.
         """
-        raise TypeError(
-            "layers are put into a list: Sequential([Input((28, 28, 1)), Flatten(), ...]), with "
-            f"wiring={{...}} for branches. Received: {type(self).__name__}(...)(...)"
-        )
+        given = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+        if given and all(isinstance(tensor, Tensor) for tensor in given):
+            shape = self.output_shape(*(tensor.shape for tensor in given))
+            self.__dict__["_tensor"] = Tensor(shape, self, tuple(given))
+            return self._tensor
+        xs = [np.asarray(x) for x in (given if len(given) > 1 else [inputs])]
+        xs = [x if x.dtype.kind == "f" else x.astype(np.float32) for x in xs]
+        shapes = [x.shape[1:] for x in xs]
+        self.output_shape(*shapes)
+        if not self.is_built:
+            from tinymnist.nn.randomness import next_generator
+
+            self.build(*shapes, rng=next_generator(), dtype=xs[0].dtype)
+        return self.forward(*xs, training=training)[0]
+
+    @property
+    def output(self) -> Tensor:
+        """What the layer returned when it was called, or gives in its model.
+
+        Raises:
+            AttributeError: if it is in no model yet.
+        """
+        if (tensor := vars(self).get("_tensor")) is not None:
+            return tensor  # type: ignore[no-any-return]
+        if (model := vars(self).get("_model")) is None:
+            raise AttributeError(f"{self!r} is not in a model yet, so it has no output")
+        return model.tensor_of(self.name)  # type: ignore[no-any-return]
+
+    @property
+    def input(self) -> Tensor:
+        """What the layer takes; of a merging layer, the first."""
+        return self.output.sources[0]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything except the models that hold the layer."""
+        return {k: v for k, v in vars(self).items() if k not in ("_tensor", "_model")}
 
     def __repr__(self) -> str:
         return settings_repr(self)
@@ -232,28 +317,12 @@ def picture_shape(shape: Shape, layer: Layer) -> tuple[int, int, int]:
     return shape[0], shape[1], shape[2]
 
 
-INITIALIZERS = ("glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "zeros")
-"""Keras's names for where training starts."""
-
-
-def initialize(name: str, shape: Shape, rng: np.random.Generator) -> Array:
-    """Draw a kernel (..., in, out) of random numbers around 0, in float64.
-
-    Their variance is 2 / (fan_in + fan_out) for "glorot" (Glorot and Bengio, 2010), Keras's
-    default, and 2 / fan_in for "he" (He et al., 2015), for relu. The fans count the numbers that
-    enter and leave one unit.
+def whole(value: Any, name: str, minimum: int = 1) -> int:
+    """Check a setting that counts something.
 
     Raises:
-        ValueError: for a name not in :data:`INITIALIZERS`.
+        ValueError: unless it is a whole number of at least ``minimum``.
     """
-    if name not in INITIALIZERS:
-        rule = f"kernel_initializer must be one of {list(INITIALIZERS)}"
-        raise ValueError(f"{rule}. Received: {name!r}")
-    if name == "zeros":
-        return np.zeros(shape)
-    fan_in, fan_out = math.prod(shape[:-1]), math.prod(shape[:-2]) * shape[-1]
-    fans = fan_in if name.startswith("he") else fan_in + fan_out
-    if name.endswith("normal"):
-        return rng.normal(0, math.sqrt(2 / fans), shape)
-    limit = math.sqrt(6 / fans)
-    return rng.uniform(-limit, limit, shape)
+    if isinstance(value, (int, np.integer)) and value >= minimum and not isinstance(value, bool):
+        return int(value)
+    raise ValueError(f"{name} must be a whole number of at least {minimum}. Received: {value!r}")

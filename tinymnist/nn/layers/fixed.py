@@ -53,6 +53,10 @@ class _Pooling(Stateless):
     strides: int | Sequence[int] | None = None
     padding: Padding = "valid"
 
+    def check(self) -> None:
+        strides = 1 if self.strides is None else self.strides
+        fit_windows((1 << 30,) * 2, self.pool_size, strides, self.padding)
+
     @property
     def _settings(self) -> dict[str, Any]:
         return {"pool_size": self.pool_size, "strides": self.strides, "padding": self.padding}

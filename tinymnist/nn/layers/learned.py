@@ -13,8 +13,11 @@ from tinymnist.nn import functional as F
 from tinymnist.nn.arrays import Array, Padding, Shape, Windows, as_pair, fit_windows
 from tinymnist.nn.functional.normalizing import NormCache
 from tinymnist.nn.layers.activation import ACTIVATIONS, check_activation
-from tinymnist.nn.layers.base import Gradients, Layer, initialize, picture_shape
+from tinymnist.nn.layers.base import Gradients, Layer, picture_shape, whole
+from tinymnist.nn.layers.initializers import Initializer, initialize
 
+_OPTIONAL = {"optional": True}
+"""A field that files leave out if it has its default."""
 LearnedGradients = tuple[Array | None, Array | None, Array | None]
 """Gradients of the input, the kernel and the bias."""
 
@@ -26,14 +29,21 @@ class _Learned(Layer):
     Attributes:
         activation: a name of :data:`ACTIVATIONS`, or None for "linear".
         use_bias: whether a bias (filters or units,) is added.
-        kernel_initializer: a name of :data:`tinymnist.nn.layers.base.INITIALIZERS`.
+        kernel_initializer, bias_initializer: see :mod:`tinymnist.nn.layers.initializers`.
+        kernel_regularizer, bias_regularizer, kernel_constraint, bias_constraint: see
+            :mod:`tinymnist.nn.layers.regularizers`.
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("kernel", "bias")
 
     activation: str = field(default="linear", kw_only=True)
     use_bias: bool = field(default=True, kw_only=True)
-    kernel_initializer: str = field(default="glorot_uniform", kw_only=True)
+    kernel_initializer: Initializer = field(default="glorot_uniform", kw_only=True)
+    bias_initializer: Initializer = field(default="zeros", kw_only=True, metadata=_OPTIONAL)
+    kernel_regularizer: Any = field(default=None, kw_only=True, metadata=_OPTIONAL)
+    bias_regularizer: Any = field(default=None, kw_only=True, metadata=_OPTIONAL)
+    kernel_constraint: Any = field(default=None, kw_only=True, metadata=_OPTIONAL)
+    bias_constraint: Any = field(default=None, kw_only=True, metadata=_OPTIONAL)
     kernel: Array = field(init=False, repr=False)
     bias: Array | None = field(init=False, repr=False)
 
@@ -59,7 +69,8 @@ class _Learned(Layer):
         return {"kernel": kernel, "bias": kernel[-1:]} if self.use_bias else {"kernel": kernel}
 
     def initial_value(self, name: str, shape: Shape, rng: np.random.Generator) -> Array:
-        return initialize(self.kernel_initializer if name == "kernel" else "zeros", shape, rng)
+        initializer = self.kernel_initializer if name == "kernel" else self.bias_initializer
+        return initialize(initializer, shape, rng)
 
     def forward(
         self, *xs: Array, training: bool = False, rng: np.random.Generator | None = None
@@ -81,6 +92,9 @@ class Dense(_Learned):
     """``activation(x @ kernel + bias)``; the kernel is (features, units)."""
 
     units: int
+
+    def check(self) -> None:
+        whole(self.units, "units")
 
     def kernel_shape(self, input_shape: Shape) -> Shape:
         return *input_shape, self.units
@@ -110,6 +124,10 @@ class _Convolution(_Learned):
     strides: int | Sequence[int]
     padding: Padding
     dilation_rate: int | Sequence[int]
+
+    def check(self) -> None:
+        fit_windows((1 << 30,) * 2, self.kernel_size, self.strides, self.padding)
+        as_pair(self.dilation_rate, "dilation_rate")
 
     def outputs(self, channels: int) -> int:
         """How many channels come out."""
@@ -164,6 +182,11 @@ class Conv2D(_Convolution):
     dilation_rate: int | Sequence[int] = field(default=1, kw_only=True)
     groups: int = field(default=1, kw_only=True)
 
+    def check(self) -> None:
+        super().check()
+        whole(self.filters, "filters")
+        whole(self.groups, "groups")
+
     def outputs(self, channels: int) -> int:
         if channels % self.groups or self.filters % self.groups:
             raise ValueError(
@@ -189,6 +212,10 @@ class DepthwiseConv2D(_Convolution):
     padding: Padding = "valid"
     dilation_rate: int | Sequence[int] = field(default=1, kw_only=True)
     depth_multiplier: int = field(default=1, kw_only=True)
+
+    def check(self) -> None:
+        super().check()
+        whole(self.depth_multiplier, "depth_multiplier")
 
     def outputs(self, channels: int) -> int:
         return channels * self.depth_multiplier
@@ -244,6 +271,11 @@ class BatchNormalization(_LearnedScale):
     epsilon: float = 1e-3
     moving_mean: Array = field(init=False, repr=False)
     moving_variance: Array = field(init=False, repr=False)
+
+    def check(self) -> None:
+        if not (0 <= self.momentum <= 1 and self.epsilon > 0):
+            found = f"momentum={self.momentum!r}, epsilon={self.epsilon!r}"
+            raise ValueError(f"momentum must be in [0, 1], epsilon above 0. Received: {found}")
 
     def forward(
         self, *xs: Array, training: bool = False, rng: np.random.Generator | None = None

@@ -148,6 +148,23 @@ def is_source(x: Any) -> bool:
     return isinstance(x, (Iterable, Numbered)) or hasattr(x, "__getitem__")
 
 
+def first_shape(x: Any) -> tuple[int, ...]:
+    """The shape of the examples, or of a source's first batch, which is not used up.
+
+    Raises:
+        ValueError: if the source cannot show it beforehand.
+    """
+    if not is_source(x):
+        return np.shape(x)
+    if isinstance(x, Numbered):
+        return np.shape(unpack(x.batch(0))[0])
+    if hasattr(x, "__getitem__"):
+        return np.shape(unpack(x[0])[0])
+    raise ValueError(
+        f"a model must know its input: begin with Input((28, 28, 1)). Received: a generator {x!r}"
+    )
+
+
 def unpack(batch: Any) -> tuple[Any, Any, Any]:
     """``(x, y, sample_weight)`` of a batch of one to three entries; None for what it lacks."""
     if not isinstance(batch, (tuple, list)):
