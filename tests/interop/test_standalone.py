@@ -64,7 +64,8 @@ def test_the_text_is_the_same_in_every_run() -> None:
         "layers = [Input((6, 6, 2)), Conv2D(4, 3, padding='same', name='a'), MaxPooling2D(2),\n"
         "          Conv2D(4, 3, padding='same', strides=2, name='b', activation='gelu'),\n"
         "          Add(), Flatten(), Dense(3, activation='softmax')]\n"
-        "print(render(Sequential(layers, wiring={'b': ['a'], 'add': ['max_pooling2d', 'b']}), 'x'))"
+        "wiring = {'b': ['a'], 'add': ['max_pooling2d', 'b']}\n"
+        "print(render(Sequential(layers, wiring=wiring, rng=0), 'x'))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": "1"},
