@@ -8,6 +8,8 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from typing import NoReturn
 
 from tinymnist import __version__, threads
@@ -100,6 +102,14 @@ def _escape_what_cannot_be_printed() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def _columns() -> int:
+    """The width of the terminal, without importing ``shutil`` as argparse would."""
+    with suppress(AttributeError, OSError, ValueError):
+        named = int(os.environ.get("COLUMNS", "0"))
+        return named or os.get_terminal_size().columns
+    return 80
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
@@ -108,20 +118,23 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    # Given the width and the name of the program, argparse imports and formats less.
+    formatter = partial(argparse.RawDescriptionHelpFormatter, width=_columns() - 2)
     parser = _Parser(
         prog="tinymnist",
         description="Read handwritten digits with a network in pure NumPy.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=formatter,
     )
     parser.add_argument("--version", action="version", version=f"tinymnist {__version__}")
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for name, purpose in COMMANDS.items():
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", prog="tinymnist")
+    for name in argv[:1] if {*argv[:1]} & COMMANDS.keys() else COMMANDS:
+        purpose = COMMANDS[name]
         subparser = subparsers.add_parser(
             name,
             help=purpose,
             description=purpose[0].upper() + purpose[1:] + ".",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=formatter,
         )
         if name in argv:  # the other commands need not be imported
             module = importlib.import_module(f"tinymnist.commands.{_FILES.get(name, name)}")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tinymnist.errors import InputError
+
+if TYPE_CHECKING:  # its import takes time, and reading one picture does without
+    from pathlib import Path
 
 PICTURE_SUFFIXES = frozenset(
     (
@@ -25,6 +28,8 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         InputError: if the file cannot be written; an existing file stays as it was.
     """
+    from pathlib import Path
+
     target = Path(path)
     if not target.name:
         raise InputError(f"cannot write {str(path)!r}: expected the name of a file")
@@ -44,9 +49,10 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 def read_bytes(path: str | os.PathLike[str], most: int) -> bytes:
     """The content of a file of at most ``most`` bytes; InputError if it is larger or unreadable."""
     try:
-        if (size := Path(path).stat().st_size) > most:
+        if (size := os.stat(path).st_size) > most:
             raise InputError(f"{path} has {size:,} bytes; expected at most {most:,}")
-        return Path(path).read_bytes()
+        with open(path, "rb") as file:
+            return file.read()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
 

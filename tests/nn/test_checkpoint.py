@@ -11,11 +11,11 @@ import pytest
 from tests.nn.test_training import Interrupt, network, pictures, same_bytes, shifted
 from tinymnist.augmentation import ImageDataGenerator
 from tinymnist.errors import InputError
+from tinymnist.nn.archive import read_archive, write_archive
 from tinymnist.nn.layers import Dropout
 from tinymnist.nn.optimizers import SGD
 from tinymnist.nn.sequential import Sequential
 from tinymnist.nn.training.callbacks import Checkpoint
-from tinymnist.nn.weights import read_archive, write_archive
 
 X, Y = pictures()
 NEVER = (99, 0)

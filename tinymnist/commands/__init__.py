@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinymnist.errors import InputError
@@ -23,6 +22,8 @@ from tinymnist.files import PICTURE_SUFFIXES
 from tinymnist.reporting.text import percent, show_progress, table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tinymnist.data import LabelledSet
     from tinymnist.labelled import LabelledPictures
 
@@ -100,7 +101,8 @@ def check_outputs(
         InputError: when an output has no name, no folder, a folder that cannot be written into,
             or the place of an input, of another output, or of something that is not a file.
     """
-    import tempfile  # no command that only reads needs it
+    import tempfile  # no command that only reads needs them
+    from pathlib import Path
 
     taken = {Path(path).resolve() for path in inputs if path is not None}
     folders = set()
@@ -138,16 +140,18 @@ def pictures_of(arguments: Iterable[str]) -> list[tuple[str, Any]]:
 
     Arguments are files, folders of pictures, and ``-`` for standard input.
     """
-    from tinymnist.files import pictures_in
-
     found: list[tuple[str, Any]] = []
     for argument in arguments:
         if argument == "-":
             found.append(("-", sys.stdin.buffer.read()))
         elif os.path.isdir(argument):  # also False if it cannot be looked up; reading will fail
+            from pathlib import Path
+
+            from tinymnist.files import pictures_in
+
             found += [(str(file), file) for file in pictures_in(Path(argument))]
         else:
-            found.append((argument, Path(argument)))
+            found.append((argument, argument or os.curdir))
     return found
 
 

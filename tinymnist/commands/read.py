@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinymnist.commands import Declared, add_options, check_outputs, pictures_of, print_json, warn
@@ -12,9 +12,11 @@ from tinymnist.errors import InputError
 from tinymnist.reporting.text import percent
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tinymnist.reader import Page
 
-SAMPLES = Path(__file__).parents[1] / "samples"
+SAMPLES = os.path.join(os.path.dirname(os.path.dirname(__file__)), "samples")
 """Painted by ``benchmarks/samples.py``."""
 
 
@@ -50,7 +52,7 @@ def _predict(arguments: argparse.Namespace) -> int:
         pictures = pictures_of(arguments.pictures)
     else:
         warn(f"no picture given; these are the samples in {SAMPLES}")
-        pictures = [(Path(name).name, file) for name, file in pictures_of([str(SAMPLES)])]
+        pictures = [(os.path.basename(name), file) for name, file in pictures_of([SAMPLES])]
     width = max((len(name) for name, _ in pictures), default=0)
     heading = f"{'file'.ljust(width)}  digit  confidence  runner-up\n"
 
@@ -153,6 +155,8 @@ def _drawings(out: str | None, names: list[str]) -> dict[str, Path]:
     """
     if out is None:
         return {}
+    from pathlib import Path
+
     from tinymnist.reporting.figures import picture_format
 
     place = Path(out)

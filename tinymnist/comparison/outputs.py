@@ -28,9 +28,9 @@ from typing import Any
 import numpy as np
 
 from tinymnist.errors import InputError
+from tinymnist.nn.archive import MANIFEST
 from tinymnist.nn.arrays import FLOATS, Array
 from tinymnist.nn.sequential import Sequential
-from tinymnist.nn.weights import MANIFEST
 
 ATOL, RTOL = 1e-6, 1e-5
 """The tolerances that two float32 runs of one network usually stay within."""

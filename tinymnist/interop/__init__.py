@@ -10,14 +10,14 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from os import PathLike
-from pathlib import Path
 
 from tinymnist.errors import InputError
 from tinymnist.nn.sequential import Sequential
 from tinymnist.nn.sequential import load_model as load_weights_file
-from tinymnist.nn.weights import find, shipped
+from tinymnist.nn.weights import find, is_shipped
 
 ENDINGS = (".keras", ".h5", ".hdf5", ".onnx", ".safetensors", ".py")
 """The suffixes of the formats that :func:`export` writes."""
@@ -48,11 +48,11 @@ def load_model(
         InputError: as :func:`open_model`.
     """
     if architecture is None and plan is None:
-        if str(source) in shipped():
+        if is_shipped(source):
             return load_weights_file(source)
         from tinymnist.interop.sniffing import Format, sniff
 
-        if Path(source).exists() and sniff(source) is Format.TINYMNIST:
+        if os.path.exists(source) and sniff(source) is Format.TINYMNIST:
             return load_weights_file(source)
     from tinymnist.interop.remembered import convert_once
 
@@ -160,6 +160,6 @@ def check_ending(path: str | PathLike[str]) -> str:
     Raises:
         InputError: for any other.
     """
-    if (suffix := Path(path).suffix.lower()) not in ENDINGS:
+    if (suffix := os.path.splitext(path)[1].lower()) not in ENDINGS:
         raise InputError(f"{path} should end with one of {', '.join(ENDINGS)}")
     return suffix

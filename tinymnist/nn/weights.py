@@ -5,32 +5,28 @@ of everything) and the arrays, and beside them one sample input with every layer
 :func:`verify` runs the sample again: the file itself shows whether the model still computes what
 it computed when it was written.
 
-Archives are the same bytes for the same content: ``numpy.savez`` stamps every entry with the time
-of day, and here the stamps are fixed. Reading never unpickles, and checks every stated size before
-unpacking.
+How the file is written and read is in :mod:`tinymnist.nn.archive`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import math
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping
 from os import PathLike
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from tinymnist.errors import InputError
-from tinymnist.files import whole_file
+from tinymnist.nn.archive import MAX_UNPACKED_BYTES, read_archive, write_archive
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.graph import INPUT, Graph
 from tinymnist.nn.layers import layer_from_config
+
+if TYPE_CHECKING:  # its import takes time, and reading a shipped model does without
+    from pathlib import Path
 
 FORMAT = "tinymnist weights 1"
 METADATA = ("class_names", "preprocessing", "source", "metrics", "parent")
@@ -40,11 +36,6 @@ FOREIGN_ENDINGS = (".keras", ".h5", ".hdf5", ".onnx", ".safetensors", ".pt", ".p
 VERIFY_TOLERANCE = 1e-5
 """How far a layer's output may deviate, as a share of its largest number. Float32 rounding, summed
 in another order by another processor, stays well below."""
-MANIFEST = "manifest.json"
-MAX_UNPACKED_BYTES = 1 << 30
-"""Upper limit, far above any digit reader and far below a machine's memory."""
-MAX_MANIFEST_BYTES = 1 << 24
-_TIME = (1980, 1, 1, 0, 0, 0)
 _KEYS = {"format", "name", "dtype", "input_shape", "layers", "wiring", "arrays", "content_hash"}
 _MAX_OUTPUTS_PER_LAYER = 1 << 26
 """Upper limit for the numbers in one layer's output for one picture; larger files are rejected."""
@@ -91,11 +82,14 @@ def save(model: Graph, path: str | PathLike[str], sample: Array | None = None) -
 
 def is_foreign(path: str | PathLike[str]) -> bool:
     """Whether a name promises another framework's file: see :data:`FOREIGN_ENDINGS`."""
-    return Path(path).suffix.lower() in FOREIGN_ENDINGS
+    return os.path.splitext(path)[1].lower() in FOREIGN_ENDINGS
 
 
 def read(model: str | PathLike[str], kind: type[Model]) -> Model:
-    """Read a model; every name, shape and dtype and the hash of the whole are checked.
+    """Read a model; every name, shape and dtype is checked, and the hash of the whole.
+
+    The hash of a shipped file, and the proof in it, are left to :func:`verify`: an installer has
+    compared the file with its own hash, and every entry still has its checksum.
 
     Args:
         model: the name of a shipped model, or a weights file.
@@ -104,8 +98,8 @@ def read(model: str | PathLike[str], kind: type[Model]) -> Model:
     Raises:
         InputError: if anything is missing, unknown, damaged or does not fit.
     """
-    path = find(model)
-    return _build(*_read_checked(path), path, kind)
+    path = _find(model)
+    return _build(*_read_checked(path, proof=not is_shipped(model)), path, kind)
 
 
 def verify(model: str | PathLike[str]) -> dict[str, float]:
@@ -121,7 +115,7 @@ def verify(model: str | PathLike[str]) -> dict[str, float]:
     Raises:
         InputError: as :func:`read`.
     """
-    path = find(model)
+    path = _find(model)
     manifest, arrays = _read_checked(path)
     network = _build(manifest, arrays, path, Graph)
     names = (INPUT, *(layer.name for layer in network.layers))
@@ -138,8 +132,10 @@ def verify(model: str | PathLike[str]) -> dict[str, float]:
     return deviations
 
 
-def _read_checked(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, Array]]:
-    manifest, arrays = read_archive(path)
+def _read_checked(path: str, *, proof: bool = True) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The manifest and the arrays; without ``proof`` the weights alone, and their hash is open."""
+    prefix = "" if proof else "weights/"
+    manifest, arrays = read_archive(path, MAX_UNPACKED_BYTES, prefix)
     if manifest.get("format") != FORMAT:
         raise InputError(
             f"{path} is not a weights file of this version; expected format {FORMAT!r}, "
@@ -149,12 +145,13 @@ def _read_checked(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, 
         raise InputError(f"{path} has manifest entries that this version does not know: {unknown}")
     if missing := sorted(_KEYS - manifest.keys()):
         raise InputError(f"{path} lacks {missing} in its manifest")
-    listed = {n: [str(a.dtype), list(a.shape)] for n, a in arrays.items()}
-    if listed != manifest["arrays"]:
-        odd = sorted(n for n in listed.keys() | manifest["arrays"].keys()
-                     if listed.get(n) != manifest["arrays"].get(n))  # fmt: skip
+    found = {n: [str(a.dtype), list(a.shape)] for n, a in arrays.items()}
+    listed = {n: described for n, described in manifest["arrays"].items() if n.startswith(prefix)}
+    if found != listed:
+        odd = sorted(n for n in found.keys() | listed.keys() if found.get(n) != listed.get(n))
         raise InputError(f"{path} holds other arrays than its manifest lists: {odd[:5]}")
-    if manifest.pop("content_hash") != _content_hash(manifest, arrays):
+    stated = manifest.pop("content_hash")
+    if proof and stated != _content_hash(manifest, arrays):
         raise InputError(f"{path} was changed after it was written: its content hash differs")
     return manifest, arrays
 
@@ -166,6 +163,8 @@ def fingerprint(model: Graph) -> str:
 
 def _content_hash(manifest: Mapping[str, Any], arrays: Mapping[str, Array]) -> str:
     """SHA-256 over the manifest and every array, in the order of their names."""
+    import hashlib  # loads OpenSSL, which reading a shipped model does without
+
     digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode())
     for name in sorted(arrays):
         digest.update(name.encode())
@@ -202,14 +201,33 @@ def _build(
     return model
 
 
-WEIGHTS_FOLDERS = (Path(__file__).parents[1] / "weights", Path(__file__).parents[2] / "weights")
+WEIGHTS_FOLDERS = tuple(
+    os.path.join(os.path.dirname(os.path.abspath(__file__)), *up, "weights")
+    for up in ([os.pardir], [os.pardir, os.pardir])
+)
 """Where the shipped files lie: in the installed package, or at the top of a checkout."""
+
+
+def is_shipped(model: str | PathLike[str]) -> bool:
+    """Whether this is the name of a model that comes with tinymnist."""
+    return str(model) in _shipped()
 
 
 def shipped() -> dict[str, Path]:
     """The weights files that come with tinymnist, by name."""
-    found = [file for folder in reversed(WEIGHTS_FOLDERS) for file in folder.glob("*.npz")]
-    return {file.stem: file for file in found}
+    from pathlib import Path
+
+    return {name: Path(os.path.normpath(file)) for name, file in _shipped().items()}
+
+
+def _shipped() -> dict[str, str]:
+    found = {}
+    for folder in filter(os.path.isdir, reversed(WEIGHTS_FOLDERS)):
+        for file in os.listdir(folder):
+            stem, ending = os.path.splitext(file)
+            if ending == ".npz":
+                found[stem] = os.path.join(folder, file)
+    return found
 
 
 def find(model: str | PathLike[str]) -> Path:
@@ -218,79 +236,15 @@ def find(model: str | PathLike[str]) -> Path:
     Raises:
         InputError: if there is neither; the message lists the names.
     """
-    files = shipped()
-    path = files.get(str(model), Path(model))
-    if not path.exists():
+    from pathlib import Path
+
+    return Path(_find(model))
+
+
+def _find(model: str | PathLike[str]) -> str:
+    files = _shipped()
+    path = files.get(str(model), str(model))
+    if not os.path.exists(path):
         known = f"expected a weights file, or one of {sorted(files)}"
         raise InputError(f"there is no model {str(model)!r}; {known}")
     return path
-
-
-def write_archive(
-    path: str | PathLike[str], manifest: Mapping[str, Any], arrays: Mapping[str, Array]
-) -> None:
-    """Write the file completely or not at all: to a temporary neighbour, then renamed.
-
-    Raises:
-        InputError: if the file cannot be written.
-    """
-    entries = {MANIFEST: json.dumps(manifest, indent=1).encode()}
-    for name, array in arrays.items():
-        buffer = io.BytesIO()
-        np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
-        entries[f"{name}.npy"] = buffer.getvalue()
-    with whole_file(path) as temporary, open(temporary, "wb") as file:
-        with zipfile.ZipFile(file, "w") as archive:
-            for name, data in entries.items():
-                archive.writestr(zipfile.ZipInfo(name, _TIME), data, zipfile.ZIP_DEFLATED)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def read_archive(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Read what :func:`write_archive` wrote.
-
-    Raises:
-        InputError: if the file is missing, not such an archive, damaged, or too large.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return _read_entries(archive, str(path))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise InputError(
-            f"{path} is not a weights file of tinymnist, or is damaged: {error}"
-        ) from None
-
-
-def _read_entries(archive: zipfile.ZipFile, path: str) -> tuple[dict[str, Any], dict[str, Array]]:
-    names = archive.namelist()
-    if MANIFEST not in names:
-        raise InputError(
-            f"{path} is an archive without {MANIFEST}; expected a file that tinymnist saved"
-        )
-    whole = sum([entry.file_size for entry in archive.infolist()])
-    for what, size, limit in (
-        (path, whole, MAX_UNPACKED_BYTES),
-        (f"{MANIFEST} in {path}", archive.getinfo(MANIFEST).file_size, MAX_MANIFEST_BYTES),
-    ):
-        if size > limit:
-            raise InputError(f"{what} unpacks to {size:,} bytes; expected at most {limit:,}")
-    try:
-        manifest = json.loads(archive.read(MANIFEST))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} has a damaged {MANIFEST}: {error}") from None
-    if not isinstance(manifest, dict):
-        raise InputError(f"{path} has a {MANIFEST} that is not an object")
-    arrays: dict[str, Array] = {}
-    for name in names:
-        if name == MANIFEST:
-            continue
-        data = io.BytesIO(archive.read(name))
-        try:
-            array = np.lib.format.read_array(data, allow_pickle=False)
-        except (ValueError, EOFError, MemoryError) as error:
-            raise InputError(f"{path} has a damaged array {name}: {error}") from None
-        arrays[name.removesuffix(".npy")] = array
-    return manifest, arrays

@@ -85,7 +85,7 @@ def decode_with_size(
         warnings.simplefilter("ignore")  # about broken metadata, which the user cannot help
         if isinstance(source, Image.Image):
             return _read(source, source.size, name, longest_side)
-        with open_binary(source) as stream, _identify(stream, name) as picture:
+        with open_binary(source) as stream, _identify(stream, source, name) as picture:
             stored = picture.size
             _draft(picture, longest_side)
             return _read(picture, stored, name, longest_side)
@@ -137,12 +137,14 @@ def _open_path(path: str) -> BinaryIO:
         raise InputError(f"{name}: cannot be read: {reason}") from None
 
 
-def _identify(stream: BinaryIO, name: str) -> Image.Image:
+def _identify(stream: BinaryIO, source: Any, name: str) -> Image.Image:
+    """Open a stream of the source's content as a picture, which is not decoded yet."""
     if not stream.read(1):
         raise InputError(f"{name}: is empty; expected a picture")
     stream.seek(0)
     try:
-        return Image.open(stream)
+        # By a file's name, Pillow guesses which of its plug-ins it has to import.
+        return Image.open(source if isinstance(source, (str, os.PathLike)) else stream)
     except Image.DecompressionBombError:
         raise _too_large(name) from None
     except Exception:  # Pillow's plug-ins raise whatever their parsing trips over

@@ -93,7 +93,7 @@ def sample(values: Array) -> Array:
 
 
 def sample_step(size: int) -> int:
-    """Every which value of so many :func:`sample` takes."""
+    """The distance between the values that :func:`sample` takes of ``size``."""
     return max(1, size // _SAMPLE_SIZE)
 
 

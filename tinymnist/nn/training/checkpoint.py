@@ -13,9 +13,9 @@ from os import PathLike
 from typing import Any, ClassVar
 
 from tinymnist.errors import InputError
+from tinymnist.nn.archive import read_archive, write_archive
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.training.state import Callback, Position, Training
-from tinymnist.nn.weights import read_archive, write_archive
 
 FORMAT = "tinymnist checkpoint 1"
 
