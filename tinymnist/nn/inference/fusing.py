@@ -52,6 +52,10 @@ class Network(Protocol):
     shapes: dict[str, Shape]
 
     @property
+    def output_shape(self) -> Shape:
+        """The shape of the prediction for one example."""
+
+    @property
     def ends_in_softmax(self) -> bool:
         """Whether the last layer is a softmax, or has one for its activation."""
 

@@ -38,8 +38,10 @@ from tinymnist.nn.layers import (
 )
 from tinymnist.nn.parallel import Workers, pieces, single_threaded_blas
 
-_MAX_BLOCK = 16
+_BLOCK = 16
 """Examples in a block; more bring no speed, fewer leave Python's own work to too few."""
+_MIN_TO_SHARE = 16
+"""So many examples are worth a second thread; below, they are one block."""
 _BLOCK_BYTES = 4 << 20
 """The largest output in a block should not exceed what a core's caches hold."""
 _MAX_SIZES = 4
@@ -73,16 +75,15 @@ class Program:
         self.output = examples_first(self.output)
         self.logits = examples_first(self.logits) if plan.ends_in_softmax else self.output
 
-    def run(self, x: Array, *, logits: bool) -> Array:
-        """The outputs of a block."""
+    def run(self, x: Array, y: Array, *, logits: bool) -> None:
+        """Write the outputs of a block into ``y``."""
         np.copyto(self.input, x)
         for call in self.calls:
             call()
-        if logits:
-            return self.logits.copy(order="C")
-        for call in self.last_calls:
-            call()
-        return self.output.copy(order="C")
+        if not logits:
+            for call in self.last_calls:
+                call()
+        np.copyto(y, self.logits if logits else self.output)
 
 
 class Plan:
@@ -95,37 +96,50 @@ class Plan:
         """Fuse the layers; how each step is computed is decided for each block size."""
         self.steps = fuse(graph)
         self.input, self.input_shape = next(iter(graph.shapes.items()))
+        self.output_shape = graph.output_shape
         self.shapes = dict(graph.shapes)
         self.ends_in_softmax = graph.ends_in_softmax
         largest = max(4 * math.prod(shape) for shape in graph.shapes.values())
-        self.block = max(1, min(_MAX_BLOCK, _BLOCK_BYTES // largest))
-        """How many examples to carry through all steps at a time."""
+        self.largest_block = max(1, _BLOCK_BYTES // largest)
         self._made: dict[tuple[str, type[Step]], Step] = {}
         self._free: dict[int, list[Program]] = {}
-        self._snapshot = _Snapshot(graph)
+        products = [step.operation for step in self.steps if isinstance(step.operation, Product)]
+        self._snapshot = _Snapshot(graph, used=[product.kernel for product in products])
 
     def predict(self, x: Array, workers: int | None, *, logits: bool) -> Array:
         """Outputs (n, *output_shape) of examples (n, *input_shape) float32, n > 0."""
-        if len(x) <= self.block:
-            with single_threaded_blas():
-                return self.run(x, logits=logits)
-        with Workers(workers) as threads:
-            cuts = pieces(len(x), self.block)
-            return np.concatenate(threads.map(lambda cut: self.run(x[cut], logits=logits), cuts))
+        y = np.empty((len(x), *self.output_shape), np.float32)
+        cuts = pieces(len(x), self._block_size(len(x)))
+        left = iter(cuts)  # shared: every thread takes the next block
 
-    def run(self, x: Array, *, logits: bool = False) -> Array:
-        """The outputs of one block, in this thread."""
-        n = len(x)
-        free = self._free.setdefault(n, [])
+        def work(_: int) -> None:
+            for cut in left:
+                self._run(x[cut], y[cut], logits)
+
+        with single_threaded_blas():
+            if len(cuts) == 1:
+                work(0)
+            else:
+                with Workers(workers) as threads:
+                    threads.map(work, range(min(threads.count, len(cuts))))
+        return y
+
+    def _block_size(self, n: int) -> int:
+        """Examples in a block: by their number alone, so that threads change no bit."""
+        usual = n if n < _MIN_TO_SHARE else _BLOCK if n >= 4 * _BLOCK else _BLOCK // 2
+        return min(usual, self.largest_block)
+
+    def _run(self, x: Array, y: Array, logits: bool) -> None:
+        """Carry one block through all steps, in this thread."""
+        free = self._free.setdefault(len(x), [])
         try:
             program = free.pop()
         except IndexError:
-            program = Program(self, n)
-        y = program.run(x, logits=logits)
+            program = Program(self, len(x))
+        program.run(x, y, logits=logits)
         if len(self._free) > _MAX_SIZES:
             self._free = {}
-        self._free.setdefault(n, []).append(program)
-        return y
+        self._free.setdefault(len(x), []).append(program)
 
     def is_current(self, graph: Network) -> bool:
         """Whether layers, settings and every bit of the weights are as they were."""
@@ -172,35 +186,39 @@ _PLANS: weakref.WeakKeyDictionary[Network, Plan] = weakref.WeakKeyDictionary()
 
 
 class _Snapshot:
-    """What a graph consisted of: the very objects, and the bytes of its arrays.
+    """What a graph consisted of: the very objects, and the bytes of arrays that were transformed.
 
     Weights may be changed in place (an optimizer does, and so may a user), so their bytes are
-    compared, at about the speed of memory.
+    compared, at about the speed of memory. Those in ``used`` are read as they are at every run.
     """
 
-    def __init__(self, graph: Network) -> None:
-        self.objects = list(_objects(graph))
-        self.arrays = [item for item in self.objects if isinstance(item, np.ndarray)]
+    def __init__(self, graph: Network, used: list[Array]) -> None:
+        self.layers = list(graph.layers)
+        self.settings = [vars(layer) for layer in self.layers]
+        self.objects = list(self._objects(graph))
+        arrays = [item for item in self.objects if isinstance(item, np.ndarray)]
+        self.arrays = [item for item in arrays if not any(item is array for array in used)]
         self.bytes = [bytearray(array.tobytes()) for array in self.arrays]
 
     def is_of(self, graph: Network) -> bool:
         """Whether nothing was replaced, and no array changed."""
-        return all(map(operator.is_, self.objects, _objects(graph))) and all(
-            map(_same_bytes, self.bytes, self.arrays)
+        return (
+            len(graph.layers) == len(self.layers)
+            and all(map(operator.is_, graph.layers, self.layers))
+            and all(map(operator.is_, self._objects(graph), self.objects))
+            and all(map(_same_bytes, self.bytes, self.arrays))
         )
 
+    def _objects(self, graph: Network) -> Iterator[object]:
+        """Every setting and array, and what each layer takes, with an end mark."""
+        values = chain.from_iterable(map(dict.values, self.settings))
+        return chain(values, graph.sources.values(), _END)
 
-def _objects(graph: Network) -> Iterator[object]:
-    """Layers, settings, arrays and wiring, with an end mark."""
-    values = (vars(layer).values() for layer in graph.layers)
-    return chain(graph.layers, graph.sources.values(), *values, [_END])
 
-
-_END = object()
+_END = (object(),)
 
 
 def _same_bytes(before: bytearray, array: Array) -> bool:
     """A comparison of memory, without a copy."""
-    if array.flags.c_contiguous:
-        return before.__eq__(array) is True
-    return before == array.tobytes()
+    same = before.__eq__(array)  # NotImplemented if the array is not contiguous
+    return same if isinstance(same, bool) else before == array.tobytes()
