@@ -12,6 +12,7 @@ EXAMPLES = """\
 examples:
   tinymnist explain photo.jpg                          each stage in words
   tinymnist explain photo.jpg --out stages.png         and in pictures
+  tinymnist explain photo.jpg --out photo.html         every number, in a page that opens from disk
   tinymnist explain photo.jpg --skip background        what happens without a stage
   tinymnist explain photo.jpg --upright                with the slant corrected
 
@@ -26,7 +27,8 @@ def add_explain(parser: argparse.ArgumentParser) -> Declared:
     """Declare the command's arguments."""
     add = parser.add_argument
     add("picture", metavar="PICTURE", help="a picture of one digit")
-    add("--out", type=Path, metavar="FILE.png", help="draw the stages in a row")
+    drawn = "FILE.png: the stages in a row; FILE.html: a page with every stage, layer and number"
+    add("--out", type=Path, metavar="FILE", help=drawn)
     add("--skip", action="append", default=[], choices=STAGES, help="leave a stage out; repeatable")
     add("--upright", action="store_true", help="also correct the digit's slant")
     add_options(parser, "--model", "--json")
@@ -40,7 +42,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from tinymnist.reporting.figures import picture_format, save_figure
 
     if arguments.out:
-        picture_format(arguments.out)
+        if arguments.out.suffix.lower() != ".html":
+            picture_format(arguments.out)
         check_outputs({"--out": arguments.out}, [arguments.picture, arguments.model])
     skip = [*arguments.skip, *([] if arguments.upright else ["slant"])]
     explanation = explain(Path(arguments.picture), Reader(arguments.model), skip)
@@ -48,7 +51,10 @@ def _run(arguments: argparse.Namespace) -> int:
     stages = [(step.name, step.note) for step in explanation.steps]
     text = f"{table(stages, left=2)}\n\nread as {digit}, confidence {percent(confidence)}"
     if arguments.out:
-        save_figure(draw_explanation(explanation), arguments.out)
+        if arguments.out.suffix.lower() == ".html":
+            _write_page(arguments)
+        else:
+            save_figure(draw_explanation(explanation), arguments.out)
         text += f"\ndrawn in {arguments.out}"
     record = {
         "file": arguments.picture,
@@ -57,3 +63,13 @@ def _run(arguments: argparse.Namespace) -> int:
         "confidence": round(confidence, 6),
     }
     return show(arguments, record, text)
+
+
+def _write_page(arguments: argparse.Namespace) -> None:
+    """The page shows every stage, and each left out: ``--skip`` does not change it."""
+    from tinymnist.reader import Reader
+    from tinymnist.reporting.html import write_page
+    from tinymnist.web.onefile import one_file
+
+    source = Path(arguments.picture)
+    write_page(one_file(source, Reader(arguments.model), source.name), arguments.out)

@@ -1,0 +1,16 @@
+"""The glass box: a page, and endpoints for machines, on which every number can be seen and changed.
+
+``tinymnist serve`` runs it with Python's own server. ``tinymnist.web:app`` is the same as a WSGI
+callable for any other: ``waitress-serve --threads=8 tinymnist.web:app``.
+
+To read it: ``packing`` (arrays in JSON), ``digits`` (what ships with the page), ``editing`` and
+``effects`` (what a visitor changes), ``describing`` and ``views`` (what is shown, as pure
+functions), ``worker`` and ``jobs`` (training in a bounded process), ``visitors`` (each page's own
+models), ``requests`` and ``app`` (HTTP), ``server``, ``onefile`` (one picture in one HTML file).
+"""
+
+from __future__ import annotations
+
+from tinymnist.web.app import Application, app
+
+__all__ = ["Application", "app"]
