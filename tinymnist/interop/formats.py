@@ -41,7 +41,8 @@ def read(source: str | PathLike[str], architecture: Architecture = None) -> Cand
     if kind is None:
         raise InputError(
             f"{path} is not a model of a known kind; expected weights of tinymnist, .keras, .h5, "
-            "ONNX, a PyTorch state_dict or safetensors"
+            "ONNX, a PyTorch state_dict, safetensors, or a SavedModel, .tflite or model.json of "
+            "TensorFlow"
         )
     if kind in ADVICE:
         advice = ADVICE[kind].replace("{path}", str(path))
@@ -56,6 +57,8 @@ def read(source: str | PathLike[str], architecture: Architecture = None) -> Cand
         return Candidates(path, read_onnx(path))
     if kind in (Format.KERAS_ZIP, Format.HDF5):
         from tinymnist.interop.keras import read as read_file
+    elif kind in (Format.SAVED_MODEL, Format.TFLITE, Format.TFJS):
+        from tinymnist.interop.tensorflow import read as read_file
     elif kind is Format.SAFETENSORS:
         from tinymnist.interop.safetensors import read as read_file
     else:
@@ -86,21 +89,12 @@ _SAVE_FOR_TORCH = (
     "'fc1.bias': torch.tensor(b1), ...}, 'weights.pt')`"
 )
 ADVICE = {
-    Format.SAVED_MODEL: (
-        "if Keras 2 made it: `tf.keras.models.load_model(FOLDER).save('model.h5')`; else "
-        "`python -m tf2onnx.convert --saved-model FOLDER --output model.onnx`"
-    ),
     Format.GRAPH_DEF: (
         "convert it: `python -m tf2onnx.convert --graphdef FILE.pb --inputs NAME:0 "
         "--outputs NAME:0 --output model.onnx`"
     ),
     Format.CHECKPOINT: (
         "build the model in Keras, then `model.load_weights(CHECKPOINT); model.save('model.h5')`"
-    ),
-    Format.TFLITE: "convert it: `python -m tf2onnx.convert --tflite FILE --output model.onnx`",
-    Format.TFJS: (
-        "convert it: `tensorflowjs_converter --input_format tfjs_layers_model --output_format "
-        "keras model.json model.h5`"
     ),
     Format.KERAS_JSON: (
         "convert the weights that belong to it: `tinymnist convert WEIGHTS.h5 DEST.npz "

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 Buffer: TypeAlias = bytes | mmap.mmap
 
@@ -41,7 +41,7 @@ def fields(data: Buffer, at: int, end: int) -> Iterator[tuple[int, int, int, int
         length = 0 if kind == 0 else value
         if start + length > end:
             raise Damaged("a field is longer than its message")
-        yield number, kind, start, length
+        yield number, kind, start if kind else at, length
         at = start + length
     raise Damaged(f"more than {_MAX_FIELDS:,} fields")
 
@@ -77,3 +77,37 @@ def _varint(data: Buffer, at: int, end: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at
     raise Damaged("a number of more than ten bytes")
+
+
+def message(data: bytes) -> dict[int, list[Any]]:
+    """The fields of a message by their numbers: whole numbers, or the bytes of anything else.
+
+    Raises:
+        Damaged: if the bytes are not a message.
+    """
+    found: dict[int, list[Any]] = {}
+    for number, kind, start, length in fields(data, 0, len(data)):
+        value = _varint(data, start, len(data))[0] if kind == 0 else data[start : start + length]
+        found.setdefault(number, []).append(value)
+    return found
+
+
+def text_of(found: Mapping[int, list[Any]], number: int) -> str:
+    """A field that is a text; "" if it is missing.
+
+    Raises:
+        Damaged: if it is something else.
+    """
+    value = found.get(number, [b""])[-1]
+    if not isinstance(value, bytes):
+        raise Damaged(f"field {number} is not a text")
+    return value.decode("utf-8", "replace")
+
+
+def varint(data: bytes, at: int) -> tuple[int, int]:
+    """A number of variable size at a position, and the position behind it.
+
+    Raises:
+        Damaged: if it is cut off.
+    """
+    return _varint(data, at, len(data))

@@ -1,0 +1,48 @@
+"""TensorFlow's own formats, read without TensorFlow: SavedModel, TensorFlow Lite, TensorFlow.js.
+
+``bundle`` reads variables, ``savedmodel`` what Keras says of its layers; ``tflite`` turns each
+operation into the Keras layer that does the same, so that Keras's reader builds all of them;
+``tfjs`` finds the weights of a model described in JSON.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+from tinymnist.errors import InputError
+from tinymnist.interop.bare.candidates import Candidates, defines_layers
+from tinymnist.interop.sniffing import Format, sniff
+from tinymnist.interop.tensorflow import savedmodel, tfjs, tflite
+
+__all__ = ["read"]
+
+
+def read(path: str | PathLike[str], architecture: str | PathLike[str] | None = None) -> Candidates:
+    """Read a SavedModel folder, a ``.tflite`` file or a ``model.json`` of TensorFlow.js.
+
+    Args:
+        path: the folder or the file.
+        architecture: none may be given: these formats define their layers.
+
+    Raises:
+        InputError: when a file is missing or damaged, or holds something that cannot be mapped.
+    """
+    place = Path(path)
+    if architecture is not None:
+        raise defines_layers(path, "architecture")
+    kind = sniff(place)
+    try:
+        if kind is Format.TFLITE:
+            return Candidates(place, tflite.read(place))
+        if kind is Format.TFJS:
+            return Candidates(place, tfjs.read(place / "model.json" if place.is_dir() else place))
+        return Candidates(place, savedmodel.read(place if place.is_dir() else place.parent))
+    except InputError:
+        raise
+    # Whatever a hostile description causes in a layer is the file's fault, not a bug.
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError) as error:
+        raise InputError(f"{path} does not describe a model: {str(error)[:200]}") from None
+    except (MemoryError, RecursionError) as error:
+        kind_of = type(error).__name__
+        raise InputError(f"{path} has an invalid model configuration: {kind_of}") from None
