@@ -44,9 +44,7 @@ def test_every_public_name_is_there_and_documented() -> None:
     assert set(dir(tinymnist)) >= {"Reader", "layers", "evaluate"}
 
 
-@pytest.mark.parametrize(
-    ("old", "new"), [("prepare", "prepare_image"), ("activations", "layer_outputs")]
-)
+@pytest.mark.parametrize(("old", "new"), [("prepare", "prepare_image")])
 def test_old_names_warn(old: str, new: str) -> None:
     with pytest.warns(DeprecationWarning, match=f"tinymnist.{new}"):
         assert getattr(tinymnist, old) is getattr(tinymnist, new)

@@ -42,14 +42,19 @@ from tinymnist.lazy import lazy_names
 
 if TYPE_CHECKING:
     from tinymnist import (
+        activations,
         backend,
         callbacks,
+        constraints,
         datasets,
+        initializers,
         layers,
         losses,
+        metrics,
         models,
         optimizers,
         preprocessing,
+        regularizers,
         utils,
     )
     from tinymnist.api import compare, convert, diagnose, predict, read
@@ -74,11 +79,13 @@ __all__ += ["Sequential", "__version__", "assert_model_matches", "callbacks", "c
 __all__ += ["diagnose", "evaluate", "explain", "export", "finetune", "layer_outputs", "layers"]
 __all__ += ["load_mnist", "load_model", "load_set", "losses", "optimizers", "predict"]
 __all__ += ["prepare_image", "preprocessing", "read", "set_threads", "train", "utils", "verify"]
-__all__ += ["Model", "backend", "datasets", "models"]
+__all__ += ["Model", "activations", "backend", "constraints", "datasets"]
+__all__ += ["initializers", "metrics", "models", "regularizers"]
 __version__ = "0.2.0"
 
 _HOMES = {
-    "": "backend callbacks datasets layers losses models optimizers preprocessing utils",
+    "": "activations backend callbacks constraints datasets initializers layers losses metrics models "
+    "optimizers preprocessing regularizers utils",
     "api": "compare convert diagnose predict read",
     "augmentation.generator": "ImageDataGenerator",
     "comparison": "assert_model_matches layer_outputs",
@@ -97,7 +104,7 @@ _HOMES = {
     "reader": "Page Prediction Reader",
 }
 """The public names of each module; of "" the modules."""
-_RENAMED = {"activations": "layer_outputs", "prepare": "prepare_image"}
-"""Names of version 0.1, kept for one version more."""
+_RENAMED = {"prepare": "prepare_image"}
+"""A name of version 0.1, kept for one version more."""
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES, _RENAMED)

@@ -64,7 +64,7 @@ def test_class_and_sample_weights_multiply() -> None:
         (lambda: one_hot(np.array([0.5]), 3), r"whole numbers .*dtype=float64"),
         (lambda: CategoricalCrossentropy().targets(LABELS, 3, "float32"), "for class numbers use"),
         (lambda: example_weights(LABELS, None, [1]), r"sample_weight must be of shape \(4,\)"),
-        (lambda: get_loss("mse"), r"loss must be one of \['categorical_crossentropy'"),
+        (lambda: get_loss("auc"), r"loss must be one of \['categorical_crossentropy'"),
     ],
 )
 def test_labels_that_cannot_be_are_refused(refused: Callable[[], object], message: str) -> None:

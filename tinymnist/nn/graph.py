@@ -46,7 +46,7 @@ class Input(Tensor):
         if not all(isinstance(side, (int, np.integer)) and side > 0 for side in sides):
             rule = "shape must be a tuple of numbers from 1: (28, 28, 1), or (784,)"
             raise ValueError(f"{rule}. Received: shape={given!r}")
-        super().__init__(tuple(map(int, sides)))
+        super().__init__(tuple(int(side) for side in sides if side))
 
 
 class Graph:
@@ -296,8 +296,13 @@ class Graph:
     @property
     def ends_in_softmax(self) -> bool:
         """Whether the last layer is a softmax, or has one for its activation."""
+        return self.last_activation == "softmax"
+
+    @property
+    def last_activation(self) -> str | None:
+        """The activation at the very end, or None."""
         last = self.layers[-1] if self.layers else None
-        return isinstance(last, Softmax) or getattr(last, "activation", None) == "softmax"
+        return "softmax" if isinstance(last, Softmax) else getattr(last, "activation", None)
 
     @property
     def output_shape(self) -> Shape:

@@ -1,4 +1,4 @@
-"""Cross-entropy on logits, with softmax fused in.
+"""Losses: cross-entropy on logits, with softmax fused in, and losses of single numbers.
 
 Fused, neither e^1000 nor log 0 is ever computed, and the gradient is the plain difference
 ``softmax(logits) - target``.
@@ -6,15 +6,16 @@ Fused, neither e^1000 nor log 0 is ever computed, and the gradient is the plain 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from tinymnist.nn.arrays import Array
-from tinymnist.nn.functional import log_softmax
+from tinymnist.nn.functional import log_softmax, sigmoid
 
 
 def cross_entropy(logits: Array, targets: Array) -> tuple[Array, tuple[Array, Array]]:
@@ -96,12 +97,44 @@ def to_categorical(labels: ArrayLike, num_classes: int | None = None) -> Array:
     return one_hot(given.ravel(), num_classes).reshape(*given.shape, num_classes)
 
 
+EPSILON = 1e-7
+"""Probabilities are kept this far from 0 and 1 before a logarithm, as in Keras."""
+
+
+class Loss:
+    """What training minimizes: a number for each example, and its gradient."""
+
+    fuses_softmax: ClassVar[bool] = False
+    """Whether a softmax at the end of the model is left out, as the loss contains it."""
+    from_logits: bool = False
+
+    def targets(self, y: ArrayLike, classes: int, dtype: Any) -> Array:
+        """Bring targets to the form of the outputs, (n, ...)."""
+        return np.asarray(y).astype(dtype)
+
+    def smooth(self, targets: Array) -> Array:
+        """The targets as training sees them."""
+        return targets
+
+    def losses(self, outputs: Array, targets: Array) -> tuple[Array, Any]:
+        """The loss of each example (n,), not averaged, and the cache."""
+        raise NotImplementedError
+
+    def backward(self, dlosses: Array, cache: Any) -> Array:
+        """The gradient of the outputs, from that of the losses (n,)."""
+        raise NotImplementedError
+
+    def fitted_to(self, last_activation: str | None) -> Loss:
+        """The loss for a model that ends so."""
+        return self
+
+
 @dataclass(frozen=True)
-class CategoricalCrossentropy:
+class CategoricalCrossentropy(Loss):
     """Cross-entropy against rows of probabilities, for instance one-hot.
 
-    It always works on logits: a softmax at the end of the model is left out and fused in, and any
-    other output counts as logits.
+    It works on logits: a softmax at the end of the model is left out and fused in. The outputs of a
+    sigmoid count as probabilities, brought to a sum of 1 as in Keras, and any others as logits.
 
     Attributes:
         from_logits: whether the model must end without softmax.
@@ -109,8 +142,26 @@ class CategoricalCrossentropy:
             against overconfidence (Szegedy et al., 2015, https://arxiv.org/abs/1512.00567).
     """
 
+    fuses_softmax: ClassVar[bool] = True
+
     from_logits: bool = False
     label_smoothing: float = 0.0
+
+    def losses(self, outputs: Array, targets: Array) -> tuple[Array, Any]:
+        """:func:`cross_entropy` of logits."""
+        return cross_entropy(outputs, targets)
+
+    def backward(self, dlosses: Array, cache: Any) -> Array:
+        """:func:`cross_entropy_backward`."""
+        return cross_entropy_backward(dlosses, cache)
+
+    def fitted_to(self, last_activation: str | None) -> Loss:
+        """The loss for a model that ends so: a sigmoid gives probabilities."""
+        return self.of_probabilities() if last_activation == "sigmoid" else self
+
+    def of_probabilities(self) -> Loss:
+        """The same loss for outputs that are probabilities, of any sum."""
+        return OfProbabilities(self)
 
     def targets(self, y: ArrayLike, classes: int, dtype: Any) -> Array:
         """Bring targets to (n, classes) in ``dtype``, without smoothing.
@@ -143,23 +194,155 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
         return one_hot(y, classes, dtype)
 
 
-LOSSES = {
+@dataclass(frozen=True)
+class OfProbabilities(Loss):
+    """Cross-entropy of positive numbers p: that of their logarithms, whose softmax is p / sum p."""
+
+    loss: CategoricalCrossentropy
+
+    def targets(self, y: ArrayLike, classes: int, dtype: Any) -> Array:
+        """As of the loss."""
+        return self.loss.targets(y, classes, dtype)
+
+    def smooth(self, targets: Array) -> Array:
+        """As of the loss."""
+        return self.loss.smooth(targets)
+
+    def losses(self, outputs: Array, targets: Array) -> tuple[Array, Any]:
+        """Cross-entropy of the logarithms, kept away from infinity by :data:`EPSILON`."""
+        kept = np.clip(outputs, EPSILON, 1 - EPSILON)
+        losses, cache = cross_entropy(np.log(kept), targets)
+        return losses, (cache, kept, outputs)
+
+    def backward(self, dlosses: Array, cache: Any) -> Array:
+        """``d log p = dp / p``; nothing where p was clipped."""
+        inner, kept, outputs = cache
+        return cross_entropy_backward(dlosses, inner) / kept * (kept == outputs)
+
+
+@dataclass(frozen=True)
+class _Elementwise(Loss):
+    """The mean over an example's numbers of a function of output and target."""
+
+    def value(self, y: Array, t: Array) -> Array:
+        """The loss of each number."""
+        raise NotImplementedError
+
+    def slope(self, y: Array, t: Array) -> Array:
+        """Its derivative by the output."""
+        raise NotImplementedError
+
+    def losses(self, outputs: Array, targets: Array) -> tuple[Array, Any]:
+        """The mean over all numbers of each example."""
+        values = self.value(outputs, targets).reshape(len(outputs), -1)
+        return values.mean(axis=1), (outputs, targets)
+
+    def backward(self, dlosses: Array, cache: Any) -> Array:
+        """``slope / numbers``, times the gradient of each example's loss."""
+        outputs, targets = cache
+        share = dlosses / (outputs.size / max(len(outputs), 1))
+        return self.slope(outputs, targets) * share.reshape(-1, *[1] * (outputs.ndim - 1))
+
+
+@dataclass(frozen=True)
+class MeanSquaredError(_Elementwise):
+    """``(y - t)^2``."""
+
+    def value(self, y: Array, t: Array) -> Array:
+        return np.square(y - t)
+
+    def slope(self, y: Array, t: Array) -> Array:
+        return 2 * (y - t)
+
+
+@dataclass(frozen=True)
+class MeanAbsoluteError(_Elementwise):
+    """``|y - t|``."""
+
+    def value(self, y: Array, t: Array) -> Array:
+        return np.abs(y - t)
+
+    def slope(self, y: Array, t: Array) -> Array:
+        return np.sign(y - t)
+
+
+@dataclass(frozen=True)
+class Huber(_Elementwise):
+    """``(y - t)^2 / 2`` up to a distance of ``delta``, then a straight line."""
+
+    delta: float = 1.0
+
+    def value(self, y: Array, t: Array) -> Array:
+        far = np.abs(y - t)
+        near = np.minimum(far, self.delta)
+        return near * (far - near / 2)
+
+    def slope(self, y: Array, t: Array) -> Array:
+        return np.clip(y - t, -self.delta, self.delta)
+
+
+@dataclass(frozen=True)
+class BinaryCrossentropy(_Elementwise):
+    """``-t log y - (1 - t) log(1 - y)``, for every output by itself.
+
+    Attributes:
+        from_logits: whether the outputs are logits, to which a sigmoid is applied.
+        label_smoothing: the share of every target that becomes 1/2.
+    """
+
+    from_logits: bool = False
+    label_smoothing: float = 0.0
+
+    def smooth(self, targets: Array) -> Array:
+        """Move targets towards 1/2."""
+        return targets * (1 - self.label_smoothing) + self.label_smoothing / 2
+
+    def value(self, y: Array, t: Array) -> Array:
+        if self.from_logits:
+            return np.maximum(y, 0) - y * t + np.log1p(np.exp(-np.abs(y)))
+        p = np.clip(y, EPSILON, 1 - EPSILON)
+        return -(t * np.log(p) + (1 - t) * np.log(1 - p))
+
+    def slope(self, y: Array, t: Array) -> Array:
+        if self.from_logits:
+            return sigmoid(y)[0] - t
+        p = np.clip(y, EPSILON, 1 - EPSILON)
+        return (p - t) / (p * (1 - p)) * (p == y)
+
+
+LOSSES: dict[str, type[Loss]] = {
     "categorical_crossentropy": CategoricalCrossentropy,
     "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
+    "binary_crossentropy": BinaryCrossentropy,
+    **dict.fromkeys(("mse", "mean_squared_error"), MeanSquaredError),
+    **dict.fromkeys(("mae", "mean_absolute_error"), MeanAbsoluteError),
+    "huber": Huber,
 }
 
 
-def get_loss(loss: str | CategoricalCrossentropy) -> CategoricalCrossentropy:
-    """Find a loss by Keras's name, or return one unchanged.
+def get_loss(loss: Any) -> Loss:
+    """Find a loss by Keras's name or function, or return one unchanged.
 
     Raises:
         ValueError: for any other name or type.
     """
-    if isinstance(loss, CategoricalCrossentropy):
+    if isinstance(loss, Loss):
         return loss
-    if not isinstance(loss, str) or loss not in LOSSES:
+    name = loss if isinstance(loss, str) else getattr(loss, "__name__", "")
+    if (key := name.lower()) not in LOSSES:
+        key = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    if key not in LOSSES:
         raise ValueError(f"loss must be one of {list(LOSSES)}. Received: loss={loss!r}")
-    return LOSSES[loss]()
+    return LOSSES[key]()
+
+
+def loss_values(loss: Loss, y_true: Any, y_pred: Any) -> Array:
+    """The loss of each example (n,), from targets and outputs."""
+    outputs = np.asarray(y_pred)
+    if isinstance(loss, CategoricalCrossentropy) and not loss.from_logits:
+        loss = loss.of_probabilities()
+    targets = loss.smooth(loss.targets(y_true, outputs.shape[-1], outputs.dtype))
+    return loss.losses(outputs, targets)[0]
 
 
 def balanced_class_weights(labels: Array) -> dict[int, float]:

@@ -25,14 +25,12 @@ from tinymnist.nn.layers.base import Tensor, default_name, free_name
 if TYPE_CHECKING:  # what only a training needs is imported when one begins
     from os import PathLike
 
-    from tinymnist.nn.losses import CategoricalCrossentropy
+    from tinymnist.nn.losses import Loss
     from tinymnist.nn.optimizers import Optimizer
+    from tinymnist.nn.training.metrics import Metric
     from tinymnist.nn.training.state import Augment, Callback, History
 
 __all__ = ["Input", "Sequential", "load_model"]
-
-ACCURACY_NAMES = {"accuracy", "acc", "categorical_accuracy", "sparse_categorical_accuracy"}
-"""Keras's names of the only metric of ``fit``."""
 
 
 class Sequential(Graph):
@@ -45,16 +43,22 @@ class Sequential(Graph):
         model.fit(images, labels, epochs=5)
 
     Attributes:
-        optimizer, loss: what ``compile`` chose; None before.
+        optimizer, loss, metrics: what ``compile`` chose; None before, and no metrics.
+        stop_training: set by a callback to end the training, as in Keras.
+        history: what the last ``fit`` returned.
     """
 
     optimizer: Optimizer | None = None
-    loss: CategoricalCrossentropy | None = None
+    loss: Loss | None = None
+    metrics: Sequence[Metric] = ()
+    stop_training: bool = False
+    history: History | None = None
 
     def _wait(self, layer: Layer | Input | Graph) -> None:
         """Keep a layer until the first examples say what the input is, as Keras does."""
         if self._wiring or not isinstance(layer, Layer):
             super()._wait(layer)
+            return
         layer.name = layer.name or free_name(default_name(layer), [la.name for la in self.layers])
         self.layers.append(layer)
 
@@ -81,6 +85,7 @@ class Sequential(Graph):
         batch_size: int | None = None,
         verbose: str | int = 0,
         steps: int | None = None,
+        callbacks: None = None,
         *,
         workers: int | None = None,
         logits: bool = False,
@@ -96,7 +101,7 @@ class Sequential(Graph):
                 not scaled: divide by 255 first. Or a generator of batches, with labels or not.
             batch_size: how many examples one thread carries through the layers at a time without a
                 plan; None is 32. A plan chooses blocks by itself.
-            verbose: accepted as in Keras; nothing is shown.
+            verbose, callbacks: accepted as in Keras; nothing is shown or called.
             steps: how many batches of the generator to read; None reads one round.
             workers: threads; None takes every core.
             logits: leave out a softmax at the very end.
@@ -128,38 +133,45 @@ class Sequential(Graph):
     def compile(
         self,
         optimizer: str | Optimizer = "adam",
-        loss: str | CategoricalCrossentropy = "sparse_categorical_crossentropy",
-        metrics: str | Sequence[str] | None = ("accuracy",),
+        loss: Any = "sparse_categorical_crossentropy",
+        metrics: Any = ("accuracy",),
+        *,
+        run_eagerly: bool = False,
+        jit_compile: Any = "auto",
+        steps_per_execution: int = 1,
     ) -> None:
         """Choose how to train.
 
         Args:
-            optimizer: "sgd", "rmsprop", "adam", "adamw", or an instance; each serves one model.
-            loss: "sparse_categorical_crossentropy" for class numbers,
-                "categorical_crossentropy" for rows of probabilities, or an instance.
-            metrics: accuracy, by any of Keras's names, or none: ``fit`` measures it always, and
-                nothing else. For other metrics see :mod:`tinymnist.nn.metrics`.
+            optimizer: "sgd", "rmsprop", "adam" ..., or an instance; each serves one model.
+            loss: "sparse_categorical_crossentropy" for class numbers, "categorical_crossentropy"
+                for rows of probabilities, "mse", "mae", "binary_crossentropy" ..., or an instance.
+            metrics: "accuracy", "top_k_categorical_accuracy", "mse" ..., which appear in the
+                history under the name that is given here. Without any, a classifier has
+                "accuracy". For others see :mod:`tinymnist.nn.metrics`.
+            run_eagerly, jit_compile, steps_per_execution: accepted as in Keras.
 
         Raises:
             ValueError: for anything else; or if another model uses the optimizer.
         """
         from tinymnist.nn.losses import get_loss
         from tinymnist.nn.optimizers import get_optimizer
+        from tinymnist.nn.training.metrics import get_metrics
 
-        asked = [metrics] if isinstance(metrics, str) else metrics or ()
-        if unknown := sorted(set(map(str, asked)) - ACCURACY_NAMES):
-            raise ValueError(
-                'metrics in fit are ["accuracy"]; see tinymnist.nn.metrics for others, to be used '
-                f"on predictions. Received: {unknown}"
-            )
         chosen, chosen_loss = get_optimizer(optimizer), get_loss(loss)
+        measured = get_metrics(metrics, chosen_loss)
         if chosen.owner not in (None, self):
             raise ValueError(
                 "an optimizer keeps moments of one model's arrays; make a new one. "
                 f"Received: {chosen}, which another model uses"
             )
         chosen.owner = self
-        self.optimizer, self.loss = chosen, chosen_loss
+        self.optimizer, self.loss, self.metrics = chosen, chosen_loss, measured
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """What :meth:`evaluate` returns, in this order."""
+        return ["loss", *(metric.name for metric in self.metrics)]
 
     def fit(
         self,
@@ -177,6 +189,8 @@ class Sequential(Graph):
         initial_epoch: int = 0,
         steps_per_epoch: int | None = None,
         validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int = 1,
         *,
         augment: Augment | None = None,
         rng: np.random.Generator | int | None = None,
@@ -210,6 +224,7 @@ class Sequential(Graph):
             initial_epoch: how many epochs an earlier training has done already.
             steps_per_epoch: batches of the generator per epoch; None takes its length.
             validation_steps: batches of the validating generator; None takes its length.
+            validation_batch_size, validation_freq: accepted as in Keras; every epoch is validated.
             augment: ``augment(images, rng) -> images``, called in the worker threads, one piece at
                 a time.
             rng: a generator or a seed. Order, dropout and augmentation follow from it; a generator
@@ -249,7 +264,9 @@ class Sequential(Graph):
             rng=rng, micro_batch_size=micro_batch_size, keep_frozen=keep_frozen, workers=workers,
             resume=resume,
         )  # fmt: skip
-        return fit(self, self.optimizer, self.loss, settings)
+        self.stop_training = False
+        self.history = fit(self, self.optimizer, self.loss, [*self.metrics], settings)
+        return self.history
 
     def evaluate(
         self,
@@ -277,18 +294,64 @@ class Sequential(Graph):
             return_dict: whether to name the figures.
 
         Returns:
-            ``[loss, accuracy]``, or ``{"loss": ..., "accuracy": ...}``, without label smoothing.
+            ``[loss, accuracy]``, or what the metrics are; ``{"loss": ..., "accuracy": ...}``; or,
+            without metrics, the loss alone. Labels are not smoothed.
 
         Raises:
             ValueError: if examples and labels do not fit the model, or there are none.
         """
+        from tinymnist.nn.losses import get_loss
         from tinymnist.nn.training.batches import examples_of, is_source, measure, read_round
+        from tinymnist.nn.training.metrics import get_metrics
 
         if is_source(x):
             x, y, sample_weight = read_round(x, steps)
-        examples = examples_of(self, self.loss, x, y, sample_weight)
-        loss, accuracy = measure(self, examples, workers, batch_size)
-        return {"loss": loss, "accuracy": accuracy} if return_dict else [loss, accuracy]
+        loss, metrics = self.loss, self.metrics
+        if loss is None:  # labels of either form
+            is_sparse = np.shape(np.asarray(y))[1:] in ((), (1,))
+            loss = get_loss(f"{'sparse_' * is_sparse}categorical_crossentropy")
+            metrics = get_metrics(None, loss)
+        loss = loss.fitted_to(self.last_activation)
+        examples = examples_of(self, loss, x, y, sample_weight)
+        figures = measure(self, examples, workers, batch_size, loss=loss, metrics=metrics)
+        if return_dict:
+            return figures
+        return [*figures.values()] if metrics else figures["loss"]
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        class_weight: Mapping[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Make one step of the optimizer on these examples.
+
+        Returns:
+            Loss and metrics of this batch before the step, in the form of :meth:`evaluate`.
+
+        Raises:
+            ValueError: as :meth:`fit`.
+        """
+        self.stop_training = False
+        whole: Any = {"batch_size": len(x), "verbose": 0, "shuffle": False, "keep_frozen": False}
+        weights: Any = {"sample_weight": sample_weight, "class_weight": class_weight}
+        history = self.fit(x, y, **whole, **weights, micro_batch_size=len(x)).history
+        figures = {name: history[name][-1] for name in self.metrics_names}
+        if return_dict:
+            return figures
+        return [*figures.values()] if self.metrics else figures["loss"]
+
+    def test_on_batch(
+        self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """:meth:`evaluate` on these examples."""
+        return self.evaluate(x, y, sample_weight=sample_weight, return_dict=return_dict)
+
+    def predict_on_batch(self, x: Any) -> Array:
+        """:meth:`predict` on these examples."""
+        return self.predict(x)
 
     def summary(self, print_fn: Callable[[str], object] = print) -> None:
         """Print a table of layers, output shapes, parameters and multiply-adds.

@@ -62,7 +62,8 @@ def layer_from_config(config: dict[str, Any]) -> Layer:
     if kind not in LAYERS:
         raise ValueError(f"class must be one of {sorted(LAYERS)}. Received: class={kind!r}")
     try:
-        return type.__call__(LAYERS[kind], **settings)  # in our words already
+        layer: Layer = type.__call__(LAYERS[kind], **settings)  # in our words already
+        return layer
     except TypeError as error:
         raise ValueError(f"{kind} cannot be made from {settings}: {error}") from None
 

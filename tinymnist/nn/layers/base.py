@@ -197,7 +197,7 @@ class Layer(metaclass=_MadeAsInKeras):
         if given and all(isinstance(tensor, Tensor) for tensor in given):
             shape = self.output_shape(*(tensor.shape for tensor in given))
             self.__dict__["_tensor"] = Tensor(shape, self, tuple(given))
-            return self._tensor
+            return vars(self)["_tensor"]
         xs = [np.asarray(x) for x in (given if len(given) > 1 else [inputs])]
         xs = [x if x.dtype.kind == "f" else x.astype(np.float32) for x in xs]
         shapes = [x.shape[1:] for x in xs]

@@ -87,7 +87,7 @@ def initialize(initializer: Initializer, shape: Shape, rng: np.random.Generator)
     settings = {"name": initializer} if isinstance(initializer, str) else dict(initializer)
     name = settings.pop("name", None)
     if (seed := settings.pop("seed", None)) is not None:
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(int(seed))
     if name not in DRAWS:
         rule = f"kernel_initializer must be one of {list(DRAWS)}"
         raise ValueError(f"{rule}. Received: {name!r}")

@@ -160,7 +160,11 @@ def part_of(value: Any, what: str) -> Any:
         default = {"l1": 0.01 * (name != "l2"), "l2": 0.01 * (name != "l1")}
         asked = {k: float(settings[k]) for k in ("l1", "l2") if k in settings}
         return {"name": "l1_l2", **(default if not asked else {"l1": 0.0, "l2": 0.0}), **asked}
-    bounds = {"max_norm": {"max_value": 2.0, "axis": 0}, "unit_norm": {"axis": 0}, "non_neg": {}}
+    bounds: dict[str, dict[str, Any]] = {
+        "max_norm": {"max_value": 2.0, "axis": 0},
+        "unit_norm": {"axis": 0},
+        "non_neg": {},
+    }
     name = {"maxnorm": "max_norm", "unitnorm": "unit_norm", "nonneg": "non_neg"}.get(name, name)
     if what == "constraint" and name in bounds:
         return {"name": name, **bounds[name], **{k: v for k, v in settings.items() if k != "name"}}

@@ -13,8 +13,9 @@ are ``(x, y)`` or ``(x, y, sample_weight)``:
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -23,7 +24,9 @@ import numpy as np
 
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.graph import Graph
-from tinymnist.nn.losses import CategoricalCrossentropy, cross_entropy, example_weights, get_loss
+from tinymnist.nn.layers.regularizers import penalty_of
+from tinymnist.nn.losses import Loss, example_weights, get_loss
+from tinymnist.nn.training.metrics import Metric, results_of, sums_of
 
 Item = TypeVar("Item")
 
@@ -204,7 +207,7 @@ def prefetch(items: Iterator[Item]) -> Iterator[Item]:
 
 def examples_of(
     model: Graph,
-    loss: CategoricalCrossentropy | None,
+    loss: Loss | None,
     x: Any,
     y: Any,
     sample_weight: Any = None,
@@ -222,12 +225,21 @@ def examples_of(
     if loss is None:
         is_sparse = np.shape(np.asarray(y))[1:] in ((), (1,))
         loss = get_loss(f"{'sparse_' if is_sparse else ''}categorical_crossentropy")
-    x, targets = model.cast(x), loss.targets(y, model.output_shape[-1], model.dtype)
+    x = model.cast(x)
+    targets = loss.targets(y, model.output_shape[-1], model.dtype)
+    shape = (len(targets), *model.output_shape)
+    if targets.shape != shape:
+        if targets.size != math.prod(shape):
+            expected = ", ".join(map(str, shape[1:]))
+            raise ValueError(f"y must be of shape (n, {expected}). Received: {targets.shape}")
+        targets = targets.reshape(shape)
     if len(x) != len(targets) or not len(x):
         raise ValueError(
             f"x and y must have the same length, not 0. Received: {len(x)} and {len(targets)}"
         )
-    weights = example_weights(targets.argmax(axis=1), class_weight, sample_weight, model.dtype)
+    labels = targets.argmax(axis=1) if shape[1] > 1 else targets.reshape(len(x), -1)[:, 0]
+    labels = labels if len(shape) == 2 else np.zeros(len(x), int)
+    weights = example_weights(labels, class_weight, sample_weight, model.dtype)
     return Examples(x, targets, weights)
 
 
@@ -237,13 +249,17 @@ def measure(
     workers: int | None,
     batch_size: int | None = None,
     *,
+    loss: Loss,
+    metrics: Sequence[Metric],
     plain: bool = False,
-) -> tuple[float, float]:
-    """The loss, in which examples count by their weights, and the accuracy, as in Keras.
+) -> dict[str, float]:
+    """The loss, in which examples count by their weights, and the metrics, as in Keras.
 
     ``plain`` as for :meth:`Graph.predict`.
     """
-    logits = model.predict(examples.x, batch_size, workers=workers, logits=True, plain=plain)
-    losses, _ = cross_entropy(logits, examples.targets)
-    hits = logits.argmax(axis=1) == examples.targets.argmax(axis=1)
-    return float((losses * examples.weights).mean()), float(hits.mean())
+    fused = loss.fuses_softmax
+    outputs = model.predict(examples.x, batch_size, workers=workers, logits=fused, plain=plain)
+    losses, _ = loss.losses(outputs, examples.targets)
+    mean = float((losses * examples.weights).mean()) + penalty_of(model.layers)
+    sums = sums_of(metrics, outputs, examples.targets, fused)
+    return {"loss": mean} | results_of(metrics, sums, len(outputs))

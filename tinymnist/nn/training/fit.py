@@ -16,7 +16,7 @@ import numpy as np
 
 from tinymnist.memory import checksum, reuse_freed_memory
 from tinymnist.nn.graph import Graph
-from tinymnist.nn.losses import CategoricalCrossentropy, example_weights
+from tinymnist.nn.losses import Loss, example_weights
 from tinymnist.nn.optimizers import Optimizer
 from tinymnist.nn.parallel import Workers, single_threaded_blas
 from tinymnist.nn.training.batches import (
@@ -31,6 +31,7 @@ from tinymnist.nn.training.callbacks import in_order
 from tinymnist.nn.training.checkpoint import load_checkpoint
 from tinymnist.nn.training.frozen import cut_off_frozen_part
 from tinymnist.nn.training.loop import Loop, default_micro_batch_size, has_dense_gradients
+from tinymnist.nn.training.metrics import Metric
 from tinymnist.nn.training.state import Augment, Callback, Data, History, Position, Training
 
 REPAINT_SECONDS = 0.1
@@ -65,12 +66,14 @@ class Settings:
 def fit(
     model: Graph,
     optimizer: Optimizer | None,
-    loss: CategoricalCrossentropy | None,
+    loss: Loss | None,
+    metrics: list[Metric],
     given: Settings,
 ) -> History:
     """Prepare a training and run it; see :meth:`Sequential.fit`."""
     if optimizer is None or loss is None:
         raise ValueError("fit needs a compiled model: call model.compile(...) first.")
+    loss = loss.fitted_to(model.last_activation)
     _check_compiled(model, optimizer, loss)
     _check_data(given)
     data = _gather_data(model, loss, given)
@@ -93,6 +96,7 @@ def fit(
         shuffle=given.shuffle,
         augment=given.augment,
         callbacks=callbacks,
+        metrics=metrics,
         seed=int(given.rng) if isinstance(given.rng, (int, np.integer)) else None,
         position=Position(key, given.initial_epoch, first=source.first if source else 0),
     )
@@ -111,7 +115,7 @@ def fit(
     return training.history
 
 
-def _check_compiled(model: Graph, optimizer: Optimizer, loss: CategoricalCrossentropy) -> None:
+def _check_compiled(model: Graph, optimizer: Optimizer, loss: Loss) -> None:
     known = {layer.name for layer in model.layers} | model.weights.keys()
     if unknown := sorted(optimizer.multipliers.keys() - known):
         raise ValueError(f"multipliers must name some of {sorted(known)}. Received: {unknown}")
@@ -157,7 +161,7 @@ def _check_numbers(given: Settings, batch_size: int) -> None:
         )
 
 
-def _gather_data(model: Graph, loss: CategoricalCrossentropy, given: Settings) -> Data:
+def _gather_data(model: Graph, loss: Loss, given: Settings) -> Data:
     """Convert what a user gives to learn from and to validate on."""
     class_weight, held_out = given.class_weight, given.validation_data
     examples = source = validation = None
@@ -169,6 +173,8 @@ def _gather_data(model: Graph, loss: CategoricalCrossentropy, given: Settings) -
         source = Source(given.x, given.steps_per_epoch, convert, given.initial_epoch)
     else:
         examples = examples_of(model, loss, given.x, given.y, given.sample_weight, class_weight)
+        if not np.isfinite(examples.x.sum(dtype=np.float64)):
+            raise ValueError("x must hold finite numbers. Received: NaN or infinity among them")
     if held_out is not None:
         if is_source(held_out):
             held_out = read_round(held_out, given.validation_steps)
@@ -191,7 +197,7 @@ def _split(examples: Examples, share: float, sample_weight: Any) -> tuple[Exampl
             f"Received: validation_split={share!r} of {n} examples"
         )
     x, targets = examples.x, examples.targets
-    own = example_weights(targets.argmax(axis=1), None, sample_weight, x.dtype)
+    own = example_weights(np.zeros(n, int), None, sample_weight, x.dtype)
     return examples.take(slice(kept)), Examples(x[kept:], targets[kept:], own[kept:])
 
 
@@ -223,7 +229,7 @@ class Progress(Callback):
         self._paint(
             f"epoch {at.epoch + 1}/{training.epochs}  {at.batch}/{batches}  "
             f"{each * (batches - at.batch):3.0f} s left  "
-            f"loss {at.mean_loss:.4f}  accuracy {at.accuracy:.4f}"
+            + "  ".join(f"{name} {figure:.4f}" for name, figure in training.figures.items())
         )
 
     def on_epoch_end(self, training: Training, logs: dict[str, float]) -> None:

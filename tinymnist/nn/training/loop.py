@@ -18,10 +18,11 @@ import numpy as np
 
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.graph import Graph
-from tinymnist.nn.losses import cross_entropy, cross_entropy_backward
+from tinymnist.nn.layers.regularizers import add_penalty_gradients, constrain, penalty_of
 from tinymnist.nn.parallel import Workers, pieces
 from tinymnist.nn.training.batches import Examples, measure
 from tinymnist.nn.training.frozen import Stages
+from tinymnist.nn.training.metrics import sums_of
 from tinymnist.nn.training.state import Training
 
 MICRO_BATCH_SIZES = (16, 32)
@@ -34,14 +35,14 @@ class PieceResult(NamedTuple):
 
     Attributes:
         loss: weighted sum over the examples.
-        hits: how many were right.
+        sums: of all metrics, over the examples.
         share: of the batch's examples.
         gradients: of the batch's mean loss, by ``"layer/array"``; summed over the pieces.
         statistics: new moving statistics, by ``"layer/array"``; averaged by ``share``.
     """
 
     loss: float
-    hits: int
+    sums: list[float]
     share: float
     gradients: dict[str, Array]
     statistics: dict[str, Array]
@@ -108,14 +109,19 @@ class Loop:
         else:
             results = self.workers.map(learn, list(enumerate(pieces(n, size))))
         position.loss += sum(result.loss for result in results)
-        position.hits += sum(result.hits for result in results)
+        sums = [*filter(None, [position.sums]), *(result.sums for result in results)]
+        position.sums = [sum(column) for column in zip(*sums, strict=True)]
         position.examples += n
         # Sums in the order of the pieces do not depend on which thread was quicker.
         gradients = {
             name: reduce(np.add, [result.gradients[name] for result in results])
             for name in results[0].gradients
         }
+        layers = self.stages.network.layers
+        position.loss += n * penalty_of(layers)
+        add_penalty_gradients(layers, gradients)
         training.optimizer.apply(training.model.trainable_weights, gradients)
+        constrain(layers)
         for name in results[0].statistics:
             value = reduce(np.add, [r.statistics[name] * r.share for r in results])
             layer, key = name.rsplit("/", 1)
@@ -143,27 +149,34 @@ class Loop:
     ) -> PieceResult:
         """Forward and backward for one piece; changes nothing, so it may run in any thread."""
         network, x, targets, weights = self.stages.network, piece.x, piece.targets, piece.weights
-        logits, caches = network.forward(x, training=True, rng=rng, logits=True)
-        losses, cache = cross_entropy(logits, self.training.loss.smooth(targets))
-        dlogits = cross_entropy_backward(weights / batch_size, cache)
-        _, gradients = network.backward(dlogits, caches, logits=True)
+        loss_of = self.training.loss
+        fused = loss_of.fuses_softmax  # then the outputs are logits
+        outputs, caches = network.forward(x, training=True, rng=rng, logits=fused)
+        losses, cache = loss_of.losses(outputs, loss_of.smooth(targets))
+        doutputs = loss_of.backward(weights / batch_size, cache)
+        _, gradients = network.backward(doutputs, caches, logits=fused)
         statistics = {
             f"{layer.name}/{key}": value
             for layer, layer_cache in zip(network.layers, caches, strict=True)
             for key, value in layer.new_statistics(layer_cache).items()
         }
-        hits = int((logits.argmax(axis=1) == targets.argmax(axis=1)).sum())
+        sums = sums_of(self.training.metrics, outputs, targets, fused)
         loss = float((losses * weights).sum())
-        return PieceResult(loss, hits, len(x) / batch_size, gradients, statistics)
+        return PieceResult(loss, sums, len(x) / batch_size, gradients, statistics)
 
     def _end_epoch(self) -> None:
         training, position = self.training, self.training.position
-        logs = {"loss": position.mean_loss, "accuracy": position.accuracy}
+        logs = training.figures
         if self.stages.validation is not None:
             figures = measure(
-                self.stages.measured, self.stages.validation, self.workers.count, plain=True
+                self.stages.measured,
+                self.stages.validation,
+                self.workers.count,
+                loss=training.loss,
+                metrics=training.metrics,
+                plain=True,
             )
-            logs["val_loss"], logs["val_accuracy"] = figures
+            logs |= {f"val_{name}": figure for name, figure in figures.items()}
         logs["learning_rate"] = training.optimizer.current_learning_rate()
         training.history.append(position.epoch, logs)
         position.next_epoch()

@@ -11,9 +11,10 @@ import numpy as np
 
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.graph import Graph
-from tinymnist.nn.losses import CategoricalCrossentropy
+from tinymnist.nn.losses import Loss
 from tinymnist.nn.optimizers import Optimizer
 from tinymnist.nn.training.batches import Examples, Source
+from tinymnist.nn.training.metrics import Metric, results_of
 
 Augment = Callable[[Array, np.random.Generator], Array]
 """``augment(images, rng) -> images``: draws a new variant of every picture."""
@@ -133,7 +134,9 @@ class Position:
         key: all random numbers of the training follow from it and from the position.
         epoch, batch: how many are done; also the number of the next one.
         first: the number of the batch, in a source, that epoch 0 begins with.
-        loss, hits, examples: sums over the epoch so far.
+        loss, examples: sums over the epoch so far.
+        hits: what checkpoints of version 0.2 have instead of sums.
+        sums: of all metrics, over the epoch so far.
         finished: set by a callback to end the training after this epoch.
     """
 
@@ -145,6 +148,11 @@ class Position:
     hits: int = 0
     examples: int = 0
     finished: bool = False
+    sums: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.hits and not self.sums:
+            self.sums = [float(self.hits)]
 
     @property
     def mean_loss(self) -> float:
@@ -153,13 +161,13 @@ class Position:
 
     @property
     def accuracy(self) -> float:
-        """The accuracy in this epoch so far, on the examples as the network was trained on them."""
-        return self.hits / max(self.examples, 1)
+        """The first metric in this epoch so far, on the examples as the network saw them."""
+        return sum(self.sums[:1]) / max(self.examples, 1)
 
     def next_epoch(self) -> None:
         """Move to the beginning of the next epoch."""
         self.epoch, self.batch = self.epoch + 1, 0
-        self.loss, self.hits, self.examples = 0.0, 0, 0
+        self.loss, self.hits, self.examples, self.sums = 0.0, 0, 0, []
 
 
 @dataclass
@@ -175,6 +183,7 @@ class Training:
         callbacks: in the order in which they are called.
         seed: the number given as ``rng``, or None.
         position: where it stands; a callback ends the training by ``position.finished = True``.
+        metrics: what is measured beside the loss.
         history: the figures of all epochs so far.
         is_resumed: whether it goes on from a checkpoint.
         interrupted: set it to end the training after this batch, as Ctrl-C does.
@@ -182,7 +191,7 @@ class Training:
 
     model: Graph
     optimizer: Optimizer
-    loss: CategoricalCrossentropy
+    loss: Loss
     data: Data
     epochs: int
     batch_size: int
@@ -192,9 +201,17 @@ class Training:
     callbacks: list[Callback]
     seed: int | None
     position: Position
+    metrics: list[Metric] = field(default_factory=list)
     history: History = field(default_factory=History)
     is_resumed: bool = False
     interrupted: bool = False
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The loss and the metrics of this epoch so far."""
+        position = self.position
+        figures = {"loss": position.mean_loss}
+        return figures | results_of(self.metrics, position.sums, position.examples)
 
     @property
     def batches(self) -> int:
