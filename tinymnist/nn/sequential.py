@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -413,7 +412,7 @@ class Sequential(Graph):
         try:
             upper_room("interop").export(self, filepath)
         except InputError as error:
-            kept = _free_path(Path(filepath).with_suffix(".npz"))
+            kept = _free_path(os.path.splitext(filepath)[0])
             try:
                 weights.save(self, kept)
             except InputError:  # neither can be written there
@@ -427,7 +426,7 @@ class Sequential(Graph):
         Raises:
             InputError: if the file cannot be written.
         """
-        if Path(filepath).suffix.lower() in (".h5", ".hdf5"):
+        if os.path.splitext(filepath)[1].lower() in (".h5", ".hdf5"):
             upper_room("interop").save_weights(self, filepath)
         else:
             self.save(filepath, overwrite)
@@ -521,12 +520,12 @@ class Sequential(Graph):
         return model
 
 
-def _free_path(path: Path) -> Path:
-    """The path itself, or with a number if a file is there."""
-    number, free = 0, path
-    while free.exists():
+def _free_path(stem: str) -> str:
+    """The path of an .npz with this stem, or with a number if a file is there."""
+    number, free = 0, f"{stem}.npz"
+    while os.path.exists(free):
         number += 1
-        free = path.with_stem(f"{path.stem}-{number}")
+        free = f"{stem}-{number}.npz"
     return free
 
 

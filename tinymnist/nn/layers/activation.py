@@ -131,7 +131,6 @@ class GELU(Stateless):
         return partial(F.gelu, approximate=self.approximate), F.gelu_backward
 
 
-@dataclass(eq=False, repr=False)
 class Softmax(Stateless):
     """Probabilities over the last axis."""
 

@@ -71,7 +71,6 @@ class _Pooling(Stateless):
         return *self.windows(input_shapes[0]).output, input_shapes[0][2]
 
 
-@dataclass(eq=False, repr=False)
 class MaxPooling2D(_Pooling):
     """The largest value of each window."""
 
@@ -97,7 +96,6 @@ class _GlobalPooling(Stateless):
         return (picture_shape(input_shapes[0], self)[2],)
 
 
-@dataclass(eq=False, repr=False)
 class GlobalMaxPooling2D(_GlobalPooling):
     """The largest value of each channel."""
 
@@ -105,7 +103,6 @@ class GlobalMaxPooling2D(_GlobalPooling):
         return F.global_max_pool2d, F.global_max_pool2d_backward
 
 
-@dataclass(eq=False, repr=False)
 class GlobalAveragePooling2D(_GlobalPooling):
     """The mean of each channel."""
 
@@ -129,7 +126,6 @@ class _Merging(Stateless):
         return input_shapes[0]
 
 
-@dataclass(eq=False, repr=False)
 class Add(_Merging):
     """The sum of two or more inputs of one shape: the residual connection."""
 
@@ -137,7 +133,6 @@ class Add(_Merging):
         return F.add, F.add_backward
 
 
-@dataclass(eq=False, repr=False)
 class Multiply(_Merging):
     """The product of two or more inputs, as for gates.
 
@@ -160,7 +155,6 @@ class Multiply(_Merging):
         )
 
 
-@dataclass(eq=False, repr=False)
 class Concatenate(_Merging):
     """The channels of all inputs side by side."""
 
@@ -176,7 +170,6 @@ class Concatenate(_Merging):
         return *input_shapes[0][:-1], sum(shape[-1] for shape in input_shapes)
 
 
-@dataclass(eq=False, repr=False)
 class Flatten(Stateless):
     """(h, w, c) -> (h*w*c,), row-major."""
 
