@@ -1,4 +1,4 @@
-"""Painted digits of any size for ``benchmarks.normalization``, as files in memory."""
+"""Painted digits of any size for ``benchmarks.recipe``, as files in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cases of ``benchmarks.normalization``: pictures, times, stages, memory."""
+"""The cases of ``benchmarks.recipe``: pictures, times, stages, memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 
 from benchmarks.common import interleaved, last_json, medians, run_child
 from benchmarks.painted import encoded, paint, photo
-from tinymnist.imaging.digit.normalize import normalize, stages
+from tinymnist.imaging.digit.normalize import _run_stages, normalize, stages
 from tinymnist.imaging.picture.decode import decode
 from tinymnist.imaging.picture.pixels import Array
 from tinymnist.reader import Reader
@@ -92,18 +92,20 @@ def count_right(digits: Sequence[int], greys: Sequence[Array]) -> int:
 
 
 def stage_shares(greys: Sequence[Array]) -> dict[str, float]:
-    """The share of time by function that ``digit.normalize.stages`` calls.
+    """The share of time by function that ``stages`` and ``_run_stages`` of the recipe call.
 
     The profiler knows the callees of every function, so it finds the stages by any name. It slows
     small functions down, so only the shares are used.
     """
     profile = cProfile.Profile()
     profile.runcall(lambda: [stages(grey) for grey in greys])
-    entry = next(entry for entry in profile.getstats() if entry.code is stages.__code__)
-    parts: dict[str, float] = {}
-    for callee in entry.calls or []:
-        name = callee.code if isinstance(callee.code, str) else callee.code.co_name
-        parts[name] = parts.get(name, 0.0) + callee.totaltime / entry.totaltime
+    entries = {entry.code: entry for entry in profile.getstats()}
+    entry, parts = entries[stages.__code__], dict[str, float]()
+    for caller in (entry, entries.get(_run_stages.__code__)):
+        for callee in (caller and caller.calls) or []:
+            if callee.code is not _run_stages.__code__:
+                name = callee.code if isinstance(callee.code, str) else callee.code.co_name
+                parts[name] = parts.get(name, 0.0) + callee.totaltime / entry.totaltime
     parts["(between)"] = 1 - sum(parts.values())
     return dict(sorted(parts.items(), key=lambda part: -part[1]))
 

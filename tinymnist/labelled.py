@@ -26,7 +26,8 @@ from tinymnist.reader import DEFAULT_MODEL, Reader
 
 def in_mnist_form(images: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
     """MNIST's own bytes (n, 28, 28) as a network takes them: (n, 28, 28, 1), 0..1."""
-    return (np.asarray(images, np.float32) / np.float32(255)).reshape(-1, 28, 28, 1)
+    grey: NDArray[np.float32] = np.divide(images, np.float32(255), dtype=np.float32)
+    return grey.reshape(-1, 28, 28, 1)
 
 
 @dataclass(frozen=True)

@@ -312,7 +312,12 @@ def test_a_jpeg_is_decoded_as_small_as_it_is_needed(
     ramp = Image.linear_gradient("L").resize(size)
     decoded = []
     load = Image.Image.load
-    monkeypatch.setattr(Image.Image, "load", lambda self: decoded.append(self.size) or load(self))
+
+    def noted(picture: Image.Image) -> Any:
+        decoded.append(picture.size)
+        return load(picture)
+
+    monkeypatch.setattr(Image.Image, "load", noted)
     jpeg, png = (decode(file_of(ramp, form), longest_side=300) for form in ("JPEG", "PNG"))
     assert jpeg.shape == png.shape
     assert np.abs(jpeg - png).max() < 0.02

@@ -16,8 +16,16 @@ if TYPE_CHECKING:
 
     from tinymnist.reader import Page
 
-SAMPLES = os.path.join(os.path.dirname(os.path.dirname(__file__)), "samples")
-"""Painted by ``benchmarks/samples.py``."""
+_SAMPLES = os.path.join(os.path.dirname(os.path.dirname(__file__)), "samples")
+
+
+def __getattr__(name: str) -> Path:
+    """``SAMPLES``, the folder that ``benchmarks/samples.py`` painted; few need it as a path."""
+    if name != "SAMPLES":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from pathlib import Path
+
+    return Path(_SAMPLES)
 
 
 def add_predict(parser: argparse.ArgumentParser) -> Declared:
@@ -51,8 +59,8 @@ def _predict(arguments: argparse.Namespace) -> int:
     if arguments.pictures:
         pictures = pictures_of(arguments.pictures)
     else:
-        warn(f"no picture given; these are the samples in {SAMPLES}")
-        pictures = [(os.path.basename(name), file) for name, file in pictures_of([SAMPLES])]
+        warn(f"no picture given; these are the samples in {_SAMPLES}")
+        pictures = [(os.path.basename(name), file) for name, file in pictures_of([_SAMPLES])]
     width = max((len(name) for name, _ in pictures), default=0)
     heading = f"{'file'.ljust(width)}  digit  confidence  runner-up\n"
 

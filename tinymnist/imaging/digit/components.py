@@ -129,7 +129,8 @@ def _join(n: int, upper: Index, lower: Index) -> Index:
         a, b = root[upper], root[lower]
         if (a == b).all():
             is_first = root == np.arange(n)
-            return (is_first.cumsum() - 1)[root]
+            number: Index = is_first.cumsum() - 1
+            return number[root]
         np.minimum.at(root, np.maximum(a, b), np.minimum(a, b))
         while ((further := root[root]) != root).any():
             root = further

@@ -148,11 +148,13 @@ def _second_differences(grey: Array) -> Array:
     rows = grey[2:] - 2 * grey[1:-1] + grey[:-2]
     height, width = rows.shape[0], rows.shape[1] - 2
     if (step := sample_step(height * width)) == 1:
-        return np.abs(rows[:, 2:] - 2 * rows[:, 1:-1] + rows[:, :-2]).ravel()
+        both: Array = np.abs(rows[:, 2:] - 2 * rows[:, 1:-1] + rows[:, :-2])
+        return both.ravel()
     place = np.arange(0, height * width, step)
     place += 2 * (place // width)  # a row of ``rows`` has two more pixels
     flat = rows.ravel()
-    return np.abs(flat[place + 2] - 2 * flat[place + 1] + flat[place])
+    both = np.abs(flat[place + 2] - 2 * flat[place + 1] + flat[place])
+    return both
 
 
 def denoise(ink: Array) -> OtsuSplit:
