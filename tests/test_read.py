@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.samples import photograph, tint, to_image
+from tests.imaging.grids import CELL, MARGIN, grid_of
 from tests.test_cli import run
 from tinymnist.errors import InputError
 from tinymnist.imaging.page.annotate import upright_picture
@@ -153,7 +154,7 @@ class TestCommand:
         code, out, _ = run(capsys, "read", picture, "--json")
         record = json.loads(out)
         assert code == 0 and out.count("\n") == 1
-        assert set(record) == {"file", "text", "digits"}
+        assert set(record) == {"file", "text", "digits", "grids"}
         assert record["file"] == str(picture) and record["text"] == "3504\n826"
         assert [set(d) for d in record["digits"]] == [{"digit", "confidence", "box"}] * 7
         left, top, right, bottom = record["digits"][0]["box"]
@@ -238,3 +239,37 @@ def test_real_pages(reader: Any, shared_folder: Path) -> None:
             right += sum(one == other for one, other in pairs if other != "/")
     assert right >= 0.95 * digits
     assert whole >= len(pages) - 1
+
+
+class TestGrids:
+    TABLE = ("3.5", ".82", "...")
+
+    def test_cells(self, reader: Any) -> None:
+        found = reader.read(1 - grid_of(self.TABLE))
+        (grid,) = found.grids
+        assert (grid.rows, grid.columns) == (3, 3)
+        assert grid.table == [["3", "", "5"], ["", "8", "2"], ["", "", ""]]
+        assert found.text == "3.5\n.82\n..."
+        assert [len(row) for row in found.rows] == [2, 2]
+        for cell in grid.cells:
+            left, top, right, bottom = cell.box
+            expected = MARGIN + CELL * (cell.column + 0.5), MARGIN + CELL * (cell.row + 0.5)
+            assert ((left + right) / 2, (top + bottom) / 2) == pytest.approx(expected, abs=3)
+            for digit in cell.digits:
+                assert left < digit.box[0] < digit.box[2] < right
+                assert top < digit.box[1] < digit.box[3] < bottom
+
+    def test_an_empty_grid(self, reader: Any) -> None:
+        found = reader.read(1 - grid_of(["..", ".."]))
+        assert found.text == "..\n.." and found.rows == ()
+
+    def test_json_and_annotation(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+        path, out = tmp_path / "grid.png", tmp_path / "out.png"
+        to_image(1 - grid_of(self.TABLE)).save(path)
+        code, printed, _ = run(capsys, "read", path, "--json", "--annotate", out)
+        (grid,) = json.loads(printed)["grids"]
+        assert code == 0 and (grid["rows"], grid["columns"], len(grid["cells"])) == (3, 3, 9)
+        assert set(grid["cells"][0]) == {"row", "column", "text", "confidence", "box"}
+        assert [cell["text"] for cell in grid["cells"][:3]] == ["3", "", "5"]
+        with Image.open(out) as drawn:
+            assert (np.asarray(drawn)[..., 2] > np.asarray(drawn)[..., 0]).sum() > 500  # blue cells

@@ -32,6 +32,7 @@ from tinymnist.reporting.text import percent
 
 if TYPE_CHECKING:
     from tinymnist.imaging.page.lattice import Box, Row
+    from tinymnist.imaging.page.tables import Table
 
 DEFAULT_MODEL = "mnist-cnn"
 PAGE_SIDE = 1600
@@ -139,15 +140,76 @@ class PageDigit:
         return f"PageDigit(digit={self.digit!r}, confidence={self.confidence:.4f}, box={self.box})"
 
 
+@dataclass(frozen=True)
+class GridCell:
+    """A cell of a grid.
+
+    Attributes:
+        row, column: from 0, at the upper left.
+        digits: from the left; none if the cell is empty.
+        box: left, top, right, bottom as in :class:`PageDigit`.
+    """
+
+    row: int
+    column: int
+    digits: tuple[PageDigit, ...]
+    box: tuple[int, int, int, int]
+
+    @property
+    def text(self) -> str:
+        """The digits, without spaces."""
+        return "".join(str(digit.digit) for digit in self.digits)
+
+    @property
+    def confidence(self) -> float:
+        """The probability that all digits are right, if their errors are independent."""
+        return math.prod(digit.confidence for digit in self.digits)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table, a sudoku or boxes of a form.
+
+    Attributes:
+        rows, columns: how many it has.
+        cells: row by row.
+        box: left, top, right, bottom as in :class:`PageDigit`.
+    """
+
+    rows: int
+    columns: int
+    cells: tuple[GridCell, ...]
+    box: tuple[int, int, int, int]
+
+    @property
+    def table(self) -> list[list[str]]:
+        """The cells' text, row by row; empty cells are ``""``."""
+        texts = [cell.text for cell in self.cells]
+        return [texts[i : i + self.columns] for i in range(0, len(texts), self.columns)]
+
+    @property
+    def lines(self) -> list[str]:
+        """Its rows as text in aligned columns, ``.`` for an empty cell."""
+        table = [[text or "." for text in row] for row in self.table]
+        wide = [max(map(len, column)) for column in zip(*table, strict=True)]
+        space = "" if max(wide) == 1 else " "
+        return [space.join(t.rjust(w) for t, w in zip(row, wide, strict=True)) for row in table]
+
+
 @dataclass(frozen=True, repr=False)
 class Page:
     """What is written on a page. A notebook shows its rows as the network saw them.
 
     Attributes:
-        rows: from the top, each with its digits from the left; no row is empty.
+        rows: from the top, each with its digits from the left; no row is empty. Those in grids are
+            among them.
+        grids: the tables, sudokus and rows of boxes on the page, from the top.
+        lines: the text of each row, and of empty rows of grids, from the top; None takes the rows'.
     """
 
     rows: tuple[tuple[PageDigit, ...], ...]
+    grids: tuple[Grid, ...] = ()
+    lines: tuple[str, ...] | None = None
 
     @property
     def digits(self) -> tuple[PageDigit, ...]:
@@ -156,7 +218,13 @@ class Page:
 
     @property
     def text(self) -> str:
-        """The digits without spaces, the rows joined by newlines."""
+        """The digits without spaces, the rows joined by newlines.
+
+        In a grid, cells that may hold several digits stand in aligned columns, with spaces between
+        them; ``.`` is an empty cell.
+        """
+        if self.lines is not None:
+            return "\n".join(self.lines)
         return "\n".join("".join(str(digit.digit) for digit in row) for row in self.rows)
 
     def __repr__(self) -> str:
@@ -265,19 +333,53 @@ class Reader:
         through the network at once. The source and errors are as for :meth:`predict`.
         """
         from tinymnist.imaging.digit.isolate import NoDigitFound
-        from tinymnist.imaging.page.segment import segment
+        from tinymnist.imaging.page.tables import read_page
 
         def confidence(images: NDArray[np.float32]) -> NDArray[np.float32]:
             return np.asarray(self.probabilities(images[..., None]).max(axis=1))
 
         grey, size = decode_with_size(source, longest_side=PAGE_SIDE)
         try:
-            rows = self._read_rows(segment(grey, confidence), grey.shape, size)
+            rows, tables = read_page(grey, confidence)
         except NoDigitFound as error:
             raise NoDigitFound(f"{describe(source)}: {error}") from None
-        if not rows:
+        page = self._page(rows, tables, grey.shape, size)
+        if not page.rows and not page.grids:
             raise NoDigitFound(f"{describe(source)}: no digit found: no mark looks like one")
-        return Page(rows)
+        return page
+
+    def _page(
+        self, rows: list[Row], tables: list[Table], shape: tuple[int, ...], size: tuple[int, int]
+    ) -> Page:
+        """The likeliest digits of each row and cell, in the order of the page."""
+        lines = [cell.line for table in tables for cell in table.cells if cell.line is not None]
+        read = iter(self._read_rows(rows + lines, shape, size))
+        found = [row for _ in rows if (row := next(read))]
+        grids = []
+        for table in tables:
+            cells = [
+                GridCell(
+                    cell.row,
+                    cell.column,
+                    () if cell.line is None else next(read),
+                    _scaled(cell.box, shape, size),
+                )
+                for cell in table.cells
+            ]
+            box = _scaled(table.box, shape, size)
+            grids.append(Grid(table.rows, table.columns, tuple(cells), box))
+        if not grids:
+            return Page(tuple(found))
+        # By the height of the middle: rows of digits, and the rows of grids, which may be empty.
+        places = [(_middle(row[0].box), "".join(str(d.digit) for d in row), row) for row in found]
+        for grid in grids:
+            for number, line in enumerate(grid.lines):
+                own = grid.cells[number * grid.columns : (number + 1) * grid.columns]
+                row = tuple(digit for cell in own for digit in cell.digits)
+                places.append((_middle(own[0].box), line, row))
+        places.sort(key=lambda place: place[0])
+        filled = tuple(row for _, _, row in places if row)
+        return Page(filled, tuple(grids), tuple(line for _, line, _ in places))
 
     def read_many(
         self, sources: Iterable[Any], *, workers: int | None = None
@@ -290,10 +392,10 @@ class Reader:
     def _read_rows(
         self, rows: list[Row], shape: tuple[int, ...], size: tuple[int, int]
     ) -> tuple[tuple[PageDigit, ...], ...]:
-        """The likeliest digits of each row; rows without a digit are left out."""
+        """The likeliest digits of each row."""
         images = [candidate.image for row in rows for candidate in row.candidates]
         if not images:
-            return ()
+            return tuple(() for _ in rows)
         predictions = iter(self.predict_prepared(np.stack(images)[..., None]))
         read = []
         for row in rows:
@@ -301,7 +403,7 @@ class Reader:
             chosen = row.cheapest([prediction.confidence for prediction in own])
             boxes = {i: _scaled(row.candidates[i].box, shape, size) for i in chosen}
             read.append(tuple(PageDigit(own[i], box) for i, box in boxes.items()))
-        return tuple(row for row in read if row)
+        return tuple(read)
 
     def probabilities_of(self, prepared: PreparedSet) -> NDArray[np.float32]:
         """The probabilities (m, classes) of prepared pictures, each as :meth:`predict` has them."""
@@ -325,6 +427,11 @@ def _read_one(reader: Reader, source: Any) -> Page:
     if isinstance(source, InputError):
         raise source
     return reader.read(source)
+
+
+def _middle(box: tuple[int, int, int, int]) -> float:
+    """How far down the middle of a box is."""
+    return (box[1] + box[3]) / 2
 
 
 def _scaled(box: Box, shape: tuple[int, ...], size: tuple[int, int]) -> Box:

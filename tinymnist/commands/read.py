@@ -102,7 +102,8 @@ examples:
   tinymnist read scans/ --annotate seen/               the same, one picture for each page
   cat letter.jpg | tinymnist read -                    a picture from standard input
 
-With --json, a box is left, top, right, bottom in pixels of the picture as displayed upright.
+Tables, sudokus and boxes are read cell by cell: in the text, columns are aligned and . is an empty
+cell; in --json they are in "grids". With --json, a box is left, top, right, bottom in pixels of the picture as displayed upright.
 exit codes: 0 all read, 1 some pictures could not be read, 2 nothing could be read
 """
     return examples, _read
@@ -120,11 +121,7 @@ def _read(arguments: argparse.Namespace) -> int:
     def show(name: str, source: Any) -> None:
         page = reader.read(source)
         if arguments.json:
-            digits = [
-                {"digit": d.digit, "confidence": round(d.confidence, 6), "box": list(d.box)}
-                for d in page.digits
-            ]
-            print_json({"file": name, "text": page.text, "digits": digits})
+            print_json({"file": name, **_page_record(page)})
         else:
             margin = " " * (len(name) + 2)
             print(f"{name}  " + page.text.replace("\n", f"\n{margin}"), flush=True)
@@ -186,10 +183,39 @@ def _drawings(out: str | None, names: list[str]) -> dict[str, Path]:
     return dict(zip(names, used, strict=True))
 
 
+def _page_record(page: Page) -> dict[str, Any]:
+    """What was read, for JSON."""
+    digits = [
+        {"digit": d.digit, "confidence": round(d.confidence, 6), "box": list(d.box)}
+        for d in page.digits
+    ]
+    grids = [
+        {
+            "box": list(grid.box),
+            "rows": grid.rows,
+            "columns": grid.columns,
+            "cells": [
+                {
+                    "row": cell.row,
+                    "column": cell.column,
+                    "text": cell.text,
+                    "confidence": round(cell.confidence, 6),
+                    "box": list(cell.box),
+                }
+                for cell in grid.cells
+            ],
+        }
+        for grid in page.grids
+    ]
+    return {"text": page.text, "digits": digits, "grids": grids}
+
+
 def _annotate(source: Any, page: Page, out: Path) -> None:
-    from tinymnist.imaging.page.annotate import annotate, upright_picture
+    from tinymnist.imaging.page.annotate import annotate, frame_cells, upright_picture
     from tinymnist.reporting.figures import save_figure
 
     boxes, labels = [d.box for d in page.digits], [str(d.digit) for d in page.digits]
     confidences = [d.confidence for d in page.digits]
-    save_figure(annotate(upright_picture(source), boxes, labels, confidences), out)
+    cells = [cell.box for grid in page.grids for cell in grid.cells]
+    picture = frame_cells(upright_picture(source), cells)
+    save_figure(annotate(picture, boxes, labels, confidences), out)

@@ -17,6 +17,8 @@ _PLAIN_MODES = ("1", "L", "P", "RGB", "CMYK", "YCbCr")
 """Pillow's modes that it converts to the colours as displayed; others are shown as decoded."""
 SURE, UNSURE = "#0b8043", "#d5264b"
 """Colours of digits that were read with at least this confidence, and with less:"""
+CELL = "#1a73e8"
+"""Colour of the frames of cells."""
 CLEAR = 0.8
 _MIN_TEXT = 12  # pixels; smaller figures cannot be read
 _TEXT = 0.38  # the height of a label's text, in heights of a digit,
@@ -78,6 +80,15 @@ def annotate(
         draw.rounded_rectangle(frame, 2 * line, outline=colour, width=line)
     for frame, label, colour in zip(frames, labels, colours, strict=True):
         _tag(draw, frame, label, colour, font, picture.size)
+    return drawn
+
+
+def frame_cells(picture: Image.Image, boxes: Sequence[Box]) -> Image.Image:
+    """Draw the cells of grids, (left, top, right, bottom) each, as thin frames on an RGB picture."""
+    drawn = picture.copy()
+    draw = ImageDraw.Draw(drawn)
+    for left, top, right, bottom in boxes:
+        draw.rectangle((left, top, right - 1, bottom - 1), outline=CELL)
     return drawn
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from tinymnist.imaging.digit.components import Components, Mask, find_components
 from tinymnist.imaging.digit.paper import light_taken
 from tinymnist.imaging.page.grid import Corners, Lattice
+from tinymnist.imaging.page.lattice import Box
 from tinymnist.imaging.picture.pixels import Array
 
 _SIDE = 56  # pixels of a patch for the shorter side of a cell,
@@ -37,6 +38,20 @@ class Patch:
     inner: tuple[slice, slice]  # the cell without margins
     corners: Corners  # (2, 2, 2): of the cell, down and right in pixels of the page
 
+    @property
+    def box(self) -> Box:
+        """Top, left, bottom, right of the cell on the page."""
+        return _around(self.corners.reshape(-1, 2))
+
+    def on_page(self, box: Box) -> Box:
+        """Top, left, bottom, right on the page of a box in the patch."""
+        (rows, columns), (upper, lower) = self.inner, self.corners
+        down = (np.array(box[::2]) - rows.start) / (rows.stop - rows.start)
+        across = (np.array(box[1::2]) - columns.start) / (columns.stop - columns.start)
+        top = upper[0] + across[:, None] * (upper[1] - upper[0])
+        bottom = lower[0] + across[:, None] * (lower[1] - lower[0])
+        return _around((top + down[:, None, None] * (bottom - top)).reshape(-1, 2))
+
 
 def cut_cells(dark: Array, lattice: Lattice) -> list[Patch]:
     """Cut the cells of a grid out of a page (h, w) in 0..1 with dark ink, row by row."""
@@ -46,11 +61,27 @@ def cut_cells(dark: Array, lattice: Lattice) -> list[Patch]:
     area = dark[top:bottom, left:right]
     widest = _WIDEST_STROKE * _cell_side(corners) / max(area.shape)
     ink = light_taken(area, widest, 0.004, 2)
+    talls, wides = (np.linalg.norm(np.diff(corners, axis=axis), axis=-1) for axis in (0, 1))
+    heights = [_pixels(float(tall), _cell_side(corners)) for tall in np.median(talls, axis=1)]
+    widths = [_pixels(float(wide), _cell_side(corners)) for wide in np.median(wides, axis=0)]
     return [
-        _patch(ink, corners[row : row + 2, column : column + 2], (top, left), row, column)
-        for row in range(lattice.rows)
-        for column in range(lattice.columns)
+        _patch(ink, corners[row : row + 2, column : column + 2], (top, left), row, column, size)
+        for row, height in enumerate(heights)
+        for column, width in enumerate(widths)
+        for size in [(height, width)]
     ]
+
+
+def _pixels(side: float, usual: float) -> int:
+    """The pixels of a patch along a side of this length."""
+    return round(_SIDE * min(max(side / usual, 0.5), _MAX_ASPECT))
+
+
+def _around(points: Corners) -> Box:
+    """The box around points (n, 2)."""
+    top, left = np.floor(points.min(0)).astype(int).clip(0).tolist()
+    bottom, right = np.ceil(points.max(0)).astype(int).clip(1).tolist()
+    return top, left, bottom, right
 
 
 def find_marks(patches: list[Patch]) -> list[Components]:
@@ -67,7 +98,9 @@ def _core(patch: Patch) -> Array:
     """The middle of a cell, away from its lines."""
     rows, columns = patch.inner
     depth = round(_CORE * _SIDE)
-    return patch.ink[rows.start + depth : rows.stop - depth, columns.start + depth : columns.stop - depth]
+    return patch.ink[
+        rows.start + depth : rows.stop - depth, columns.start + depth : columns.stop - depth
+    ]
 
 
 def _written(patch: Patch) -> float:
@@ -89,7 +122,9 @@ def _marks(patch: Patch, ink: float) -> Components:
     core = np.zeros(mask.shape, bool)
     depth = round(_MIN_MARK * _SIDE)
     rows, columns = patch.inner
-    core[rows.start + depth : rows.stop - depth, columns.start + depth : columns.stop - depth] = True
+    core[rows.start + depth : rows.stop - depth, columns.start + depth : columns.stop - depth] = (
+        True
+    )
     inside = parts.count(mask & core) >= _MIN_CORE * parts.count(mask)
     sizes = (parts.boxes[:, 2:] - parts.boxes[:, :2]).max(1, initial=0)
     return parts.only(np.flatnonzero(inside & (sizes >= _MIN_MARK * _SIDE)))
@@ -124,13 +159,15 @@ def _cell_side(corners: Corners) -> float:
     return float(min(np.median(lengths[0]), np.median(lengths[1])))
 
 
-def _patch(ink: Array, corners: Corners, start: tuple[int, int], row: int, column: int) -> Patch:
-    tall, wide = (
-        float(np.linalg.norm(np.diff(corners, axis=axis), axis=-1).mean()) for axis in (0, 1)
-    )
-    unit = min(tall, wide)
-    margin = round(_MARGIN * _SIDE)
-    height, width = (round(_SIDE * min(side / unit, _MAX_ASPECT)) for side in (tall, wide))
+def _patch(
+    ink: Array,
+    corners: Corners,
+    start: tuple[int, int],
+    row: int,
+    column: int,
+    size: tuple[int, int],
+) -> Patch:
+    margin, (height, width) = round(_MARGIN * _SIDE), size
     down = ((np.arange(height + 2 * margin) - margin + 0.5) / height)[:, None, None]
     across = ((np.arange(width + 2 * margin) - margin + 0.5) / width)[:, None]
     upper = corners[0, 0] + across * (corners[0, 1] - corners[0, 0])  # (w, 2)

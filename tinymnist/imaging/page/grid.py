@@ -22,6 +22,8 @@ from tinymnist.imaging.picture.pixels import Array
 
 Corners = npt.NDArray[np.float64]
 """(..., 2), down and right in pixels."""
+Heights = npt.NDArray[np.float64]
+"""Places along one axis, in pixels."""
 
 _SEARCH_SIDE = 1000  # pixels of the page's longer side in which lines are looked for
 _WIDEST_LINE = 0.05  # lines and strokes are at most this share of the page wide
@@ -44,7 +46,7 @@ _LOOK = 3  # crossings from a corner at which a cell may end, so that ink within
 _MIN_SIDE = 10  # pixels of a cell's sides, in the median
 _MIN_SHARED = 0.3  # groups that share this share of the smaller one's area are one grid,
 _MIN_UNITED = 4  # but fewer cells than this are those of a digit, as in an 8
-_BARE_BOX = 4  # fewer cells than this are boxes, not a grid
+_BARE_BOX = 4  # corners of a single box, which is not a grid
 
 
 class Cell(NamedTuple):
@@ -65,12 +67,12 @@ class Lattice:
     @property
     def rows(self) -> int:
         """The number of its rows."""
-        return self.corners.shape[0] - 1
+        return len(self.corners) - 1
 
     @property
     def columns(self) -> int:
         """The number of its columns."""
-        return self.corners.shape[1] - 1
+        return len(self.corners[0]) - 1
 
 
 def find_grids(dark: Array) -> list[Lattice]:
@@ -86,7 +88,7 @@ def find_grids(dark: Array) -> list[Lattice]:
     groups = _groups(_cells(ink, level, upright, crossings), crossings)
     for group in _united(groups, crossings):
         corners = _lattice(group, level, upright, crossings)
-        if corners is not None:
+        if corners is not None and corners[..., 0].size > _BARE_BOX:
             found.append(Lattice(corners * scale + (scale - 1) / 2))
     return found
 
@@ -95,8 +97,8 @@ def find_grids(dark: Array) -> list[Lattice]:
 class _Crossings:
     """Where level and upright lines cross, (n, m) each."""
 
-    down: Array
-    right: Array
+    down: Heights
+    right: Heights
     real: Mask  # whether both lines reach there
 
 
@@ -128,7 +130,9 @@ class _Inked:
         columns = np.arange(ink.shape[1])
         rows = np.clip(np.rint(lines.at).astype(int), 0, len(ink) - 1)
         dark = ink[rows, columns]  # (n, w)
-        usual = [np.median(own[a:b]) for own, a, b in zip(dark, lines.starts, lines.ends, strict=True)]
+        usual = [
+            np.median(own[a:b]) for own, a, b in zip(dark, lines.starts, lines.ends, strict=True)
+        ]
         inked = dark > _MIN_SHARE * np.array(usual)[:, None]
         self._sums = np.pad(np.cumsum(inked, axis=1, dtype=np.int32), ((0, 0), (1, 0)))
 
@@ -187,7 +191,7 @@ def _cells(ink: Array, level: Lines, upright: Lines, at: _Crossings) -> list[Cel
     return cells
 
 
-def _ordered(real: Mask, places: Array) -> Index:
+def _ordered(real: Mask, places: Heights) -> Index:
     """The numbers of the real crossings of a line, in the order of their places."""
     found = np.flatnonzero(real)
     return found[np.argsort(places[found], kind="stable")]
@@ -204,7 +208,12 @@ def _groups(cells: list[Cell], at: _Crossings) -> list[list[Cell]]:
         return number
 
     for number, (up, left, down, right) in enumerate(cells):
-        for side in ((0, up, left, right), (0, down, left, right), (1, left, up, down), (1, right, up, down)):
+        for side in (
+            (0, up, left, right),
+            (0, down, left, right),
+            (1, left, up, down),
+            (1, right, up, down),
+        ):
             other = sides.setdefault(side, number)
             root[top(number)] = top(other)
     groups: dict[int, list[Cell]] = {}
@@ -246,9 +255,7 @@ def _frame(cells: list[Cell], at: _Crossings) -> Array:
     )
 
 
-def _lattice(
-    cells: list[Cell], level: Lines, upright: Lines, at: _Crossings
-) -> Corners | None:
+def _lattice(cells: list[Cell], level: Lines, upright: Lines, at: _Crossings) -> Corners | None:
     """The corners of a group of cells, regular where it nearly is; None if it is not a grid."""
     places = np.array([[at.down[c.top, c.left], at.right[c.top, c.left]] for c in cells])
     ends = np.array([[at.down[c.bottom, c.right], at.right[c.bottom, c.right]] for c in cells])
@@ -264,8 +271,8 @@ def _lattice(
         ruling.trim(other)
     corners = _corners(rows.at, columns.at)
     slots = (len(rows.at) - 1) * (len(columns.at) - 1)
-    sides = np.linalg.norm(np.diff(corners, axis=0), axis=-1), np.linalg.norm(np.diff(corners, axis=1), axis=-1)
-    if min(float(np.median(side)) for side in sides) < _MIN_SIDE or len(cells) < _MIN_FULL * slots:
+    sides = [np.median(np.linalg.norm(np.diff(corners, axis=axis), axis=-1)) for axis in (0, 1)]
+    if min(sides) < _MIN_SIDE or len(cells) < _MIN_FULL * slots:
         return None
     return corners
 
@@ -301,7 +308,9 @@ class _Ruling:
         columns = np.arange(max(self.span[0], 0), min(self.span[1], self.lines.ridge.shape[1]))
         rows = np.rint(at[columns]).astype(int)
         inside = (rows >= 0) & (rows < len(self.lines.ridge))
-        return np.where(inside, self.lines.ridge[np.clip(rows, 0, len(self.lines.ridge) - 1), columns], 0)
+        return np.where(
+            inside, self.lines.ridge[np.clip(rows, 0, len(self.lines.ridge) - 1), columns], 0
+        )
 
     def cover(self, at: Array) -> float:
         """The share of a curve that is a line, 0..1."""

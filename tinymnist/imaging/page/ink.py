@@ -59,7 +59,7 @@ class PageInk:
 
 def page_ink(grey: Array) -> PageInk:
     """Find the ink of a page (h, w) in 0..1 as displayed; NoDigitFound if it is blank."""
-    dark = grey if _ink_is_dark(grey) else 1 - grey
+    dark = dark_on_light(grey)
     passes = _MAX_PASSES if min(dark.shape) >= 3 else 0
     narrow_ink = light_taken(dark, _WIDEST_STROKE, _MAX_PAPER_NOISE, passes)
     found: list[PageInk] = []
@@ -95,6 +95,11 @@ def find_outlined(parts: Components, dark: Array, paper: Array) -> Mask:
     length = np.bincount(nearest[around], minlength=count)
     enough: Mask = np.bincount(nearest[clear], minlength=count) >= _MIN_OUTLINE * length
     return enough
+
+
+def dark_on_light(grey: Array) -> Array:
+    """The page (h, w) as it is if its ink is dark, else its negative."""
+    return grey if _ink_is_dark(grey) else 1 - grey
 
 
 def _ink_is_dark(grey: Array) -> bool:

@@ -66,7 +66,9 @@ def _average_along(ink: Array, stretch: int) -> Array:
     """The mean of ``stretch`` pixels of the row around each pixel."""
     wide = pad_edges(ink, stretch // 2 + 1)[stretch // 2 + 1 : -(stretch // 2) - 1]
     sums = np.cumsum(wide, axis=1, dtype=np.float32)
-    return np.asarray((sums[:, stretch : stretch + ink.shape[1]] - sums[:, : ink.shape[1]]) / stretch, np.float32)
+    return np.asarray(
+        (sums[:, stretch : stretch + ink.shape[1]] - sums[:, : ink.shape[1]]) / stretch, np.float32
+    )
 
 
 def _ridges(ink: Array) -> Array:
@@ -141,7 +143,7 @@ def _direction(piece: Piece, *, at_end: bool) -> tuple[float, float]:
     reach = min(len(heights), max(_MIN_REACH, len(heights) // 2))
     part = heights[-reach:] if at_end else heights[:reach]
     columns = np.arange(reach) - (reach - 1) / 2
-    slope = float(columns @ part / max(columns @ columns, 1.0))
+    slope = float(columns @ part) / max(float(columns @ columns), 1.0)
     return float(part.mean()) + slope * (reach / 2 if at_end else -reach / 2), slope
 
 

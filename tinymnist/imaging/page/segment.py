@@ -63,13 +63,20 @@ Confidence = Callable[[Array], Array]
 """A function of images (n, 28, 28) in MNIST's form: how sure a reader is of each, (n,) in 0..1."""
 
 
-def segment(grey: Array, confidence: Confidence | None = None) -> list[Row]:
+def segment(
+    grey: Array,
+    confidence: Confidence | None = None,
+    ignored: Mask | None = None,
+    shortest: float = 0.0,
+) -> list[Row]:
     """Find what may be digits on a page.
 
     Args:
         grey: (h, w) float32 in 0..1 as displayed, of either polarity.
         confidence: called with each mark as a whole: one that is surely a digit is not cut, and
             not easily discarded. Without it, no mark looks like a digit.
+        ignored: (h, w), where nothing is looked for, as in tables that were read.
+        shortest: pixels; lower marks are left out, as print around tables.
 
     Returns:
         The rows from the top; rows without a candidate are left out.
@@ -78,17 +85,18 @@ def segment(grey: Array, confidence: Confidence | None = None) -> list[Row]:
         NoDigitFound: if the page is blank, or its marks are not digits.
     """
     page = page_ink(grey)
-    parts = find_marks(page.mask)
+    parts = find_marks(page.mask if ignored is None else page.mask & ~ignored)
     parts = parts.only(np.flatnonzero(find_outlined(parts, page.dark, page.paper)))
+    parts = parts.only(np.flatnonzero(heights(parts.boxes) >= shortest))
     usual = typical_height(parts.boxes, page.mask.shape)
     if usual < _MIN_PIXELS or (len(parts.boxes) > _CROWD and usual < _GRAIN):
         raise NoDigitFound("no digit found: nothing but specks")
-    looks = _looks(page, parts, usual, confidence)
+    looks = looks_of(page, parts, usual, confidence)
     rows: list[Row] = []
     for marks in find_rows(parts.boxes, usual):
         typical = _row_height(heights(parts.boxes[marks]), usual)
-        wholes = [_whole(int(mark), parts.boxes[mark], looks, typical) for mark in marks]
-        rows.append(_row(page, find_pieces(parts, wholes, typical), typical))
+        wholes = [whole_of(int(mark), parts.boxes[mark], looks, typical) for mark in marks]
+        rows.append(row_of(page, find_pieces(parts, wholes, typical), typical))
         if sum(len(row.candidates) for row in rows) > _MAX_CANDIDATES:
             raise NoDigitFound("no digit found: too many marks that touch each other")
     return [row for row in rows if row.candidates]
@@ -158,7 +166,7 @@ def _distance(box: Index, others: Index) -> float:
     return float(np.hypot(aside, above).min())
 
 
-class _Looks(NamedTuple):
+class Looks(NamedTuple):
     """How each whole mark of the page looks, (n,) each."""
 
     sure: Array  # how sure the reader is of it, 0..1
@@ -166,21 +174,23 @@ class _Looks(NamedTuple):
     bar: Mask  # whether it is a straight stroke
 
 
-def _looks(page: PageInk, parts: Components, usual: float, confidence: Confidence | None) -> _Looks:
+def looks_of(
+    page: PageInk, parts: Components, usual: float, confidence: Confidence | None
+) -> Looks:
     lengths, widths = stroke_measures(parts)
     tall = heights(parts.boxes)
     sized = (tall >= 0.5 * usual) & (tall <= 2 * usual)
-    thick = thick_costs(widths, float(np.median(widths[sized])))
+    thick = thick_costs(widths, float(np.median(widths[sized if sized.any() else slice(None)])))
     sure = np.zeros(len(parts.boxes), np.float32)
     if confidence is not None:
         images = {
             mark: image
             for mark, box in enumerate(parts.boxes)
-            if (image := _image(page, box, parts.labels, mark, mark + 1)) is not None
+            if (image := image_of(page, box, parts.labels, mark, mark + 1)) is not None
         }
         if images:
             sure[list(images)] = confidence(np.stack(list(images.values())))
-    return _Looks(sure, thick, find_bars(parts, lengths))
+    return Looks(sure, thick, find_bars(parts, lengths))
 
 
 def _row_height(tall: Index, usual: float) -> float:
@@ -190,13 +200,13 @@ def _row_height(tall: Index, usual: float) -> float:
     return float(np.median(own) ** share * usual ** (1 - share))
 
 
-def _whole(mark: int, box: Index, looks: _Looks, typical: float) -> Whole:
+def whole_of(mark: int, box: Index, looks: Looks, typical: float) -> Whole:
     sure, bar = float(looks.sure[mark]), bool(looks.bar[mark])
     odd = float(looks.thick[mark]) + (slash_cost(box, typical) if bar else 0.0)
     return Whole(mark, sure, bar, odd, uncertainty_cost(sure) + shape_cost(box, typical) + odd)
 
 
-def _row(page: PageInk, pieces: Pieces, typical: float) -> Row:
+def row_of(page: PageInk, pieces: Pieces, typical: float) -> Row:
     candidates = [
         candidate
         for first in range(len(pieces.boxes))
@@ -223,14 +233,14 @@ def _candidate(
     cost += GAP * _gaps(boxes, pieces.cuts[first:last]) / typical
     if last - first > 1 and cost >= pieces.limits[first:last].sum():
         return None
-    image = _image(page, box, pieces.labels, first, last)
+    image = image_of(page, box, pieces.labels, first, last)
     if image is None:
         return None
     top, left, bottom, right = map(int, box)
     return Candidate(first, last, (top, left, bottom, right), image, cost)
 
 
-def _image(page: PageInk, box: Index, labels: Index, first: int, last: int) -> Array | None:
+def image_of(page: PageInk, box: Index, labels: Index, first: int, last: int) -> Array | None:
     """Bring labels ``first`` to ``last``, exclusive, to MNIST's form; None if no ink is left."""
     top, left, bottom, right = box
     own = labels[top:bottom, left:right]

@@ -1,0 +1,174 @@
+"""A grid's cells to what may be written in each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from tinymnist.imaging.digit.components import Components, Mask, surrounding_box
+from tinymnist.imaging.digit.isolate import NoDigitFound
+from tinymnist.imaging.page.cells import Patch, cut_cells, find_marks
+from tinymnist.imaging.page.grid import Lattice, find_grids
+from tinymnist.imaging.page.ink import PageInk, dark_on_light
+from tinymnist.imaging.page.lattice import Box, Candidate, Row
+from tinymnist.imaging.page.marks import heights, widths
+from tinymnist.imaging.page.pieces import find_pieces
+from tinymnist.imaging.page.segment import (
+    Confidence,
+    image_of,
+    looks_of,
+    row_of,
+    segment,
+    whole_of,
+)
+from tinymnist.imaging.page.sharpen import sharpen
+from tinymnist.imaging.picture.pixels import Array
+
+_SINGLE = 1.25  # a cell that holds one digit is written at most this wide, in heights of a digit;
+_MIN_SINGLES = 0.9  # if this share of a grid's cells are, each holds one digit
+_BORDER = 0.15  # of a cell, around the grid, that belongs to its lines
+_MIN_BESIDE = 0.6  # digits beside tables are at least this tall, in heights of those in them
+_MIN_SURE = 0.5  # a grid is print, or something else, if its usual mark is less surely a digit
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table."""
+
+    row: int
+    column: int
+    box: Box  # top, left, bottom, right in pixels of the page
+    line: Row | None  # what may be written there; None if it is empty
+
+
+@dataclass(frozen=True)
+class Table:
+    """A grid with what may be written in its cells, row by row."""
+
+    rows: int
+    columns: int
+    box: Box
+    cells: tuple[Cell, ...]
+    outline: tuple[tuple[float, float], ...]  # its corners, right and down, with some margin
+
+
+def read_table(dark: Array, lattice: Lattice, confidence: Confidence) -> Table | None:
+    """Cut a grid out of a page (h, w) and find what may be written in its cells.
+
+    Args:
+        dark: the page in 0..1, ink darker than paper.
+        lattice: the grid.
+        confidence: as for :func:`tinymnist.imaging.page.segment.segment`.
+
+    Returns:
+        The table; None if there is ink in its cells and hardly any of it looks like a digit.
+    """
+    patches = cut_cells(dark, lattice)
+    marks = find_marks(patches)
+    written = [number for number, parts in enumerate(marks) if len(parts.boxes)]
+    lines: dict[int, Row] = {}
+    if written:
+        spans = np.stack([surrounding_box(marks[number].boxes) for number in written])
+        typical = float(np.median(heights(spans)))
+        pages = [_ink(patches[number], marks[number]) for number in written]
+        if np.mean(widths(spans) <= _SINGLE * typical) >= _MIN_SINGLES:
+            found = [_single(*one) for one in zip(pages, [marks[n] for n in written], strict=True)]
+        else:
+            found = [
+                _several(page, marks[number], typical, confidence)
+                for page, number in zip(pages, written, strict=True)
+            ]
+        images = [one.image for row in found if row for one in row.candidates]
+        if not images or np.median(confidence(np.stack(images))) < _MIN_SURE:
+            return None
+        lines = {n: _placed(row, patches[n]) for n, row in zip(written, found, strict=True) if row}
+    cells = tuple(
+        Cell(patch.row, patch.column, patch.box, lines.get(number))
+        for number, patch in enumerate(patches)
+    )
+    boxes = np.array([cell.box for cell in cells])
+    top, left, bottom, right = surrounding_box(boxes).tolist()
+    box = (top, left, bottom, right)
+    return Table(lattice.rows, lattice.columns, box, cells, _outline(lattice))
+
+
+def read_page(grey: Array, confidence: Confidence) -> tuple[list[Row], list[Table]]:
+    """Find what may be written on a page: in rows, and in the cells of grids.
+
+    Arguments and errors are those of :func:`tinymnist.imaging.page.segment.segment`; if there are
+    grids, there may be nothing beside them.
+    """
+    dark = dark_on_light(grey)
+    tables = [
+        table
+        for one in find_grids(dark)
+        if (table := read_table(dark, one, confidence)) is not None
+    ]
+    if not tables:
+        return segment(grey, confidence), []
+    try:
+        area = table_area(dark.shape, tables)
+        return segment(grey, confidence, area, _MIN_BESIDE * _digit_height(tables)), tables
+    except NoDigitFound:
+        return [], tables
+
+
+def _digit_height(tables: list[Table]) -> float:
+    """The usual height of what is written in tables, in pixels; 0 if nothing is."""
+    lines = [cell.line for table in tables for cell in table.cells if cell.line is not None]
+    tall = [one.box[2] - one.box[0] for line in lines for one in line.candidates]
+    return float(np.median(tall)) if tall else 0.0
+
+
+def table_area(shape: tuple[int, ...], tables: list[Table]) -> Mask:
+    """The pixels (h, w) of a page that tables cover, with their lines."""
+    picture = Image.new("1", (shape[1], shape[0]))
+    draw = ImageDraw.Draw(picture)
+    for table in tables:
+        draw.polygon(list(table.outline), fill=1)
+    return np.asarray(picture)
+
+
+def _outline(lattice: Lattice) -> tuple[tuple[float, float], ...]:
+    """The grid's border, moved outwards by a share of a cell."""
+    c = lattice.corners
+    above, below = c[0] + _BORDER * (c[0] - c[1]), c[-1] + _BORDER * (c[-1] - c[-2])
+    left = c[:, 0] + _BORDER * (c[:, 0] - c[:, 1])
+    right = c[:, -1] + _BORDER * (c[:, -1] - c[:, -2])
+    border = np.concatenate([above, right, below[::-1], left[::-1]])
+    return tuple((float(across), float(down)) for down, across in border)
+
+
+def _ink(patch: Patch, parts: Components) -> PageInk:
+    mask = parts.labels >= 0
+    return PageInk(sharpen(patch.ink, mask), mask, patch.ink, patch.ink)
+
+
+def _single(page: PageInk, parts: Components) -> Row | None:
+    """All that is written in a cell is one digit."""
+    box = surrounding_box(parts.boxes)
+    image = image_of(page, box, parts.labels, 0, len(parts.boxes))
+    if image is None:
+        return None
+    top, left, bottom, right = map(int, box)
+    one = Candidate(0, 1, (top, left, bottom, right), image, 0.0)
+    never = np.full(1, np.inf, np.float32)
+    return Row([one], never, np.zeros(1, np.float32), never, never)
+
+
+def _several(
+    page: PageInk, parts: Components, typical: float, confidence: Confidence
+) -> Row | None:
+    """A cell may hold any number of digits, in one row."""
+    looks = looks_of(page, parts, typical, confidence)
+    wholes = [whole_of(mark, box, looks, typical) for mark, box in enumerate(parts.boxes)]
+    row = row_of(page, find_pieces(parts, wholes, typical), typical)
+    return row if row.candidates else None
+
+
+def _placed(row: Row, patch: Patch) -> Row:
+    """The same row with its boxes on the page."""
+    moved = [replace(one, box=patch.on_page(one.box)) for one in row.candidates]
+    return replace(row, candidates=moved)
