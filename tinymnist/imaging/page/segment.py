@@ -177,6 +177,7 @@ class Looks(NamedTuple):
 def looks_of(
     page: PageInk, parts: Components, usual: float, confidence: Confidence | None
 ) -> Looks:
+    """How each mark looks as a whole; ``usual`` is the height of a digit on the page in pixels."""
     lengths, widths = stroke_measures(parts)
     tall = heights(parts.boxes)
     sized = (tall >= 0.5 * usual) & (tall <= 2 * usual)
@@ -201,12 +202,14 @@ def _row_height(tall: Index, usual: float) -> float:
 
 
 def whole_of(mark: int, box: Index, looks: Looks, typical: float) -> Whole:
+    """A mark of a row in which a digit is ``typical`` pixels high."""
     sure, bar = float(looks.sure[mark]), bool(looks.bar[mark])
     odd = float(looks.thick[mark]) + (slash_cost(box, typical) if bar else 0.0)
     return Whole(mark, sure, bar, odd, uncertainty_cost(sure) + shape_cost(box, typical) + odd)
 
 
 def row_of(page: PageInk, pieces: Pieces, typical: float) -> Row:
+    """All candidates of a row of pieces, and what each step past them costs."""
     candidates = [
         candidate
         for first in range(len(pieces.boxes))
