@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from tinymnist.nn.arrays import Array, Shape, float_dtype
-from tinymnist.nn.layers import Activation, Layer, Softmax
+from tinymnist.nn.layers import Layer, Softmax
 from tinymnist.nn.layers.base import Tensor, by_name, default_name, free_name
+from tinymnist.nn.layers.running import relu_after_pooling, without_activation
 from tinymnist.nn.parallel import Workers, pieces, single_threaded_blas
 
 INPUT = "input"
@@ -466,17 +467,12 @@ class Graph:
             raise ValueError(f"x must be of shape (n, {wanted}). Received: x.shape={given.shape}")
         return x.astype(self.dtype, copy=False)
 
-    def _steps(self, logits: bool) -> list[Layer]:
+    def _steps(self, logits: bool, learning: bool = True) -> list[Layer]:
         """The layers to run; with ``logits``, a final softmax is switched off."""
-        if not logits or not self.ends_in_softmax:
-            return self.layers
-        last = self.layers[-1]
-        if isinstance(last, Softmax):
-            last = Activation("linear", name=last.name)
-        else:
-            last = copy.copy(last)  # shares the arrays, so it is always up to date
-            last.activation = "linear"  # type: ignore[attr-defined]
-        return [*self.layers[:-1], last]
+        steps = relu_after_pooling(self.layers, self.sources) if learning else [*self.layers]
+        if logits and self.ends_in_softmax:
+            steps[-1] = without_activation(steps[-1])
+        return steps
 
     def _propagate(
         self,
@@ -494,7 +490,7 @@ class Graph:
         """
         last_use = {s: name for name, sources in self.sources.items() for s in sources}
         outputs, y = {INPUT: x}, x
-        for layer in self._steps(logits):
+        for layer in self._steps(logits, learning=caches is not None):
             name, sources = layer.name, self.sources[layer.name]
             inputs = map(outputs.__getitem__, sources)
             y, cache = layer.forward(*inputs, training=training, rng=rng)

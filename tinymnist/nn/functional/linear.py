@@ -11,19 +11,22 @@ has oh x ow pixels.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinymnist.nn.arrays import Array, Padding, Windows
+from tinymnist.nn.arrays import Array, Padding, Shape, Windows
 from tinymnist.nn.functional.windows import (
     axis_slices,
+    by_picture,
+    by_pixel,
     crop2d,
     pad2d,
     sliding_windows,
     windows_of,
 )
+from tinymnist.nn.parallel import pieces
 
 
 def dense(
@@ -90,7 +93,7 @@ def sum_rows(x: Array) -> Array:
     BLAS sums in blocks, which is both faster and more accurate than NumPy's running total along
     the first axis.
     """
-    rows = as_matrix(x)
+    rows = as_matrix(by_pixel(x) if x.ndim == 4 else x)  # in their order in memory: no copy
     return np.ones(len(rows), x.dtype) @ rows
 
 
@@ -159,12 +162,12 @@ def conv2d(
             "x must have groups * kernel.shape[2] channels, and groups must divide the outputs. "
             f"Received: x.shape={x.shape}, kernel.shape={kernel.shape}, groups={groups}"
         )
-    rows = im2col(x, windows)  # R: (n*oh*ow, kh*kw*c)
-    y = rows @ as_matrix(kernel) if groups == 1 else _grouped_y(rows, kernel, groups)
-    y = y.reshape(len(x), *windows.output, kernel.shape[3])  # from (n*oh*ow, out)
-    if bias is not None:
-        y += bias
-    return y, ConvCache(x, kernel, windows, groups, bias is not None)
+    y = np.empty((*windows.output, len(x), kernel.shape[3]), x.dtype)  # (oh, ow, n, out)
+    shift = np.zeros(y.shape[2:], x.dtype) if bias is None else np.tile(bias, (len(x), 1))
+    for band, rows in _bands(x, windows, kernel.shape[3]):  # R: (rows*ow*n, kh*kw*c)
+        product = rows @ as_matrix(kernel) if groups == 1 else _grouped_y(rows, kernel, groups)
+        np.add(product.reshape(y[band].shape), shift, out=y[band])
+    return by_picture(y), ConvCache(x, kernel, windows, groups, bias is not None)
 
 
 def conv2d_backward(
@@ -212,28 +215,37 @@ def conv2d_backward(
         and for a missing bias.
     """
     x, kernel, windows, groups, has_bias = cache
+    dy = np.ascontiguousarray(by_pixel(dy))  # (oh, ow, n, out), already so in memory
     dx = None
-    if need_dx:  # dR has no name here, so that its memory is free for R below
-        dx = col2im(_drows(dy, kernel, groups), windows)
+    if need_dx:
+        parts = (
+            (band, _drows(as_matrix(dy[band]), kernel, groups))
+            for band in _band_slices(x, windows, kernel.shape[3])
+        )
+        dx = _add_windows(parts, windows, x.shape, dy.dtype)
     if not need_dkernel:
         return dx, None, None
-    rows = im2col(x, windows)  # again, which costs less than keeping R in memory
-    dkernel = rows.T @ as_matrix(dy) if groups == 1 else _grouped_dkernel(rows, dy, kernel, groups)
-    return dx, dkernel.reshape(kernel.shape), sum_rows(dy) if has_bias else None
+    dkernel = np.zeros((kernel[..., 0].size, kernel.shape[3]), dy.dtype)
+    for band, rows in _bands(x, windows, kernel.shape[3]):  # copied again: R would fill the memory
+        if groups == 1:  # R^T dY, from a product that BLAS does in 0.85 of the time
+            dkernel += (as_matrix(dy[band]).T @ rows).T
+        else:
+            dkernel += _grouped_dkernel(rows, as_matrix(dy[band]), kernel, groups)
+    return dx, dkernel.reshape(kernel.shape), sum_rows(by_picture(dy)) if has_bias else None
 
 
-def _drows(dy: Array, kernel: Array, groups: int) -> Array:
-    """``dR = dY K^T``: (n*oh*ow, kh*kw*c)."""
+def _drows(dy: Array, kernel: Array, groups: int) -> Iterable[Array]:
+    """``dR = dY K^T`` for (rows, out), one row of the window at a time: kh of (rows, kw*c)."""
     if groups > 1:
-        return _grouped_drows(dy, kernel, groups)
-    return as_matrix(dy) @ as_matrix(kernel).T
+        return np.split(_grouped_drows(dy, kernel, groups), len(kernel), axis=1)
+    return (dy @ as_matrix(window_row).T for window_row in kernel)  # a row: (kw, c, out)
 
 
 # Groups: the same three products, on stacks of one matrix per group -----------------------------
 
 
 def _grouped_y(rows: Array, kernel: Array, groups: int) -> Array:
-    """``Y = R K`` for each group: (n*oh*ow, out)."""
+    """``Y = R K`` for each group: (oh*ow*n, out)."""
     return _join(_split_rows(rows, kernel, groups) @ _split(kernel, groups))
 
 
@@ -243,7 +255,7 @@ def _grouped_dkernel(rows: Array, dy: Array, kernel: Array, groups: int) -> Arra
 
 
 def _grouped_drows(dy: Array, kernel: Array, groups: int) -> Array:
-    """``dR = dY K^T`` for each group: (n*oh*ow, kh*kw*c)."""
+    """``dR = dY K^T`` for each group: (oh*ow*n, kh*kw*c)."""
     kh, kw, c_group, _ = kernel.shape
     stack = _split(dy, groups) @ _split(kernel, groups).transpose(0, 2, 1)
     by_tap = stack.reshape(groups, stack.shape[1], kh * kw, c_group).transpose(1, 2, 0, 3)
@@ -263,52 +275,88 @@ def _join(stack: Array) -> Array:
 
 
 def _split_rows(rows: Array, kernel: Array, groups: int) -> Array:
-    """(n*oh*ow, kh*kw*c) -> (groups, n*oh*ow, kh*kw*c/groups): each tap's channels are cut."""
+    """(oh*ow*n, kh*kw*c) -> (groups, oh*ow*n, kh*kw*c/groups): each tap's channels are cut."""
     kh, kw, c_group, _ = kernel.shape
     by_tap = rows.reshape(len(rows), kh * kw, groups, c_group)
     return by_tap.transpose(2, 0, 1, 3).reshape(groups, len(rows), kh * kw * c_group)
 
 
-# The two copies, which take most of the time beside the products ---------------------------------
-# The gains are quotients of rows of ``python -m benchmarks.im2col``, which measures forward and
-# backward passes over the shipped convolutions.
+# The two copies ----------------------------------------------------------------------------------
+# R is kh*kw times as large as the pictures. As a whole it would leave the processor's cache, so it
+# is made, used and forgotten in bands: a few rows of windows, of all pictures.
 
-_LONG_STRETCH = 16  # numbers
-_TAPS_FIRST = (3, 4, 5, 0, 1, 2)  # its own inverse
+_BAND_BYTES = 1 << 19  # of R and Y: what a core's own cache holds
+_LONG_STRETCH = 8  # numbers
 
 
 def im2col(x: Array, windows: Windows) -> Array:
-    """Copy every window into one row: (n, h, w, c) -> (n*oh*ow, kh*kw*c).
+    """Copy every window into one row: (n, h, w, c) -> (oh*ow*n, kh*kw*c).
 
-    A strided view shows all windows, so one call copies them: 1.11 times as fast as a copy per tap.
-    With the channels last, the kw*c numbers in a row of a window lie side by side in ``x``, so the
-    copy runs in long stretches: 1.34 times as fast as with the channels first.
+    First come the rows of every picture's first window, then of its second, and so on.
     """
-    view = sliding_windows(pad2d(x, windows.pads), windows)
-    n, oh, ow, kh, kw, c = view.shape
-    if kw * c >= _LONG_STRETCH:
-        copy = np.ascontiguousarray(view)
-    else:  # along the rows of the picture: 1.09 times as fast; BLAS takes any order in memory
-        copy = np.ascontiguousarray(view.transpose(_TAPS_FIRST)).transpose(_TAPS_FIRST)
-    return copy.reshape(n * oh * ow, kh * kw * c)
+    return _copy_rows(_windows_by_pixel(x, windows))
 
 
 def col2im(rows: Array, windows: Windows) -> Array:
-    """Add windows into pictures: (n*oh*ow, kh*kw*c) -> (n, h, w, c), the adjoint of im2col.
+    """Add windows into pictures: (oh*ow*n, kh*kw*c) -> (n, h, w, c), the adjoint of im2col.
 
-    A pixel that lies in several windows receives the sum of their values. Adding the rows of the
-    windows first and then their columns takes kh + kw additions of whole slices instead of kh*kw:
-    1.06 times as fast.
+    A pixel that lies in several windows receives the sum of their values.
     """
-    (oh, ow), (kh, kw), (h, w) = windows.output, windows.kernel, windows.size
+    (oh, ow), (kh, kw) = windows.output, windows.kernel
+    shape = (len(rows) // (oh * ow), *windows.size, rows.shape[1] // (kh * kw))
+    everything = (slice(oh), np.split(rows, kh, axis=1))
+    return _add_windows([everything], windows, shape, rows.dtype)
+
+
+def _bands(x: Array, windows: Windows, out: int) -> Iterator[tuple[slice, Array]]:
+    """R in bands: which rows of the output, and their (rows*ow*n, kh*kw*c)."""
+    view = _windows_by_pixel(x, windows)
+    for band in _band_slices(x, windows, out):
+        yield band, _copy_rows(view[band])
+
+
+def _band_slices(x: Array, windows: Windows, out: int) -> list[slice]:
+    """As many rows of windows at a time as keep R and Y within ``_BAND_BYTES``."""
+    (oh, ow), (kh, kw), (n, _, _, c) = windows.output, windows.kernel, x.shape
+    row_bytes = ow * n * (kh * kw * c + out) * x.itemsize
+    return pieces(oh, max(_BAND_BYTES // max(row_bytes, 1), 1))
+
+
+def _windows_by_pixel(x: Array, windows: Windows) -> Array:
+    """A view of all windows: (n, h, w, c) -> (oh, ow, n, kh, kw, c)."""
+    pixels = np.ascontiguousarray(by_pixel(pad2d(x, windows.pads)))  # copies a model's input only
+    return sliding_windows(by_picture(pixels), windows).transpose(1, 2, 0, 3, 4, 5)
+
+
+def _copy_rows(view: Array) -> Array:
+    """(rows, ow, n, kh, kw, c) -> (rows*ow*n, kh*kw*c)."""
+    rows, ow, n, kh, kw, c = view.shape
+    if c < _LONG_STRETCH:  # copy along the rows of all pictures; BLAS takes any order in memory
+        taps_first = np.ascontiguousarray(view.transpose(3, 4, 5, 0, 1, 2))
+        return taps_first.reshape(kh * kw * c, rows * ow * n).T
+    return view.reshape(rows * ow * n, kh * kw * c)
+
+
+def _add_windows(
+    bands: Iterable[tuple[slice, Iterable[Array]]],
+    windows: Windows,
+    shape: Shape,
+    dtype: np.dtype[Any],
+) -> Array:
+    """:func:`col2im` of bands, each with kh parts (rows*ow*n, kw*c) for the rows of the window.
+
+    Adding the rows of the windows first and then their columns takes kh + kw additions of whole
+    slices instead of kh*kw.
+    """
+    (_, ow), kw, (n, h, w, c) = windows.output, windows.kernel[1], shape
     (top, bottom), (left, right) = windows.pads
-    n, c = len(rows) // (oh * ow), rows.shape[1] // (kh * kw)
-    cols = rows.reshape(n, oh, ow, kh, kw, c)
     row_slices, column_slices = axis_slices(windows)
-    strips = np.zeros((n, top + h + bottom, ow, kw, c), rows.dtype)
-    for a, visited in enumerate(row_slices):
-        strips[:, visited] += cols[:, :, :, a]  # (n, oh, ow, kw, c)
-    x = np.zeros((n, top + h + bottom, left + w + right, c), rows.dtype)
+    strips = np.zeros((top + h + bottom, ow, n, kw, c), dtype)
+    for band, parts in bands:
+        for visited, part in zip(row_slices, parts, strict=True):
+            covered = strips[visited][band]
+            covered += part.reshape(covered.shape)
+    pixels = np.zeros((top + h + bottom, left + w + right, n, c), dtype)
     for b, visited in enumerate(column_slices):
-        x[:, :, visited] += strips[:, :, :, b]  # (n, h, ow, c)
-    return crop2d(x, windows.pads)
+        pixels[:, visited] += strips[..., b, :]  # (h, ow, n, c)
+    return crop2d(by_picture(pixels), windows.pads)

@@ -3,12 +3,17 @@
 Shapes: n pictures, h x w pixels, c channels; a window has kh x kw taps and fits oh x ow times.
 Pooling copies no window. The pixels that one tap visits as the window slides are a strided slice of
 the picture, so pooling is kh*kw operations on whole slices.
+
+All arrays of pictures have the shape (n, h, w, c), but those made here lie in memory in the order
+(h, w, n, c). A slice of pixels then consists of stretches of n*c numbers instead of c, and NumPy is
+fastest on long stretches: a max pooling takes half the time. Nothing else depends on the order.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import reduce
 
 import numpy as np
 
@@ -32,13 +37,23 @@ def windows_of(
     return fit_windows(x.shape[1:3], kernel_size, strides, padding, dilation)
 
 
+def by_pixel(x: Array) -> Array:
+    """View (n, h, w, c) as (h, w, n, c)."""
+    return x.transpose(1, 2, 0, 3)
+
+
+def by_picture(pixels: Array) -> Array:
+    """View (h, w, n, c) as (n, h, w, c): the inverse of :func:`by_pixel`."""
+    return pixels.transpose(2, 0, 1, 3)
+
+
 def pad2d(x: Array, pads: Pads, value: float = 0.0) -> Array:
     """Put a border of ``value`` around every picture; without padding, return ``x`` itself."""
     (top, bottom), (left, right) = pads
     if not (top or bottom or left or right):
         return x
     n, h, w, c = x.shape
-    y = np.full((n, top + h + bottom, left + w + right, c), value, x.dtype)
+    y = by_picture(np.full((top + h + bottom, left + w + right, n, c), value, x.dtype))
     y[:, top : top + h, left : left + w] = x
     return y
 
@@ -118,11 +133,10 @@ def max_pool2d(
         ValueError: if the window exceeds the picture, or the padding is as wide as the window.
     """
     windows = _pool_windows(x, pool_size, strides, padding)
+    rows, columns = axis_slices(windows)
     padded = pad2d(x, windows.pads, -np.inf)
-    first, *others = tap_slices(windows)
-    y = padded[:, first[0], first[1]].copy()
-    for rows, columns in others:
-        np.maximum(y, padded[:, rows, columns], out=y)
+    strips = reduce(np.maximum, [padded[:, visited] for visited in rows])  # (n, oh, w, c)
+    y = reduce(np.maximum, [strips[:, :, visited] for visited in columns])  # (n, oh, ow, c)
     return y, (x, y, windows)
 
 
@@ -135,16 +149,14 @@ def max_pool2d_backward(dy: Array, cache: tuple[Array, Array, Windows]) -> Array
     x, y, windows = cache
     padded = pad2d(x, windows.pads, -np.inf)
     dx = np.zeros_like(padded)
-    rest = dy.copy()  # the gradients whose pixel has not been found yet
-    disjoint = all(s >= k for s, k in zip(windows.strides, windows.kernel, strict=True))
-    for rows, columns in tap_slices(windows):
-        taken = (padded[:, rows, columns] == y).astype(dy.dtype)
-        taken *= rest
+    rest = np.empty_like(y)  # the gradients whose pixel has not been found yet
+    rest[...] = dy
+    *others, last = tap_slices(windows)
+    for rows, columns in others:
+        taken = (padded[:, rows, columns] == y) * rest
         rest -= taken
-        if disjoint:
-            dx[:, rows, columns] = taken
-        else:
-            dx[:, rows, columns] += taken
+        dx[:, rows, columns] += taken  # not "=", since windows may overlap
+    dx[:, last[0], last[1]] += rest
     return crop2d(dx, windows.pads)
 
 
@@ -170,12 +182,10 @@ def average_pool2d(
     windows = _pool_windows(x, pool_size, strides, padding)
     share = _share_of_each_pixel(windows, count_include_pad, x.dtype)  # (1, oh, ow, 1)
     padded = pad2d(x, windows.pads)
-    first, *others = tap_slices(windows)
-    total = padded[:, first[0], first[1]].copy()
-    for rows, columns in others:
-        total += padded[:, rows, columns]
-    total *= share
-    return total, (x.shape, share, windows)
+    rows, columns = axis_slices(windows)
+    strips = reduce(np.add, [padded[:, visited] for visited in rows])  # (n, oh, w, c)
+    total = reduce(np.add, [strips[:, :, visited] for visited in columns])  # (n, oh, ow, c)
+    return total * share, (x.shape, share, windows)
 
 
 def average_pool2d_backward(dy: Array, cache: tuple[Shape, Array, Windows]) -> Array:
@@ -183,7 +193,7 @@ def average_pool2d_backward(dy: Array, cache: tuple[Shape, Array, Windows]) -> A
     shape, share, windows = cache
     (top, bottom), (left, right) = windows.pads
     n, h, w, c = shape
-    dx = np.zeros((n, top + h + bottom, left + w + right, c), dy.dtype)
+    dx = by_picture(np.zeros((top + h + bottom, left + w + right, n, c), dy.dtype))
     spread = dy * share
     for rows, columns in tap_slices(windows):
         dx[:, rows, columns] += spread
