@@ -40,7 +40,8 @@ class PoolingThenReLU(Stateless):
 
         def backward(dy: Array, cache: Any) -> Array:
             y, pool_cache = cache
-            return pool_backward(F.relu_backward(dy, y), pool_cache)
+            dx: Array = pool_backward(F.relu_backward(dy, y), pool_cache)
+            return dx
 
         return forward, backward
 
