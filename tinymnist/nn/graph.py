@@ -12,6 +12,7 @@ import numpy as np
 
 from tinymnist.nn.arrays import Array, Shape, float_dtype
 from tinymnist.nn.layers import Layer, Softmax
+from tinymnist.nn.layers.activation import without_activation
 from tinymnist.nn.layers.base import Tensor, by_name, default_name, free_name
 from tinymnist.nn.parallel import Workers, pieces, single_threaded_blas
 
@@ -468,13 +469,13 @@ class Graph:
 
     def _steps(self, logits: bool, learning: bool = True) -> list[Layer]:
         """The layers to run; with ``logits``, a final softmax is switched off."""
-        if not learning and not logits:
-            return self.layers
-        from tinymnist.nn.layers import running  # late: a reader of one picture does without
+        steps = [*self.layers]
+        if learning:
+            from tinymnist.nn.layers.running import relu_after_pooling  # readers do without
 
-        steps = running.relu_after_pooling(self.layers, self.sources) if learning else [*self.layers]
+            steps = relu_after_pooling(steps, self.sources)
         if logits and self.ends_in_softmax:
-            steps[-1] = running.without_activation(steps[-1])
+            steps[-1] = without_activation(steps[-1])
         return steps
 
     def _propagate(

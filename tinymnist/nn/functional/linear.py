@@ -11,22 +11,21 @@ has oh x ow pixels.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinymnist.nn.arrays import Array, Padding, Shape, Windows
 from tinymnist.nn.functional.windows import (
+    BY_PICTURE,
+    BY_PIXEL,
     axis_slices,
-    by_picture,
-    by_pixel,
     crop2d,
     pad2d,
     sliding_windows,
     windows_of,
 )
-from tinymnist.nn.parallel import pieces
 
 
 def dense(
@@ -93,7 +92,9 @@ def sum_rows(x: Array) -> Array:
     BLAS sums in blocks, which is both faster and more accurate than NumPy's running total along
     the first axis.
     """
-    rows = as_matrix(by_pixel(x) if x.ndim == 4 else x)  # in their order in memory: no copy
+    rows = as_matrix(
+        x.transpose(BY_PIXEL) if x.ndim == 4 else x
+    )  # in their order in memory: no copy
     return np.ones(len(rows), x.dtype) @ rows
 
 
@@ -164,10 +165,12 @@ def conv2d(
         )
     y = np.empty((*windows.output, len(x), kernel.shape[3]), x.dtype)  # (oh, ow, n, out)
     shift = np.zeros(y.shape[2:], x.dtype) if bias is None else np.tile(bias, (len(x), 1))
-    for band, rows in _bands(x, windows, kernel.shape[3]):  # R: (rows*ow*n, kh*kw*c)
-        product = rows @ as_matrix(kernel) if groups == 1 else _grouped_y(rows, kernel, groups)
+    view, matrix = _windows_by_pixel(x, windows), kernel.reshape(-1, kernel.shape[3])
+    for band in _bands(view, kernel.shape[3]):
+        rows = _copy_rows(view[band])  # R: (rows*ow*n, kh*kw*c)
+        product = rows @ matrix if groups == 1 else _grouped_y(rows, kernel, groups)
         np.add(product.reshape(y[band].shape), shift, out=y[band])
-    return by_picture(y), ConvCache(x, kernel, windows, groups, bias is not None)
+    return y.transpose(BY_PICTURE), ConvCache(x, kernel, windows, groups, bias is not None)
 
 
 def conv2d_backward(
@@ -215,23 +218,26 @@ def conv2d_backward(
         and for a missing bias.
     """
     x, kernel, windows, groups, has_bias = cache
-    dy = np.ascontiguousarray(by_pixel(dy))  # (oh, ow, n, out), already so in memory
-    dx = None
+    dy = np.ascontiguousarray(dy.transpose(BY_PIXEL))  # (oh, ow, n, out), already so in memory
+    dx, view = None, _windows_by_pixel(x, windows)
+    bands = _bands(view, kernel.shape[3])
     if need_dx:
-        parts = (
-            (band, _drows(as_matrix(dy[band]), kernel, groups))
-            for band in _band_slices(x, windows, kernel.shape[3])
-        )
+        parts = ((band, _drows(as_matrix(dy[band]), kernel, groups)) for band in bands)
         dx = _add_windows(parts, windows, x.shape, dy.dtype)
     if not need_dkernel:
         return dx, None, None
     dkernel = np.zeros((kernel[..., 0].size, kernel.shape[3]), dy.dtype)
-    for band, rows in _bands(x, windows, kernel.shape[3]):  # copied again: R would fill the memory
+    for band in bands:
+        rows = _copy_rows(view[band])  # again, as R would fill the memory if it were kept
         if groups == 1:  # R^T dY, from a product that BLAS does in 0.85 of the time
             dkernel += (as_matrix(dy[band]).T @ rows).T
         else:
             dkernel += _grouped_dkernel(rows, as_matrix(dy[band]), kernel, groups)
-    return dx, dkernel.reshape(kernel.shape), sum_rows(by_picture(dy)) if has_bias else None
+    return (
+        dx,
+        dkernel.reshape(kernel.shape),
+        sum_rows(dy.transpose(BY_PICTURE)) if has_bias else None,
+    )
 
 
 def _drows(dy: Array, kernel: Array, groups: int) -> Iterable[Array]:
@@ -308,24 +314,20 @@ def col2im(rows: Array, windows: Windows) -> Array:
     return _add_windows([everything], windows, shape, rows.dtype)
 
 
-def _bands(x: Array, windows: Windows, out: int) -> Iterator[tuple[slice, Array]]:
-    """R in bands: which rows of the output, and their (rows*ow*n, kh*kw*c)."""
-    view = _windows_by_pixel(x, windows)
-    for band in _band_slices(x, windows, out):
-        yield band, _copy_rows(view[band])
-
-
-def _band_slices(x: Array, windows: Windows, out: int) -> list[slice]:
-    """As many rows of windows at a time as keep R and Y within ``_BAND_BYTES``."""
-    (oh, ow), (kh, kw), (n, _, _, c) = windows.output, windows.kernel, x.shape
-    row_bytes = ow * n * (kh * kw * c + out) * x.itemsize
-    return pieces(oh, max(_BAND_BYTES // max(row_bytes, 1), 1))
+def _bands(view: Array, out: int) -> list[slice]:
+    """As many rows of windows (oh, ow, n, kh, kw, c) at a time as fit into ``_BAND_BYTES``."""
+    oh, ow, n, kh, kw, c = view.shape
+    row_bytes = ow * n * (kh * kw * c + out) * view.itemsize
+    count = max(_BAND_BYTES // max(row_bytes, 1), 1)
+    return list(map(slice, range(0, oh, count), range(count, oh + count, count)))
 
 
 def _windows_by_pixel(x: Array, windows: Windows) -> Array:
     """A view of all windows: (n, h, w, c) -> (oh, ow, n, kh, kw, c)."""
-    pixels = np.ascontiguousarray(by_pixel(pad2d(x, windows.pads)))  # copies a model's input only
-    return sliding_windows(by_picture(pixels), windows).transpose(1, 2, 0, 3, 4, 5)
+    pixels = np.ascontiguousarray(
+        pad2d(x, windows.pads).transpose(BY_PIXEL)
+    )  # copies a model's input only
+    return sliding_windows(pixels.transpose(BY_PICTURE), windows).transpose(1, 2, 0, 3, 4, 5)
 
 
 def _copy_rows(view: Array) -> Array:
@@ -359,4 +361,4 @@ def _add_windows(
     pixels = np.zeros((top + h + bottom, left + w + right, n, c), dtype)
     for b, visited in enumerate(column_slices):
         pixels[:, visited] += strips[..., b, :]  # (h, ow, n, c)
-    return crop2d(by_picture(pixels), windows.pads)
+    return crop2d(pixels.transpose(BY_PICTURE), windows.pads)

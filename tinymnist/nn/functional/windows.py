@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from functools import reduce
 
 import numpy as np
 
@@ -37,14 +36,10 @@ def windows_of(
     return fit_windows(x.shape[1:3], kernel_size, strides, padding, dilation)
 
 
-def by_pixel(x: Array) -> Array:
-    """View (n, h, w, c) as (h, w, n, c)."""
-    return x.transpose(1, 2, 0, 3)
-
-
-def by_picture(pixels: Array) -> Array:
-    """View (h, w, n, c) as (n, h, w, c): the inverse of :func:`by_pixel`."""
-    return pixels.transpose(2, 0, 1, 3)
+BY_PIXEL = (1, 2, 0, 3)
+"""``x.transpose(BY_PIXEL)`` views (n, h, w, c) as (h, w, n, c)."""
+BY_PICTURE = (2, 0, 1, 3)
+"""The way back."""
 
 
 def pad2d(x: Array, pads: Pads, value: float = 0.0) -> Array:
@@ -53,7 +48,8 @@ def pad2d(x: Array, pads: Pads, value: float = 0.0) -> Array:
     if not (top or bottom or left or right):
         return x
     n, h, w, c = x.shape
-    y = by_picture(np.full((top + h + bottom, left + w + right, n, c), value, x.dtype))
+    pixels = np.full((top + h + bottom, left + w + right, n, c), value, x.dtype)
+    y = pixels.transpose(BY_PICTURE)
     y[:, top : top + h, left : left + w] = x
     return y
 
@@ -135,8 +131,12 @@ def max_pool2d(
     windows = _pool_windows(x, pool_size, strides, padding)
     rows, columns = axis_slices(windows)
     padded = pad2d(x, windows.pads, -np.inf)
-    strips = reduce(np.maximum, [padded[:, visited] for visited in rows])  # (n, oh, w, c)
-    y = reduce(np.maximum, [strips[:, :, visited] for visited in columns])  # (n, oh, ow, c)
+    strips = padded[:, rows[0]]  # (n, oh, w, c)
+    for visited in rows[1:]:
+        strips = np.maximum(strips, padded[:, visited])
+    y = strips[:, :, columns[0]]  # (n, oh, ow, c)
+    for visited in columns[1:]:
+        y = np.maximum(y, strips[:, :, visited])
     return y, (x, y, windows)
 
 
@@ -183,8 +183,12 @@ def average_pool2d(
     share = _share_of_each_pixel(windows, count_include_pad, x.dtype)  # (1, oh, ow, 1)
     padded = pad2d(x, windows.pads)
     rows, columns = axis_slices(windows)
-    strips = reduce(np.add, [padded[:, visited] for visited in rows])  # (n, oh, w, c)
-    total = reduce(np.add, [strips[:, :, visited] for visited in columns])  # (n, oh, ow, c)
+    strips = padded[:, rows[0]]  # (n, oh, w, c)
+    for visited in rows[1:]:
+        strips = strips + padded[:, visited]
+    total = strips[:, :, columns[0]]  # (n, oh, ow, c)
+    for visited in columns[1:]:
+        total = total + strips[:, :, visited]
     return total * share, (x.shape, share, windows)
 
 
@@ -193,7 +197,8 @@ def average_pool2d_backward(dy: Array, cache: tuple[Shape, Array, Windows]) -> A
     shape, share, windows = cache
     (top, bottom), (left, right) = windows.pads
     n, h, w, c = shape
-    dx = by_picture(np.zeros((top + h + bottom, left + w + right, n, c), dy.dtype))
+    pixels = np.zeros((top + h + bottom, left + w + right, n, c), dy.dtype)
+    dx = pixels.transpose(BY_PICTURE)
     spread = dy * share
     for rows, columns in tap_slices(windows):
         dx[:, rows, columns] += spread

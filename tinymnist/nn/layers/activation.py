@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -166,3 +167,12 @@ class PReLU(Layer):
     def backward(self, dy: Array, cache: Any, *, need_dx: bool = True) -> Gradients:
         dx, dalpha = F.prelu_backward(dy, cache)
         return (dx if need_dx else None,), ({"alpha": dalpha} if self.trainable else {})
+
+
+def without_activation(layer: Layer) -> Layer:
+    """The layer with its activation switched off; it shares the arrays of ``layer``."""
+    if isinstance(layer, (ReLU, Softmax)):
+        return Activation("linear", name=layer.name)
+    twin = copy.copy(layer)
+    twin.activation = "linear"  # type: ignore[attr-defined]
+    return twin

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,18 +9,9 @@ from typing import Any
 
 from tinymnist.nn import functional as F
 from tinymnist.nn.arrays import Array
-from tinymnist.nn.layers.activation import Activation, ReLU, Softmax
+from tinymnist.nn.layers.activation import ReLU, without_activation
 from tinymnist.nn.layers.base import Layer, Operation, Stateless
 from tinymnist.nn.layers.fixed import MaxPooling2D
-
-
-def without_activation(layer: Layer) -> Layer:
-    """The layer with its activation switched off; it shares the arrays of ``layer``."""
-    if isinstance(layer, (ReLU, Softmax)):
-        return Activation("linear", name=layer.name)
-    twin = copy.copy(layer)
-    twin.activation = "linear"  # type: ignore[attr-defined]
-    return twin
 
 
 @dataclass(eq=False, repr=False)
