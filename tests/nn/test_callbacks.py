@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,19 @@ import pytest
 
 from tests.nn.test_training import Interrupt, network, pictures, same_bytes
 from tinymnist.errors import InputError
+from tinymnist.nn.optimizers import SGD
 from tinymnist.nn.sequential import load_model
 from tinymnist.nn.training.callbacks import (
     Callback,
     Checkpoint,
     EarlyStopping,
+    History,
+    LambdaCallback,
     LearningRateScheduler,
     ModelCheckpoint,
     ReduceLROnPlateau,
+    TensorBoard,
+    TerminateOnNaN,
 )
 
 
@@ -131,11 +137,6 @@ def test_none_one_and_several_callbacks() -> None:
     assert same_bytes(plain, one) and same_bytes(plain, several)
 
 
-class KerasEnd(Callback):
-    def on_epoch_end(self, epoch: Any, logs: Any = None) -> None:
-        raise AssertionError("called with a training for an epoch")
-
-
 class KerasBegin(Callback):
     def on_epoch_begin(self, training: Any) -> None:
         raise AssertionError("nobody calls this")
@@ -149,7 +150,6 @@ class Foreign:
 @pytest.mark.parametrize(
     ("callback", "message"),
     [
-        (KerasEnd(), r"Received: KerasEnd with \['epoch'\]"),
         (KerasBegin(), r"Received: KerasBegin with \['on_epoch_begin'\]"),
         (Foreign(), r"Received: Foreign"),
         (print, r"Received: builtin_function"),
@@ -249,18 +249,76 @@ def test_a_resumed_scheduler_does_not_set_a_rate_twice(tmp_path: Path) -> None:
     assert same_bytes(whole, resumed)
 
 
-@pytest.mark.parametrize(
-    "hook",
-    [
-        lambda self, logs=None: None,
-        lambda self, batch, logs=None: None,
-    ],
-)
-@pytest.mark.parametrize("moment", ["on_train_begin", "on_batch_end", "on_train_end"])
-def test_any_hook_in_keras_form_is_refused(moment: str, hook: Any) -> None:
-    theirs = type("Theirs", (Callback,), {moment: hook})()
-    with pytest.raises(ValueError, match=r"Received: Theirs"):
-        fitted([theirs])
+class KerasStyle(Callback):
+    """Written for Keras: numbers and figures, and the model as an attribute."""
+
+    def __init__(self, stop_after: int = 99) -> None:
+        self.calls: list[Any] = []
+        self.stop_after = stop_after
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.calls.append(("begin", self.params["epochs"]))  # type: ignore[attr-defined]
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.calls.append(("epoch", epoch))
+
+    def on_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.calls.append(("batch", batch, sorted(logs)))
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # type: ignore[override]
+        self.calls.append(("end", epoch, logs["accuracy"]))
+        if epoch + 1 == self.stop_after:
+            self.model.stop_training = True  # type: ignore[attr-defined]
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self.calls.append("over")
+
+
+def test_a_callback_for_keras_is_called_as_by_keras() -> None:
+    callback = KerasStyle(stop_after=2)
+    model, history = fitted([callback], epochs=5, batch_size=45)
+    batches = [("batch", 0, ["accuracy", "loss"]), ("batch", 1, ["accuracy", "loss"])]
+    accuracy = history.history["accuracy"]
+    assert callback.calls == [
+        ("begin", 5), ("epoch", 0), *batches, ("end", 0, accuracy[0]),
+        ("epoch", 1), *batches, ("end", 1, accuracy[1]), "over",
+    ]  # fmt: skip
+    assert callback.model is model and len(accuracy) == 2  # type: ignore[attr-defined]
+
+
+def test_functions_can_be_callbacks() -> None:
+    seen: list[Any] = []
+    note = LambdaCallback(
+        on_epoch_end=lambda epoch, logs: seen.append((epoch, logs["loss"])),
+        on_train_end=lambda logs: seen.append("over"),
+    )
+    kept = History()
+    _, history = fitted([note, kept], epochs=2)
+    assert seen == [*enumerate(history.history["loss"]), "over"]
+    assert kept.history["loss"] == history.history["loss"] and kept.epoch == [0, 1]
+    with pytest.raises(ValueError, match="LambdaCallback takes on_train_begin"):
+        LambdaCallback(on_epoch=print)
+
+
+def test_a_loss_that_is_no_number_ends_the_training() -> None:
+    model = network()
+    model.compile(SGD(1e30))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what NumPy says of the overflow
+        history = model.fit(*pictures(), epochs=3, verbose=0, callbacks=[TerminateOnNaN()])
+    assert history.interrupted and len(history.history.get("loss", [])) < 3
+
+
+def test_tensorboard_is_refused_with_what_to_use() -> None:
+    with pytest.raises(InputError, match="use CSVLogger"):
+        TensorBoard(log_dir="logs")
+
+
+def test_a_figure_by_its_older_name_is_found(tmp_path: Path) -> None:
+    stop = EarlyStopping(monitor="acc", patience=1, min_delta=2.0)
+    assert len(fitted([stop], epochs=9)[1].epoch) == 2
+    with pytest.warns(UserWarning, match=r"does nothing: monitor must be one of.*'val_auc'"):
+        fitted([EarlyStopping("val_auc")])
 
 
 def test_a_foreign_object_and_other_attributes() -> None:

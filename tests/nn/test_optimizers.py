@@ -183,8 +183,8 @@ def test_one_cycle_rises_once_and_ends_low() -> None:
 
 def test_names() -> None:
     assert isinstance(get_optimizer("AdamW"), AdamW)
-    with pytest.raises(ValueError, match=r"'sgd', 'rmsprop', 'adam', 'adamw'.*adagrad"):
-        get_optimizer("adagrad")
+    with pytest.raises(ValueError, match=r"'sgd', 'rmsprop', 'adam', 'adamw'.*ftrl"):
+        get_optimizer("ftrl")
 
 
 def test_some_layers_go_slower() -> None:
@@ -204,3 +204,18 @@ def test_decay_to_the_start_is_that_of_li_2018() -> None:
         optimizer.apply(parameters, {"a/kernel": np.array([1.0])})
         assert parameters["a/kernel"] == pytest.approx([expected])
     assert optimizer.state["a/kernel:start"] == pytest.approx([3.0])
+
+
+def test_older_words_and_functions_set_the_rate() -> None:
+    older: Any = SGD
+    assert older(lr=0.5).learning_rate == older(lr=0.5).lr == 0.5
+    decayed = older(lr=0.5, decay=0.25)
+    decayed.iterations = 4
+    assert decayed.current_learning_rate() == 0.25
+    asked: Any = Adam(lambda: 0.125)  # type: ignore[arg-type]
+    assert asked.current_learning_rate() == 0.125
+    assert older(0.5, weight_decay=None).weight_decay == 0.0
+    asked.lr = 2.0
+    assert asked.learning_rate == 2.0
+    with pytest.raises(ValueError, match="amsgrad is not supported"):
+        older(amsgrad=True)

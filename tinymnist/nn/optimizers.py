@@ -10,20 +10,45 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from inspect import signature
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from tinymnist.nn.arrays import Array, settings_repr
-from tinymnist.nn.schedules import Schedule
+from tinymnist.nn.schedules import InverseTimeDecay, Schedule, WithoutSteps
+
+
+class _MadeAsInKeras(type):
+    """Lets people write settings in the words of every Keras."""
+
+    if not TYPE_CHECKING:  # for whom an optimizer takes its fields
+
+        def __call__(cls, *args: Any, **settings: Any) -> Any:
+            for word in ("amsgrad", "name", "use_ema", "loss_scale_factor", "jit_compile"):
+                if settings.pop(word, None) is True:
+                    raise ValueError(f"{word} is not supported. Received: {word}=True")
+            if "lr" in settings:
+                settings["learning_rate"] = settings.pop("lr")
+            if settings.get("weight_decay", 0) is None:
+                settings["weight_decay"] = 0.0
+            decay = settings.pop("decay", None)
+            made = super().__call__(*args, **settings)
+            rate = made.learning_rate
+            if decay:
+                made.learning_rate = InverseTimeDecay(rate, 1, decay)
+            elif callable(rate) and not isinstance(rate, type) and not signature(rate).parameters:
+                made.learning_rate = WithoutSteps(rate)
+            return made
 
 
 @dataclass(repr=False)
-class Optimizer:
+class Optimizer(metaclass=_MadeAsInKeras):
     """What all optimizers share: the step count, the schedule, clipping, and weight decay.
 
     Attributes:
-        learning_rate: a number, or a schedule that is called with the number of steps done.
+        learning_rate: a number; or a schedule, called with the number of steps done; or a function
+            without arguments. ``lr`` and ``decay``, Keras's older words, are understood.
         weight_decay: decoupled from the gradient (Loshchilov and Hutter, 2017,
             https://arxiv.org/abs/1711.05101): before the step, every parameter shrinks by the
             share ``learning_rate * weight_decay``.
@@ -64,6 +89,15 @@ class Optimizer:
         if callable(self.learning_rate):
             return self.learning_rate(self.iterations)
         return self.learning_rate
+
+    @property
+    def lr(self) -> Any:
+        """Keras's older name of ``learning_rate``."""
+        return self.learning_rate
+
+    @lr.setter
+    def lr(self, value: Any) -> None:
+        self.learning_rate = value
 
     def apply(self, parameters: dict[str, Array], gradients: dict[str, Array]) -> None:
         """Make one step: change ``parameters`` in place.
@@ -236,6 +270,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adam": Adam,
     "adamw": AdamW,
 }
+"""By name; :mod:`tinymnist.nn.more_optimizers` adds its own."""
 
 
 def get_optimizer(optimizer: str | Optimizer) -> Optimizer:

@@ -6,7 +6,8 @@ Those with Keras's names compute what Keras does; rates are positive numbers, st
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -48,21 +49,100 @@ class ExponentialDecay:
 
 
 @dataclass(frozen=True)
+class InverseTimeDecay:
+    """Divide the rate by ``1 + decay_rate * step / decay_steps``.
+
+    With ``staircase``, only every ``decay_steps`` steps.
+    """
+
+    initial_learning_rate: float
+    decay_steps: int
+    decay_rate: float
+    staircase: bool = False
+
+    def __call__(self, step: int) -> float:
+        """The rate at ``step``."""
+        done = step // self.decay_steps if self.staircase else step / self.decay_steps
+        return self.initial_learning_rate / (1 + self.decay_rate * done)
+
+
+@dataclass(frozen=True)
+class PolynomialDecay:
+    """From the initial rate to ``end_learning_rate`` along ``(1 - step / decay_steps)^power``.
+
+    It stays there; with ``cycle``, it starts again from above, over a multiple of the steps.
+    """
+
+    initial_learning_rate: float
+    decay_steps: int
+    end_learning_rate: float = 0.0001
+    power: float = 1.0
+    cycle: bool = False
+
+    def __call__(self, step: int) -> float:
+        """The rate at ``step``."""
+        rounds = max(math.ceil(step / self.decay_steps), 1) if self.cycle else 1
+        left = 1 - min(step / (self.decay_steps * rounds), 1.0)
+        fall = self.initial_learning_rate - self.end_learning_rate
+        return float(fall * left**self.power + self.end_learning_rate)
+
+
+@dataclass(frozen=True)
+class PiecewiseConstantDecay:
+    """``values[i]`` up to and including step ``boundaries[i]``, then the next value.
+
+    Raises:
+        ValueError: unless there is one value more than boundaries.
+    """
+
+    boundaries: Sequence[int]
+    values: Sequence[float]
+
+    def __post_init__(self) -> None:
+        if len(self.values) != len(self.boundaries) + 1:
+            found = f"{len(self.values)} values, {len(self.boundaries)} boundaries"
+            raise ValueError(f"values must be one more than boundaries. Received: {found}")
+
+    def __call__(self, step: int) -> float:
+        """The rate at ``step``."""
+        return float(self.values[sum(step > boundary for boundary in self.boundaries)])
+
+
+@dataclass(frozen=True)
+class WithoutSteps:
+    """A function without arguments that gives the rate of the next step."""
+
+    function: Callable[[], float]
+
+    def __call__(self, step: int) -> float:
+        """What the function returns."""
+        return float(self.function())
+
+
+@dataclass(frozen=True)
 class CosineDecay:
     """Half a cosine from ``initial_learning_rate`` down to ``alpha`` times that.
 
-    Without restarts, from Loshchilov and Hutter, 2016, https://arxiv.org/abs/1608.03983.
+    Without restarts, from Loshchilov and Hutter, 2016, https://arxiv.org/abs/1608.03983. With
+    ``warmup_target``, the rate first rises to it along a line of ``warmup_steps``.
     """
 
     initial_learning_rate: float
     decay_steps: int
     alpha: float = 0.0
+    warmup_target: float | None = field(default=None, repr=False)
+    warmup_steps: int = field(default=0, repr=False)
 
     def __call__(self, step: int) -> float:
         """The rate at ``step``; after ``decay_steps`` it stays at the last one."""
+        peak = self.initial_learning_rate
+        if self.warmup_target is not None:
+            if step < self.warmup_steps:
+                return peak + (self.warmup_target - peak) * step / self.warmup_steps
+            step, peak = step - self.warmup_steps, self.warmup_target
         done = min(step / self.decay_steps, 1.0)
         cosine = 0.5 * (1 + math.cos(math.pi * done))
-        return self.initial_learning_rate * ((1 - self.alpha) * cosine + self.alpha)
+        return peak * ((1 - self.alpha) * cosine + self.alpha)
 
 
 @dataclass(frozen=True)

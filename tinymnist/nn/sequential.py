@@ -154,7 +154,7 @@ class Sequential(Graph):
             ValueError: for anything else; or if another model uses the optimizer.
         """
         from tinymnist.nn.losses import get_loss
-        from tinymnist.nn.optimizers import get_optimizer
+        from tinymnist.nn.more_optimizers import get_optimizer
         from tinymnist.nn.training.metrics import get_metrics
 
         chosen, chosen_loss = get_optimizer(optimizer), get_loss(loss)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from inspect import signature
@@ -21,7 +22,16 @@ from tinymnist.files import whole_file
 from tinymnist.lazy import upper_room
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.training.checkpoint import Checkpoint
-from tinymnist.nn.training.state import Callback, Training
+from tinymnist.nn.training.keras_callbacks import (
+    KerasStyle,
+    LambdaCallback,
+    Recorder,
+    TensorBoard,
+    TerminateOnNaN,
+    is_keras_style,
+    own_hooks,
+)
+from tinymnist.nn.training.state import Callback, History, Training
 from tinymnist.nn.weights import is_foreign
 
 __all__ = [
@@ -29,38 +39,47 @@ __all__ = [
     "Callback",
     "Checkpoint",
     "EarlyStopping",
+    "History",
+    "LambdaCallback",
     "LearningRateScheduler",
     "ModelCheckpoint",
     "MonitorCallback",
     "ReduceLROnPlateau",
+    "TensorBoard",
+    "TerminateOnNaN",
 ]
 
 
 def in_order(callbacks: Callback | Iterable[Callback] | None) -> list[Callback]:
     """One callback, several or none as a list, those of a higher order last.
 
+    Those with Keras's methods are wrapped, see :mod:`tinymnist.nn.training.keras_callbacks`.
+
     Raises:
-        ValueError: for anything else, and for callbacks that are written for Keras, which would be
-            called with other arguments, or never.
+        ValueError: for anything else, and for callbacks with methods that would never be called.
     """
     if callbacks is None:
         return []
     given: list[Any] = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]
-    for callback in given:
-        kind = type(callback).__name__
-        if not isinstance(callback, Callback):
-            raise ValueError(f"a callback derives from tinymnist.nn.Callback. Received: {kind}")
-        hooks = [n for n in dir(callback) if n.startswith("on_") and callable(getattr(callback, n))]
-        unknown = sorted(set(hooks) - set(dir(Callback)))
-        firsts = {next(iter(signature(getattr(callback, hook)).parameters), "") for hook in hooks}
-        wrong = unknown or sorted(firsts & {"epoch", "batch", "logs"})
-        if wrong:
-            raise ValueError(
-                "fit calls on_train_begin(training), on_batch_end(training), on_epoch_end(training,"
-                " logs) and on_train_end(training); training has model, optimizer, position and "
-                f"history. Received: {kind} with {wrong}"
-            )
-    return sorted(given, key=lambda callback: callback.order)
+    return sorted(map(_as_callback, given), key=lambda callback: callback.order)
+
+
+def _as_callback(callback: Any) -> Callback:
+    kind = type(callback).__name__
+    if isinstance(callback, History):
+        return Recorder(callback)
+    hooks = {} if isinstance(callback, type) else own_hooks(callback)
+    if hooks and is_keras_style(callback):
+        return KerasStyle(callback)
+    if not isinstance(callback, Callback):
+        raise ValueError(f"a callback derives from tinymnist.nn.Callback. Received: {kind}")
+    if unknown := sorted(hooks.keys() - set(dir(Callback))):
+        raise ValueError(
+            "with the training, fit calls on_train_begin(training), on_batch_end(training), "
+            "on_epoch_end(training, logs) and on_train_end(training); training has model, "
+            f"optimizer, position and history. Received: {kind} with {unknown}"
+        )
+    return callback  # type: ignore[no-any-return]
 
 
 class MonitorCallback(Callback):
@@ -92,12 +111,20 @@ class MonitorCallback(Callback):
         if not training.is_resumed:
             self.reset()
 
-    def _has_improved(self, logs: dict[str, float]) -> bool:
+    def _watched(self, logs: dict[str, float]) -> str | None:
+        """The column to watch, "acc" for "accuracy" if need be; None, with a warning, for none."""
+        names = [self.monitor, self.monitor.replace("accuracy", "acc")]
+        names.append(names[1].replace("acc", "accuracy"))
+        found = next((name for name in names if name in logs), None)
+        if found is None:
+            rule = f"{type(self).__name__} does nothing: monitor must be one of {list(logs)}"
+            warnings.warn(f"{rule}. Received: {self.monitor!r}", stacklevel=2)
+        return found
+
+    def _has_improved(self, value: float) -> bool:
         """Whether the figure is the best so far; if so, it is stored."""
-        if self.monitor not in logs:
-            raise ValueError(f"monitor must be one of {list(logs)}. Received: {self.monitor!r}")
         rises = self.mode == "max" or (self.mode == "auto" and "acc" in self.monitor)
-        value = -logs[self.monitor] if rises else logs[self.monitor]
+        value = -value if rises else value
         if not value < self.best - abs(self.min_delta):
             return False
         self.best = value
@@ -130,8 +157,10 @@ class EarlyStopping(MonitorCallback):
 
     def on_epoch_end(self, training: Training, logs: dict[str, float]) -> None:
         """Compare with the best so far."""
+        if (watched := self._watched(logs)) is None:
+            return
         self.waited += 1
-        if self._has_improved(logs):
+        if self._has_improved(logs[watched]):
             self.waited = 0
             if self.restore_best_weights:
                 self.best_weights = {n: a.copy() for n, a in training.model.weights.items()}
@@ -195,9 +224,11 @@ class ReduceLROnPlateau(MonitorCallback):
 
     def on_epoch_end(self, training: Training, logs: dict[str, float]) -> None:
         """Compare with the best so far."""
+        if (watched := self._watched(logs)) is None:
+            return
         if self.resting:
             self.resting, self.waited = self.resting - 1, 0
-        if self._has_improved(logs):
+        if self._has_improved(logs[watched]):
             self.waited = 0
         elif not self.resting:
             self.waited += 1
@@ -242,8 +273,10 @@ class ModelCheckpoint(MonitorCallback):
 
     def on_epoch_end(self, training: Training, logs: dict[str, float]) -> None:
         """Save, unless it must be the best and is not."""
-        if self.save_best_only and not self._has_improved(logs):
-            return
+        if self.save_best_only:
+            watched = self._watched(logs)
+            if watched is None or not self._has_improved(logs[watched]):
+                return
         path = os.fspath(self.filepath).format(epoch=training.position.epoch, **logs)
         model: Any = training.model
         (model.save_weights if self.save_weights_only else model.save)(path)
