@@ -85,7 +85,7 @@ def _apply(source: Source, recipe: str, *, every_reading: bool) -> Array:
         raise type(error)(f"{describe(source)}: {error}") from None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class PreparedSet:
     """Pictures after a recipe: r readings of those m that could be prepared."""
 

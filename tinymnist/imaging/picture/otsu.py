@@ -31,9 +31,8 @@ class OtsuSplit:
         """Split a picture at a level."""
         self.picture, self.sureness = picture, sureness
         self.is_above = picture > level
-        mask, values = self.is_above.ravel(), picture.ravel()
-        # Indexing with the mask gives the same and takes four times as long.
-        self.above, self.below = values.compress(mask), values.compress(~mask)
+        # Where pixels of a class lie side by side, as ink does, this is quicker than ``compress``.
+        self.above, self.below = picture[self.is_above], picture[~self.is_above]
         self.is_uniform = not (self.above.size and self.below.size)
 
     @property
