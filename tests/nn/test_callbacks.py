@@ -347,3 +347,12 @@ def test_refusals_come_before_the_training() -> None:
         ModelCheckpoint("best.pth")
     with pytest.raises(ValueError, match="Received: None for epoch 0"):
         fitted([LearningRateScheduler(lambda epoch: None)])  # type: ignore[arg-type, return-value]
+
+
+@pytest.mark.parametrize("patience", [-1, 1.5])
+def test_patience_is_a_whole_number_of_epochs(patience: Any) -> None:
+    for kind in (EarlyStopping, ReduceLROnPlateau):
+        with pytest.raises(ValueError, match=f"patience must be .*Received: patience={patience}"):
+            kind(patience=patience)
+    with pytest.raises(ValueError, match="Received: cooldown=-2"):
+        ReduceLROnPlateau(cooldown=-2)

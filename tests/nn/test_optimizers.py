@@ -219,3 +219,24 @@ def test_older_words_and_functions_set_the_rate() -> None:
     assert asked.learning_rate == 2.0
     with pytest.raises(ValueError, match="amsgrad is not supported"):
         older(amsgrad=True)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Adam(-1), "learning_rate must be at least 0. Received: learning_rate=-1"),
+        (lambda: Adam(float("nan")), "Received: learning_rate=nan"),
+        (lambda: SGD(momentum=-1), r"momentum must be in 0\.\.1. Received: momentum=-1"),
+        (lambda: RMSprop(rho=1.1), "Received: rho=1.1"),
+        (lambda: Adam(beta_1=1), "beta_1 must be at least 0 and below 1. Received: beta_1=1"),
+        (lambda: Adam(beta_2=-0.1), "Received: beta_2=-0.1"),
+        (lambda: Adam(epsilon=-1e-7), "Received: epsilon=-1e-07"),
+        (lambda: AdamW(weight_decay=-0.1), "Received: weight_decay=-0.1"),
+        (lambda: SGD(clipnorm=0), "clipnorm must be above 0. Received: clipnorm=0"),
+        (lambda: SGD(clipvalue=-1), "Received: clipvalue=-1"),
+        (lambda: SGD(multipliers={"dense": -1}), "multipliers must be at least 0.*'dense': -1"),
+    ],
+)
+def test_senseless_settings_are_refused(make: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()

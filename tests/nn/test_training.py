@@ -425,3 +425,66 @@ def test_killed_again_and_again_it_ends_in_the_same_bytes(tmp_path: Path) -> Non
         assert (tmp_path / "killed.ckpt").exists() == (last_entry > 7)
     assert run("killed") == 0
     assert (tmp_path / "killed.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+
+
+def test_a_second_ctrl_c_within_moments_is_the_same_one() -> None:
+    """During the batch, and when the training is over but the model not yet saved."""
+
+    class PressTwice(Interrupt):
+        def on_batch_end(self, training: Any) -> None:
+            super().on_batch_end(training)
+            super().on_batch_end(training)
+
+        def on_train_end(self, training: Any) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    _, history = trained(callbacks=[PressTwice(1, 2)])
+    assert len(history["loss"]) == 1
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_later_second_ctrl_c_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class PressAgain(Interrupt):
+        def on_train_end(self, training: Any) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("tinymnist.nn.training.fit.ONE_PRESS_SECONDS", -1.0)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        trained(callbacks=[PressAgain(1, 2)])
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epochs": 1.5}, "epochs must be a whole number of at least 0. Received: epochs=1.5"),
+        ({"batch_size": 0}, "batch_size must be .* at least 1. Received: batch_size=0"),
+        ({"batch_size": 2.5}, "Received: batch_size=2.5"),
+        ({"initial_epoch": -1}, "Received: initial_epoch=-1"),
+        ({"micro_batch_size": 0}, "Received: micro_batch_size=0"),
+        ({"class_weight": {99: 1.0}}, r"class_weight must hold classes in 0\.\..*Received: 99: 1"),
+        ({"class_weight": {-1: 1.0}}, "Received: -1: 1.0"),
+        ({"class_weight": {0: -2.0}}, "weights of at least 0. Received: 0: -2.0"),
+        ({"class_weight": {0: float("nan")}}, "Received: 0: nan"),
+        ({"sample_weight": np.full(len(pictures()[0]), np.nan)}, "sample_weight must be finite"),
+    ],
+)
+def test_senseless_settings_are_refused_before_anything_changes(
+    settings: dict[str, Any], message: str
+) -> None:
+    model = network()
+    before = {name: array.copy() for name, array in model.weights.items()}
+    with pytest.raises(ValueError, match=message):
+        trained(model=model, **settings)
+    assert all(np.array_equal(array, before[name]) for name, array in model.weights.items())
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_pictures_with_nan_or_infinity_are_refused(value: float) -> None:
+    x, y = pictures()
+    x = x.copy()
+    x[-1, 0, 0] = value
+    with pytest.raises(ValueError, match="x must be finite"):
+        network().fit(x, y, verbose=0)

@@ -6,6 +6,7 @@ Fused, neither e^1000 nor log 0 is ever computed, and the gradient is the plain 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -363,6 +364,7 @@ def example_weights(
     class_weight: Mapping[int, float] | str | None = None,
     sample_weight: ArrayLike | None = None,
     dtype: Any = np.float32,
+    classes: int | None = None,
 ) -> Array:
     """The weight of each example (n,): its sample weight times the weight of its class.
 
@@ -375,9 +377,11 @@ def example_weights(
             :func:`balanced_class_weights`.
         sample_weight: (n,).
         dtype: of the result.
+        classes: how many there are, if that is known.
 
     Raises:
-        ValueError: for a ``class_weight`` or ``sample_weight`` of another form.
+        ValueError: for a ``class_weight`` or ``sample_weight`` of another form, a class that does
+            not exist, or a weight that is negative or not finite.
     """
     if isinstance(class_weight, str) and class_weight == "balanced":
         class_weight = balanced_class_weights(labels)
@@ -389,6 +393,13 @@ def example_weights(
             'class_weight must be a dict from class numbers to weights, "balanced" or None. '
             f"Received: class_weight={class_weight!r}"
         )
+    for label, weight in weight_of.items():
+        if not (0 <= label < (math.inf if classes is None else classes) and 0 <= weight < math.inf):
+            known = "from 0" if classes is None else f"in 0..{classes - 1}"
+            raise ValueError(
+                f"class_weight must hold classes {known} and weights of at least 0. "
+                f"Received: {label}: {weight!r}"
+            )
     weights = np.ones(len(labels), dtype)
     if sample_weight is not None:
         given = np.asarray(sample_weight, dtype)
@@ -396,6 +407,8 @@ def example_weights(
             raise ValueError(
                 f"sample_weight must be of shape {weights.shape}. Received: shape={given.shape}"
             )
+        if not np.isfinite(given).all():
+            raise ValueError("sample_weight must be finite. Received: NaN or infinity in it")
         weights *= given
     for label, weight in weight_of.items():
         weights[labels == label] *= weight

@@ -8,7 +8,7 @@ there is a setting for it. Between steps an optimizer keeps ``iterations`` (step
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -42,6 +42,25 @@ class _MadeAsInKeras(type):
             return made
 
 
+_AT_LEAST_0 = (lambda value: 0 <= value < math.inf, "at least 0")
+_ABOVE_0 = (lambda value: 0 < value < math.inf, "above 0")
+_SHARE = (lambda value: 0 <= value <= 1, "in 0..1")
+_DECAY = (lambda value: 0 <= value < 1, "at least 0 and below 1")
+_RULES: dict[str, tuple[Callable[[float], bool], str]] = {
+    "learning_rate": _AT_LEAST_0,
+    "weight_decay": _AT_LEAST_0,
+    "clipvalue": _ABOVE_0,
+    "clipnorm": _ABOVE_0,
+    "global_clipnorm": _ABOVE_0,
+    "momentum": _SHARE,
+    "rho": _SHARE,
+    "beta_1": _DECAY,
+    "beta_2": _DECAY,
+    "epsilon": _AT_LEAST_0,
+}
+"""What every setting of every optimizer must be. NaN is none of it."""
+
+
 @dataclass(repr=False)
 class Optimizer(metaclass=_MadeAsInKeras):
     """What all optimizers share: the step count, the schedule, clipping, and weight decay.
@@ -62,6 +81,9 @@ class Optimizer(metaclass=_MadeAsInKeras):
         clipnorm: scale each gradient array down to at most this Euclidean norm.
         global_clipnorm: scale all gradients together down to at most this norm (Pascanu, Mikolov
             and Bengio, 2012, https://arxiv.org/abs/1211.5063).
+
+    Raises:
+        ValueError: for a setting with which no training makes sense.
     """
 
     slots: ClassVar[tuple[str, ...]] = ()
@@ -80,6 +102,15 @@ class Optimizer(metaclass=_MadeAsInKeras):
     """``"conv2d/kernel:momentum"`` -> array; ``:start`` is the value before the first step."""
     owner: Any = field(default=None, init=False, repr=False, compare=False)
     """The model that was compiled with it, whose arrays the state belongs to."""
+
+    def __post_init__(self) -> None:
+        for name, (is_valid, rule) in _RULES.items():
+            value = getattr(self, name, None)
+            if value is not None and not callable(value) and not is_valid(value):
+                raise ValueError(f"{name} must be {rule}. Received: {name}={value!r}")
+        for name, factor in self.multipliers.items():
+            if not 0 <= factor < math.inf:
+                raise ValueError(f"multipliers must be at least 0. Received: {name!r}: {factor!r}")
 
     def __repr__(self) -> str:
         return settings_repr(self, always=("learning_rate",))

@@ -218,7 +218,7 @@ def examples_of(
     Without a ``loss``, labels may be class numbers or rows of probabilities.
 
     Raises:
-        ValueError: if they do not fit the model or each other, or if there are none.
+        ValueError: if there are none, or they do not fit the model or each other, or are not finite.
     """
     if y is None:
         raise ValueError("expected examples with labels (x, y). Received: x alone")
@@ -239,7 +239,11 @@ def examples_of(
         )
     labels = targets.argmax(axis=1) if shape[1] > 1 else targets.reshape(len(x), -1)[:, 0]
     labels = labels if len(shape) == 2 else np.zeros(len(x), int)
-    weights = example_weights(labels, class_weight, sample_weight, model.dtype)
+    for name, array in (("x", x), ("y", targets)):
+        if not np.isfinite([array.min(), array.max()]).all():  # NaN is passed on by both
+            raise ValueError(f"{name} must be finite. Received: NaN or infinity in {name}")
+    classes = max(shape[1], 2) if len(shape) == 2 else None
+    weights = example_weights(labels, class_weight, sample_weight, model.dtype, classes)
     return Examples(x, targets, weights)
 
 

@@ -100,6 +100,11 @@ class MonitorCallback(Callback):
     def __post_init__(self) -> None:
         if self.mode not in ("auto", "min", "max"):
             raise ValueError(f'mode must be "auto", "min" or "max". Received: mode={self.mode!r}')
+        for name in ("patience", "cooldown"):
+            epochs = getattr(self, name, 0)
+            if not isinstance(epochs, (int, np.integer)) or epochs < 0:
+                rule = f"{name} must be a whole number of epochs, at least 0"
+                raise ValueError(f"{rule}. Received: {name}={epochs!r}")
         self.reset()
 
     def reset(self) -> None:
@@ -194,7 +199,7 @@ class ReduceLROnPlateau(MonitorCallback):
         cooldown: how many epochs after a new rate do not count.
 
     Raises:
-        ValueError: for a factor of 1 or more.
+        ValueError: for a factor of 1 or more, or a patience or cooldown below 0.
     """
 
     remembered: ClassVar[tuple[str, ...]] = (*MonitorCallback.remembered, "resting")

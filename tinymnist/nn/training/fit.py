@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import threading
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from os import PathLike
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,8 @@ from tinymnist.nn.training.metrics import Metric
 from tinymnist.nn.training.state import Augment, Callback, Data, History, Position, Training
 
 REPAINT_SECONDS = 0.1
+ONE_PRESS_SECONDS = 0.2
+"""Two Ctrl-C within this time are one."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +80,9 @@ def fit(
     loss = loss.fitted_to(model.last_activation)
     _check_compiled(model, optimizer, loss)
     _check_data(given)
-    data = _gather_data(model, loss, given)
     batch_size = 32 if given.batch_size is None else given.batch_size
     _check_numbers(given, batch_size)
+    data = _gather_data(model, loss, given)
     micro_batch_size, source = given.micro_batch_size, data.source
     if micro_batch_size is None and source is None:
         micro_batch_size = default_micro_batch_size(model, batch_size)
@@ -152,13 +156,16 @@ def _check_numbers(given: Settings, batch_size: int) -> None:
     augment, micro_batch_size = given.augment, given.micro_batch_size
     if augment is not None and not callable(augment):
         raise ValueError(f"augment must be called as augment(images, rng). Received: {augment!r}")
-    sizes = (batch_size, 1 if micro_batch_size is None else micro_batch_size)
-    epochs, initial_epoch = given.epochs, given.initial_epoch
-    if min(sizes) < 1 or min(epochs, initial_epoch) < 0:
-        raise ValueError(
-            "batch_size and micro_batch_size must be at least 1, epochs and initial_epoch at "
-            f"least 0. Received: {batch_size=}, {micro_batch_size=}, {epochs=}, {initial_epoch=}"
-        )
+    for name, value, least in (
+        ("batch_size", batch_size, 1),
+        ("micro_batch_size", 1 if micro_batch_size is None else micro_batch_size, 1),
+        ("epochs", given.epochs, 0),
+        ("initial_epoch", given.initial_epoch, 0),
+    ):
+        if not isinstance(value, (int, np.integer)) or value < least:
+            raise ValueError(
+                f"{name} must be a whole number of at least {least}. Received: {name}={value!r}"
+            )
 
 
 def _gather_data(model: Graph, loss: Loss, given: Settings) -> Data:
@@ -256,18 +263,29 @@ class Progress(Callback):
 
 @contextmanager
 def _interruptible(training: Training) -> Iterator[None]:
-    """Let the first Ctrl-C finish the batch; the second one gets Python's usual treatment."""
+    """Let the first Ctrl-C finish the batch; a second, later one gets Python's usual treatment.
+
+    Impatient fingers, and launchers that pass the signal on, send two within moments. The second is
+    part of the first then, also if the training is over by that time: it must not meet the caller
+    while the model is being saved.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may handle signals
         return
-    before = signal.getsignal(signal.SIGINT)
+    before, first = signal.getsignal(signal.SIGINT), -math.inf
 
-    def stop(*_: object) -> None:
-        training.interrupted = True
-        signal.signal(signal.SIGINT, before)
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal first
+        if not training.interrupted:
+            training.interrupted, first = True, time.monotonic()
+        elif time.monotonic() - first > ONE_PRESS_SECONDS:
+            signal.signal(signal.SIGINT, before)
+            if callable(before):
+                before(number, frame)
 
     signal.signal(signal.SIGINT, stop)
     try:
         yield
+        time.sleep(max(first + ONE_PRESS_SECONDS - time.monotonic(), 0))
     finally:
         signal.signal(signal.SIGINT, before)
