@@ -6,10 +6,11 @@ from os import PathLike
 from typing import Any
 
 from tinymnist.interop import open_model
+from tinymnist.interop.keras.model_json import from_json
 from tinymnist.nn.model import Model
 from tinymnist.nn.sequential import Sequential
 
-__all__ = ["Model", "Sequential", "load_model"]
+__all__ = ["Model", "Sequential", "load_model", "model_from_json"]
 
 
 def load_model(
@@ -31,3 +32,12 @@ def load_model(
         InputError: if the file cannot be used.
     """
     return open_model(filepath)
+
+
+def model_from_json(json_string: str, custom_objects: Any = None) -> Sequential:
+    """Make a model, with new weights, from what ``model.to_json()`` returned, here or in Keras.
+
+    Raises:
+        InputError: if it describes a layer or setting that is not supported.
+    """
+    return from_json(json_string)

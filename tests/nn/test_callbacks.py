@@ -262,7 +262,7 @@ class KerasStyle(Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.calls.append(("epoch", epoch))
 
-    def on_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_batch_end(self, batch: int, logs: Any = None) -> None:  # type: ignore[override]
         self.calls.append(("batch", batch, sorted(logs)))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # type: ignore[override]

@@ -11,8 +11,17 @@ import pytest
 
 from tinymnist.callbacks import ModelCheckpoint
 from tinymnist.errors import InputError
-from tinymnist.layers import BatchNormalization, Conv2D, Dense, DepthwiseConv2D, Flatten, Input
-from tinymnist.models import Sequential, load_model
+from tinymnist.layers import (
+    Add,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Flatten,
+    Input,
+    Normalization,
+)
+from tinymnist.models import Model, Sequential, load_model, model_from_json
 from tinymnist.utils import set_random_seed
 
 X = np.random.default_rng(0).random((12, 6, 6, 1), np.float32)
@@ -103,3 +112,34 @@ def test_models_in_a_row_differ_and_a_seed_repeats_them() -> None:
     assert not np.array_equal(*first)
     with pytest.raises(ValueError, match="seed must be a whole number"):
         set_random_seed(-1)
+
+
+def test_layers_travel_as_json() -> None:
+    model = network()
+    again = model_from_json(model.to_json())
+    assert [layer.name for layer in again] == [layer.name for layer in model]
+    again.set_weights(model.get_weights())
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    assert model.get_config()["layers"][1]["config"]["filters"] == 4
+    layer = model.layers[0]
+    assert Conv2D.from_config(layer.get_config()).config() == layer.config()
+    with pytest.raises(InputError, match="unknown kind Lambda"):
+        model_from_json(model.to_json().replace('"DepthwiseConv2D"', '"Lambda"'))
+
+
+def test_branches_travel_as_json() -> None:
+    inputs = Input((6, 6, 1))
+    x = Conv2D(2, 3, padding="same", activation="relu")(inputs)
+    x = Add()([x, Conv2D(2, 3, padding="same")(x)])
+    model = Model(inputs, Dense(3)(Flatten()(x)))
+    again = model_from_json(model.to_json())
+    again.set_weights(model.get_weights())
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+
+
+def test_normalization_measures() -> None:
+    layer = Normalization()
+    np.testing.assert_array_equal(layer(X), X)
+    layer.adapt(X)
+    normalized = layer(X)
+    assert abs(normalized.mean()) < 1e-5 and normalized.std() == pytest.approx(1, rel=1e-5)

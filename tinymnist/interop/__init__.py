@@ -137,6 +137,13 @@ def load_weights(model: Sequential, path: str | PathLike[str]) -> None:
         raise InputError(f"{path} does not fit this model: {error}") from None
 
 
+def to_json(model: Sequential) -> str:
+    """A model's layers in Keras's JSON, without weights."""
+    from tinymnist.interop.keras.model_json import to_json as describe
+
+    return describe(model)
+
+
 def check_export(path: str | PathLike[str]) -> None:
     """Check before a training that its result can be written under this name.
 

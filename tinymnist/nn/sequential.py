@@ -439,6 +439,18 @@ class Sequential(Graph):
         """
         upper_room("interop").load_weights(self, filepath)
 
+    def to_json(self) -> str:
+        """The layers in Keras's JSON, without weights; see ``tinymnist.models.model_from_json``."""
+        text: str = upper_room("interop").to_json(self)
+        return text
+
+    def get_config(self) -> dict[str, Any]:
+        """The layers in Keras's words, ready for JSON."""
+        from json import loads
+
+        config: dict[str, Any] = loads(self.to_json())["config"]
+        return config
+
     def astype(self, dtype: Any) -> Sequential:
         """A copy that computes in another dtype: ``model.astype("float64")`` is the reference."""
         layers = [cast_copy(layer, float_dtype(dtype)) for layer in self.layers]

@@ -50,7 +50,8 @@ class _MadeAsInKeras(type):
         def __call__(cls, *args: Any, **settings: Any) -> Any:
             from tinymnist.nn.layers.keras_words import in_our_words
 
-            if "__dataclass_fields__" not in vars(cls):  # a user's own, with its own __init__
+            maker = next(kind for kind in cls.__mro__ if "__init__" in vars(kind))
+            if "__dataclass_fields__" not in vars(maker):  # a user's own
                 return super().__call__(*args, **settings)
             layer = super().__call__(**in_our_words(cls, args, settings))
             layer.check()
@@ -232,6 +233,15 @@ class Layer(metaclass=_MadeAsInKeras):
 
     def __repr__(self) -> str:
         return settings_repr(self)
+
+    def get_config(self) -> dict[str, Any]:
+        """The settings, as :meth:`from_config` takes them."""
+        return {name: value for name, value in self.config().items() if name != "class"}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Any:
+        """A new layer with these settings."""
+        return cls(**config)
 
     def get_weights(self) -> list[Array]:
         """Copies of the arrays: parameters, then statistics, as in Keras."""

@@ -29,10 +29,18 @@ class Rescaling(Stateless):
 
 @dataclass(eq=False, repr=False)
 class Normalization(Stateless):
-    """``(x - mean) / sqrt(variance)`` with fixed statistics: one number, or one per channel."""
+    """``(x - mean) / sqrt(variance)`` with fixed statistics: one number, or one per channel.
 
-    mean: float | Sequence[float]
-    variance: float | Sequence[float]
+    :meth:`adapt` measures them; until then the layer changes nothing.
+    """
+
+    mean: float | Sequence[float] = 0.0
+    variance: float | Sequence[float] = 1.0
+
+    def adapt(self, data: Any) -> None:
+        """Measure mean and variance of each channel, the last axis, over all examples."""
+        numbers = np.asarray(data, np.float64).reshape(-1, np.shape(data)[-1])
+        self.mean, self.variance = numbers.mean(axis=0).tolist(), numbers.var(axis=0).tolist()
 
     def operation(self) -> Operation:
         mean, variance = np.asarray(self.mean), np.asarray(self.variance)

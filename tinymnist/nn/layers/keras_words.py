@@ -103,6 +103,15 @@ def in_our_words(kind: type, args: tuple[Any, ...], settings: Mapping[str, Any])
     return found
 
 
+def known_words(kind: type) -> set[str]:
+    """Every word that a layer understands, of any version of Keras."""
+    fields = {f.name for f in dataclasses.fields(kind) if f.init}
+    renamed = {word for word in RENAMED if RENAMED[word] in fields}
+    special = {"alpha"} if kind.__name__ == "LeakyReLU" else set()
+    shapes = {"input_dim", "batch_input_shape", "batch_shape"}
+    return fields | renamed | special | shapes | ONLY.keys() | IGNORED
+
+
 def _renamed(word: str, kind: str, fields: Iterable[str]) -> str:
     if word == "alpha" and kind == "LeakyReLU":
         return "negative_slope"

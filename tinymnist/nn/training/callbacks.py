@@ -79,7 +79,7 @@ def _as_callback(callback: Any) -> Callback:
             "on_epoch_end(training, logs) and on_train_end(training); training has model, "
             f"optimizer, position and history. Received: {kind} with {unknown}"
         )
-    return callback  # type: ignore[no-any-return]
+    return callback
 
 
 class MonitorCallback(Callback):
