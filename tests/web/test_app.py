@@ -19,10 +19,12 @@ from tinymnist.explanation import explain
 from tinymnist.imaging.digit.normalize import STAGES
 from tinymnist.nn import functional as F
 from tinymnist.reader import Reader
-from tinymnist.web.app import MAX_BODY, SAMPLES, Application
+from tinymnist.web.app import Application
 from tinymnist.web.digits import to_learn, to_measure
+from tinymnist.web.endpoints import SAMPLES
 from tinymnist.web.onefile import MAX_BYTES, STATIC, bundle, one_file
 from tinymnist.web.packing import pack, unpack
+from tinymnist.web.requests import MAX_BODY
 
 PHOTO = SAMPLES / "7-tilted-photo.jpg"
 TOKEN = "a-test-that-is-not-secret"
@@ -303,7 +305,7 @@ def test_the_page_needs_nothing_from_outside(client: Client) -> None:
 
 def test_every_endpoint_is_in_the_reference(client: Client) -> None:
     text = (STATIC / "reference.html").read_text(encoding="utf-8")
-    for method, path in client.app.routes:
+    for method, path in client.app.endpoints.routes:
         assert f"{method} {path}" in text or path == "/api/end"
 
 

@@ -6,7 +6,8 @@ callable for any other: ``waitress-serve --threads=8 tinymnist.web:app``.
 To read it: ``packing`` (arrays in JSON), ``digits`` (what ships with the page), ``editing`` and
 ``effects`` (what a visitor changes), ``describing`` and ``views`` (what is shown, as pure
 functions), ``worker`` and ``jobs`` (training in a bounded process), ``visitors`` (each page's own
-models), ``requests`` and ``app`` (HTTP), ``server``, ``onefile`` (one picture in one HTML file).
+models), ``onefile`` (one picture in one HTML file), ``requests``, ``endpoints`` and ``app`` (HTTP),
+``server``.
 """
 
 from __future__ import annotations

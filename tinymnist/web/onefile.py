@@ -29,7 +29,7 @@ MAX_BYTES = 3_000_000
 _SMALL = 128
 """Pixels of the longer side of a stage's picture, where a stage is left out."""
 _IMPORT = re.compile(r'^import (?:\* as (\w+)|(\{[^}]*\})) from "\./([\w-]+)\.js";\n', re.MULTILINE)
-_EXPORT = re.compile(r"^export ((?:async )?(?:function|const) (\w+))", re.MULTILINE)
+_EXPORT = re.compile(r"^export ((?:async )?(?:function|const) ([\w$]+))", re.MULTILINE)
 
 
 def one_file(source: Any, reader: Reader, title: str) -> str:

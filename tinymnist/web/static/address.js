@@ -15,7 +15,7 @@ function written() {
   if (state.source.kind === "drawing") put("drawing", encode(state.source.strokes));
   put("skip", state.skip.join(",") || "none", "slant");
   put("layer", state.layer);
-  put("unit", state.unit.join(","), "0,0,0");
+  put("unit", state.unit?.join(","));
   put("label", state.label);
   put("effects", Object.entries(state.effects).map((pair) => pair.join(":")).join(","));
   put("edits", state.edits.map((edit) => edit.join(":")).join(","));

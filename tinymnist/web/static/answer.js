@@ -1,6 +1,6 @@
 // From the last layer's numbers to probabilities, and to the loss for the right label.
 import { softmaxSteps } from "./arithmetic.js";
-import { fill, h, number } from "./dom.js";
+import { fill, h, number, scroll } from "./dom.js";
 import { set, state } from "./state.js";
 
 export const title = "Answer";
@@ -25,7 +25,7 @@ export function render(box) {
   const heads = ["class", "z", "z − max", "exp(z − max)", "p = exp / sum", "p − y"];
   const table = h("section", {},
     !run.softmax && h("p", { class: "wrong" }, "This network does not end in a softmax; its outputs are turned into probabilities as the reader does it."),
-    h("div", { class: "scroll" }, h("table", { class: "numbers wide" },
+    scroll("Softmax", h("table", { class: "numbers wide" },
       h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))),
       h("tbody", {}, rows),
       h("tfoot", {}, h("tr", {}, h("th", { scope: "row" }, "sum"), h("td", {}), h("td", {}), h("td", {}, number(steps.sum)), h("td", {}, "1.0000"), h("td", {}))))),

@@ -35,6 +35,22 @@ export const pixel = (array, row, column, channel) => {
   return array.data[(row * w + column) * c + channel];
 };
 
+// Where an array is largest: [row, column, channel].
+export function strongest(array) {
+  const { w, c } = asPictures(array);
+  let best = 0;
+  array.data.forEach((value, i) => Math.abs(value) > Math.abs(array.data[best]) && (best = i));
+  return [Math.floor(best / (w * c)), Math.floor(best / c) % w, best % c];
+}
+
+// The mean of all channels: (h, w, c) -> (h, w).
+export function meanMap(array) {
+  const { h, w, c } = asPictures(array);
+  const data = new Float32Array(h * w);
+  array.data.forEach((value, i) => (data[Math.floor(i / c)] += value / c));
+  return { shape: [h, w], data };
+}
+
 export function largest(array) {
   let most = 0;
   for (const value of array.data) most = Math.max(most, Math.abs(value));

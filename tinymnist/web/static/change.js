@@ -84,7 +84,7 @@ function showAccuracy() {
 
 function weightEditor(section, layer) {
   const names = state.description.layers.filter((la) => la.arrays.kernel).map((la) => la.name);
-  const choose = h("select", { id: "weight-layer", onchange: (event) => set({ layer: event.target.value, unit: [0, 0, 0] }) },
+  const choose = h("select", { id: "weight-layer", onchange: (event) => set({ layer: event.target.value, unit: null }) },
     !names.includes(layer.name) && h("option", { selected: true, value: layer.name }, `${layer.name} (no kernel)`),
     names.map((name) => h("option", { selected: name === layer.name }, name)));
   const head = [h("h3", {}, "One weight"), h("p", { class: "row" }, h("label", {}, "Layer ", choose))];
@@ -93,7 +93,7 @@ function weightEditor(section, layer) {
   const kernel = edited(layer, weights).kernel;
   const shape = kernel.shape;
   if (place >= kernel.data.length) place = 0;
-  const channel = Math.min(shape.length === 4 ? state.unit[2] : state.unit[1], shape.at(-1) - 1);
+  const channel = Math.min((shape.length === 4 ? state.unit?.[2] : state.unit?.[1]) ?? 0, shape.at(-1) - 1);
   const filters = shape.at(-1);
   const depth = shape.length === 4 ? shape[2] : 1;
   let plane = Math.floor(place / filters) % depth;
@@ -116,8 +116,8 @@ function weightEditor(section, layer) {
   fill(section, ...head,
     h("p", { class: "row" },
       h("label", {}, labels.filter, numberBox("weight-channel", channel, filters - 1, (v) => set({ unit: shape.length === 4 ? [0, 0, v] : [0, v, 0] }))),
-      depth > 1 && h("label", {}, "for input map ", numberBox("weight-plane", plane, depth - 1, (v) => { place = v * filters + channel; set({ unit: [...state.unit] }); })),
-      shape.length === 2 && h("label", {}, "for input ", numberBox("weight-input", Math.floor(place / filters), shape[0] - 1, (v) => { place = v * filters + channel; set({ unit: [...state.unit] }); }))),
+      depth > 1 && h("label", {}, "for input map ", numberBox("weight-plane", plane, depth - 1, (v) => { place = v * filters + channel; set({ unit: shape.length === 4 ? [0, 0, channel] : [0, channel, 0] }); })),
+      shape.length === 2 && h("label", {}, "for input ", numberBox("weight-input", Math.floor(place / filters), shape[0] - 1, (v) => { place = v * filters + channel; set({ unit: shape.length === 4 ? [0, 0, channel] : [0, channel, 0] }); }))),
     h("div", { class: "row" }, shape.length === 4 && taps(kernel, channel, plane),
       h("label", { class: "slider" }, "value", slider, h("output", { id: "weight-value", for: "weight" }, number(kernel.data[place])))),
     h("p", { class: "quiet" }, `It was ${number(weights.kernel.data[place])}. ${state.edits.length ? `${state.edits.length} changed so far.` : "Click a number of the kernel, then move the slider."}`));
@@ -139,7 +139,7 @@ function taps(kernel, channel, plane) {
       const rgb = colour(kernel.data[at]);
       return h("button", { type: "button", id: `tap-${i}`, "aria-pressed": at === place, style: { background: css(rgb), color: readable(rgb) },
         "aria-label": `Weight at row ${Math.floor(i / columns)}, column ${i % columns}: ${number(kernel.data[at])}`,
-        onclick: () => { place = at; set({ unit: [...state.unit] }); } }, number(kernel.data[at]));
+        onclick: () => { place = at; set({ unit: [0, 0, channel] }); } }, number(kernel.data[at]));
     }));
 }
 
@@ -162,7 +162,7 @@ function filters(section, layer) {
       "aria-label": `${isVector ? "Unit" : "Filter"} ${channel}: ${off.has(channel) ? "off" : "on"}`, onclick: () => toggle(channel) },
       isVector ? h("span", { class: "cell", style: { background: css(colour(value)) } }) : paint(h("canvas", { class: "pixels" }), output, channel, colour));
   });
-  const other = h("select", { id: "filter-layer", "aria-label": "Layer whose filters are shown", onchange: (event) => set({ layer: event.target.value, unit: [0, 0, 0] }) },
+  const other = h("select", { id: "filter-layer", "aria-label": "Layer whose filters are shown", onchange: (event) => set({ layer: event.target.value, unit: null }) },
     state.description.layers.map((la) => h("option", { selected: la.name === layer.name }, la.name)));
   section.replaceChildren(heading, h("p", { class: "row" }, h("label", {}, "Layer ", other), h("span", { class: "quiet" }, "Click a map to switch it off: it becomes 0 for everything after it.")), h("div", { class: "maps" }, tiles));
 }

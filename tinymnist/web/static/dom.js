@@ -4,6 +4,7 @@ export function h(tag, props = {}, ...children) {
   for (const [name, value] of Object.entries(props)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (name === "style") Object.assign(element.style, value); // by CSSOM, which CSP allows
+    else if (name.startsWith("aria-")) element.setAttribute(name, value); // "false" says something
     else if (name in element && typeof value !== "string") element[name] = value;
     else if (value !== false && value != null) element.setAttribute(name, value === true ? "" : value);
   }
@@ -16,6 +17,10 @@ export function fill(element, ...children) {
   element.replaceChildren(...children.flat().filter((child) => child != null && child !== false));
 }
 
+// What may be wider than the page; the arrow keys scroll it.
+export const scroll = (label, ...children) =>
+  h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, children);
+
 export const $ = (selector, root = document) => root.querySelector(selector);
 
 export function svg(tag, props = {}, ...children) {
@@ -25,7 +30,9 @@ export function svg(tag, props = {}, ...children) {
   return element;
 }
 
-export const percent = (share) => `${(100 * share).toFixed(share > 0.9995 && share < 1 ? 2 : 1)} %`;
+// Never 100 % for what is not certain.
+export const percent = (share) =>
+  share > 0.9995 && share < 1 ? `${Math.min(100 * share, 99.99).toFixed(2)} %` : `${(100 * share).toFixed(1)} %`;
 
 // Three decimals everywhere; what would show as zero and is not, with two digits.
 export function number(value) {

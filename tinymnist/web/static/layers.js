@@ -1,5 +1,5 @@
 // Every layer's maps and kernels; one output taken apart, and what it sees of the photo.
-import { asPictures, largest, pixel } from "./arrays.js";
+import { asPictures, largest, meanMap, pixel, strongest } from "./arrays.js";
 import { receptiveField } from "./arithmetic.js";
 import { $, fill, h, number } from "./dom.js";
 import { inspect } from "./inspector.js";
@@ -13,6 +13,9 @@ export const purpose =
 export const needs = ["run", "layer", "unit", "weights", "description"];
 const MOST_MAPS = 128;
 
+let unit = [0, 0, 0]; // the output that is taken apart
+let shown = []; // what the maps were drawn from
+
 const shapeText = (shape) => shape.join("×");
 
 export function render(box) {
@@ -21,18 +24,28 @@ export function render(box) {
   const layer = description.layers.find((la) => la.name === state.layer);
   if (!run.maps[layer.name]) return box.replaceChildren(layerList(), h("p", {}, "This layer is too large for a page."));
   if (Object.keys(layer.arrays).length && !state.weights[layer.name]) weightsOf(layer.name).catch(() => {});
-  const list = $(".layerlist", box) ?? layerList();
-  mark(list);
-  const detail = h("div", { class: "detail" }, heading(layer), maps(layer), h("div", { class: "closer", id: "closer" }));
+  unit = clamp(state.unit ?? strongest(run.maps[layer.name]), run.maps[layer.name]);
+  const known = $(".layerlist", box);
+  const isSame = known?.dataset.model === description.name;
+  const wanted = [run, layer, state.off, document.documentElement.dataset.theme];
   const focused = document.activeElement?.id;
-  box.replaceChildren(list, detail);
+  if (isSame && wanted.every((one, i) => one === shown[i])) {
+    for (const tile of box.querySelectorAll(".maps .map, .cells .cell")) {
+      tile.setAttribute("aria-pressed", tile.id === `map-${unit[2]}` || tile.id === `cell-${unit[1]}`);
+    }
+  } else {
+    const list = isSame ? known : layerList();
+    mark(list);
+    box.replaceChildren(list, h("div", { class: "detail" }, heading(layer), maps(layer), h("div", { class: "closer", id: "closer" })));
+    shown = wanted;
+  }
   closer($("#closer", box), layer);
-  if (focused) $(`#${CSS.escape(focused)}`, box)?.focus({ preventScroll: true });
+  if (focused && document.activeElement?.id !== focused) $(`#${CSS.escape(focused)}`, box)?.focus({ preventScroll: true });
 }
 
 function layerList() {
-  return h("ol", { class: "layerlist", "aria-label": "Layers" }, state.description.layers.map((layer) =>
-    h("li", {}, h("button", { type: "button", id: `layer-${layer.name}`, "data-layer": layer.name, onclick: () => set({ layer: layer.name, unit: [0, 0, 0] }) },
+  return h("ol", { class: "layerlist", "aria-label": "Layers", "data-model": state.description.name }, state.description.layers.map((layer) =>
+    h("li", {}, h("button", { type: "button", id: `layer-${layer.name}`, "data-layer": layer.name, onclick: () => set({ layer: layer.name, unit: null }) },
       h("b", {}, layer.name), h("small", {}, `${layer.class} → ${shapeText(layer.shape)}`)))));
 }
 
@@ -57,9 +70,9 @@ function maps(layer) {
   const off = new Set(state.off.filter(([name]) => name === layer.name).map(([, channel]) => channel));
   const tiles = Array.from({ length: Math.min(c, MOST_MAPS) }, (_, channel) =>
     h("button", {
-      type: "button", class: off.has(channel) ? "map off" : "map", "aria-pressed": channel === state.unit[2], id: `map-${channel}`,
+      type: "button", class: off.has(channel) ? "map off" : "map", "aria-pressed": channel === unit[2], id: `map-${channel}`,
       "aria-label": `Map ${channel} of ${layer.name}`, title: `map ${channel}`,
-      onclick: () => set({ unit: [state.unit[0], state.unit[1], channel] }),
+      onclick: () => set({ unit: [unit[0], unit[1], channel] }),
     }, paint(h("canvas", { class: "pixels" }), output, channel, colour)));
   return h("div", { class: "maps" }, tiles);
 }
@@ -68,7 +81,7 @@ function vector(layer, output) {
   const colour = signed(largest(output));
   const cells = Array.from(output.data.slice(0, 256), (value, i) =>
     h("button", {
-      type: "button", class: "cell", style: { background: `rgb(${colour(value).join(" ")})` }, "aria-pressed": i === state.unit[1], id: `cell-${i}`,
+      type: "button", class: "cell", style: { background: `rgb(${colour(value).join(" ")})` }, "aria-pressed": i === unit[1], id: `cell-${i}`,
       "aria-label": `Output ${i} of ${layer.name}: ${number(value)}`, title: `${i}: ${number(value)}`,
       onclick: () => set({ unit: [0, i, 0] }), onmouseenter: () => set({ unit: [0, i, 0] }),
     }));
@@ -78,22 +91,21 @@ function vector(layer, output) {
 // One map, large; the pixel pointed at; its numbers; its field in every earlier layer.
 function closer(box, layer) {
   const output = state.run.maps[layer.name];
-  const { h: height, w: width, c } = asPictures(output);
-  const unit = clamp(state.unit, [height, width, c]);
+  const { h: height, w: width } = asPictures(output);
   const large = h("canvas", { class: "pixels", tabindex: "0", id: "bigmap", role: "img", "aria-label":
     `Map ${unit[2]} of ${layer.name}; the arrow keys choose a pixel. Row ${unit[0]}, column ${unit[1]}: ${number(pixel(output, ...unit))}` });
   paint(large, output, unit[2], signed(largest(output)));
   const move = (row, column) => set({ unit: [row, column, unit[2]] });
   large.addEventListener("pointermove", (event) => {
     const [row, column] = pointed(event, large);
-    if (row !== state.unit[0] || column !== state.unit[1]) move(row, column);
+    if (row !== unit[0] || column !== unit[1]) move(row, column);
   });
   large.addEventListener("keydown", (event) => {
     const steps = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
     const step = steps[event.key];
     if (!step) return;
     event.preventDefault();
-    const [row, column] = clamp([unit[0] + step[0], unit[1] + step[1], unit[2]], [height, width, c]);
+    const [row, column] = clamp([unit[0] + step[0], unit[1] + step[1], unit[2]], output);
     move(row, column);
   });
   const single = [unit[0], unit[1], unit[0] + 1, unit[1] + 1];
@@ -101,27 +113,35 @@ function closer(box, layer) {
     height > 1 && h("figure", { class: "large" },
       h("div", { class: "over" }, large, frame(single, height, width)),
       h("figcaption", {}, `map ${unit[2]}, row ${unit[0]}, column ${unit[1]}`)),
+    h("div", { class: "fields" }, h("h3", {}, "What this number depends on"), fields(layer)),
     h("div", { class: "sums", id: "sums", "aria-live": "polite" }, inspect(layer, unit)),
-    h("div", { class: "fields" }, h("h3", {}, "What this number depends on"), fields(layer, unit)),
   );
 }
 
-const clamp = (unit, sides) => unit.map((value, axis) => Math.min(Math.max(value, 0), sides[axis] - 1));
+function clamp(place, array) {
+  const { h: height, w: width, c } = asPictures(array);
+  return place.map((value, axis) => Math.min(Math.max(value, 0), [height, width, c][axis] - 1));
+}
 
-function fields(layer, unit) {
+function fields(layer) {
   const { boxes, order } = receptiveField(state.description, layer.name, unit);
   const shown = order.filter((name) => name !== layer.name);
   const figures = shown.reverse().map((name) => {
     const array = state.run.maps[name];
     if (!array) return null;
-    const { h: height, w: width, c } = asPictures(array);
+    const { h: height, w: width } = asPictures(array);
     if (height === 1) return h("figure", {}, h("div", { class: "all" }, `${array.data.length}`), h("figcaption", {}, name));
     const [top, left, bottom, right] = boxes.get(name);
-    const canvas = name === "input" ? picture(inputPicture(array), name) : paint(h("canvas", { class: "pixels" }), mean(array, c), 0, signed(largest(mean(array, c))));
+    const canvas = name === "input" ? picture(inputPicture(array), name) : average(array);
     return h("figure", { "data-field": name }, h("div", { class: "over" }, canvas, frame(boxes.get(name), height, width)),
       h("figcaption", {}, name, h("small", {}, `${bottom - top}×${right - left} of ${height}×${width}`)));
   });
   return h("div", { class: "strip" }, figures, photoField(boxes.get("input")));
+}
+
+function average(array) {
+  const mean = meanMap(array);
+  return paint(h("canvas", { class: "pixels" }), mean, 0, signed(largest(mean)));
 }
 
 // The network's input as grey, whatever its scaling.
@@ -129,13 +149,6 @@ function inputPicture(array) {
   const [low, high] = [Math.min(...array.data), Math.max(...array.data)];
   const data = array.data.map((value) => (value - low) / (high - low || 1));
   return { shape: array.shape, data };
-}
-
-function mean(array, c) {
-  const { h: height, w: width } = asPictures(array);
-  const data = new Float32Array(height * width);
-  array.data.forEach((value, i) => (data[Math.floor(i / c)] += value / c));
-  return { shape: [height, width], data };
 }
 
 // The field in the photo: through the place where the 28x28 frame was cut out.

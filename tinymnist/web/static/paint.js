@@ -27,7 +27,12 @@ export function signed(most) {
 }
 
 export const css = (rgb) => `rgb(${rgb.join(" ")})`;
-export const readable = ([r, g, b]) => (0.299 * r + 0.587 * g + 0.114 * b > 140 ? "#111" : "#fff");
+
+// Black or white, whichever has more contrast (WCAG 2's relative luminance; 0.179 is where they meet).
+export function readable(rgb) {
+  const [r, g, b] = rgb.map((level) => (level / 255 <= 0.03928 ? level / 3294.6 : ((level / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff";
+}
 
 // Draw one channel of an array (h, w, c) or (h, w) onto a canvas.
 export function paint(canvas, array, channel, colour) {

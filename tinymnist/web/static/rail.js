@@ -60,6 +60,7 @@ function showSource() {
   $("#pad").hidden = !isDrawing;
   $("#photo").hidden = isDrawing;
   $("#draw").hidden = isDrawing;
+  $("#clear").hidden = !isDrawing;
   if (isDrawing || !state.blob) return;
   URL.revokeObjectURL(shownUrl);
   shownUrl = URL.createObjectURL(state.blob);

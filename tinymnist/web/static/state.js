@@ -14,7 +14,7 @@ export const state = {
   image: null, // (28, 28), what the network gets
   run: null, // what every layer gave
   layer: null,
-  unit: [0, 0, 0], // row, column, channel
+  unit: null, // row, column, channel; null is where the layer answers most
   label: null, // the class a visitor says it is
   effects: {},
   edits: [], // [array, index, value]

@@ -87,11 +87,12 @@ function step() {
 function show() {
   if (!$("#train-state")) return;
   const { last, active } = run;
-  $("#train-start").disabled = active;
-  $("#train-pause").disabled = $("#train-stop").disabled = !active;
+  const isOn = active && !run.name;
+  $("#train-start").disabled = isOn;
+  $("#train-pause").disabled = $("#train-stop").disabled = !isOn;
   $("#train-pause").textContent = last?.paused ? "Resume" : "Pause";
   if (last) {
-    const where = active ? `epoch ${last.epoch + 1}, batch ${last.batch} of ${last.batches}` : "finished";
+    const where = active && !run.name ? `epoch ${last.epoch + 1}, batch ${last.batch} of ${last.batches}` : "finished";
     $("#train-state").textContent = `${where}: ${last.step} steps, loss ${number(last.measured.loss)}, accuracy ${percent(last.measured.accuracy)}, learning rate ${last.rate}`;
     const kernels = unpack(last.kernels);
     const colour = signed(largest(kernels));
