@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import NamedTuple, TypeAlias
 
@@ -149,3 +150,49 @@ def _text(
     colour: str = "#333333",
 ) -> None:
     draw.text(place, text, colour, ImageFont.load_default(size))
+
+
+def draw_roofline(
+    points: Mapping[str, Sequence[tuple[float, float]]],
+    path: str | PathLike[str],
+    *,
+    gflops: float,
+    gbytes: float,
+) -> None:
+    """Draw speeds below the roof that a machine allows (Williams, Waterman and Patterson, 2009).
+
+    Args:
+        points: for each candidate, pairs of operations per byte and Gflop/s; both axes are
+            logarithmic.
+        path: the PNG file.
+        gflops: the flat part of the roof.
+        gbytes: the slope of the other part, in Gbyte/s.
+    """
+    intensities = [x for own in points.values() for x, _ in own]
+    speeds = [y for own in points.values() for _, y in own]
+    left, right = min([*intensities, gflops / gbytes]) / 1.5, max(intensities) * 1.5
+    low, high = min([*speeds, gbytes * left]) / 1.5, max([*speeds, gflops]) * 1.5
+    image = Image.new("RGB", (WIDTH, HEIGHT), "white")
+    draw = ImageDraw.Draw(image)
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        across = math.log(x / left) / math.log(right / left)
+        down = math.log(high / y) / math.log(high / low)
+        return LEFT + across * (WIDTH - LEFT - 40), TOP + down * (HEIGHT - TOP - BOTTOM)
+
+    _text(draw, (16, 14), "Speed (Gflop/s) over intensity (flop/byte)", 16)
+    for speed in (value * 10**power for power in range(-2, 5) for value in (1, 2, 5)):
+        if low < speed < high:
+            draw.line((*at(left, speed), *at(right, speed)), "#eeeeee")
+            _text(draw, (16, at(left, speed)[1] - 8), f"{speed:g}", 12)
+    for intensity in (value * 10**power for power in range(-2, 5) for value in (1, 2, 5)):
+        if left < intensity < right:
+            _text(draw, (at(intensity, low)[0] - 6, HEIGHT - BOTTOM + 6), f"{intensity:g}", 12)
+    ridge = gflops / gbytes
+    draw.line([at(left, gbytes * left), at(ridge, gflops), at(right, gflops)], "#333333", 2)
+    for (name, own), colour, number in zip(points.items(), COLOURS, range(3), strict=False):
+        for x, y in own:
+            column, row = at(x, y)
+            draw.ellipse((column - 4, row - 4, column + 4, row + 4), colour)
+        _text(draw, (LEFT + number * 230, HEIGHT - 26), name, 12, colour)
+    image.save(path, format="PNG")

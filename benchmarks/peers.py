@@ -26,6 +26,7 @@ Row = dict[str, Any]
 INSTALL = {
     "torch": "torch==2.13.0",
     "keras": "keras==3.15.1 tensorflow-cpu==2.21.0",
+    "jax": "jax",
     "onnxruntime": "onnx onnxruntime",
 }
 """The packages to install for each peer."""
@@ -56,7 +57,7 @@ def build_all(
 
 
 def make_rows(
-    where: dict[str, int], figures: dict[str, dict[str, float]], missing: dict[str, str]
+    where: dict[str, Any], figures: dict[str, dict[str, float]], missing: dict[str, str]
 ) -> list[Row]:
     """A row per candidate, fastest first; the ratio is that of the first figure."""
     first = {name: next(iter(own.values())) for name, own in figures.items()}
@@ -165,37 +166,3 @@ def keras_network(weights: Mapping[str, Array], dropout: float = 0.5, threads: i
     )
     network.set_weights(list(weights.values()))
     return network
-
-
-def onnx_network(weights: Mapping[str, Array]) -> bytes:
-    """The graph as an ONNX file of (n, 1, 28, 28) -> (n, 10), softmax included."""
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    names = ("k1", "b1", "k2", "b2", "k3", "b3")
-    pool: dict[str, Any] = {"kernel_shape": [2, 2], "strides": [2, 2]}
-    nodes = [
-        helper.make_node("Conv", ["x", "k1", "b1"], ["conv1"]),
-        helper.make_node("Relu", ["conv1"], ["relu1"]),
-        helper.make_node("MaxPool", ["relu1"], ["pool1"], **pool),
-        helper.make_node("Conv", ["pool1", "k2", "b2"], ["conv2"]),
-        helper.make_node("Relu", ["conv2"], ["relu2"]),
-        helper.make_node("MaxPool", ["relu2"], ["pool2"], **pool),
-        helper.make_node("Flatten", ["pool2"], ["flat"]),
-        helper.make_node("Gemm", ["flat", "k3", "b3"], ["logits"], transB=1),
-        helper.make_node("Softmax", ["logits"], ["y"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "keras-cnn",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, 28, 28])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 10])],
-        [
-            numpy_helper.from_array(array, name)
-            for name, array in zip(names, channels_first(weights), strict=True)
-        ],
-    )
-    # An old version of the format, which every current onnxruntime reads.
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.checker.check_model(model)
-    return bytes(model.SerializeToString())

@@ -184,7 +184,8 @@ def measure(options: argparse.Namespace) -> list[Row]:
             name: {unit: seconds * scale for unit, scale in scales.items()}
             for name, seconds in times.items()
         }
-        rows += peers.make_rows({"threads": threads, "batch": batch}, figures, missing)
+        where = {"network": "keras-cnn", "threads": threads, "batch": batch}
+        rows += peers.make_rows(where, figures, missing)
     return rows
 
 

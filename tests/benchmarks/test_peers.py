@@ -49,7 +49,8 @@ def test_json_has_a_row_for_every_number_of_threads(
     program: str, threads: list[int], figure: str
 ) -> None:
     """Several numbers of threads take a process each; a single one takes none."""
-    done = run(program, "--json", "--batch", "2", "--only", "tinymnist", "--threads", *threads)
+    limits = ("--batch", "2", "--only", "tinymnist", "--network", "keras-cnn")
+    done = run(program, "--json", *limits, "--threads", *threads)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert "numpy" in report["machine"]
@@ -61,17 +62,19 @@ def test_json_has_a_row_for_every_number_of_threads(
 
 
 def test_a_missing_peer_is_no_win(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("torch", "onnx", "onnxruntime", "keras", "tensorflow"):
+    for name in ("torch", "onnx", "onnxruntime", "keras", "tensorflow", "jax"):
         monkeypatch.setitem(sys.modules, name, None)  # importing it now fails
-    options = argparse.Namespace(batch=[2], threads=[1], only=[], quick=True, spin=False)
+    options = argparse.Namespace(
+        batch=[2], threads=[1], only=[], quick=True, spin=False, network=["keras-cnn"]
+    )
     rows = inference.measure(options) + training.measure(options)
     assert [row["name"] for row in rows if "ratio" in row] == ["tinymnist"] * 2
     gone = {row["name"]: row["missing"] for row in rows if "ratio" not in row}
-    assert gone.keys() == {"torch", "torch channels_last", "keras", "onnxruntime"}
+    assert gone.keys() == {"torch", "torch channels_last", "keras", "jax", "onnxruntime"}
     assert gone["torch"] == "missing: pip install torch==2.13.0"
-    text = inference.table(rows[:4])
-    assert text.count("missing: pip install") == 3
-    assert text.count("x\n") == 1  # one ratio: tinymnist's own
+    text = inference.table(rows[:6])
+    assert text.count("missing: pip install") == 5
+    assert text.count("1.00x\n") == 1  # one ratio: tinymnist's own
 
 
 def test_the_versions_to_install_are_those_of_the_project() -> None:
@@ -116,10 +119,11 @@ def test_a_batch_of_nothing_is_refused(
 
 def agree(name: str) -> None:
     """Predictions first, on an odd number of pictures."""
-    builders = inference.predictors(0, spin=False)
-    built, missing = peers.build_all(builders, [name])
-    assert not missing
-    inference.check(built, peers.noise(5)[0])
+    for network in inference.INFERENCE.networks:
+        builders = inference.predictors(0, spin=False, network=network)
+        built, missing = peers.build_all(builders, [name])
+        assert not missing
+        inference.check(built, peers.noise(5)[0])
 
 
 @pytest.mark.peer
@@ -145,6 +149,12 @@ def test_onnxruntime_predicts_the_same() -> None:
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     agree("onnxruntime")
+
+
+@pytest.mark.peer
+def test_jax_predicts_the_same() -> None:
+    pytest.importorskip("jax")
+    agree("jax")
 
 
 @pytest.mark.peer
