@@ -147,7 +147,10 @@ def test_predict_names_the_bad_pictures_and_reads_the_others(
     bad.write_bytes(b"no picture at all")
     code, out, err = run(capsys, "predict", bad, picture, tmp_path / "gone.png", "--json")
     assert code == 1
-    assert [json.loads(line)["file"] for line in out.splitlines()] == [str(picture)]
+    records = [json.loads(line) for line in out.splitlines()]
+    files = [str(bad), str(picture), str(tmp_path / "gone.png")]
+    assert [record["file"] for record in records] == files
+    assert ["error" in record for record in records] == [True, False, True]
     assert len(err.splitlines()) == 2
     assert "bad.png" in err and "gone.png" in err
 
@@ -351,7 +354,7 @@ def test_a_folder_that_cannot_be_read_is_one_line(
     scandir = os.scandir
 
     def locked(path: Any) -> Any:
-        if path == tmp_path:
+        if str(path) == str(tmp_path):
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)
 
@@ -373,7 +376,7 @@ def test_a_picture_that_cannot_be_looked_up_is_named(
 
     monkeypatch.setattr("os.stat", locked)
     code, out, err = run(capsys, "predict", hidden, picture, "--json")
-    assert code == 1 and len(out.splitlines()) == 1
+    assert code == 1 and ["error" in json.loads(line) for line in out.splitlines()] == [True, False]
     assert str(hidden) in err
 
 

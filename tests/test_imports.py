@@ -25,7 +25,16 @@ READABLE = {"nn/naive.py", "nn/plain_training.py"}
 """What is there to be read and to test against: nothing imports it."""
 NEVER = {"imaging/": "nn/", "reporting/": "nn/"}
 """Pictures and reports know no network."""
-OPTIONAL = {"h5py", "keras", "onnx", "onnxruntime", "tensorflow", "threadpoolctl", "torch"}
+OPTIONAL = {
+    "h5py",
+    "keras",
+    "onnx",
+    "onnxruntime",
+    "pypdfium2",
+    "tensorflow",
+    "threadpoolctl",
+    "torch",
+}
 """What ``interop`` imports when a file asks for it; ``pip install tinymnist`` does not bring it."""
 
 

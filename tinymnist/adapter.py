@@ -97,7 +97,8 @@ def model_input(images: Array, shape: Shape, preprocessing: Mapping[str, Any]) -
     if side is None:
         raise InputError(f"the model takes {shape}; expected a model that takes square pictures")
     x = images if side == SIDE else _resized(images, side, preprocessing.get("fit", "resize"))
-    x = _scaled(x, preprocessing.get("scaling"))
+    if (scaling := preprocessing.get("scaling")) is not None:
+        x = _scaled(x, scaling)
     if len(shape) == 3 and shape[-1] == 3:
         x = np.repeat(x, 3, axis=-1)  # (n, side, side, 1) -> (n, side, side, 3)
     return x.reshape(len(x), *shape)
@@ -122,8 +123,6 @@ def _resized(images: Array, side: int, fit: object) -> Array:
 
 def _scaled(x: Array, scaling: object) -> Array:
     match scaling:
-        case None:
-            return x
         case {"scale": int() | float() as scale, "offset": int() | float() as offset, **rest}:
             if "axis" in rest:
                 x = with_unit_length(x, rest["axis"])

@@ -13,9 +13,10 @@ from contextlib import suppress
 from functools import partial
 from typing import NoReturn
 
-from tinymnist import __version__, threads
+from tinymnist import __version__
 from tinymnist.commands import COUNT, warn
 from tinymnist.errors import InputError
+from tinymnist.threads import SETTING, THREADS_VARIABLE, limit_blas_to_come
 
 COMMANDS = {
     "predict": "read one digit from each picture",
@@ -62,7 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.command is None:
             _parser([]).print_help()
             return OK
-        _limit_threads(arguments.threads)
+        if arguments.threads is not None or THREADS_VARIABLE in os.environ:
+            _limit_threads(arguments.threads)
         with warnings.catch_warnings():
             warnings.simplefilter("always", UserWarning)
             warnings.showwarning = lambda message, *_, **__: warn(message)
@@ -93,9 +95,9 @@ def _limit_threads(count: int | None) -> None:
         from tinymnist.nn.parallel import set_threads  # imports NumPy
 
         set_threads(count)
-    elif count is not None or threads.THREADS_VARIABLE in os.environ:
-        threads.setting = count
-        threads.limit_blas_to_come()
+    else:
+        SETTING.threads = count
+        limit_blas_to_come()
 
 
 def _escape_what_cannot_be_printed() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ PICTURE_SUFFIXES = frozenset(
     )
 )
 """The suffixes of files that count as pictures."""
+_EXPECTED = {"labels.csv", "thumbs.db", "desktop.ini", ".txt", ".md"}
 
 
 @contextmanager
@@ -57,24 +58,72 @@ def read_bytes(path: str | os.PathLike[str], most: int) -> bytes:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
 
 
-def is_picture(file: Path) -> bool:
+def is_picture(file: str | os.PathLike[str]) -> bool:
     """Whether a file counts as a picture by its suffix."""
-    return file.suffix.lower() in PICTURE_SUFFIXES
+    return suffix_of(file) in PICTURE_SUFFIXES
+
+
+def suffix_of(file: str | os.PathLike[str]) -> str:
+    """The suffix of a name in lower case, like ``.png``."""
+    return os.path.splitext(file)[1].lower()
+
+
+def is_expected(name: str) -> bool:
+    """Whether a file that is not a picture is usual beside pictures, and needs no mention."""
+    return not _EXPECTED.isdisjoint((name.lower(), suffix_of(name)))
+
+
+def describe_skipped(suffixes: Mapping[str, int]) -> str:
+    """Say how many files are not pictures, from counts by suffix, in words; "" if there is none."""
+    if not (count := sum(suffixes.values())):
+        return ""
+    are = "1 file is not a picture" if count == 1 else f"{count:,} files are not pictures"
+    return f"{are} by name ({', '.join(sorted(suffix or 'no suffix' for suffix in suffixes))})"
 
 
 def files_in(folder: Path) -> list[Path]:
-    """All files in a folder and its subfolders, sorted by path, without hidden ones."""
-    os.scandir(folder).close()  # rglob would treat an unreadable folder as empty
-    found = [f for f in sorted(folder.rglob("*")) if f.is_file()]
-    return [f for f in found if not any(map(_is_hidden, f.relative_to(folder).parts))]
+    """All files in a folder and its subfolders, sorted by path, without hidden ones.
+
+    Raises OSError if the folder itself cannot be read; subfolders that cannot are left out.
+    """
+    from pathlib import Path
+
+    os.scandir(folder).close()
+    return list(map(Path, walk(folder, lambda error: None)))
+
+
+def walk(
+    folder: str | os.PathLike[str], report: Callable[[OSError], object] | None = None
+) -> Iterator[str]:
+    """The files of :func:`files_in` one by one: only one folder's names are held at a time.
+
+    ``report`` is called with the error of a folder that cannot be read; None raises it.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted((e.name, e.is_dir(follow_symlinks=False)) for e in entries)
+    except OSError as error:
+        if report is None:
+            raise
+        report(error)
+        return
+    for name, is_folder in found:
+        if is_hidden(name):
+            continue
+        path = os.path.join(folder, name)
+        if is_folder:
+            yield from walk(path, report)
+        elif os.path.isfile(path):
+            yield path
 
 
 def class_folders(folder: Path) -> list[Path]:
     """The folders in a folder, sorted by name, without hidden ones: one for each class."""
-    return sorted(d for d in folder.iterdir() if d.is_dir() and not _is_hidden(d.name))
+    return sorted(d for d in folder.iterdir() if d.is_dir() and not is_hidden(d.name))
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is not meant to be seen."""
     return name.startswith(".") or name == "__MACOSX"  # the latter is in every zip from a Mac
 
 

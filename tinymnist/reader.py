@@ -295,12 +295,15 @@ class Reader:
         """
         stream, few = iter(sources), 0
         for source in islice(stream, _SINGLY):
-            try:
-                answer = source if isinstance(source, InputError) else self.predict(source)
-            except InputError as error:
-                answer = error
             few += 1
-            yield answer
+            try:
+                if isinstance(source, InputError):
+                    raise source
+                images = prepare_readings(source, self.recipe)
+            except InputError as error:
+                yield error
+            else:
+                yield from self._predictions([images])
         if few < _SINGLY:
             return
         with closing(prepare_in_order(stream, self.recipe, workers)) as prepared:
@@ -317,7 +320,7 @@ class Reader:
         """One prediction from the readings (k, 28, 28, 1) of each picture."""
         if not pictures:
             return []
-        owners = np.repeat(np.arange(len(pictures)), [len(readings) for readings in pictures])
+        owners = np.repeat(np.arange(len(pictures)), list(map(len, pictures)))
         ways = self.probabilities(np.concatenate(pictures))
         made = []
         for number, combined in enumerate(_by_odds(ways, owners)):

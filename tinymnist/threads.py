@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+from types import SimpleNamespace
 
 THREADS_VARIABLE = "TINYMNIST_THREADS"
 BLAS_VARIABLES = (
@@ -18,8 +19,8 @@ BLAS_VARIABLES = (
 )
 """What the libraries read when they are loaded."""
 
-setting: int | None = None
-"""What was set in this process; it takes precedence over the environment."""
+SETTING = SimpleNamespace(threads=None)
+"""What was set in this process, or None; it takes precedence over the environment."""
 
 
 def threads() -> int:
@@ -33,8 +34,8 @@ def threads() -> int:
 
 def thread_limit() -> int | None:
     """The setting of this process or of the environment; None if there is none."""
-    if setting is not None:
-        return setting
+    if SETTING.threads is not None:
+        return int(SETTING.threads)
     named = os.environ.get(THREADS_VARIABLE, "")
     return int(named) if named.isdigit() and int(named) > 0 else None
 

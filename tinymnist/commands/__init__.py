@@ -9,11 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -135,26 +134,6 @@ def check_weights_name(path: Path) -> None:
         raise InputError(f"{path} should end with .npz; `tinymnist export` writes other formats")
 
 
-def pictures_of(arguments: Iterable[str]) -> list[tuple[str, Any]]:
-    """The name of every given picture, and its path or bytes.
-
-    Arguments are files, folders of pictures, and ``-`` for standard input.
-    """
-    found: list[tuple[str, Any]] = []
-    for argument in arguments:
-        if argument == "-":
-            found.append(("-", sys.stdin.buffer.read()))
-        elif os.path.isdir(argument):  # also False if it cannot be looked up; reading will fail
-            from pathlib import Path
-
-            from tinymnist.files import pictures_in
-
-            found += [(str(file), file) for file in pictures_in(Path(argument))]
-        else:
-            found.append((argument, argument or os.curdir))
-    return found
-
-
 def prepare(
     labelled: LabelledSet,
     recipe: str | None = None,
@@ -225,24 +204,41 @@ def warn(message: object) -> None:
 
 
 class Counter:
-    """A moving line "1234 of 5000 pictures, 12 s left", on a terminal only."""
+    """A moving line "1,234 of 5,000 pictures, 980/s, 4 s left", on a terminal only."""
 
-    def __init__(self, total: int, what: str = "pictures") -> None:
-        """Count up to ``total``."""
+    def __init__(self, total: int | None, what: str = "pictures") -> None:
+        """Count up to ``total``; None if it is unknown."""
         self.total, self.what, self.done = total, what, 0
         self._began = self._painted = time.monotonic()
+        self._line = ""
 
-    def tick(self, count: int = 1) -> None:
-        """Count some more."""
+    def tick(self, count: int = 1, note: str = "") -> None:
+        """Count some more; the note is added to the line."""
         self.done += count
         now = time.monotonic()
-        if self.done >= self.total:
+        if self.done == self.total:
             self.close()
         elif now - self._painted > 0.2:
             self._painted = now
-            left = (now - self._began) / self.done * (self.total - self.done)
-            show_progress(f"{self.done} of {self.total} {self.what}, {left:.0f} s left")
+            rate = self.done / (now - self._began)
+            total = left = ""
+            if self.total is not None:
+                total = f" of {self.total:,}"
+                left = f", {max(self.total - self.done, 0) / rate:.0f} s left"
+            self._line = f"{self.done:,}{total} {self.what}, {rate:,.0f}/s{left}{note}"
+            show_progress(self._line)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Clear the line for something else that is printed on the terminal in the block."""
+        if self._line:
+            show_progress("")
+        yield
+        if self._line:
+            show_progress(self._line)
 
     def close(self) -> None:
         """Clear the line."""
-        show_progress("")
+        if self._line:
+            self._line = ""
+            show_progress("")

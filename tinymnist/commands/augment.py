@@ -130,8 +130,9 @@ def _of_pictures(arguments: argparse.Namespace) -> Chosen:
     """The first pictures of a folder that can be read, or a single one."""
     from tinymnist.imaging.digit.recipes import prepare_all
     from tinymnist.labelled import check_any_left, named_failures
+    from tinymnist.sources import Inputs
 
-    sources = commands.pictures_of([arguments.source])
+    sources = list(Inputs([arguments.source]))
     names = [name for name, _ in sources]
     commands.check_outputs({"--out": arguments.out}, names)
     recipe = arguments.recipe or "mnist"

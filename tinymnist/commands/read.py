@@ -4,19 +4,57 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+import sys
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, nullcontext
+from functools import partial
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tinymnist.commands import Declared, add_options, check_outputs, pictures_of, print_json, warn
+from tinymnist.commands import (
+    SHARE,
+    Counter,
+    Declared,
+    add_options,
+    check_outputs,
+    print_json,
+    warn,
+)
 from tinymnist.errors import InputError
 from tinymnist.reporting.text import percent
+from tinymnist.sources import Inputs, Named
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tinymnist.reader import Page
+    from tinymnist.commands.records import ResultFile
+    from tinymnist.reader import Page, Prediction
 
 _SAMPLES = os.path.join(os.path.dirname(os.path.dirname(__file__)), "samples")
+_DOUBTFUL = 0.9
+"""Results below this confidence count as doubtful on the progress line, without ``--below``."""
+_MOST_NAMED = 5
+"""Failures that are named on standard error if all of them are in the results."""
+_SOURCES = (
+    "picture files, folders, .zip, .tar(.gz), .npz, .npy, IDX, TIFF with pages, PDF (needs "
+    "pypdfium2), or - for standard input"
+)
+
+
+Use = Callable[[str, Any, Any], None]
+"""What is done with a name, its source, and what was found, if it is to be printed."""
+
+
+class _Kind(NamedTuple):
+    """What ``predict`` and ``read`` do differently with what they find on a picture."""
+
+    find: Callable[[Iterable[Any]], Generator[Any]]
+    confidence: Callable[[Any], float]
+    record: Callable[[Any], dict[str, Any]]
+    columns: tuple[str, ...]
+    row: Callable[[Any], tuple[object, ...]]
+    text: Callable[[str, Any], str]
 
 
 def __getattr__(name: str) -> Path:
@@ -30,20 +68,21 @@ def __getattr__(name: str) -> Path:
 
 def add_predict(parser: argparse.ArgumentParser) -> Declared:
     """Declare ``predict``."""
-    parser.add_argument(
-        "pictures",
-        nargs="*",
-        metavar="PICTURE",
-        help="picture files, folders of pictures, or - for standard input; "
-        "none: the sample pictures that come with tinymnist",
-    )
-    add_options(parser, "--model", "--recipe", "--json")
+    what = f"{_SOURCES}; none: the sample pictures that come with tinymnist"
+    parser.add_argument("pictures", nargs="*", metavar="PICTURE", help=what)
+    add_options(parser, "--model", "--recipe", "--json", "--workers")
+    _add_result_options(parser)
+    what = "copy every picture to DIR/<digit>/; with --below, only the doubtful ones"
+    parser.add_argument("--sort-into", metavar="DIR", help=what)
     examples = """\
 examples:
   tinymnist predict                                    the sample pictures that come with it
-  tinymnist predict 7.png scans/                       files and folders of pictures
+  tinymnist predict 7.png scans/ more.zip              files, folders and archives of pictures
   cat 7.png | tinymnist predict -                      a picture from standard input
   tinymnist predict --json *.jpg > digits.jsonl        for machines
+  tinymnist predict scans/ --out scans.jsonl --resume  200,000 pictures, continued if interrupted
+  tinymnist predict scans/ --below 0.9 --sort-into look-at/
+                                                       only what the network is not sure of
   tinymnist predict --recipe resize --model keras-cnn my.jpg
                                                        what the tutorials do, and how it fails
 
@@ -52,87 +91,168 @@ exit codes: 0 all read, 1 some pictures could not be read, 2 nothing could be re
     return examples, _predict
 
 
-def _predict(arguments: argparse.Namespace) -> int:
-    from tinymnist.reader import Reader
-
-    reader = Reader(arguments.model, arguments.recipe)
-    if arguments.pictures:
-        pictures = pictures_of(arguments.pictures)
-    else:
-        warn(f"no picture given; these are the samples in {_SAMPLES}")
-        pictures = [(os.path.basename(name), file) for name, file in pictures_of([_SAMPLES])]
-    width = max((len(name) for name, _ in pictures), default=0)
-    heading = f"{'file'.ljust(width)}  digit  confidence  runner-up\n"
-
-    def show(name: str, source: Any) -> None:
-        nonlocal heading
-        found = reader.predict(source)
-        if arguments.json:
-            probabilities = [round(float(p), 6) for p in found.probabilities]
-            record = {"digit": found.digit, "confidence": round(found.confidence, 6)}
-            print_json({"file": name, **record, "probabilities": probabilities})
-            return
-        second, share = found.runner_up
-        figures = (
-            f"{found.digit!s:>5}  {percent(found.confidence):>10}  {second} ({percent(share)})"
-        )
-        print(f"{heading}{name.ljust(width)}  {figures}")
-        heading = ""
-
-    return _for_each(pictures, show)
-
-
 def add_read(parser: argparse.ArgumentParser) -> Declared:
     """Declare ``read``."""
-    what = "picture files, folders of pictures, or - for standard input"
-    parser.add_argument("pictures", nargs="+", metavar="PICTURE", help=what)
-    add_options(parser, "--model")
+    parser.add_argument("pictures", nargs="*", metavar="PICTURE", help=_SOURCES)
+    add_options(parser, "--model", "--json", "--workers")
     parser.add_argument(
         "--annotate",
         metavar="OUT",
         help="draw what was read on the picture, green if certain and red if not, and write it to "
         "this file, or for several pictures into this folder",
     )
-    add_options(parser, "--json")
+    _add_result_options(parser)
     examples = """\
 examples:
   tinymnist read letter.jpg                            all digits, one row per line
   tinymnist read scans/ --json > digits.jsonl          with confidences and boxes, for machines
+  tinymnist read forms.pdf --out forms.jsonl --resume  every page, continued if interrupted
   tinymnist read letter.jpg --annotate out.png         see what was read where
   tinymnist read scans/ --annotate seen/               the same, one picture for each page
   cat letter.jpg | tinymnist read -                    a picture from standard input
 
 Tables, sudokus and boxes are read cell by cell: in the text, columns are aligned and . is an empty
-cell; in --json they are in "grids". With --json, a box is left, top, right, bottom in pixels of the picture as displayed upright.
+cell; in --json they are in "grids". With --json, a box is left, top, right, bottom in pixels of the
+picture as displayed upright.
 exit codes: 0 all read, 1 some pictures could not be read, 2 nothing could be read
 """
     return examples, _read
 
 
+def _add_result_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    what = "read what this file names too, one on each line; - for standard input"
+    add("--files-from", metavar="LIST", help=what)
+    add("--csv", action="store_true", help="print a table of comma-separated values")
+    what = "also write a line of JSON for every input, failures included, as soon as it is read"
+    add("--out", metavar="FILE.jsonl", help=what)
+    add("--resume", action="store_true", help="continue --out, without what is in it")
+    what = "print only what is read with less confidence, and what cannot be read"
+    add("--below", type=SHARE, metavar="SHARE", help=what)
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from tinymnist.reader import Reader
+
+    reader = Reader(arguments.model, arguments.recipe)
+    inputs = Inputs(arguments.pictures, arguments.files_from)
+    if not arguments.pictures and not arguments.files_from:
+        warn(f"no picture given; these are the samples in {_SAMPLES}")
+        inputs = Inputs([_SAMPLES], below=_SAMPLES)
+    width = 0
+    if not (arguments.json or arguments.csv):
+        _, width = inputs.outline()
+    heading = f"{'file'.ljust(width)}  digit  confidence  runner-up\n"
+
+    def text(name: str, found: Prediction) -> str:
+        nonlocal heading
+        second, share = found.runner_up
+        figures = (
+            f"{found.digit!s:>5}  {percent(found.confidence):>10}  {second} ({percent(share)})"
+        )
+        line, heading = f"{heading}{name.ljust(width)}  {figures}", ""
+        return line
+
+    kind = _Kind(
+        partial(reader.predict_many, workers=arguments.workers),
+        attrgetter("confidence"),
+        _prediction_record,
+        ("digit", "confidence", "runner_up", "runner_up_confidence"),
+        lambda found: (found.digit, round(found.confidence, 6), *found.runner_up),
+        text,
+    )
+    if arguments.sort_into is None:
+        return _run(arguments, inputs, kind)
+    from pathlib import Path
+
+    from tinymnist.commands.records import check_sorted_folder, copy_sorted
+
+    folder = Path(arguments.sort_into)
+    check_sorted_folder(folder, arguments.pictures)
+
+    def copy(name: str, source: Any, found: Prediction) -> None:
+        copy_sorted(name, source, str(found.digit), folder)
+
+    return _run(arguments, inputs, kind, copy)
+
+
+def _prediction_record(found: Prediction) -> dict[str, Any]:
+    probabilities = [round(float(p), 6) for p in found.probabilities]
+    record = {"digit": found.digit, "confidence": round(found.confidence, 6)}
+    return {**record, "probabilities": probabilities}
+
+
 def _read(arguments: argparse.Namespace) -> int:
     from tinymnist.reader import Reader
 
+    if not arguments.pictures and not arguments.files_from:
+        raise InputError("no picture given; see tinymnist read --help")
     reader = Reader(arguments.model)
-    pictures = pictures_of(arguments.pictures)
-    names = [name for name, _ in pictures]
-    drawings = _drawings(arguments.annotate, names)
-    check_outputs({"--annotate": list(drawings.values())}, [arguments.model, *names])
+    inputs: Iterable[Named] = Inputs(arguments.pictures, arguments.files_from)
+    drawings: dict[str, Path] = {}
+    if arguments.annotate is not None:
+        inputs = list(inputs)  # their number decides what --annotate names
+        names = [name for name, _ in inputs]
+        drawings = _drawings(arguments.annotate, names)
+        check_outputs({"--annotate": list(drawings.values())}, [arguments.model, *names])
 
-    def show(name: str, source: Any) -> None:
-        page = reader.read(source)
-        if arguments.json:
-            print_json({"file": name, **_page_record(page)})
-        else:
-            margin = " " * (len(name) + 2)
-            print(f"{name}  " + page.text.replace("\n", f"\n{margin}"), flush=True)
+    def text(name: str, page: Page) -> str:
+        margin = " " * (len(name) + 2)
+        return f"{name}  " + page.text.replace("\n", f"\n{margin}")
+
+    def least(page: Page) -> float:
+        return min((digit.confidence for digit in page.digits), default=1.0)  # of an empty table
+
+    kind = _Kind(
+        partial(reader.read_many, workers=arguments.workers),
+        least,
+        _page_record,
+        ("text", "digits", "least_confidence"),
+        lambda page: (page.text.replace("\n", "/"), len(page.digits), round(least(page), 6)),
+        text,
+    )
+
+    def draw(name: str, source: Any, page: Page) -> None:
         if name in drawings:
             _annotate(source, page, drawings[name])
 
-    return _for_each(pictures, show)
+    return _run(arguments, inputs, kind, draw)
 
 
-def _for_each(pictures: list[tuple[str, Any]], work: Callable[[str, Any], None]) -> int:
-    """Call ``work(name, source)`` on every picture; name those that cannot be read, and continue.
+def _page_record(page: Page) -> dict[str, Any]:
+    """What was read, for JSON."""
+    digits = [
+        {"digit": d.digit, "confidence": round(d.confidence, 6), "box": list(d.box)}
+        for d in page.digits
+    ]
+    grids = [
+        {
+            "box": list(grid.box),
+            "rows": grid.rows,
+            "columns": grid.columns,
+            "cells": [
+                {
+                    "row": cell.row,
+                    "column": cell.column,
+                    "text": cell.text,
+                    "confidence": round(cell.confidence, 6),
+                    "box": list(cell.box),
+                }
+                for cell in grid.cells
+            ],
+        }
+        for grid in page.grids
+    ]
+    return {"text": page.text, "digits": digits, "grids": grids}
+
+
+def _run(
+    arguments: argparse.Namespace,
+    inputs: Iterable[Named],
+    kind: _Kind,
+    use: Use | None = None,
+) -> int:
+    """Read all pictures, and print, write and use what is found on each as soon as it is.
 
     Returns:
         The exit code: 1 when some pictures could not be read, else 0.
@@ -140,17 +260,128 @@ def _for_each(pictures: list[tuple[str, Any]], work: Callable[[str, Any], None])
     Raises:
         InputError: when none could.
     """
-    failures: list[str] = []
-    for name, source in pictures:
+    if arguments.json and arguments.csv:
+        raise InputError("--json and --csv are two forms of the same; choose one")
+    if arguments.out is None and not arguments.resume:
+        return _Results(arguments, kind, use, None).collect(inputs)
+    from tinymnist.commands.records import result_file
+
+    with result_file(arguments.out, arguments.resume) as file:
+        return _Results(arguments, kind, use, file).collect(inputs)
+
+
+class _Results:
+    """What was found so far, and where it goes."""
+
+    def __init__(
+        self, arguments: argparse.Namespace, kind: _Kind, use: Use | None, file: ResultFile | None
+    ) -> None:
+        self.arguments, self.kind, self.use, self.file = arguments, kind, use, file
+        self.known = self.read = self.doubtful = 0
+        self.failures: list[str] = []
+        self.counter: Counter | None = None
+        self._named = 0
+        self._on_terminal = sys.stdout is not None and sys.stdout.isatty()
+        self._waiting: deque[Named] = deque()
+        self._columns: tuple[object, ...] = ("file", *kind.columns, "error")
+
+    def collect(self, inputs: Iterable[Named]) -> int:
+        """Read everything; returns and raises what :func:`_run` does."""
+        if sys.stderr is not None and sys.stderr.isatty():
+            total = inputs.outline()[0] if isinstance(inputs, Inputs) else len(list(inputs))
+            self.counter = Counter(total)
         try:
-            work(name, source)
-        except InputError as error:
-            failures.append(str(error) if name in str(error) else f"{name}: {error}")
-            if len(pictures) > 1:
-                warn(failures[-1])
-    if len(failures) == len(pictures):
-        raise InputError(failures[0] if len(pictures) == 1 else "no picture could be read")
-    return 1 if failures else 0
+            with closing(self.kind.find(self._sources(inputs))) as results:
+                for found in results:
+                    self._take(*self._waiting.popleft(), found)
+        except KeyboardInterrupt:
+            if self.file is not None:
+                warn(f"the results so far are in {self.file.path}; continue with --resume")
+            raise
+        finally:
+            if self.counter is not None:
+                self.counter.close()
+        if isinstance(inputs, Inputs) and inputs.skipped:
+            warn(f"{inputs.describe_skipped()}: skipped")
+        failed = len(self.failures)
+        if failed and not self.read and not self.known:
+            raise InputError(self.failures[0] if failed == 1 else "no picture could be read")
+        if failed or self.file is not None:
+            self._report()
+        return 1 if failed else 0
+
+    def _sources(self, inputs: Iterable[Named]) -> Iterator[Any]:
+        """What is to be read; the names wait for the results."""
+        for name, source in inputs:
+            if self.file is not None and name in self.file.names:
+                self.known += 1
+                if self.counter is not None:
+                    self.counter.tick()
+            else:
+                self._waiting.append((name, source))
+                yield source
+
+    def _take(self, name: str, source: Any, found: Any) -> None:
+        """Use, write and print one result, or failure."""
+        arguments, is_wanted, error = self.arguments, True, ""
+        if isinstance(found, InputError):
+            error = str(found).removeprefix("picture from bytes: ")
+            self.failures.append(error if name in error else f"{name}: {error}")
+        else:
+            confidence, below = self.kind.confidence(found), arguments.below
+            self.read += 1
+            self.doubtful += confidence < (_DOUBTFUL if below is None else below)
+            is_wanted = below is None or confidence < below
+            if is_wanted and self.use is not None:
+                self.use(name, source, found)
+        record: dict[str, Any] = {"file": name, "error": error}
+        if not error and (arguments.json or self.file is not None):
+            record = {"file": name, **self.kind.record(found)}
+        if self.file is not None:
+            self.file.write(record)
+        if len(self.failures) > self._named and (self.read or len(self.failures) > 1):
+            self._name_failures()  # the only picture's failure ends the command
+        with self.counter.aside() if self.counter and self._on_terminal else nullcontext():
+            if is_wanted and arguments.json:
+                print_json(record)
+            elif is_wanted and arguments.csv:
+                cells = ("",) * len(self.kind.columns) if error else self.kind.row(found)
+                self._print_row((name, *cells, error))
+            elif is_wanted and not error:
+                print(self.kind.text(name, found), flush=True)
+        if self.counter is not None:
+            notes = {"doubtful": self.doubtful, "failed": len(self.failures)}
+            self.counter.tick(1, "".join(f", {n:,} {what}" for what, n in notes.items() if n))
+
+    def _name_failures(self) -> None:
+        """Name new failures on standard error; only the first if the results have all of them."""
+        has_all = self.arguments.json or self.arguments.csv or self.file is not None
+        for line in self.failures[self._named : _MOST_NAMED if has_all else None]:
+            self._named += 1
+            with self.counter.aside() if self.counter else nullcontext():
+                warn(line)
+
+    def _print_row(self, row: tuple[object, ...]) -> None:
+        import csv
+
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        if self._columns:
+            writer.writerow(self._columns)
+            self._columns = ()
+        writer.writerow(row)
+        sys.stdout.flush()
+
+    def _report(self) -> None:
+        """Name the failures that have not been named yet, and report the counts."""
+        self._name_failures()
+        failed = len(self.failures)
+        if (more := failed - self._named) > 0:
+            warn(f"and {more:,} more that could not be read")
+        if self.file is not None:
+            counts = {"read": self.read, "doubtful": self.doubtful, "failed": failed}
+            counts |= {"read before": self.known} if self.known else {}
+            summary = ", ".join(f"{n:,} {what}" for what, n in counts.items())
+            warn(f"{summary}: {self.file.path}")
 
 
 def _drawings(out: str | None, names: list[str]) -> dict[str, Path]:
@@ -181,33 +412,6 @@ def _drawings(out: str | None, names: list[str]) -> dict[str, Path]:
             file = place / f"{stem}-{number}.png"
         used.append(file)
     return dict(zip(names, used, strict=True))
-
-
-def _page_record(page: Page) -> dict[str, Any]:
-    """What was read, for JSON."""
-    digits = [
-        {"digit": d.digit, "confidence": round(d.confidence, 6), "box": list(d.box)}
-        for d in page.digits
-    ]
-    grids = [
-        {
-            "box": list(grid.box),
-            "rows": grid.rows,
-            "columns": grid.columns,
-            "cells": [
-                {
-                    "row": cell.row,
-                    "column": cell.column,
-                    "text": cell.text,
-                    "confidence": round(cell.confidence, 6),
-                    "box": list(cell.box),
-                }
-                for cell in grid.cells
-            ],
-        }
-        for grid in page.grids
-    ]
-    return {"text": page.text, "digits": digits, "grids": grids}
 
 
 def _annotate(source: Any, page: Page, out: Path) -> None:

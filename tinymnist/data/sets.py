@@ -7,6 +7,7 @@ import os
 import warnings
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
@@ -18,13 +19,12 @@ from numpy.typing import NDArray
 
 from tinymnist.data.mnist import load_mnist, load_mnist_sample
 from tinymnist.errors import InputError
-from tinymnist.files import class_folders, files_in, is_picture
+from tinymnist.files import class_folders, describe_skipped, files_in, is_expected, is_picture
 
 DIGITS = tuple("0123456789")
 NEVER = -1
 """The fold of a picture that is never held out, as the only one of its class."""
 
-_SKIPPED = {"labels.csv", "thumbs.db", "desktop.ini", ".txt", ".md"}  # without a warning
 _DAMAGED_NPZ = (
     *(OSError, ValueError, EOFError, AttributeError, NotImplementedError, RuntimeError),
     *(MemoryError, zipfile.BadZipFile, zlib.error),
@@ -113,14 +113,11 @@ def _from_folders(folder: Path) -> LabelledSet:
 
 def _describe_others(found: list[Path]) -> str:
     """Describe the files that are neither pictures nor expected, such as a phone's .heic."""
-    unknown = (file for file in found if not is_picture(file))
-    others = [f for f in unknown if _SKIPPED.isdisjoint((f.name.lower(), f.suffix.lower()))]
+    others = [file for file in found if not is_picture(file) and not is_expected(file.name)]
     if not others:
         return ""
-    suffixes = ", ".join(sorted({file.suffix.lower() or "no suffix" for file in others}))
     place = os.path.commonpath([file.parent for file in others])
-    are = "1 file is not a picture" if len(others) == 1 else f"{len(others)} files are not pictures"
-    return f"{place}: {are} by name ({suffixes})"
+    return f"{place}: {describe_skipped(Counter(file.suffix.lower() for file in others))}"
 
 
 def _from_csv(table: Path) -> LabelledSet:

@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from tinymnist import threads as settings
 from tinymnist.errors import InputError
-from tinymnist.threads import BLAS_VARIABLES, THREADS_VARIABLE, thread_limit, threads
+from tinymnist.threads import BLAS_VARIABLES, SETTING, THREADS_VARIABLE, thread_limit, threads
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -50,7 +49,7 @@ def set_threads(count: int | None) -> None:
             "the threads of this NumPy's BLAS cannot be limited now; pip install threadpoolctl, or "
             f"set {THREADS_VARIABLE} and MKL_NUM_THREADS or VECLIB_MAXIMUM_THREADS before the start"
         )
-    settings.setting = count
+    SETTING.threads = count
     if control is not None:
         with _BlasThreads.lock:
             if _BlasThreads.users:
@@ -79,7 +78,7 @@ def blas_thread_control() -> Control | None:
     if (control := _openblas() or _by_threadpoolctl()) is None:
         return None
     get, set_ = control
-    if settings.setting is not None or THREADS_VARIABLE in os.environ:
+    if SETTING.threads is not None or THREADS_VARIABLE in os.environ:
         set_(min(thread_limit() or get(), get()))
     return control
 
@@ -88,16 +87,17 @@ def _openblas() -> Control | None:
     """Those of OpenBLAS. NumPy's wheels carry it, with names that depend on the version."""
     folder = os.path.dirname(np.__file__)
     places = ("../numpy.libs/*openblas*", ".dylibs/*openblas*", "../numpy.libs/*.dll")
-    for path in (p for place in places for p in glob.glob(os.path.join(folder, place))):
-        try:
-            library = ctypes.CDLL(path)
-        except OSError:
-            continue
-        for pattern in ("scipy_openblas_{}64_", "openblas_{}64_", "openblas_{}"):
-            get = getattr(library, pattern.format("get_num_threads"), None)
-            set_ = getattr(library, pattern.format("set_num_threads"), None)
-            if get is not None and set_ is not None:
-                return get, set_
+    for place in places:
+        for path in glob.glob(os.path.join(folder, place)):
+            try:
+                library = ctypes.CDLL(path)
+            except OSError:
+                continue
+            for pattern in ("scipy_openblas_{}64_", "openblas_{}64_", "openblas_{}"):
+                get = getattr(library, pattern.format("get_num_threads"), None)
+                set_ = getattr(library, pattern.format("set_num_threads"), None)
+                if get is not None and set_ is not None:
+                    return get, set_
     return None
 
 

@@ -47,5 +47,5 @@ def shortened(text: str, most: int) -> str:
 
 def show_progress(line: str) -> None:
     """Replace the moving line on a terminal, if there is one."""
-    if sys.stderr.isatty():
+    if sys.stderr is not None and sys.stderr.isatty():
         print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)

@@ -113,7 +113,7 @@ class PreparedSet:
 
 
 def prepare_all(
-    sources: Iterable[Source],
+    sources: Iterable[Source | InputError],
     recipe: str,
     tick: Callable[[], None] = lambda: None,
     most: int | None = None,

@@ -35,6 +35,7 @@ Source: TypeAlias = (
 LONGEST_SIDE = 1024
 """Pixels; larger pictures are reduced to this. A digit on a twentieth of it still has 50."""
 _MAX_PIXELS = 100_000_000  # when decoded: 400 MB in Pillow's RGB. JPEGs are decoded smaller
+_SMALL = 1 << 15  # pixels; glibc reuses freed arrays of up to 128 KiB by itself
 _DEEP = ("I", "F")  # modes whose names begin so hold one number of more than 8 bits per pixel
 _EXIF_ORIENTATION = 0x0112
 _UPRIGHT: dict[int, Callable[[Array], Array]] = {
@@ -76,8 +77,9 @@ def decode_with_size(
 
     Arguments, grey result and errors are those of :func:`decode`.
     """
-    reuse_freed_memory()
     if isinstance(source, np.ndarray):
+        if source.size > _SMALL:
+            reuse_freed_memory()
         grey = grey_of_array(source)
         return grey, (grey.shape[0], grey.shape[1])
     name = describe(source)
@@ -163,6 +165,8 @@ def _read(
     try:
         if picture.width * picture.height > _MAX_PIXELS:
             raise _too_large(name)
+        if picture.width * picture.height > _SMALL:
+            reuse_freed_memory()
         picture.load()
         grey = _grey(_reduce(picture, longest_side))
     except InputError:

@@ -127,7 +127,8 @@ class _Convolution(_Learned):
 
     def check(self) -> None:
         fit_windows((1 << 30,) * 2, self.kernel_size, self.strides, self.padding)
-        as_pair(self.dilation_rate, "dilation_rate")
+        if self.dilation_rate != 1:
+            as_pair(self.dilation_rate, "dilation_rate")
 
     def outputs(self, channels: int) -> int:
         """How many channels come out."""
@@ -144,7 +145,9 @@ class _Convolution(_Learned):
 
     def kernel_shape(self, input_shape: Shape) -> Shape:
         c = input_shape[-1]
-        return *as_pair(self.kernel_size, "kernel_size"), c // self.groups_of(c), self.outputs(c)
+        size = self.kernel_size  # as checked: a number or a pair
+        pair = (size, size) if isinstance(size, int) else size
+        return *pair, c // self.groups_of(c), self.outputs(c)
 
     def output_shape(self, *input_shapes: Shape) -> Shape:
         return *self.windows(input_shapes[0]).output, self.outputs(input_shapes[0][2])

@@ -1,0 +1,365 @@
+"""Where the pictures of a command come from: files, folders, archives, arrays, documents, lists.
+
+Everything that takes pictures by name goes through :class:`Inputs`, which opens one thing after the
+other as it is read, so that a million pictures need the memory of a few. What cannot be opened is
+not lost: an InputError takes its place.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from itertools import chain
+from typing import IO, Any
+
+from tinymnist.errors import InputError
+from tinymnist.files import describe_skipped, is_expected, is_hidden, is_picture, suffix_of, walk
+
+Named = tuple[str, Any]
+"""What a picture is called, and what ``Reader.predict`` takes, or the InputError instead of it."""
+
+MOST_BYTES = 1 << 28
+"""The largest file in an archive that is read."""
+PDF_DOTS = 200
+"""The pixels per inch in which pages of a PDF are drawn."""
+_ARRAY_NAMES = ("images", "x", "x_test", "x_train", "arr_0")
+
+
+class Inputs:
+    """The pictures that are meant by the arguments of a command; iterated, (name, source) each.
+
+    An argument is a picture file, a folder, ``-`` for a picture from standard input, a .zip, .tar
+    or .tar.gz of pictures, an .npz, .npy or IDX file, a .tif with pages, or a .pdf (which needs
+    pypdfium2). Pages after the first are called ``scan.tif#2``, files of an archive
+    ``scans.zip/7.png``, and the first picture of an array ``set.npz[0]``.
+
+    Attributes:
+        skipped: the number of files in folders and archives that were left out so far, as their
+            names do not end like pictures', by their suffix.
+    """
+
+    def __init__(
+        self,
+        arguments: Iterable[str | os.PathLike[str]],
+        lists: str | os.PathLike[str] | None = None,
+        *,
+        below: str = "",
+    ) -> None:
+        """Note what to open.
+
+        Args:
+            arguments: see above.
+            lists: a text file with one more argument on each line; "-" for standard input.
+            below: a folder that is left out of the names of the pictures in it.
+        """
+        self._below = os.path.join(below, "") if below else ""
+        self._arguments, self._list = list(map(str, arguments)), lists
+        self.skipped: Counter[str] = Counter()
+
+    def __iter__(self) -> Iterator[Named]:
+        self.skipped.clear()
+        for argument in chain(
+            self._arguments, () if self._list is None else self._listed(self._list)
+        ):
+            is_empty = True
+            try:
+                for name, source in self._open(argument):
+                    is_empty = False
+                    yield name.removeprefix(self._below), source
+                if is_empty:
+                    rule = "holds no pictures; expected files such as .png or .jpg"
+                    yield argument, InputError(f"{argument}: {rule}")
+            except InputError as error:
+                yield argument, error
+            except OSError as error:
+                yield (
+                    argument,
+                    InputError(f"{error.filename or argument}: {error.strerror or error}"),
+                )
+
+    def outline(self) -> tuple[int | None, int]:
+        """The number of pictures, None if it takes long to find out, and their longest name.
+
+        Only folders are looked through for it, and the contents of zip files.
+        """
+        count, longest = 0, 0
+        for argument in self._arguments:
+            names = [argument]
+            kind = _kind(argument)
+            with suppress(InputError, OSError):
+                if os.path.isdir(argument):
+                    names = [file for file in walk(argument) if is_picture(file)]
+                elif kind is _zip:
+                    names = [name for name, _ in _zip(argument, Counter(), read=False)]
+                elif kind in (_tar, _arrays, _idx, _pdf):
+                    return None, 0
+            count += len(names)
+            longest = max(longest, *map(len, names), 0)
+        return (None, 0) if self._list is not None else (count, longest - len(self._below))
+
+    def describe_skipped(self) -> str:
+        """What was left out, as "3 files are not pictures by name (.heic, .mp4)"; or ""."""
+        return describe_skipped(self.skipped)
+
+    def _listed(self, name: str | os.PathLike[str]) -> Iterator[str]:
+        stream = _standard_input() if name == "-" else _open_list(name)
+        with io.TextIOWrapper(stream, "utf-8", "surrogateescape") as lines:
+            for line in lines:
+                if name := line.rstrip("\r\n"):
+                    yield name
+
+    def _open(self, argument: str) -> Iterable[Named]:
+        if argument == "-":
+            with _standard_input() as stream:
+                return [("-", stream.read())]
+        if os.path.isdir(argument):  # also False if it cannot be looked up; reading will fail
+            return self._folder(argument)
+        if (kind := _kind(argument)) is not None:
+            return kind(argument, self.skipped)
+        return [(argument, argument or os.curdir)]
+
+    def _folder(self, folder: str) -> Iterator[Named]:
+        errors: list[OSError] = []
+        for file in walk(folder, errors.append):
+            if is_picture(file):
+                yield from _tiff(file, self.skipped) if _is_tiff(file) else [(file, file)]
+            elif not is_expected(os.path.basename(file)):
+                self.skipped[suffix_of(file)] += 1
+        for error in errors:
+            yield str(error.filename), InputError(f"{error.filename}: {error.strerror}")
+
+
+def _standard_input() -> IO[bytes]:
+    if sys.stdin is None:
+        raise InputError("standard input is closed; expected a picture or names on it")
+    return open(os.dup(fd), "rb") if (fd := _descriptor()) is not None else sys.stdin.buffer
+
+
+def _descriptor() -> int | None:
+    try:
+        return sys.stdin.fileno()
+    except (OSError, ValueError):  # replaced by something in memory
+        return None
+
+
+def _open_list(path: str | os.PathLike[str]) -> IO[bytes]:
+    try:
+        return open(path, "rb")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+@functools.lru_cache(64)
+def _kind(name: str) -> Callable[[str, Counter[str]], Iterator[Named]] | None:
+    """What opens a file that holds several pictures, by its name; None for one picture."""
+    low = name.lower()
+    for endings, opens in _OPENERS.items():
+        if low.endswith(endings):
+            return opens
+    return None
+
+
+def _is_tiff(name: str) -> bool:
+    return name.lower().endswith((".tif", ".tiff"))
+
+
+def _inside(archive: str, name: str, content: bytes) -> Iterator[Named]:
+    """A picture in an archive, or all pages of it."""
+    path = f"{archive}/{name}"
+    yield from _pages(path, content, content) if _is_tiff(name) else [(path, content)]
+
+
+def _is_wanted(name: str, skipped: Counter[str]) -> bool:
+    if any(map(is_hidden, name.split("/"))):
+        return False
+    if is_picture(name):
+        return True
+    if not is_expected(name.rpartition("/")[2]):
+        skipped[suffix_of(name)] += 1
+    return False
+
+
+def _zip(archive: str, skipped: Counter[str], *, read: bool = True) -> Iterator[Named]:
+    import zipfile
+    import zlib
+
+    try:
+        opened = zipfile.ZipFile(archive)
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise InputError(f"{archive}: is not a zip file, or is damaged: {error}") from None
+    with opened:
+        for member in opened.infolist():
+            if member.is_dir() or not _is_wanted(member.filename, skipped):
+                continue
+            if not read:
+                yield f"{archive}/{member.filename}", b""
+                continue
+            try:
+                with opened.open(member) as stream:
+                    content = _read_member(stream, f"{archive}/{member.filename}")
+            except (
+                *(zipfile.BadZipFile, zlib.error, EOFError, OSError),
+                *(RuntimeError, ValueError),  # encrypted; an unknown method
+            ) as error:
+                reason = str(error) if isinstance(error, InputError) else f"cannot be read: {error}"
+                yield f"{archive}/{member.filename}", InputError(reason)
+            else:
+                yield from _inside(archive, member.filename, content)
+
+
+def _tar(archive: str, skipped: Counter[str]) -> Iterator[Named]:
+    import lzma
+    import tarfile
+    import zlib
+
+    try:
+        with tarfile.open(archive, "r|*") as opened:
+            for member in opened:
+                if not member.isfile() or not _is_wanted(member.name, skipped):
+                    continue
+                stream = opened.extractfile(member)
+                if stream is not None:
+                    content = _read_member(stream, f"{archive}/{member.name}")
+                    yield from _inside(archive, member.name, content)
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise InputError(f"{archive}: is not a tar file, or is cut off: {error}") from None
+
+
+def _read_member(stream: IO[bytes], name: str) -> bytes:
+    content = stream.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise InputError(f"{name}: has more than {MOST_BYTES:,} bytes")
+    return content
+
+
+def _arrays(path: str, skipped: Counter[str]) -> Iterator[Named]:
+    """An .npy or .npz; of the arrays in an .npz the one that is named like pictures."""
+    import zipfile
+    import zlib
+
+    import numpy as np
+
+    try:
+        if path.lower().endswith(".npy"):
+            images = np.load(path, mmap_mode="r", allow_pickle=False)
+        else:
+            with np.load(path, allow_pickle=False) as arrays:
+                name = next((n for n in (*_ARRAY_NAMES, *arrays.files) if n in arrays.files), None)
+                if name is None:
+                    raise InputError(f"{path}: holds no arrays; expected one named 'images'")
+                images = arrays[name]
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path}: is not an array file, or is damaged: {error}") from None
+    yield from _each(path, images)
+
+
+def _idx(path: str, skipped: Counter[str]) -> Iterator[Named]:
+    from tinymnist.data.mnist import read_idx
+
+    yield from _each(path, read_idx(path))
+
+
+def _each(path: str, images: Any) -> Iterator[Named]:
+    """The pictures of an array (n, h, w) or (n, h, w, c); an array (h, w) is one."""
+    import numpy as np
+
+    if images.ndim not in (2, 3, 4) or images.dtype.kind not in "buif":
+        rule = "expected numbers (n, h, w) or (n, h, w, c)"
+        raise InputError(f"{path}: {rule}; found {images.dtype} {images.shape}")
+    if images.ndim == 2:
+        yield path, np.asarray(images)
+        return
+    for number, image in enumerate(images):
+        yield f"{path}[{number}]", np.asarray(image)
+
+
+def _tiff(path: str, skipped: Counter[str]) -> Iterator[Named]:
+    yield from _pages(path, path, path)
+
+
+def _pages(name: str, file: str | bytes, first: Any) -> Iterator[Named]:
+    """The pages of a TIFF: the first is the file itself; others are made into files in memory.
+
+    What is stored as a smaller copy of another page is left out.
+    """
+    import warnings
+
+    from PIL import Image
+
+    yield name, first
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as picture:
+                for number in range(1, getattr(picture, "n_frames", 1)):
+                    page = f"{name}#{number + 1}"
+                    try:
+                        picture.seek(number)
+                        if not _is_reduced(picture):
+                            yield page, _as_file(picture)
+                    except Exception as error:  # Pillow raises whatever its parsing trips over
+                        yield page, InputError(f"{page}: is broken or cut off: {error}")
+        except Exception:  # reading the first page reports it
+            return
+
+
+def _is_reduced(picture: Any) -> bool:
+    """Whether a page of a TIFF is a smaller copy: the first bit of its tag NewSubfileType."""
+    return bool(int(picture.tag_v2.get(254, 0)) & 1)
+
+
+def _as_file(picture: Any) -> bytes:
+    """One picture as a file in memory, upright; Pillow would lose the orientation of a page."""
+    from PIL import ImageOps
+
+    upright = ImageOps.exif_transpose(picture)
+    file = io.BytesIO()
+    if upright.mode in ("CMYK", "YCbCr", "LAB", "HSV", "RGBX", "RGBa", "La", "PA"):
+        upright = upright.convert("RGBA" if upright.mode in ("RGBa", "La", "PA") else "RGB")
+    if upright.mode == "F":  # only a TIFF holds it
+        upright.save(file, "TIFF")
+    else:
+        upright.save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def _pdf(path: str, skipped: Counter[str]) -> Iterator[Named]:
+    try:
+        import pypdfium2
+    except ImportError:
+        raise InputError(f"{path}: PDF needs pypdfium2; pip install pypdfium2") from None
+    try:
+        document = pypdfium2.PdfDocument(path)
+    except (pypdfium2.PdfiumError, OSError) as error:
+        raise InputError(f"{path}: is not a PDF that can be read: {error}") from None
+    try:
+        for number in range(len(document)):
+            name = f"{path}#{number + 1}" if number else path
+            try:
+                page = document[number]
+                yield name, _as_file(page.render(scale=PDF_DOTS / 72).to_pil())
+                page.close()
+            except pypdfium2.PdfiumError as error:
+                yield name, InputError(f"{name}: cannot be drawn: {error}")
+    finally:
+        document.close()
+
+
+_OPENERS: dict[tuple[str, ...], Callable[[str, Counter[str]], Iterator[Named]]] = {
+    (".zip",): _zip,
+    (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz"): _tar,
+    (".npz", ".npy"): _arrays,
+    ("-ubyte", "-ubyte.gz", ".idx", ".idx.gz"): _idx,
+    (".tif", ".tiff"): _tiff,
+    (".pdf",): _pdf,
+}
+"""By the endings of names."""
