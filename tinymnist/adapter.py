@@ -52,7 +52,9 @@ def picture_side(shape: Shape) -> int | None:
 
     (28, 28, 1), (28, 28), (784,), (1, 784), (1, 28, 28) and (28, 28, 3) all take pictures of 28.
     """
-    sides = [side for side in shape if side != 1]
+    sides = list(shape)
+    while 1 in sides:
+        sides.remove(1)
     if len(sides) == 3 and shape[-1] == 3:
         sides.pop()
     if len(sides) == 2 and sides[0] == sides[1]:
@@ -159,7 +161,9 @@ def probabilities(model: Sequential, x: Array) -> NDArray[np.float32]:
     outputs = model.predict(x, logits=True, plain=len(x) < _MIN_FOR_A_PLAN)
     outputs = outputs.reshape(len(outputs), -1)
     moving = (Dropout, Flatten, Reshape)  # layers that only move numbers
-    last = next((la for la in reversed(model.layers) if not isinstance(la, moving)), None)
+    last: object = None
+    for layer in model.layers:
+        last = last if isinstance(layer, moving) else layer
     activation = getattr(last, "activation", type(last).__name__.lower())
     if last is not model.layers[-1] and activation == "softmax":
         return outputs

@@ -189,7 +189,9 @@ def _draft(picture: Image.Image, longest_side: int) -> None:
     left for :func:`_reduce` then is often a power of two as well, and JPEG's own is cheaper.
     """
     longer, shorter = max(picture.size), min(picture.size)
-    step = max(s for s in (1, 2, 4, 8) if s == 1 or shorter // s >= longest_side)
+    step = 8
+    while step > 1 and shorter // step < longest_side:
+        step //= 2
     while step < 8 and (left := -(-longer // (step * longest_side))) % 2 == 0:
         if shorter // step < left:  # too narrow to be reduced
             break
