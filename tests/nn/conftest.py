@@ -15,12 +15,15 @@ from tinymnist.nn.layers import (
     ACTIVATIONS,
     ELU,
     GELU,
+    GRU,
+    LSTM,
     Activation,
     Add,
     AveragePooling2D,
     BatchNormalization,
     Concatenate,
     Conv2D,
+    Conv2DTranspose,
     Dense,
     DepthwiseConv2D,
     Dropout,
@@ -38,7 +41,9 @@ from tinymnist.nn.layers import (
     ReLU,
     Rescaling,
     Reshape,
+    SimpleRNN,
     Softmax,
+    UpSampling2D,
     ZeroPadding2D,
 )
 
@@ -74,6 +79,7 @@ def case(make: Callable[[], Layer], *input_shapes: tuple[int, ...]) -> LayerCase
 
 PICTURE = (6, 7, 3)  # one even and one odd side
 VECTOR = (5,)
+ROWS = (4, 3)  # times, features
 
 LAYER_CASES = [
     *(case(partial(Activation, name), VECTOR) for name in ACTIVATIONS),
@@ -123,6 +129,18 @@ LAYER_CASES = [
     case(lambda: Rescaling([1.0, 2.0, 3.0], [0.0, 0.5, 1.0]), PICTURE),
     case(lambda: Reshape((7, -1, 3)), PICTURE),
     case(Softmax, VECTOR),
+    case(lambda: Conv2DTranspose(2, 3, 2, "same", activation="tanh"), PICTURE),
+    case(lambda: Conv2DTranspose(4, (3, 2), (2, 3), use_bias=False), PICTURE),
+    case(UpSampling2D, PICTURE),
+    case(lambda: UpSampling2D((1, 3)), PICTURE),
+    case(lambda: SimpleRNN(3), ROWS),
+    case(lambda: SimpleRNN(3, activation="softsign", use_bias=False, go_backwards=True), ROWS),
+    case(lambda: LSTM(3), ROWS),
+    case(lambda: LSTM(2, return_sequences=True, go_backwards=True, activation="softplus"), ROWS),
+    case(lambda: GRU(3, return_sequences=True), ROWS),
+    case(lambda: SimpleRNN(2, return_sequences=True, go_backwards=True, in_input_order=True), ROWS),
+    case(lambda: GRU(2, reset_after=False, recurrent_activation="softsign"), ROWS),
+    case(lambda: GRU(2, use_bias=False), ROWS),
     case(ZeroPadding2D, PICTURE),
     case(lambda: ZeroPadding2D(((1, 0), (2, 3))), PICTURE),
 ]

@@ -18,7 +18,9 @@ from tinymnist.nn.layers import (
     Dense,
     Dropout,
     Flatten,
+    Layer,
     MaxPooling2D,
+    SimpleRNN,
 )
 from tinymnist.nn.layers.base import default_name
 from tinymnist.nn.losses import cross_entropy, cross_entropy_backward
@@ -205,9 +207,11 @@ def test_layer(layer_case: Any) -> None:
     """In training mode, behind a convolution or a Dense layer of its own for each input."""
     first, *_ = layer_case.input_shapes
     picture = len(first) == 3
-    fronts = [
+    fronts: list[Layer] = [
         Conv2D(shape[-1], 3, padding="same", name=f"front_{i}")
         if picture
+        else SimpleRNN(shape[-1], return_sequences=True, name=f"front_{i}")
+        if len(shape) == 2
         else Dense(shape[0], name=f"front_{i}")
         for i, shape in enumerate(layer_case.input_shapes)
     ]

@@ -167,7 +167,7 @@ def test_frozen_layers_stay_frozen(outputs: Any) -> None:
 @pytest.mark.parametrize(
     ("kind", "settings", "message"),
     [
-        ("LSTM", {"units": 3}, "'layer0' is a LSTM; it would need recurrence"),
+        ("ConvLSTM2D", {}, "'layer0' is a ConvLSTM2D; it would need a recurrent cell"),
         ("Lambda", {"function": ["4wEAAAA=", None, None]}, "is a Lambda; .*Python code"),
         ("Conv1D", {"filters": 3}, "is a Conv1D; it would need convolution along one axis"),
         ("QuantizeWrapperV2", {}, "is a QuantizeWrapperV2; it would need arithmetic in 8 bits"),
@@ -183,7 +183,7 @@ def test_frozen_layers_stay_frozen(outputs: Any) -> None:
 def test_what_cannot_be_mapped_is_refused_by_name(
     kind: Any, settings: Any, message: str, outputs: Any
 ) -> None:
-    arrays = [] if kind in ("Conv2D", "LSTM") else [array(1)] * 4
+    arrays = [] if kind == "Conv2D" else [array(1)] * 4
     if kind == "Conv2D":
         arrays = [array(2)]
         message = r"has a kernel \(2,\) of float32; expected 4 axes"

@@ -9,13 +9,13 @@ import math
 from collections.abc import Callable, Iterator
 
 from tinymnist.errors import InputError
-from tinymnist.interop.keras import elementwise, spatial
+from tinymnist.interop.keras import elementwise, recurrent, spatial
 from tinymnist.interop.keras.building import MOST_NUMBERS, Builder, Call, Tensor
 from tinymnist.interop.keras.config import LayerConfig, ModelConfig, Source, input_shape
 from tinymnist.nn.sequential import Sequential
 
 HANDLERS: dict[str, Callable[[Call], Tensor]] = {
-    **spatial.HANDLERS, **elementwise.HANDLERS, **elementwise.MERGING_HANDLERS
+    **spatial.HANDLERS, **recurrent.HANDLERS, **elementwise.HANDLERS, **elementwise.MERGING_HANDLERS
 }  # fmt: skip
 """What converts each class of layers."""
 _NEEDS = {
@@ -27,13 +27,10 @@ _NEEDS = {
     "Attention": "attention",
     "Embedding": "a table of words",
     "TimeDistributed": "a layer applied along an axis of time",
-    **dict.fromkeys(("Bidirectional", "ConvLSTM2D", "LSTM", "GRU"), "recurrence"),
-    **dict.fromkeys(("SimpleRNN", "RNN"), "recurrence"),
+    **dict.fromkeys(("ConvLSTM2D", "RNN"), "a recurrent cell of another kind"),
     "Masking": "masks along an axis of time",
     "Conv1D": "convolution along one axis",
     "Conv3D": "convolution along three axes",
-    "Conv2DTranspose": "transposed convolution",
-    "UpSampling2D": "pictures that grow",
     "Cropping2D": "cutting frames off",
     "Resizing": "pictures that change their size",
     "LocallyConnected2D": "kernels that differ from place to place",

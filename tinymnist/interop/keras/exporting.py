@@ -98,7 +98,7 @@ def _parts(
         keras_kind = "Activation" if kind == "GELU" else kind
         yield KerasLayer(keras_kind, settings, shapes, list(layer.weights.items()))
     else:
-        raise InputError(f"{layer.name} is a {kind}, which Keras lacks")
+        raise InputError(f"{layer.name} is a {kind}, which is not written as Keras here")
 
 
 def _gelu(layer: GELU, shape: Shape) -> dict[str, Any]:

@@ -157,6 +157,29 @@ def _padding(call: Call, tensor: Tensor, size: Pair, strides: Pair) -> Any:
     return along(height, size[0], strides[0]), along(width, size[1], strides[1])
 
 
+def _conv2d_transpose(call: Call) -> Tensor:
+    tensor, settings = _picture(call), call.settings
+    kernel = _kernel(call, 4)
+    if call.builder.theano or _pair(settings.get("dilation_rate", 1), "dilation_rate") != (1, 1):
+        raise call.refused("is dilated, or was written under Theano; expected neither")
+    if settings.get("output_padding") is not None:
+        raise call.refused("has an output_padding; expected none")
+    return _add(
+        call, tensor, layers.Conv2DTranspose, {"kernel": kernel, **_bias(call)},
+        filters=int(settings.get("filters") or kernel.shape[2]), kernel_size=kernel.shape[:2],
+        strides=_pair(settings.get("strides", 1), "strides"),
+        padding=str(settings.get("padding", "valid")),
+    )  # fmt: skip
+
+
+def _up_sampling(call: Call) -> Tensor:
+    if call.settings.get("interpolation", "nearest") != "nearest":
+        raise call.refused("interpolates; expected pixels that are repeated (nearest)")
+    tensor = _picture(call)
+    layer = layers.UpSampling2D(_pair(call.settings.get("size", 2), "size"))
+    return call.builder.after(call.builder.add(layer, call.name, tensor.source), tensor.axes or ())
+
+
 def _depthwise(call: Call, tensor: Tensor) -> tuple[Array, dict[str, Any]]:
     """Kernel and settings of the depthwise part; in Keras (kh, kw, in, multiplier)."""
     if call.builder.theano:
@@ -255,6 +278,7 @@ def _zero_padding(call: Call) -> Tensor:
 HANDLERS: dict[str, Callable[[Call], Tensor]] = {
     "Dense": _dense,
     "Conv2D": _conv2d,
+    "Conv2DTranspose": _conv2d_transpose,
     "DepthwiseConv2D": _depthwise_conv2d,
     "SeparableConv2D": _separable_conv2d,
     "MaxPooling2D": _pooling,
@@ -264,6 +288,7 @@ HANDLERS: dict[str, Callable[[Call], Tensor]] = {
     "Flatten": _flatten,
     "Reshape": _reshape,
     "Permute": _permute,
+    "UpSampling2D": _up_sampling,
     "ZeroPadding2D": _zero_padding,
 }
 """What converts each class of these layers."""

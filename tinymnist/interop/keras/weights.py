@@ -22,8 +22,11 @@ from tinymnist.interop.keras.hdf5 import Hdf5
 from tinymnist.nn.arrays import Array
 
 CONTAINERS = ("layers", "_layer_checkpoint_dependencies", "_self_tracked_trackables")
+CELLS = ("cell", "forward_layer", "backward_layer")
+"""Where recurrent layers keep their arrays."""
 _OWN_ARRAYS = {
-    *("Conv2D", "Dense", "DepthwiseConv2D", "SeparableConv2D"),
+    *("Conv2D", "Conv2DTranspose", "Dense", "DepthwiseConv2D", "SeparableConv2D"),
+    *("Bidirectional", "CuDNNGRU", "CuDNNLSTM", "GRU", "LSTM", "SimpleRNN"),
     *("BatchNormalization", "LayerNormalization", "Normalization", "PReLU"),
 }
 
@@ -166,6 +169,8 @@ def _filled(file: Hdf5) -> set[str]:
 
 
 def variables(file: Hdf5, place: str) -> list[Array]:
-    """The arrays below ``PLACE/vars``, by their numbers."""
+    """The arrays below ``PLACE/vars``, by their numbers, then those of the cells inside."""
     numbers = sorted(int(n) for n in file.members.get(f"{place}/vars", ()) if n.isdecimal())
-    return [file.array(f"{place}/vars/{number}") for number in numbers]
+    arrays = [file.array(f"{place}/vars/{number}") for number in numbers]
+    inside = [name for name in CELLS if name in file.members.get(place, ())]
+    return arrays + [array for name in inside for array in variables(file, f"{place}/{name}")]

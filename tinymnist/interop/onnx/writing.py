@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tinymnist import __version__
+from tinymnist.errors import InputError
 from tinymnist.files import whole_file
 from tinymnist.interop.onnx.emitting import (
     ACTIVATIONS,
@@ -75,6 +76,8 @@ def _graph_of(model: Sequential, channels_first: bool) -> Any:
     e = Emitter(dict(model.shapes), model.dtype)
     e.tensors[INPUT, channels_first] = INPUT
     for layer in model.layers:
+        if type(layer) not in EMISSIONS:
+            raise InputError(f"{layer.name} is a {type(layer).__name__}, not written as ONNX here")
         EMISSIONS[type(layer)](e, layer, *model.sources[layer.name])
     output = e.get(model.layers[-1].name) if model.layers else e.node("Identity", [INPUT], "output")
     kind = helper.np_dtype_to_tensor_dtype(model.dtype)

@@ -31,6 +31,7 @@ from tinymnist.nn.layers.fixed import (
     Reshape,
     ZeroPadding2D,
 )
+from tinymnist.nn.layers.growing import Conv2DTranspose, UpSampling2D
 from tinymnist.nn.layers.learned import (
     BatchNormalization,
     Conv2D,
@@ -38,6 +39,7 @@ from tinymnist.nn.layers.learned import (
     DepthwiseConv2D,
     LayerNormalization,
 )
+from tinymnist.nn.layers.recurrent import GRU, LSTM, SimpleRNN
 
 LAYERS: dict[str, type[Layer]] = {
     name: kind
@@ -72,6 +74,7 @@ __all__ = [
     "Layer", "LAYERS", "layer_from_config",
     "Conv2D", "Convolution2D", "Dense", "DepthwiseConv2D",
     "ACTIVATIONS", "ELU", "GELU", "Activation", "LeakyReLU", "PReLU", "ReLU", "Softmax",
+    "Conv2DTranspose", "UpSampling2D", "GRU", "LSTM", "SimpleRNN",
     "BatchNormalization", "LayerNormalization", "Normalization", "Rescaling",
     "AveragePooling2D", "AvgPool2D", "MaxPooling2D", "MaxPool2D",
     "GlobalAveragePooling2D", "GlobalAvgPool2D", "GlobalMaxPooling2D", "GlobalMaxPool2D",
