@@ -201,9 +201,10 @@ def _build(
     return model
 
 
-WEIGHTS_FOLDERS = tuple(
-    os.path.join(os.path.dirname(os.path.abspath(__file__)), *up, "weights")
-    for up in ([os.pardir], [os.pardir, os.pardir])
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+WEIGHTS_FOLDERS = (
+    os.path.join(_PACKAGE, "weights"),
+    os.path.join(os.path.dirname(_PACKAGE), "weights"),
 )
 """Where the shipped files lie: in the installed package, or at the top of a checkout."""
 
@@ -217,7 +218,7 @@ def shipped() -> dict[str, Path]:
     """The weights files that come with tinymnist, by name."""
     from pathlib import Path
 
-    return {name: Path(os.path.normpath(file)) for name, file in _shipped().items()}
+    return {name: Path(file) for name, file in _shipped().items()}
 
 
 def _shipped() -> dict[str, str]:

@@ -10,10 +10,10 @@ import numpy as np
 from tinymnist.imaging.digit.filters import average, maximum, minimum, pad_edges, shrink
 from tinymnist.imaging.picture.otsu import (
     NORMAL_MEDIAN,
+    SAMPLE_SIZE,
     OtsuSplit,
     median,
     median_exceeds,
-    sample_step,
     split_at_otsu,
 )
 from tinymnist.imaging.picture.pixels import Array
@@ -147,7 +147,7 @@ def _second_differences(grey: Array) -> Array:
     """The sizes of second differences in both directions (n,), of a large picture a sample."""
     rows = grey[2:] - 2 * grey[1:-1] + grey[:-2]
     height, width = rows.shape[0], rows.shape[1] - 2
-    if (step := sample_step(height * width)) == 1:
+    if (step := height * width // SAMPLE_SIZE) < 2:
         both: Array = np.abs(rows[:, 2:] - 2 * rows[:, 1:-1] + rows[:, :-2])
         return both.ravel()
     place = np.arange(0, height * width, step)

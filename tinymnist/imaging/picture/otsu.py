@@ -12,7 +12,8 @@ Array = npt.NDArray[np.float32]
 NORMAL_MEDIAN = 0.6745
 """The median of the absolute value of a standard normal number."""
 _LEVEL_CENTRES = (np.arange(256) + 0.5) / 256
-_SAMPLE_SIZE = 8192  # values from which the median of a large picture is estimated
+SAMPLE_SIZE = 8192
+"""Values from which the median of a large picture is estimated, and up to twice as many."""
 
 
 class OtsuSplit:
@@ -88,12 +89,7 @@ def otsu_level(values: Array) -> tuple[float, float]:
 
 def sample(values: Array) -> Array:
     """Take evenly spaced values, enough to estimate the median: (at most 2 * 8192,)."""
-    return values.ravel()[:: sample_step(values.size)]
-
-
-def sample_step(size: int) -> int:
-    """The distance between the values that :func:`sample` takes of ``size``."""
-    return max(1, size // _SAMPLE_SIZE)
+    return values.ravel()[:: max(1, values.size // SAMPLE_SIZE)]
 
 
 def median(values: Array) -> float:
