@@ -1,8 +1,45 @@
-"""``python -m tinymnist`` is the command ``tinymnist``."""
+"""The command ``tinymnist``, also as ``python -m tinymnist``: a process, and how it may be ended."""
 
+import signal
 import sys
 
-from tinymnist.cli import main
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while modules are imported, nothing can be lost
+
+
+def run() -> int:
+    """Run the command line and return the exit code: 130 after Ctrl-C, 143 after SIGTERM.
+
+    SIGTERM does what Ctrl-C does: a training ends after its batch, and temporary files are removed.
+    """
+    terminated = False
+
+    def terminate(number: int, frame: object) -> None:
+        nonlocal terminated
+        terminated = True
+        signal.raise_signal(signal.SIGINT)
+
+    _open_closed_streams()
+    try:
+        from tinymnist.cli import INTERRUPTED, main
+
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGTERM, terminate)
+        code = main()
+    except KeyboardInterrupt:  # just before or after
+        code = INTERRUPTED
+    return 143 if terminated and code == INTERRUPTED else code
+
+
+def _open_closed_streams() -> None:
+    """Read nothing, and write nowhere, if this process was started with ``<&-`` or ``>&-``."""
+    import os
+
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # it gets the lowest descriptor that is free, its own
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())
