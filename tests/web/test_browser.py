@@ -244,7 +244,7 @@ def test_three_epochs_are_trained_and_the_network_is_looked_into(page: Any) -> N
     expect(page.locator("[data-layer=dense_1]")).to_be_visible()
     page.click("#tab-train")
     state = page.locator("#train-state")
-    expect(state).to_contain_text("finished: 96 steps")
+    expect(state).to_contain_text("finished: 75 steps")
     assert float(re.findall(r"accuracy ([\d.]+) %", state.inner_text())[0]) > 60
     assert page.locator("#kernels canvas").count() == 6
 

@@ -12,6 +12,7 @@ examples:
   tinymnist serve --open                   open the page in your browser
   tinymnist serve --model my.npz           with your own model
   tinymnist serve --host 0.0.0.0           for other machines too, if you trust the network
+  TINYMNIST_HOSTS=pi.local tinymnist serve --host 0.0.0.0   under a name, not only an address
   waitress-serve --threads=8 tinymnist.web:app   the same application in another server
 
 exit codes: 0 ended by Ctrl-C, 2 the model cannot be opened or the port is taken

@@ -1,7 +1,12 @@
 """The glass box: a page, and endpoints for machines, on which every number can be seen and changed.
 
 ``tinymnist serve`` runs it with Python's own server. ``tinymnist.web:app`` is the same as a WSGI
-callable for any other: ``waitress-serve --threads=8 tinymnist.web:app``.
+callable for any other, in one process, as each page's own models live in its memory::
+
+    waitress-serve --threads=8 tinymnist.web:app
+    gunicorn --workers=1 --threads=8 tinymnist.web:app
+
+``TINYMNIST_HOSTS=name,name`` lists the names under which it may be reached, beside addresses.
 
 To read it: ``packing`` (arrays in JSON), ``digits`` (what ships with the page), ``editing`` and
 ``effects`` (what a visitor changes), ``describing`` and ``views`` (what is shown, as pure

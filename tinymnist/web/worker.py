@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import os
 import queue
 import sys
@@ -32,7 +33,8 @@ from tinymnist.web.packing import pack, unpack, unpack_bytes
 
 MAX_MEMORY, MAX_SECONDS, MAX_FILE = 4 << 30, 1200, 1 << 28
 """Bytes of address space, seconds of processor time, and bytes of one file."""
-MAX_PARAMETERS = 8_000_000
+MAX_PARAMETERS, MAX_MULTIPLY_ADDS, MAX_OUTPUTS = 8_000_000, 300_000_000, 500_000
+"""Of a model that a page opens: numbers in all, work for one picture, numbers of one layer."""
 _FRAME = 0.25
 """Seconds between two pictures of a training."""
 _VARIANTS = 24
@@ -109,9 +111,24 @@ def open_file(job: Job, commands: Commands) -> None:
     path = Path(job["name"])
     path.write_bytes(unpack_bytes(job["data"], "model"))
     model = load_any(path)
-    if model.count_params() > MAX_PARAMETERS:
-        raise InputError(f"a page opens models of at most {MAX_PARAMETERS:,} parameters")
+    _check_size(model)
     send("model", data=to_bytes(model))
+
+
+def _check_size(model: Sequential) -> None:
+    """Refuse a model that would keep the server busy for everybody."""
+    inputs = ((la, [model.shapes[s] for s in model.sources[la.name]]) for la in model.layers)
+    found = {
+        "parameters": (model.count_params(), MAX_PARAMETERS),
+        "multiply-adds": (
+            sum(la.multiply_adds(*shapes) for la, shapes in inputs),
+            MAX_MULTIPLY_ADDS,
+        ),
+        "outputs of one layer": (max(map(math.prod, model.shapes.values())), MAX_OUTPUTS),
+    }
+    for what, (count, most) in found.items():
+        if count > most:
+            raise InputError(f"a page opens models of at most {most:,} {what}; this has {count:,}")
 
 
 def compare(job: Job, commands: Commands) -> None:

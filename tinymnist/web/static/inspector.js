@@ -45,10 +45,15 @@ const sign = (text) => h("span", { class: "sign", "aria-hidden": "true" }, text)
 const line = (...parts) => h("p", { class: "formula" }, parts);
 const value = (v, name) => h("b", { class: "value", "data-value": name }, number(v));
 
+const signedNumber = (v) => (v < 0 ? `(${number(v)})` : number(v));
+
 function closing(found) {
   const bias = found.bias === null ? [] : [" + bias ", value(found.bias, "bias")];
   const sum = line("sum ", value(found.sum, "sum"), ...bias, " = ", value(found.before, "before"));
   if (found.activation === "linear") return [sum];
+  if (found.activation.includes("softmax")) {
+    return [sum, line(`${found.activation} over the scores of all units gives `, value(found.value, "value"))];
+  }
   return [sum, line(`${found.activation}(`, number(found.before), ") = ", value(found.value, "value"))];
 }
 
@@ -93,7 +98,7 @@ const WRITERS = {
   batchnorm(found) {
     return [
       line("gamma · (x − mean) / √(variance + epsilon) + beta"),
-      line(`${number(found.gamma)} · (${number(found.given)} − ${number(found.mean)}) / √(${number(found.variance)} + ${found.epsilon}) + ${number(found.beta)} = `, value(found.value, "value")),
+      line(`${number(found.gamma)} · (${number(found.given)} − ${signedNumber(found.mean)}) / √(${number(found.variance)} + ${found.epsilon}) + ${signedNumber(found.beta)} = `, value(found.value, "value")),
     ];
   },
   global(found) {

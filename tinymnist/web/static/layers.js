@@ -3,6 +3,7 @@ import { asPictures, largest, meanMap, pixel, strongest } from "./arrays.js";
 import { receptiveField } from "./arithmetic.js";
 import { $, fill, h, number } from "./dom.js";
 import { inspect } from "./inspector.js";
+import { kernels } from "./kernels.js";
 import { frame, paint, picture, pointed, signed } from "./paint.js";
 import { weightsOf } from "./weights.js";
 import { set, state } from "./state.js";
@@ -115,6 +116,7 @@ function closer(box, layer) {
       h("figcaption", {}, `map ${unit[2]}, row ${unit[0]}, column ${unit[1]}`)),
     h("div", { class: "fields" }, h("h3", {}, "What this number depends on"), fields(layer)),
     h("div", { class: "sums", id: "sums", "aria-live": "polite" }, inspect(layer, unit)),
+    kernels(layer, unit),
   );
 }
 
@@ -136,7 +138,7 @@ function fields(layer) {
     return h("figure", { "data-field": name }, h("div", { class: "over" }, canvas, frame(boxes.get(name), height, width)),
       h("figcaption", {}, name, h("small", {}, `${bottom - top}×${right - left} of ${height}×${width}`)));
   });
-  return h("div", { class: "strip" }, figures, photoField(boxes.get("input")));
+  return h("div", { class: "strip", tabindex: "0", role: "region", "aria-label": "The field in every earlier layer" }, figures, photoField(boxes.get("input")));
 }
 
 function average(array) {

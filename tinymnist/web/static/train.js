@@ -20,7 +20,7 @@ export function render(box) {
   box.replaceChildren(
     h("form", { id: "train-form", class: "row", onsubmit: begin },
       field("Network", h("select", { name: "architecture" }, options(state.models.architectures, "lenet5"))),
-      field("Digits", h("select", { name: "digits" }, state.models.digits.map((one) => h("option", { value: one }, one === "mnist" ? "MNIST, 60,000" : "1,000 shipped ones")))),
+      field("Digits", h("select", { name: "digits" }, state.models.digits.map((one) => h("option", { value: one }, one === "mnist" ? "MNIST, 60,000" : "800 shipped ones")))),
       field("Optimizer", h("select", { name: "optimizer" }, options(state.models.optimizers, "adam"))),
       field("Learning rate", h("input", { name: "learning_rate", type: "number", step: "any", min: "0.000001", max: "10", value: "0.002", onchange: rate })),
       field("Batch", h("input", { name: "batch_size", type: "number", min: "1", max: "1000", value: "32" })),
