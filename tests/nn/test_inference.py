@@ -201,12 +201,15 @@ def test_other_peoples_models(shared_folder: Path) -> None:
     assert checked > 30
 
 
-def test_weights_that_change_in_place_are_noticed() -> None:
-    model, x = keras_cnn(), pictures(3)
-    before = model.predict(x)
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("make", [keras_cnn, mnist_cnn])
+def test_weights_that_change_in_place_are_noticed(make: Any, n: int) -> None:
+    model, x = make(), pictures(n)
+    randomize(model)
+    before = model.predict(x, logits=True)
     for array in model.weights.values():
-        array.flat[array.size // 2] += np.float32(0.5)
-        after = model.predict(x)
+        array[..., ::2] *= np.float32(1.25)
+        after = model.predict(x, logits=True)
         assert not np.array_equal(after, before)
         assert_same(model, x)
         before = after
@@ -233,9 +236,9 @@ def test_layers_and_settings_that_change_are_noticed() -> None:
 
 def test_an_unchanged_model_keeps_its_plan() -> None:
     model = keras_cnn()
-    plan = plan_of(model)
+    plan = plan_of(model, 1)
     model.predict(pictures(2))
-    assert plan_of(model) is plan
+    assert plan_of(model, 20) is plan
 
 
 def test_the_same_call_gives_the_same_bytes_with_any_number_of_threads() -> None:

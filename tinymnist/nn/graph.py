@@ -395,7 +395,7 @@ class Graph:
         if self.dtype == np.float32 and len(x) and not plain:
             from tinymnist.nn.inference.plan import plan_of  # a reader of one file does without
 
-            return plan_of(self).predict(x, workers, logits=logits)
+            return plan_of(self, len(x)).predict(x, workers, logits=logits)
         # One picture is too little work for BLAS's threads, which would cost more than they save.
         with Workers(workers) as threads, single_threaded_blas():
             outputs = threads.map(

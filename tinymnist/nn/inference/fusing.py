@@ -4,7 +4,7 @@ A convolution or Dense layer takes in what follows it, as long as nothing else n
 between:
 
 * batch normalization at inference is y = (x - mean) / sqrt(variance + epsilon) * gamma + beta, a
-  factor and an offset per channel, which scale the kernel and move the bias;
+  factor and an offset per channel, which scale the products and move the bias;
 * an activation is applied to the output in place;
 * 2x2 max-pooling commutes with adding a bias and with every activation that never falls, so it can
   come first, on raw products, and leaves a quarter of the numbers to finish;
@@ -65,8 +65,9 @@ class Convolution:
     """A convolution with everything that was folded into it.
 
     Attributes:
-        kernel: (kh, kw, c, o).
+        kernel: (kh, kw, c, o), the layer's own array.
         bias: (o,).
+        scale: (o,), what batch normalization multiplies the products by; None if there is none.
         windows: how the kernel slides.
         activation: applied last, a name of :data:`ACTIVATIONS`.
         is_pooled: whether only the largest of each 2x2 outputs is wanted; an odd last row or
@@ -78,6 +79,12 @@ class Convolution:
     windows: Windows
     activation: str = "linear"
     is_pooled: bool = False
+    scale: Array | None = None
+
+    @property
+    def scaled_kernel(self) -> Array:
+        """The kernel with the scale multiplied in: a copy, if there is one."""
+        return self.kernel if self.scale is None else self.kernel * self.scale
 
     @property
     def output(self) -> Pair:
@@ -163,7 +170,10 @@ def _fold(operation: Operation, after: Layer) -> Operation | None:
     if isinstance(after, BatchNormalization) and is_linear and not is_pooled:
         scale = after.gamma / np.sqrt(after.moving_variance + after.epsilon)
         bias = (operation.bias - after.moving_mean) * scale + after.beta
-        return replace(operation, kernel=operation.kernel * scale, bias=bias)
+        if isinstance(operation, Product):
+            return replace(operation, kernel=operation.kernel * scale, bias=bias)
+        before = 1 if operation.scale is None else operation.scale
+        return replace(operation, scale=before * scale, bias=bias)
     if is_linear and (activation := _activation(after)) is not None:
         return replace(operation, activation=activation)
     if isinstance(operation, Convolution) and not is_pooled and _can_come_first(after, operation):

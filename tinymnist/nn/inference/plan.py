@@ -7,18 +7,18 @@ number of threads.
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 import weakref
 from collections.abc import Iterator
-from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.inference.fusing import Convolution, Fused, Network, Product, fuse
-from tinymnist.nn.inference.im2col import Im2col
+from tinymnist.nn.inference.im2col import Im2col, reads_kernel
 from tinymnist.nn.inference.program import Recorder, examples_first, planes
 from tinymnist.nn.inference.steps import (
     DenseProduct,
@@ -103,8 +103,11 @@ class Plan:
         self.largest_block = max(1, _BLOCK_BYTES // largest)
         self._made: dict[tuple[str, type[Step]], Step] = {}
         self._free: dict[int, list[Program]] = {}
-        products = [step.operation for step in self.steps if isinstance(step.operation, Product)]
-        self._snapshot = _Snapshot(graph, used=[product.kernel for product in products])
+        operations = [step.operation for step in self.steps]
+        dense = [one.kernel for one in operations if isinstance(one, Product)]
+        convolutions = [one for one in operations if isinstance(one, Convolution)]
+        direct = [one.kernel for one in convolutions if reads_kernel(one) and not suits(one, 1)]
+        self._snapshot = _Snapshot(graph, dense, direct)
 
     def predict(self, x: Array, workers: int | None, *, logits: bool) -> Array:
         """Outputs (n, *output_shape) of examples (n, *input_shape) float32, n > 0."""
@@ -141,9 +144,9 @@ class Plan:
             self._free = {}
         self._free.setdefault(len(x), []).append(program)
 
-    def is_current(self, graph: Network) -> bool:
-        """Whether layers, settings and every bit of the weights are as they were."""
-        return self._snapshot.is_of(graph)
+    def is_current(self, graph: Network, n: int) -> bool:
+        """Whether layers, settings and every bit of what ``n`` examples need are as they were."""
+        return self._snapshot.is_of(graph, is_single=n == 1)
 
     def step(self, fused: Fused, n: int) -> Step:
         """How to compute a step for blocks of ``n``; transformed kernels are shared by all."""
@@ -170,14 +173,14 @@ class Plan:
         return PlainLayer(layer, self.shapes[layer.name])
 
 
-def plan_of(graph: Network) -> Plan:
-    """The plan of a float32 graph as it is now.
+def plan_of(graph: Network, n: int) -> Plan:
+    """The plan of a float32 graph as it is now, for ``n`` examples.
 
     Plans live as long as their graphs, and are made again when layers, settings or weights have
     changed.
     """
     plan = _PLANS.get(graph)
-    if plan is None or not plan.is_current(graph):
+    if plan is None or not plan.is_current(graph, n):
         plan = _PLANS[graph] = Plan(graph)
     return plan
 
@@ -189,36 +192,44 @@ class _Snapshot:
     """What a graph consisted of: the very objects, and the bytes of arrays that were transformed.
 
     Weights may be changed in place (an optimizer does, and so may a user), so their bytes are
-    compared, at about the speed of memory. Those in ``used`` are read as they are at every run.
+    compared, at about the speed of memory. Arrays in ``used`` are read as they are at every run,
+    those in ``used_alone`` if a single example is given.
     """
 
-    def __init__(self, graph: Network, used: list[Array]) -> None:
+    def __init__(self, graph: Network, used: list[Array], used_alone: list[Array]) -> None:
         self.layers = list(graph.layers)
         self.settings = [vars(layer) for layer in self.layers]
         self.objects = list(self._objects(graph))
         arrays = [item for item in self.objects if isinstance(item, np.ndarray)]
-        self.arrays = [item for item in arrays if not any(item is array for array in used)]
-        self.bytes = [bytearray(array.tobytes()) for array in self.arrays]
+        copied = [item for item in arrays if not any(item is array for array in used)]
+        alone = [any(item is array for array in used_alone) for item in copied]
+        self.for_all = [
+            (a, bytearray(a.tobytes())) for a, own in zip(copied, alone, strict=True) if not own
+        ]
+        self.for_blocks = [
+            (a, bytearray(a.tobytes())) for a, own in zip(copied, alone, strict=True) if own
+        ]
 
-    def is_of(self, graph: Network) -> bool:
-        """Whether nothing was replaced, and no array changed."""
+    def is_of(self, graph: Network, *, is_single: bool) -> bool:
+        """Whether nothing was replaced, and no array that was copied has changed."""
         return (
             len(graph.layers) == len(self.layers)
             and all(map(operator.is_, graph.layers, self.layers))
             and all(map(operator.is_, self._objects(graph), self.objects))
-            and all(map(_same_bytes, self.bytes, self.arrays))
+            and all(itertools.starmap(_same_bytes, self.for_all))
+            and (is_single or all(itertools.starmap(_same_bytes, self.for_blocks)))
         )
 
     def _objects(self, graph: Network) -> Iterator[object]:
         """Every setting and array, and what each layer takes, with an end mark."""
-        values = chain.from_iterable(map(dict.values, self.settings))
-        return chain(values, graph.sources.values(), _END)
+        values = itertools.chain.from_iterable(map(dict.values, self.settings))
+        return itertools.chain(values, graph.sources.values(), _END)
 
 
 _END = (object(),)
 
 
-def _same_bytes(before: bytearray, array: Array) -> bool:
+def _same_bytes(array: Array, before: bytearray) -> bool:
     """A comparison of memory, without a copy."""
     same = before.__eq__(array)  # NotImplemented if the array is not contiguous
     return same if isinstance(same, bool) else before == array.tobytes()

@@ -20,8 +20,8 @@ import numpy as np
 
 from tinymnist.nn.arrays import Array, Pads, Shape
 
-STRIP_BYTES = 1 << 20
-"""Temporaries of a strip of rows: what an L2 cache and its part of the L3 cache hold."""
+STRIP_BYTES = 1 << 19
+"""Temporaries of a strip of rows: what a usual L2 cache holds."""
 
 
 class Recorder:

@@ -49,7 +49,7 @@ class Winograd(Step):
         """Transform the kernel: (3, 3, c, o) -> (4, 3c, o)."""
         self.conv = conv
         _, _, c, o = conv.kernel.shape
-        rows = np.asarray(conv.kernel, np.float64).reshape(3, 3 * c * o)
+        rows = np.asarray(conv.scaled_kernel, np.float64).reshape(3, 3 * c * o)
         self.kernels = (_G @ rows).astype(np.float32).reshape(4, 3 * c, o)
 
     def record(self, do: Recorder, *xs: Array) -> Array:
