@@ -41,7 +41,7 @@ from tinymnist.nn.parallel import Workers, pieces, single_threaded_blas
 _BLOCK = 16
 """Examples in a block; more bring no speed, fewer leave Python's own work to too few."""
 _MIN_TO_SHARE = 16
-"""So many examples are worth a second thread; below, they are one block."""
+"""Examples that are worth a second thread; fewer are one block."""
 _BLOCK_BYTES = 4 << 20
 """The largest output in a block should not exceed what a core's caches hold."""
 _MAX_SIZES = 4
