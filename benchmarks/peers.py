@@ -31,6 +31,9 @@ INSTALL = {
 }
 """The packages to install for each peer."""
 
+VARIANTS = {"keras jax": 'keras==3.15.1 "jax[cpu]"'}
+"""The same for variants of a peer that need other packages."""
+
 CHANNELS = 64
 """Channels of the last convolution, which Flatten reads."""
 
@@ -52,7 +55,7 @@ def build_all(
             if framework in wanted:
                 built[name] = build()
         except ModuleNotFoundError:
-            missing[name] = f"missing: pip install {INSTALL[framework]}"
+            missing[name] = f"missing: pip install {VARIANTS.get(name, INSTALL[framework])}"
     return built, missing
 
 
@@ -140,15 +143,21 @@ def torch_network(weights: Mapping[str, Array], dropout: float = 0.5, threads: i
     return network
 
 
-def keras_network(weights: Mapping[str, Array], dropout: float = 0.5, threads: int = 0) -> Any:
-    """The ``keras.Sequential`` of the tutorial, on TensorFlow."""
+def keras_network(
+    weights: Mapping[str, Array],
+    dropout: float = 0.5,
+    threads: int = 0,
+    backend: str = "tensorflow",
+) -> Any:
+    """The ``keras.Sequential`` of the tutorial; a process can have one backend."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    import tensorflow as tf
+    os.environ["KERAS_BACKEND"] = backend
+    if backend == "tensorflow":
+        import tensorflow as tf
 
-    if threads:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
+        if threads:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
     import keras
     from keras import layers
 

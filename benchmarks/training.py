@@ -1,4 +1,4 @@
-"""Training of keras-cnn, in three frameworks: ``python -m benchmarks.training``.
+"""Training of keras-cnn, in three frameworks, one of them twice: ``python -m benchmarks.training``.
 
 tinymnist runs ``fit``; the peers run the loop that their users write, over the same number of
 batches, each taken from the array by a shuffled index. First, a step of plain gradient descent
@@ -8,13 +8,14 @@ without dropout must change every weight as in tinymnist.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import math
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from benchmarks import peers
+from benchmarks import peers, processes
 from benchmarks.common import interleaved, medians
 from benchmarks.inference import Program, run
 from benchmarks.peers import OURS, Row
@@ -68,12 +69,12 @@ def ours(task: Task) -> Trainer:
     )
 
 
-def keras(task: Task) -> Trainer:
+def keras(task: Task, *, backend: str = "tensorflow") -> Trainer:
     """Call ``train_on_batch`` of a compiled model."""
     import numpy as np
 
     start = peers.reference().weights
-    network = peers.keras_network(start, task.dropout, task.threads)
+    network = peers.keras_network(start, task.dropout, task.threads, backend)
     import keras
 
     network.compile(
@@ -92,6 +93,16 @@ def keras(task: Task) -> Trainer:
         return float(mean)
 
     return Trainer(epoch, lambda: dict(zip(start, network.get_weights(), strict=True)))
+
+
+def keras_on_jax(task: Task) -> Trainer:
+    """The same in a process of its own, as Keras takes one backend per process."""
+    if any(importlib.util.find_spec(name) is None for name in ("keras", "jax")):
+        raise ModuleNotFoundError("keras and jax")
+    # XLA takes one core or every core that the process may use; compiling takes 20 s and more.
+    one = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"}
+    ask = processes.start(partial(keras, backend="jax"), task, one if task.threads == 1 else {})
+    return Trainer(lambda: ask("epoch"), lambda: ask("weights"))
 
 
 def torch(task: Task, *, channels_last: bool = False) -> Trainer:
@@ -126,6 +137,7 @@ TRAINERS: dict[str, Callable[[Task], Trainer]] = {
     "torch": torch,
     "torch channels_last": partial(torch, channels_last=True),
     "keras": keras,
+    "keras jax": keras_on_jax,
 }
 """By framework, with a variant after a space."""
 
@@ -168,6 +180,14 @@ def differences(trainers: Mapping[str, Trainer]) -> dict[str, float]:
     return errors
 
 
+def peak(name: str, task: Task) -> float:
+    """The most memory that a process holds which imports one framework and trains an epoch."""
+    make = partial(keras, backend="jax") if name == "keras jax" else TRAINERS[name]
+    ask = processes.start(make, task, {})
+    ask("epoch")
+    return float(ask("peak"))
+
+
 def measure(options: argparse.Namespace) -> list[Row]:
     """Check, then time, batch size by batch size."""
     threads = options.threads[0]
@@ -184,6 +204,9 @@ def measure(options: argparse.Namespace) -> list[Row]:
             name: {unit: seconds * scale for unit, scale in scales.items()}
             for name, seconds in times.items()
         }
+        if not options.quick:
+            for name, own in figures.items():
+                own["peak_mb"] = peak(name, task)
         where = {"network": "keras-cnn", "threads": threads, "batch": batch}
         rows += peers.make_rows(where, figures, missing)
     return rows
@@ -196,7 +219,8 @@ TRAINING = Program(
     ["torch", "keras"],
     [32, 128],
     measure,
-    "tinymnist: fit; torch: an eager loop; keras: train_on_batch of a compiled model",
+    "tinymnist: fit; torch: an eager loop; keras: train_on_batch of a compiled model;\n"
+    "peak_mb: of a process of its own, imports included",
 )
 
 main = partial(run, TRAINING)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import inference, peers, training
+from benchmarks import inference, peers, processes, training
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -70,11 +70,23 @@ def test_a_missing_peer_is_no_win(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = inference.measure(options) + training.measure(options)
     assert [row["name"] for row in rows if "ratio" in row] == ["tinymnist"] * 2
     gone = {row["name"]: row["missing"] for row in rows if "ratio" not in row}
-    assert gone.keys() == {"torch", "torch channels_last", "keras", "jax", "onnxruntime"}
+    assert gone.keys() == {
+        "torch", "torch channels_last", "keras", "keras jax", "jax", "onnxruntime"
+    }  # fmt: skip
     assert gone["torch"] == "missing: pip install torch==2.13.0"
+    assert gone["keras jax"].endswith('"jax[cpu]"')
     text = inference.table(rows[:6])
     assert text.count("missing: pip install") == 5
     assert text.count("1.00x\n") == 1  # one ratio: tinymnist's own
+
+
+def test_a_trainer_in_a_process_of_its_own_learns_the_same_and_reports_its_memory() -> None:
+    task = training.Task(*peers.noise(4), 2, 1)
+    ask = processes.start(training.ours, task, {"TINYMNIST_THREADS": "1"})
+    here = training.ours(task)
+    assert ask("epoch") == pytest.approx(here.epoch(), rel=1e-5)
+    assert ask("weights").keys() == here.weights().keys()
+    assert 20 < ask("peak") < 2000  # megabytes: Python with NumPy takes about 40
 
 
 def test_the_versions_to_install_are_those_of_the_project() -> None:

@@ -46,6 +46,7 @@ def test_relu_waits_for_the_max_pooling_with_the_same_numbers(relu: Layer | None
     expected_dx, expected_dkernel, _ = F.conv2d_backward(
         dz, F.conv2d(x, convolution.kernel, convolution.bias)[1]
     )
+    assert dx is not None and expected_dx is not None and expected_dkernel is not None
     assert np.allclose(dx, expected_dx, rtol=1e-13, atol=1e-13)
     assert np.allclose(gradients["conv2d/kernel"], expected_dkernel, rtol=1e-13, atol=1e-13)
 
