@@ -1,4 +1,32 @@
 """Layers where Keras users look for them: ``from tinymnist.layers import Conv2D, Dense``."""
 
-from tinymnist.nn.graph import Input as Input  # noqa: PLC0414
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tinymnist.nn import layers
+from tinymnist.nn.graph import Input
 from tinymnist.nn.layers import *  # noqa: F403
+from tinymnist.nn.layers.base import Tensor
+
+
+def add(inputs: Sequence[Tensor]) -> Any:
+    """``Add()(inputs)``."""
+    return layers.Add()(inputs)
+
+
+def concatenate(inputs: Sequence[Tensor], axis: int = -1) -> Any:
+    """``Concatenate()(inputs)``; of the channels alone."""
+    if axis not in (-1, 3):
+        raise ValueError(f"axis of concatenate must be -1. Received: {axis=}")
+    return layers.Concatenate()(inputs)
+
+
+def multiply(inputs: Sequence[Tensor]) -> Any:
+    """``Multiply()(inputs)``."""
+    return layers.Multiply()(inputs)
+
+
+InputLayer = Input
+__all__ = layers.__all__ + ["Input", "InputLayer", "add", "concatenate", "multiply"]  # noqa: RUF005

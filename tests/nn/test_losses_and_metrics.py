@@ -24,8 +24,8 @@ ROWS = np.eye(3, dtype=np.float32)[Y]
 @pytest.mark.parametrize("logits", [False, True])
 def test_a_loss_has_the_slope_of_its_differences(name: str, logits: bool) -> None:
     loss: Any = get_loss(name)
-    if name == "categorical_crossentropy" and not logits:
-        loss = loss.of_probabilities()
+    if name == "categorical_crossentropy":
+        loss = loss.fitted_to("sigmoid") if logits else loss.of_probabilities()
     elif name == "binary_crossentropy":
         loss = losses.BinaryCrossentropy(from_logits=logits)
     y, t, step = RNG.uniform(0.1, 0.9, (4, 3)), np.eye(3)[[0, 2, 1, 1]], 1e-6
@@ -63,13 +63,27 @@ def test_an_autoencoder_learns() -> None:
         model.fit(X, Y, verbose=0)
 
 
-def test_a_sigmoid_gives_probabilities_whatever_their_sum() -> None:
+def test_a_sigmoid_before_cross_entropy_is_undone() -> None:
     model = Sequential([Input((5,)), Dense(3, activation="sigmoid")], rng=0)
     model.compile("sgd", "categorical_crossentropy", ["accuracy", "categorical_crossentropy"])
     p = model.predict(X)
-    expected = -np.log((p / p.sum(axis=1, keepdims=True))[np.arange(24), Y]).mean()
-    assert model.evaluate(X, ROWS)[0] == pytest.approx(expected, rel=1e-5)
-    assert model.evaluate(X, ROWS)[2] == pytest.approx(expected, rel=1e-5)
+    logits = np.log(p / (1 - p))
+    softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    of_softmax = -np.log(softmax[np.arange(24), Y]).mean()
+    of_shares = -np.log((p / p.sum(axis=1, keepdims=True))[np.arange(24), Y]).mean()
+    assert model.evaluate(X, ROWS)[0] == pytest.approx(of_softmax, rel=1e-5)
+    assert model.evaluate(X, ROWS)[2] == pytest.approx(of_shares, rel=1e-5)
+
+
+def test_a_softmax_before_binary_cross_entropy_is_left_out() -> None:
+    model = Sequential([Input((5,)), Dense(3, activation="softmax")], rng=0)
+    model.compile("sgd", "binary_crossentropy", ["mse"])
+    z = model.predict(X, logits=True)
+    p = 1 / (1 + np.exp(-z))
+    expected = -(ROWS * np.log(p) + (1 - ROWS) * np.log(1 - p)).mean()
+    loss, mse = model.evaluate(X, ROWS)
+    assert loss == pytest.approx(expected, rel=1e-5)
+    assert mse == pytest.approx(np.square(model.predict(X) - ROWS).mean(), rel=1e-5)
 
 
 def test_one_output_decides_by_its_side_of_a_half() -> None:
@@ -150,7 +164,7 @@ def test_numbers_that_are_none_are_refused() -> None:
     model.compile("sgd")
     bad = X.copy()
     bad[3, 1] = np.nan
-    with pytest.raises(ValueError, match="x must hold finite numbers"):
+    with pytest.raises(ValueError, match="x must be finite"):
         model.fit(bad, Y, verbose=0)
 
 

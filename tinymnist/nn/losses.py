@@ -134,8 +134,8 @@ class Loss:
 class CategoricalCrossentropy(Loss):
     """Cross-entropy against rows of probabilities, for instance one-hot.
 
-    It works on logits: a softmax at the end of the model is left out and fused in. The outputs of a
-    sigmoid count as probabilities, brought to a sum of 1 as in Keras, and any others as logits.
+    It works on logits: a softmax at the end of the model is left out and fused in. A sigmoid is
+    undone, so that its inputs are the logits, as in Keras on TensorFlow; other outputs are logits.
 
     Attributes:
         from_logits: whether the model must end without softmax.
@@ -157,8 +157,8 @@ class CategoricalCrossentropy(Loss):
         return cross_entropy_backward(dlosses, cache)
 
     def fitted_to(self, last_activation: str | None) -> Loss:
-        """The loss for a model that ends so: a sigmoid gives probabilities."""
-        return self.of_probabilities() if last_activation == "sigmoid" else self
+        """The loss for a model that ends so: a sigmoid is undone."""
+        return OfProbabilities(self, True) if last_activation == "sigmoid" else self
 
     def of_probabilities(self) -> Loss:
         """The same loss for outputs that are probabilities, of any sum."""
@@ -197,9 +197,16 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
 
 @dataclass(frozen=True)
 class OfProbabilities(Loss):
-    """Cross-entropy of positive numbers p: that of their logarithms, whose softmax is p / sum p."""
+    """Cross-entropy of positive numbers p: that of their logarithms, whose softmax is p / sum p.
+
+    Attributes:
+        loss: of logits.
+        undoes_sigmoid: whether p are outputs of a sigmoid, whose inputs are the logits:
+            ``log p - log(1 - p)``.
+    """
 
     loss: CategoricalCrossentropy
+    undoes_sigmoid: bool = False
 
     def targets(self, y: ArrayLike, classes: int, dtype: Any) -> Array:
         """As of the loss."""
@@ -212,13 +219,15 @@ class OfProbabilities(Loss):
     def losses(self, outputs: Array, targets: Array) -> tuple[Array, Any]:
         """Cross-entropy of the logarithms, kept away from infinity by :data:`EPSILON`."""
         kept = np.clip(outputs, EPSILON, 1 - EPSILON)
-        losses, cache = cross_entropy(np.log(kept), targets)
+        logits = np.log(kept) - np.log1p(-kept) if self.undoes_sigmoid else np.log(kept)
+        losses, cache = cross_entropy(logits, targets)
         return losses, (cache, kept, outputs)
 
     def backward(self, dlosses: Array, cache: Any) -> Array:
-        """``d log p = dp / p``; nothing where p was clipped."""
+        """``d log p = dp / p``, and ``-d log(1 - p) = dp / (1 - p)``; 0 where p was clipped."""
         inner, kept, outputs = cache
-        return cross_entropy_backward(dlosses, inner) / kept * (kept == outputs)
+        slope = (kept == outputs) / (kept * (1 - kept) if self.undoes_sigmoid else kept)
+        return cross_entropy_backward(dlosses, inner) * slope.astype(outputs.dtype)
 
 
 @dataclass(frozen=True)
@@ -294,6 +303,12 @@ class BinaryCrossentropy(_Elementwise):
     from_logits: bool = False
     label_smoothing: float = 0.0
 
+    def fitted_to(self, last_activation: str | None) -> Loss:
+        """Behind a softmax, its inputs are the logits, as in Keras on TensorFlow."""
+        if last_activation != "softmax":
+            return self
+        return BinaryCrossentropyOfSoftmax(True, self.label_smoothing)
+
     def smooth(self, targets: Array) -> Array:
         """Move targets towards 1/2."""
         return targets * (1 - self.label_smoothing) + self.label_smoothing / 2
@@ -309,6 +324,12 @@ class BinaryCrossentropy(_Elementwise):
             return sigmoid(y)[0] - t
         p = np.clip(y, EPSILON, 1 - EPSILON)
         return (p - t) / (p * (1 - p)) * (p == y)
+
+
+class BinaryCrossentropyOfSoftmax(BinaryCrossentropy):
+    """The same on the logits of a softmax, which is left out."""
+
+    fuses_softmax: ClassVar[bool] = True
 
 
 LOSSES: dict[str, type[Loss]] = {

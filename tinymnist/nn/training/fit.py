@@ -77,8 +77,8 @@ def fit(
     """Prepare a training and run it; see :meth:`Sequential.fit`."""
     if optimizer is None or loss is None:
         raise ValueError("fit needs a compiled model: call model.compile(...) first.")
-    loss = loss.fitted_to(model.last_activation)
     _check_compiled(model, optimizer, loss)
+    loss = loss.fitted_to(model.last_activation)
     _check_data(given)
     batch_size = 32 if given.batch_size is None else given.batch_size
     _check_numbers(given, batch_size)
@@ -180,8 +180,6 @@ def _gather_data(model: Graph, loss: Loss, given: Settings) -> Data:
         source = Source(given.x, given.steps_per_epoch, convert, given.initial_epoch)
     else:
         examples = examples_of(model, loss, given.x, given.y, given.sample_weight, class_weight)
-        if not np.isfinite(examples.x.sum(dtype=np.float64)):
-            raise ValueError("x must hold finite numbers. Received: NaN or infinity among them")
     if held_out is not None:
         if is_source(held_out):
             held_out = read_round(held_out, given.validation_steps)

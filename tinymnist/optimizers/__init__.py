@@ -1,8 +1,8 @@
 """Optimizers where Keras users look for them: ``from tinymnist.optimizers import Adam``."""
 
-from tinymnist.nn import schedules
 from tinymnist.nn.more_optimizers import Adadelta, Adagrad, Adamax, Lion, Nadam
 from tinymnist.nn.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
+from tinymnist.optimizers import schedules
 
 __all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Lion", "Nadam", "Optimizer"]
 __all__ += ["RMSprop", "schedules"]
