@@ -130,7 +130,7 @@ def _watch(process: subprocess.Popen[bytes]) -> Iterator[int]:
 
 
 def _children(process: int) -> list[int]:
-    found = []
+    found: list[int] = []
     for task in Path(f"/proc/{process}/task").glob("*/children"):
         try:
             found += map(int, task.read_text().split())

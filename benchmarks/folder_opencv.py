@@ -10,17 +10,24 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.common import command_line
+
+EXAMPLES = "pictures/   as benchmarks.folder runs it"
 _BATCH = 64
 
 
-def main(folder: str) -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Read the folder and print the rate and the share of right answers."""
+    parser = command_line("folder_opencv", "Read a folder with OpenCV and onnxruntime.", EXAMPLES)
+    parser.add_argument("folder", help="pictures, the last sign of whose names is the digit")
+    folder = parser.parse_args(arguments).folder
     import cv2
     import onnxruntime
 
@@ -44,6 +51,7 @@ def main(folder: str) -> None:
         right += sum(int(file.stem[-1]) == digit for file, digit in zip(own, found, strict=True))
     seconds = time.perf_counter() - began
     print(json.dumps({"rate": len(files) / seconds, "right": right / len(files)}))
+    return 0
 
 
 def prepared(cv2: Any, file: str) -> NDArray[np.float32]:
@@ -60,11 +68,13 @@ def prepared(cv2: Any, file: str) -> NDArray[np.float32]:
     left, top, width, height = cv2.boundingRect(max(contours, key=cv2.contourArea))
     scale = 20 / max(width, height)
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    digit = cv2.resize(ink[top : top + height, left : left + width], size, interpolation=cv2.INTER_AREA)
+    digit = cv2.resize(
+        ink[top : top + height, left : left + width], size, interpolation=cv2.INTER_AREA
+    )
     y, x = (28 - size[1]) // 2, (28 - size[0]) // 2
     canvas[y : y + size[1], x : x + size[0]] = digit / np.float32(255)
     return canvas
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    sys.exit(main())
