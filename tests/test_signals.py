@@ -37,10 +37,18 @@ def test_interrupted_while_it_is_imported(module: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_ended_in_the_middle(tmp_path: Path, number: signal.Signals, code: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "ignored", "code"),
+    [(signal.SIGINT, False, 130), (signal.SIGTERM, False, 143), (signal.SIGTERM, True, 143)],
+)
+def test_ended_in_the_middle(
+    tmp_path: Path, number: signal.Signals, ignored: bool, code: int
+) -> None:
+    """Also as a shell's background job, which ignores Ctrl-C."""
     out = tmp_path / "r.jsonl"
     command = [sys.executable, "-m", "tinymnist", "predict", "--model", "mlp"]
+    if ignored:
+        command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command]
     child = subprocess.Popen(
         [*command, "--files-from", "-", "--json", "--out", str(out)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

@@ -17,7 +17,10 @@ def run() -> int:
     def terminate(number: int, frame: object) -> None:
         nonlocal terminated
         terminated = True
-        signal.raise_signal(signal.SIGINT)
+        handler = signal.getsignal(signal.SIGINT)
+        if not callable(handler):  # a shell lets its background jobs ignore Ctrl-C
+            raise KeyboardInterrupt
+        handler(signal.SIGINT, None)
 
     _open_closed_streams()
     try:
@@ -25,6 +28,7 @@ def run() -> int:
 
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, terminate)
         code = main()
     except KeyboardInterrupt:  # just before or after
