@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import tinymnist
 from tinymnist.adapter import model_input
+from tinymnist.cli import main
 from tinymnist.explanation import explain
 from tinymnist.imaging.digit.normalize import STAGES
 from tinymnist.nn import functional as F
@@ -241,6 +243,14 @@ def test_bad_input_is_a_clear_error(client: Client, path: str, body: Any, messag
     assert "Traceback" not in found["error"] and str(Path.home()) not in found["error"]
 
 
+def test_a_blank_picture_is_named_so(client: Client) -> None:
+    stream = io.BytesIO()
+    Image.new("L", (30, 30), 255).save(stream, "PNG")
+    for path in ("/api/predict", "/api/explain", "/api/read"):
+        error = client.post(path, stream.getvalue())["error"]
+        assert error == "no digit found: the picture is blank"
+
+
 def test_no_path_leads_out_of_the_page(client: Client) -> None:
     for path in (
         "/../app.py",
@@ -320,15 +330,11 @@ def test_one_file_holds_every_number(tmp_path: Path) -> None:
 
 
 def test_explain_writes_the_page(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    from tinymnist.cli import main
-
     out = tmp_path / "photo.html"
     assert main(["explain", str(PHOTO), "--model", "mlp", "--out", str(out)]) == 0
     assert "drawn in" in capsys.readouterr().out
     assert "7-tilted-photo.jpg: read as 7" in out.read_text(encoding="utf-8")
     blank = tmp_path / "blank.png"
-    from PIL import Image
-
     Image.new("L", (40, 40), 255).save(blank)
     assert main(["explain", str(blank), "--out", str(tmp_path / "x.html")]) == 2
     assert not (tmp_path / "x.html").exists()

@@ -11,6 +11,7 @@ import ipaddress
 import json
 import mimetypes
 import os
+import re
 import threading
 import traceback
 from collections.abc import Callable, Iterable
@@ -36,6 +37,9 @@ SECURITY = [
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
 ]
+
+_SOURCE = re.compile(r"^(picture from bytes|array of shape \([\d, ]*\)): ")
+"""How the package names a picture without a name, at the beginning of a message."""
 
 StartResponse = Callable[..., Any]
 
@@ -69,7 +73,7 @@ class Application:
         except Busy as error:
             status, kind, body, headers = _error("503 Service Unavailable", str(error))
         except (InputError, ValueError) as error:
-            status, kind, body, headers = _error("400 Bad Request", str(error))
+            status, kind, body, headers = _error("400 Bad Request", _SOURCE.sub("", str(error)))
         except MemoryError:
             status, kind, body, headers = _error("413 Content Too Large", "not enough memory")
         except Exception:  # a fault of this program: noted here, and no detail leaves the machine
