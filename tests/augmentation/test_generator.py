@@ -280,7 +280,7 @@ def test_folders_that_will_not_do(folder: Path, tmp_path: Path) -> None:
     [
         {"fill_mode": "mirror"},
         {"data_format": "channels_first"},
-        {"interpolation_order": 3},
+        {"interpolation_order": 6},
         {"validation_split": 1.0},
         {"zoom_range": (1, 2, 3)},
         {"brightness_range": 0.5},

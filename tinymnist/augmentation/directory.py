@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -52,27 +53,36 @@ class DirectoryFlow(Flow):
                 raise ValueError(f"{name} must be one of {list(known)}. Received: {name}={value!r}")
         check_choices(color_mode, interpolation)
         self.directory = folder = Path(directory)
-        if not classes and not folder.is_dir():
-            raise InputError(f"{folder}: is not a folder; expected one with a folder per class")
-        names = classes or [entry.name for entry in class_folders(folder)]
-        self.class_indices = {name: i for i, name in enumerate(names)}
         self.class_mode, self.recipe = class_mode, recipe
         self.color_mode, self.interpolation = color_mode, interpolation
         self.target_size = (28, 28) if recipe else tuple(target_size)
         self.image_shape = (*self.target_size, 1 if recipe else len(COLOR_MODES[color_mode]))
-        self.filepaths: list[Path] = []
+        self.class_indices, self.filepaths, labels = self._find(
+            folder, classes, subset, generator.validation_split
+        )
+        self.classes = np.array(labels, np.int64)
+        super().__init__(generator, len(labels), batch_size, shuffle, seed)
+
+    def _find(
+        self, folder: Path, classes: Sequence[str] | None, subset: str | None, split: float
+    ) -> tuple[dict[str, int], list[Path], list[int]]:
+        """The numbers of the classes by name, the files, and the class number of each."""
+        if not classes and not folder.is_dir():
+            raise InputError(f"{folder}: is not a folder; expected one with a folder per class")
+        names = classes or [entry.name for entry in class_folders(folder)]
+        indices = {name: i for i, name in enumerate(names)}
+        found: list[Path] = []
         labels: list[int] = []
-        for name, number in self.class_indices.items():
+        for name, number in indices.items():
             files = [file for file in files_in(folder / name) if is_picture(file)]
             if subset is not None:
-                files = files[part_of(subset, len(files), generator.validation_split)]
-            self.filepaths += files
+                files = files[part_of(subset, len(files), split)]
+            found += files
             labels += [number] * len(files)
         if not labels:
             expected = f"one folder of pictures per class ({folder.name}/3/xyz.png)"
             raise InputError(f"{folder}: holds no pictures; expected {expected}")
-        self.classes = np.array(labels, np.int64)
-        super().__init__(generator, len(labels), batch_size, shuffle, seed)
+        return indices, found, labels
 
     @property
     def num_classes(self) -> int:
@@ -113,3 +123,51 @@ class DirectoryFlow(Flow):
         if self.class_mode == "categorical":
             return images, np.eye(self.num_classes, dtype=np.float32)[labels]
         return images, labels
+
+
+class TableFlow(DirectoryFlow):
+    """Batches from the files in a table; see ``flow_from_dataframe``."""
+
+    def __init__(
+        self,
+        generator: Varies,
+        table: Any,
+        folder: str | Path | None,
+        columns: tuple[str, str],
+        **settings: Any,
+    ) -> None:
+        self._table = _columns(table) if isinstance(table, (str, Path)) else table
+        self._names = columns
+        beside = Path(table).parent if isinstance(table, (str, Path)) else Path()
+        super().__init__(generator, beside if folder is None else folder, recipe=None, **settings)
+
+    def _find(
+        self, folder: Path, classes: Sequence[str] | None, subset: str | None, split: float
+    ) -> tuple[dict[str, int], list[Path], list[int]]:
+        try:
+            files, labels = ([str(value) for value in self._table[name]] for name in self._names)
+        except (KeyError, TypeError, IndexError):
+            rule = f"the table must have the columns {list(self._names)}"
+            raise ValueError(f"{rule}. Received: {list(self._table)!r:.200}") from None
+        names = list(classes) if classes else sorted(set(labels))
+        indices = {name: i for i, name in enumerate(names)}
+        rows = [
+            (folder / f, indices[c]) for f, c in zip(files, labels, strict=True) if c in indices
+        ]
+        if subset is not None:
+            rows = rows[part_of(subset, len(rows), split)]
+        if not rows or (missing := [path for path, _ in rows if not path.is_file()]):
+            found = f"{len(missing)} missing files, {missing[0]} first" if rows else "no rows"
+            raise InputError(f"{folder}: expected the pictures that the table lists; found {found}")
+        return indices, [path for path, _ in rows], [number for _, number in rows]
+
+
+def _columns(path: str | Path) -> dict[str, list[str]]:
+    """The columns of a .csv with a header."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.reader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as a table: {error}") from None
+    whole = [row for row in rows[1:] if len(row) == len(rows[0])]
+    return {name: [row[i] for row in whole] for i, name in enumerate(rows[0])} if rows else {}

@@ -11,12 +11,15 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinymnist.augmentation.pictures import array_to_img
 from tinymnist.augmentation.ranges import Parameters
+from tinymnist.errors import InputError
 from tinymnist.memory import checksum, reuse_freed_memory
 
 Array = NDArray[Any]
@@ -46,6 +49,7 @@ class Flow(ABC):
         generator: what varies the images.
         n: images per round.
         batch_size, shuffle, seed: as passed; for a seed of None, the seed that was drawn.
+        saves: folder, prefix and ending of the pictures of every batch that are written, or None.
         next_number: the number of the batch that ``next`` returns, or that a training starts with.
     """
 
@@ -58,6 +62,7 @@ class Flow(ABC):
         self.generator, self.n, self.batch_size, self.shuffle = generator, n, batch_size, shuffle
         self.seed = np.random.randint(2**31) if seed is None else seed  # as np.random.seed says
         self._is_seeded = seed is not None
+        self.saves: tuple[Path, str, str] | None = None
         reuse_freed_memory()
         self.next_number = self._round = 0
         self._order: tuple[int, Array] = (-1, np.arange(n))
@@ -87,7 +92,26 @@ class Flow(ABC):
             images.append(self._images(chosen[-1]))
             parameters.append(self.generator.draw(images[-1], random))
         varied = self.generator.vary_by(images, parameters)
+        for number, pictures, places in zip(numbers, varied, chosen, strict=True):
+            self._save(number, pictures, places)
         return [self._with_targets(*pair) for pair in zip(varied, chosen, strict=True)]
+
+    def save_to(self, folder: str | Path | None, prefix: str, ending: str) -> None:
+        """Write the pictures of every batch as files PREFIX_EXAMPLE_BATCH.ENDING; None does not.
+
+        Raises:
+            InputError: if there is no such folder.
+        """
+        if folder is not None and not Path(folder).is_dir():
+            raise InputError(f"{folder}: is not a folder; expected one to save pictures in")
+        self.saves = None if folder is None else (Path(folder), prefix, ending)
+
+    def _save(self, number: int, pictures: Array, places: Array) -> None:
+        if self.saves is None:
+            return
+        folder, prefix, ending = self.saves
+        for picture, place in zip(pictures, places, strict=True):
+            array_to_img(picture).save(folder / f"{prefix}_{place}_{number}.{ending}")
 
     def __getitem__(self, place: int) -> Any:
         """Batch ``place`` of the current round."""
@@ -179,6 +203,8 @@ class ArrayFlow(Flow):
         part = slice(n) if subset is None else part_of(subset, n, generator.validation_split)
         self.y = _aligned("y", y, n, part)
         self.sample_weight = _aligned("sample_weight", sample_weight, n, part)
+        if subset is not None and y is not None:
+            _check_classes(np.asarray(y), part, subset)
         self.x = self.x[part]
         super().__init__(generator, len(self.x), batch_size, shuffle, seed)
 
@@ -198,6 +224,17 @@ class ArrayFlow(Flow):
             return images
         others = (self.y, self.sample_weight)
         return images, *(array[chosen] for array in others if array is not None)
+
+
+def _check_classes(y: Array, part: slice, subset: str) -> None:
+    """Refuse a split that leaves some classes out of one side, as sorted labels do."""
+    other = slice(part.stop, None) if subset == "validation" else slice(0, part.start)
+    here, there = np.unique(y[part]), np.unique(y[other])
+    if not np.array_equal(here, there):
+        raise ValueError(
+            "both sides of validation_split must have all classes: shuffle the pictures and labels "
+            f"first. Received: {len(here)} and {len(there)} different labels"
+        )
 
 
 def _aligned(name: str, values: Array | None, n: int, part: slice) -> Array | None:

@@ -11,10 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from tinymnist.augmentation.directory import DirectoryFlow
+from tinymnist.augmentation.directory import DirectoryFlow, TableFlow
 from tinymnist.augmentation.flows import ArrayFlow
 from tinymnist.augmentation.ranges import Parameters, Ranges, Shift
-from tinymnist.augmentation.resample import FILL_MODES, Images, affine_maps, resample_affine
+from tinymnist.augmentation.resample import (
+    FILL_MODES,
+    Images,
+    affine_maps,
+    resample_affine,
+    resample_by_splines,
+)
 from tinymnist.augmentation.standardization import Standardization, brighten, shift_channels
 
 _IDENTITY = {"theta": 0.0, "tx": 0.0, "ty": 0.0, "shear": 0.0, "zx": 1.0, "zy": 1.0}
@@ -79,7 +85,7 @@ class ImageDataGenerator:
                 a factor, before all centring and scaling.
             data_format: "channels_last" or None.
             validation_split: the fraction that ``subset="validation"`` means, in [0, 1).
-            interpolation_order: 1 (bilinear).
+            interpolation_order: 1 (bilinear), 0 (nearest), or 2 to 5 (splines; slower).
             dtype: of the batches; None is float32.
 
         Raises:
@@ -92,13 +98,24 @@ class ImageDataGenerator:
         for name, value, is_valid, rule in (
             ("fill_mode", fill_mode, fill_mode in FILL_MODES, f"one of {FILL_MODES}"),
             ("data_format", data_format, data_format in (None, "channels_last"), "channels_last"),
-            ("interpolation_order", interpolation_order, interpolation_order == 1, "1"),
+            (
+                "interpolation_order",
+                interpolation_order,
+                interpolation_order in range(6),
+                "in 0..5",
+            ),
             ("validation_split", validation_split, 0 <= validation_split < 1, "in [0, 1)"),
-            ("zoom_range", zoom_range, np.shape(zooms) == (2,), "one or two numbers"),
+            (
+                "zoom_range",
+                zoom_range,
+                np.shape(zooms) == (2,) and min(zooms) > 0 and zooms[0] <= zooms[1],
+                "a number in [0, 1), or the lowest and highest factor, above 0",
+            ),
             ("brightness_range", brightness_range, np.shape(factors) == (2,), "two numbers"),
         ):
             if not is_valid:
                 raise ValueError(f"{name} must be {rule}. Received: {name}={value!r}")
+        self.interpolation_order = interpolation_order
         self.fill_mode, self.cval, self.validation_split = fill_mode, cval, validation_split
         self.dtype = np.dtype(np.float32 if dtype is None else dtype)
         self.ranges = Ranges(
@@ -131,6 +148,9 @@ class ImageDataGenerator:
         shuffle: bool = True,
         sample_weight: Images | None = None,
         seed: int | None = None,
+        save_to_dir: str | Path | None = None,
+        save_prefix: str = "",
+        save_format: str = "png",
         *,
         subset: str | None = None,
     ) -> ArrayFlow:
@@ -143,12 +163,54 @@ class ImageDataGenerator:
             shuffle: whether every round has its own order.
             sample_weight: (n,), returned as a third array.
             seed: determines all that is drawn; None draws a seed.
+            save_to_dir, save_prefix, save_format: a folder in which to write the pictures of every
+                batch that is made, stretched to 0..255, the beginning of their names, and the
+                ending.
             subset: "training" or "validation", the rest or the first ``validation_split``.
 
         Raises:
             ValueError: if the lengths of arrays differ, or for an unknown subset.
         """
-        return ArrayFlow(self, x, y, batch_size, shuffle, sample_weight, seed, subset)
+        flow = ArrayFlow(self, x, y, batch_size, shuffle, sample_weight, seed, subset)
+        flow.save_to(save_to_dir, save_prefix, save_format)
+        return flow
+
+    def flow_from_dataframe(
+        self,
+        dataframe: Any,
+        directory: str | Path | None = None,
+        x_col: str = "filename",
+        y_col: str = "class",
+        target_size: tuple[int, int] = (256, 256),
+        color_mode: str = "rgb",
+        classes: Sequence[str] | None = None,
+        class_mode: str | None = "categorical",
+        batch_size: int = 32,
+        shuffle: bool = True,
+        seed: int | None = None,
+        *,
+        subset: str | None = None,
+        interpolation: str = "nearest",
+    ) -> TableFlow:
+        """Endless batches of the image files in a table.
+
+        Args:
+            dataframe: a .csv with a header, or anything with columns, ``dataframe[x_col]``.
+            directory: what the files are relative to; None is the folder of the .csv, or the
+                current one.
+            x_col, y_col: the columns of files and of classes.
+            classes: their order; None sorts them by name. Rows of other classes are left out.
+            target_size, color_mode, class_mode, batch_size, shuffle, seed, subset, interpolation:
+                as in :meth:`flow_from_directory`; a subset is a fraction of the rows.
+
+        Raises:
+            InputError: if a file of the table is missing, or the table cannot be read.
+            ValueError: if it lacks a column, or for an unknown setting.
+        """
+        how: dict[str, Any] = {"target_size": target_size, "color_mode": color_mode}
+        how |= {"classes": classes, "class_mode": class_mode, "batch_size": batch_size}
+        how |= {"shuffle": shuffle, "seed": seed, "subset": subset, "interpolation": interpolation}
+        return TableFlow(self, dataframe, directory, (x_col, y_col), **how)
 
     def flow_from_directory(
         self,
@@ -236,7 +298,11 @@ class ImageDataGenerator:
         """Transform images (n, h, w, c); always a new array."""
         if any(np.any(parameters[name] != value) for name, value in _IDENTITY.items()):
             maps = affine_maps(parameters, *images.shape[1:3])
-            images = resample_affine(images, maps, self.fill_mode, self.cval)
+            if self.interpolation_order == 1:
+                images = resample_affine(images, maps, self.fill_mode, self.cval)
+            else:
+                how = self.interpolation_order, self.fill_mode, self.cval
+                images = resample_by_splines(images, maps, *how)
         else:
             images = images.copy()
         if "channel_shift_intensity" in parameters:
@@ -275,7 +341,27 @@ class ImageDataGenerator:
     def plan(self) -> dict[str, Any]:
         """Everything the variants depend on, as plain values for a checkpoint to compare."""
         values = {"standardization": self.standardization.plan(), "dtype": str(self.dtype)}
+        if self.interpolation_order != 1:
+            values["interpolation_order"] = self.interpolation_order
         return {"ranges": repr(self.ranges), "fill": [self.fill_mode, self.cval], **values}
+
+    @property
+    def mean(self) -> Any:
+        """What the featurewise settings subtract, (1, 1, c); it can be set, as in Keras."""
+        return self.standardization.mean
+
+    @mean.setter
+    def mean(self, value: Any) -> None:
+        self.standardization.mean = np.asarray(value, self.dtype)
+
+    @property
+    def std(self) -> Any:
+        """What the featurewise settings divide by, (1, 1, c); it can be set, as in Keras."""
+        return self.standardization.std
+
+    @std.setter
+    def std(self, value: Any) -> None:
+        self.standardization.std = np.asarray(value, self.dtype)
 
     def fit(
         self, x: Images, augment: bool = False, rounds: int = 1, seed: int | None = None

@@ -6,6 +6,7 @@ import warnings
 from os import PathLike
 from typing import Any
 
+import numpy as np
 from PIL import Image
 from PIL.Image import Resampling
 
@@ -66,3 +67,38 @@ def check_choices(color_mode: str, interpolation: str) -> None:
     ):
         if value not in known:
             raise ValueError(f"{name} must be one of {list(known)}. Received: {name}={value!r}")
+
+
+def array_to_img(
+    x: Any, data_format: str | None = None, scale: bool = True, dtype: Any = None
+) -> Image.Image:
+    """A Pillow image of an array (h, w, 1), (h, w, 3) or (h, w, 4).
+
+    Args:
+        x: the pixels.
+        data_format: "channels_last" or None.
+        scale: whether the smallest value becomes 0 and the largest 255; else values are in 0..255.
+        dtype: accepted as in Keras.
+
+    Raises:
+        ValueError: for an array of another shape.
+    """
+    check_format(data_format)
+    pixels = np.array(x, np.float32)
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4):
+        raise ValueError(f"x must be (h, w, 1), (h, w, 3) or (h, w, 4). Received: {pixels.shape=}")
+    if scale:
+        pixels -= pixels.min()
+        pixels *= 255 / (pixels.max() or 1)
+    whole = pixels.astype(np.uint8)
+    return Image.fromarray(whole[..., 0] if whole.shape[2] == 1 else whole)
+
+
+def check_format(data_format: str | None) -> None:
+    """Refuse channels in front.
+
+    Raises:
+        ValueError: for a ``data_format`` other than "channels_last" or None.
+    """
+    if data_format not in (None, "channels_last"):
+        raise ValueError(f"data_format must be channels_last. Received: {data_format=}")

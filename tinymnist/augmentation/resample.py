@@ -58,6 +58,21 @@ def resample(
     return out
 
 
+def resample_by_splines(
+    images: Images, maps: Maps, order: int, fill_mode: str, cval: float
+) -> Images:
+    """As :func:`resample_affine`, with SciPy's splines of this order, 0 to 5, as Keras does it."""
+    from scipy.ndimage import affine_transform
+
+    out = np.empty_like(images, order="C")
+    for image, matrix, offset, made in zip(images, *maps, out, strict=True):
+        for channel in range(image.shape[2]):
+            made[..., channel] = affine_transform(
+                image[..., channel], matrix, offset, order=order, mode=fill_mode, cval=cval
+            )
+    return out
+
+
 def resample_affine(
     images: Images, maps: Maps, fill_mode: str = "nearest", cval: float = 0.0
 ) -> Images:
