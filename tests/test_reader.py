@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 import tinymnist
+from tinymnist.cli import main
 from tinymnist.errors import InputError
 from tinymnist.imaging.digit.normalize import normalize
 from tinymnist.imaging.digit.recipes import prepare_all
 from tinymnist.imaging.synthetic.paint import ink
+from tinymnist.nn.layers import Conv2D, Dense, Flatten
+from tinymnist.nn.sequential import Input, Sequential
 from tinymnist.reader import Prediction, Reader
 
 PAPER = np.float32(0.1)
@@ -88,3 +91,22 @@ def test_weights_that_are_not_numbers_are_neither_sound_nor_an_answer(tmp_path: 
         Reader(model).predict_prepared(np.ones((1, 28, 28, 1), np.float32))
     model.save(tmp_path / "nan.npz")
     assert max(tinymnist.verify(tmp_path / "nan.npz").values()) == np.inf
+
+
+@pytest.mark.parametrize(
+    ("layers", "what"),
+    [
+        ([Conv2D(1, 3, padding="same")], "a picture"),
+        ([Flatten(), Dense(784)], "a picture"),
+        ([Flatten(), Dense(1)], "a number"),
+    ],
+)
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_a_model_that_does_not_classify_is_refused(
+    layers: Any, what: str, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Sequential([Input((28, 28, 1)), *layers], rng=0).save(tmp_path / "m.npz")
+    source = "tinymnist/samples/7-tilted-photo.jpg" if command == "predict" else "mnist-sample"
+    assert main([command, source, "--model", str(tmp_path / "m.npz")]) == 2
+    error = capsys.readouterr().err
+    assert f"answers with {what}" in error and error.count("\n") == 1

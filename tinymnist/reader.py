@@ -251,12 +251,18 @@ class Reader:
             recipe: "mnist", "resize" or "none"; None takes the one the model was made with.
 
         Raises:
-            InputError: when there is no such model, or it does not take MNIST's pictures.
+            InputError: when there is no such model, or it does not take MNIST's pictures or answer
+                with one number per class.
         """
         self.model = model if isinstance(model, Sequential) else load_model(model)
         name, shape, metadata = self.model.name, self.model.input_shape, self.model.metadata
         if picture_side(shape) is None:
             raise InputError(f"{name} takes {shape}; expected a model that takes square pictures")
+        outputs = self.model.output_shape
+        if sum(side != 1 for side in outputs) != 1 or math.prod(outputs) == math.prod(shape):
+            what = "a number" if math.prod(outputs) == 1 else "a picture"
+            expected = "expected one number per class, so a classifier"
+            raise InputError(f"{name} answers with {what}, {outputs}; {expected}")
         self.preprocessing = metadata.get("preprocessing", {})
         self.recipe = recipe or self.preprocessing.get("recipe", "mnist")
         classes = self.model.output_shape[-1]

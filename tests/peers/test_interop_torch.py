@@ -180,3 +180,10 @@ def test_whatever_torch_calls_safe_is_not_more_than_tensors(tmp_path: Path) -> N
     )
     (tmp_path / "m.pt").write_bytes(buffer.getvalue())
     assert len(open_model(tmp_path / "m.pt").layers) > 4
+
+
+def test_numbers_beside_the_weights_may_be_tensors(tmp_path: Path) -> None:
+    net = shaken(nn.Sequential(nn.Flatten(), nn.Linear(784, 10)))
+    numbers = {"epoch": torch.tensor(3), "loss": torch.tensor(0.25)}
+    torch.save({**numbers, "model_state_dict": net.state_dict()}, tmp_path / "m.pt")
+    agrees(read(tmp_path / "m.pt").choose(), net)

@@ -68,3 +68,15 @@ def test_the_same_outputs(name: str, suffix: str, tmp_path: Path) -> None:
     ours = open_model(tmp_path / f"m{suffix}")
     found = ours.predict(x.reshape(3, *ours.input_shape)).reshape(expected.shape)
     assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method:UserWarning")
+def test_dense_layers_in_8_bits(tmp_path: Path) -> None:
+    """Keras also rounds what goes into such a layer; here only the kernel was rounded."""
+    layers = [K.Dense(16, "relu"), K.Dense(10, "softmax", use_bias=False)]
+    model = keras.Sequential([K.Input((28, 28)), K.Flatten(), *layers])
+    model.quantize("int8")
+    model.save(tmp_path / "m.keras")
+    x = np.random.default_rng(0).random((3, 28, 28), np.float32)
+    found = open_model(tmp_path / "m.keras").predict(x[..., None])
+    assert np.abs(found - model.predict(x, verbose=0)).max() < 0.01

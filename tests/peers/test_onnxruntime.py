@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.nn.conftest import LAYER_CASES
+from tests.nn.conftest import WRITTEN_CASES
 from tinymnist.data.mnist import load_mnist
 from tinymnist.interop.onnx import read, write
 from tinymnist.nn.functional import softmax
@@ -42,7 +42,7 @@ def relative(found: Any, expected: Any) -> Any:
 # Written -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("case", LAYER_CASES, ids=str)
+@pytest.mark.parametrize("case", WRITTEN_CASES, ids=str)
 def test_every_layer(case: Any, tmp_path: Path) -> None:
     layer, first = case.built("float32"), case.input_shapes[0]
     picture = len(first) == 3

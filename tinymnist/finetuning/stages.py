@@ -213,7 +213,8 @@ def input_distortion(model: Sequential) -> Augment:
     from tinymnist.augmentation.distort import RandomDistortion  # needs scipy
 
     distort = RandomDistortion(elastic=1.0)
-    scaling = Reader(model).preprocessing.get("scaling") or {"scale": 1, "offset": 0}
+    preprocessing = model.metadata.get("preprocessing", {})
+    scaling = preprocessing.get("scaling") or {"scale": 1, "offset": 0}
     scale, offset = np.float32(scaling["scale"]), np.float32(scaling["offset"])
     shape, side = model.input_shape, picture_side(model.input_shape)
     axis = scaling.get("axis")

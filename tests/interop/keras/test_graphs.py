@@ -144,3 +144,32 @@ def test_arrays_for_more_or_fewer_layers_are_refused(names: Any, run: Any) -> No
     config = functional(start(), convolution("a", "in"), convolution("b", "a"), ends=["b"])
     with pytest.raises(InputError, match=r"holds arrays for .*\['a', 'b'\]"):
         run(config, {name: [("kernel", kernel())] for name in names})
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "expected"),
+    [
+        ("__operators__.add", {"y": ["b", 0, 0]}, lambda a, b: a + b),
+        ("math.multiply", {"y": ["b", 0, 0]}, lambda a, b: a * b),
+        ("math.subtract", {"y": 0.5}, lambda a, _: a - 0.5),
+        ("math.truediv", {"y": 4.0, "name": None}, lambda a, _: a / 4),
+        ("nn.relu", {}, lambda a, _: np.maximum(a, 0)),
+    ],
+)
+def test_functions_of_tensorflow_between_layers(
+    function: Any, arguments: Any, expected: Any, made: Any, run: Any
+) -> None:
+    a, b = kernel(), kernel()
+    call = layer("TFOpLambda", "f", function=function)
+    call["inbound_nodes"] = [["a", 0, 0, arguments]]
+    config = functional(start(), convolution("a", "in"), convolution("b", "in"), call, ends=["f"])
+    found = run(config, {"a": [("kernel", a)], "b": [("kernel", b)]})
+    x = made.PICTURES
+    assert np.allclose(found, expected(x @ a[0, 0], x @ b[0, 0]), atol=1e-6)
+
+
+def test_a_function_without_a_layer_is_refused(run: Any) -> None:
+    call = layer("TFOpLambda", "f", ["a"], function="math.cumsum")
+    config = functional(start(), convolution("a", "in"), call, ends=["f"])
+    with pytest.raises(InputError, match="calls TensorFlow's 'cumsum'"):
+        run(config, {"a": [("kernel", kernel())]})

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.nn.conftest import LAYER_CASES
+from tests.nn.conftest import LAYER_CASES, ONLY_READ, WRITTEN_CASES
 from tinymnist.nn.arrays import Array
 
 pytest.importorskip("onnx")
 
 from tinymnist.errors import InputError
+from tinymnist.interop import ENDINGS, export
 from tinymnist.interop.onnx import read, write
 from tinymnist.nn.layers import ACTIVATIONS, LAYERS, Activation, Conv2D, Dense, Flatten, ReLU
 from tinymnist.nn.layers.base import default_name
@@ -58,12 +59,24 @@ def test_every_activation_comes_back(word: str, tmp_path: Path) -> None:
     same(read(tmp_path / "m.onnx").predict(x), model.predict(x))
 
 
-@pytest.mark.parametrize("case", LAYER_CASES, ids=str)
+@pytest.mark.parametrize("case", WRITTEN_CASES, ids=str)
 def test_round_trip(case: Any, tmp_path: Path) -> None:
     """Through the file and back: the same outputs, in the model's own type."""
     model, x = in_a_model(case)
     write(model, tmp_path / "m.onnx")
     same(read(tmp_path / "m.onnx").predict(x, workers=1), model.predict(x, workers=1))
+
+
+@pytest.mark.parametrize("suffix", sorted({*ENDINGS} - {".safetensors"}))
+@pytest.mark.parametrize("kind", sorted(ONLY_READ))
+def test_what_is_only_read_is_refused_by_name(kind: str, suffix: str, tmp_path: Path) -> None:
+    case = next(one for one in LAYER_CASES if type(one.make()).__name__ == kind)
+    layer = case.make()
+    layer.name = "it"
+    model = Sequential([layer], input_shape=case.input_shapes[0], rng=0)
+    with pytest.raises(InputError, match=f"^it.*{kind}"):
+        export(model, tmp_path / f"m{suffix}")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", sorted(shipped()))

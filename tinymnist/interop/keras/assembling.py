@@ -6,6 +6,7 @@ Models inside models are laid out flat first: one list of calls of layers, each 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator
 
 from tinymnist.errors import InputError
@@ -20,7 +21,6 @@ HANDLERS: dict[str, Callable[[Call], Tensor]] = {
 """What converts each class of layers."""
 _NEEDS = {
     "Lambda": "its author's Python code, which a reader of files should not run",
-    "TFOpLambda": "the TensorFlow function that it wraps",
     "SlicingOpLambda": "the TensorFlow function that it wraps",
     "TensorFlowOpLayer": "the TensorFlow operation that it wraps",
     "MultiHeadAttention": "attention",
@@ -50,7 +50,10 @@ def check_layers(model: ModelConfig, path: str) -> None:
     for leaf in model.leaves():
         kind, policy = leaf.kind, leaf.settings.get("dtype")
         if kind in HANDLERS:
-            if not isinstance(policy, dict) or "Quantized" not in str(policy.get("class_name")):
+            described = policy if isinstance(policy, dict) else {}
+            named = str(described.get("class_name"))
+            mode = (described.get("config") or {}).get("mode")
+            if not re.search("Quantized|Int4", named) or (kind == "Dense" and mode == "int8"):
                 continue
             kind = f"quantized {kind}"
         need = _NEEDS.get(kind.rpartition(">")[2], "code that the file or tinymnist does not have")

@@ -167,7 +167,8 @@ def _layer_config(entry: Any, path: str, depth: int) -> LayerConfig:
     if not isinstance(entry, dict):
         raise InputError(f"{path} describes a layer as {str(entry)[:40]!r}; expected an object")
     kind, inside = _kind_and_settings(entry)
-    calls = [_sources(node, path) for node in entry.get("inbound_nodes") or ()]
+    nodes = entry.get("inbound_nodes") or ()
+    calls = [_sources(node, path) for node in nodes]
     if kind in _MODELS:
         model = model_config(entry, path, depth + 1)
         return LayerConfig(kind, str(entry.get("name") or model.name), {}, calls, model)
@@ -177,6 +178,8 @@ def _layer_config(entry: Any, path: str, depth: int) -> LayerConfig:
     name = str(settings.get("name") or named.get("name") or "")
     if isinstance(entry.get("build_config"), dict):
         settings.setdefault("_built_for", entry["build_config"].get("input_shape"))
+    if kind == "TFOpLambda":
+        settings["_arguments"] = [_arguments(node) for node in nodes]
     return LayerConfig(kind, name, settings, calls)
 
 
@@ -214,9 +217,21 @@ def _sources(node: Any, path: str) -> list[Source]:
     else:
         items = [item for item in node if isinstance(item, list)] if isinstance(node, list) else []
         found = [] if any(_histories([item[3:] for item in items])) else _references(node)
+        others = [value for value in _arguments(node).values() if _is_reference(value)]
+        found += [(value[0], value[1]) for value in others]
     if not found:
         raise InputError(f"{path} wires a layer in an unknown way: {str(node)[:80]}")
     return found
+
+
+def _arguments(node: Any) -> dict[str, Any]:
+    """What a function's call has beside its first input: ``["x", 0, 0, {"y": ...}]``."""
+    match node:
+        case [str(), int(), int(), dict() as arguments] | [
+            [str(), int(), int(), dict() as arguments]
+        ]:
+            return arguments
+    return {}
 
 
 def _references(value: Any) -> list[Source]:

@@ -224,6 +224,29 @@ def _concatenate(call: Call) -> Tensor:
     return replace(call.put(layers.Concatenate(), *tensors), shape=tuple(shape))
 
 
+_FUNCTIONS = {"add": "Add", "multiply": "Multiply", "mul": "Multiply", "subtract": "Subtract",
+              "sub": "Subtract"}  # fmt: skip
+
+
+def _function(call: Call) -> Tensor:
+    """A function of TensorFlow between layers, ``x + y`` or ``x * 2`` for instance."""
+    name = str(call.settings.get("function")).rpartition(".")[2]
+    if len(call.inputs) == 2 and name in _FUNCTIONS:
+        return MERGING_HANDLERS[_FUNCTIONS[name]](call)
+    if len(call.inputs) == 1 and name in layers.ACTIVATIONS:
+        return activate(call, name, call.inputs[0])
+    arguments = (call.settings.get("_arguments") or [{}])[0]
+    value = arguments.get("y")
+    if len(call.inputs) == 1 and isinstance(value, (int, float)):
+        scale, offset = {
+            "add": (1.0, value), "subtract": (1.0, -value), "sub": (1.0, -value),
+            "multiply": (value, 0.0), "mul": (value, 0.0), "truediv": (1 / (value or 1), 0.0),
+        }.get(name, (None, 0.0))  # fmt: skip
+        if scale is not None and not (name == "truediv" and not value):
+            return call.put(layers.Rescaling(float(scale), float(offset)), call.inputs[0])
+    raise call.refused(f"calls TensorFlow's {name!r} in a way that no layer does")
+
+
 HANDLERS: dict[str, Callable[[Call], Tensor]] = {
     **dict.fromkeys(_ELEMENTWISE, _elementwise),
     **dict.fromkeys(("InputLayer", "Identity"), lambda call: call.inputs[0]),
@@ -241,5 +264,6 @@ MERGING_HANDLERS: dict[str, Callable[[Call], Tensor]] = {
     "Average": _average,
     "Subtract": _subtract,
     "Concatenate": _concatenate,
+    "TFOpLambda": _function,
 }
 """What converts each class of layers with several inputs."""

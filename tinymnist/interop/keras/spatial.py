@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from tinymnist.interop.keras.building import CHANNELS_FIRST, Arrays, Call, Tensor
 from tinymnist.interop.keras.elementwise import (
     OVER_THE_LAST_AXIS,
@@ -51,11 +53,13 @@ def _bias(call: Call, position: int = 1) -> Arrays:
 
 
 def _kernel(call: Call, rank: int, position: int = 0) -> Array:
-    """The kernel; quantized and factored ones are refused."""
+    """The kernel, in floats; factored ones are refused."""
     arrays = call.config.arrays
     if len(arrays) <= position:
         raise call.refused(f"lacks arrays: found {len(arrays)}")
     kernel = arrays[position]
+    if kernel.dtype == np.int8 and arrays[-1].shape == kernel.shape[-1:] and len(arrays) > 1:
+        kernel = kernel.astype(np.float32) / arrays[-1]  # Keras's int8: kernel * scale, rounded
     if kernel.ndim != rank or kernel.dtype.kind != "f":
         raise call.refused(
             f"has a kernel {kernel.shape} of {kernel.dtype}; expected {rank} axes of floats"

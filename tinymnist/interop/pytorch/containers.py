@@ -162,7 +162,7 @@ def _named_tensors(root: Any, machine: Machine) -> dict[str, Tensor]:
     _refuse_strangers(machine)
     if not isinstance(root, (dict, Instance)):
         raise Refused(f"it holds a {type(root).__name__}; expected a state_dict")
-    if isinstance(root, Instance) or any(isinstance(value, Tensor) for value in root.values()):
+    if isinstance(root, Instance) or _is_state(root):
         return dict(_walk(root))
     found = {key: dict(_walk(value)) for key, value in root.items()
              if isinstance(value, (dict, Instance))
@@ -175,6 +175,16 @@ def _named_tensors(root: Any, machine: Machine) -> dict[str, Tensor]:
         several = f"several sets of tensors: {list(found)[:8]}"
         raise Refused(f"it holds {several if found else 'no tensors'}; expected one state_dict")
     return found[chosen]
+
+
+def _is_state(root: dict[Any, Any]) -> bool:
+    """Whether a dict is a state_dict itself: it has tensors, and not only numbers beside a dict.
+
+    Checkpoints keep the epoch and the loss as tensors without axes.
+    """
+    tensors = [value for value in root.values() if isinstance(value, Tensor)]
+    beside = any(isinstance(value, (dict, Instance)) for value in root.values())
+    return bool(tensors) and (not beside or any(tensor.shape for tensor in tensors))
 
 
 def _refuse_strangers(machine: Machine) -> None:
