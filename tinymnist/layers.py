@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinymnist.nn import layers
-from tinymnist.nn.graph import Input
+from tinymnist.nn.graph import Input as Input  # noqa: PLC0414
 from tinymnist.nn.layers import *  # noqa: F403
 from tinymnist.nn.layers.base import Tensor
 
@@ -29,4 +29,3 @@ def multiply(inputs: Sequence[Tensor]) -> Any:
 
 
 InputLayer = Input
-__all__ = layers.__all__ + ["Input", "InputLayer", "add", "concatenate", "multiply"]  # noqa: RUF005

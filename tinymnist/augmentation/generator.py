@@ -340,7 +340,10 @@ class ImageDataGenerator:
 
     def plan(self) -> dict[str, Any]:
         """Everything the variants depend on, as plain values for a checkpoint to compare."""
-        values = {"standardization": self.standardization.plan(), "dtype": str(self.dtype)}
+        values: dict[str, Any] = {
+            "standardization": self.standardization.plan(),
+            "dtype": str(self.dtype),
+        }
         if self.interpolation_order != 1:
             values["interpolation_order"] = self.interpolation_order
         return {"ranges": repr(self.ranges), "fill": [self.fill_mode, self.cval], **values}
