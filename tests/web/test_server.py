@@ -43,7 +43,7 @@ def post(port: int, path: str, body: bytes, **headers: str) -> tuple[int, bytes]
 
 
 def test_no_request_is_lost(port: int) -> None:
-    """200 requests on 50 connections; ``benchmarks`` measures more of them."""
+    """200 requests on 50 connections; ``python -m benchmarks.serve`` sends 1,000."""
     with ThreadPoolExecutor(50) as pool:
         answers = list(pool.map(lambda _: post(port, "/api/predict", BITMAP), range(200)))
     assert {status for status, _ in answers} == {200}

@@ -69,7 +69,8 @@ function showSource() {
 
 export function showPad() {
   set({ source: { kind: "drawing", strokes: [] } });
-  drawing.canvas.focus();
+  drawing.canvas.scrollIntoView({ block: "nearest" });
+  drawing.canvas.focus({ preventScroll: true });
 }
 
 function showAnswer() {

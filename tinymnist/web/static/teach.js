@@ -3,6 +3,7 @@ import { api } from "./api.js";
 import { $, fill, h, percent, save, say } from "./dom.js";
 import { follow, report } from "./jobs.js";
 import { pad, toBlob } from "./pad.js";
+import { showPad } from "./rail.js";
 import { set, state } from "./state.js";
 
 export const title = "Teach";
@@ -93,9 +94,11 @@ async function go() {
 async function showResult(out, seconds) {
   const measured = await api.accuracy({ model: result.name });
   fill(out,
-    h("p", {}, h("b", {}, `Learned in ${seconds.toFixed(1)} s. `), "Now draw the sign at the left."),
+    h("p", {}, h("b", {}, `Learned in ${seconds.toFixed(1)} s. `), "Now draw the sign for it to read."),
     $("#teach-keep").checked && h("p", {}, `The digits: ${percent(measured.right / measured.of)} of 200 are still read.`),
-    h("p", {}, h("button", { type: "button", id: "teach-save", onclick: async () => save("my-signs.npz", await api.download(result.name, "npz")) }, "Save the weights")),
+    h("p", { class: "buttons" },
+      h("button", { type: "button", class: "main", onclick: showPad }, "Draw it"),
+      h("button", { type: "button", id: "teach-save", onclick: async () => save("my-signs.npz", await api.download(result.name, "npz")) }, "Save the weights")),
     h("details", {}, h("summary", {}, `${result.kept.length} arrays stayed, bit for bit; ${result.changed.length} are new`),
       h("ul", { class: "arrays" }, result.changed.map((name) => h("li", { class: "new" }, `${name} is new`)), result.kept.map((name) => h("li", {}, name)))));
 }
