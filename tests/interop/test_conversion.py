@@ -168,6 +168,18 @@ def test_confidence_decides_where_accuracy_does_not(tmp_path: Path) -> None:
     assert scores[0].entry.scaling == "x/255"
 
 
+def test_an_entry_that_is_too_sure_wins_only_until_it_errs() -> None:
+    """On the first pictures all answers are right, and the louder ones cost less."""
+    model = network(Flatten(), Dense(10, use_bias=False), seed=2)
+    model.layers[-1].kernel *= 3 / model.predict(PICTURES).std()
+    order = np.random.default_rng(0).permutation(300)
+    labels = model.predict(PICTURES).argmax(axis=1)
+    labels[order[64::7]] += 1
+    pictures = Labelled("made up", PICTURES, labels % 10)
+    field = [Entry(lambda: model, "x/255"), Entry(lambda: model, "raw")]
+    assert race(field, pictures)[0].entry.scaling == "x/255"
+
+
 def test_a_file_is_searched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained = load_model("mlp")
     trained.metadata = {}

@@ -30,6 +30,8 @@ from tinymnist.nn.sequential import Sequential
 
 _ROUNDS = (16, 64, 256, 1024, 4096)
 """Pictures after which entries are dropped, before all of them decide."""
+_MANY = 256
+"""Pictures after which cross-entropy alone drops an entry."""
 _DOUBT = 3.0
 """Standard errors of a mean difference, picture by picture, beyond which it is not chance."""
 _MEMORIZED = 0.02
@@ -178,10 +180,21 @@ def race(
             running[i] = _seen_further(score, mixed, n)
         if n < last and running:
             best = min([*running, *([goal] if goal else [])], key=_loss_on(n))
-            fallen = [score for score in running if best.beats(score)]
+            kept = [score for score in running if not _is_behind(score, best, n)]
+            fallen = [score for score in running if _is_behind(score, best, n)]
             out = sorted(fallen, key=_loss_on(n)) + out
-            running = [score for score in running if not best.beats(score)]
+            running = kept
     return ranked(running) + out
+
+
+def _is_behind(score: Score, best: Score, n: int) -> bool:
+    """Whether an entry may be dropped after n pictures.
+
+    A few right answers say little of an entry that is too sure: its first wrong one costs more than
+    all of them gained. So early on, only those are dropped that also have fewer right answers.
+    """
+    fewer = score.right[:n].sum() < best.right[:n].sum()
+    return best.beats(score) and bool(n >= _MANY or fewer)
 
 
 def _loss_on(n: int) -> Callable[[Score], float]:
