@@ -1,10 +1,9 @@
 """The server under load: ``python -m benchmarks.serve``.
 
 ``tinymnist serve`` runs in a process of its own, with one thread for BLAS. 50 connections send
-1,000 requests, each one sample picture, in two ways: *paced*, so that they ask for half of what one
-core can answer, which shows how long an answer takes; and *flooded*, each asking again at once,
-which shows how many answers there are. The same picture read by ``Reader.predict`` in this process is
-the measure of both.
+1,000 requests, each one sample picture, in two ways. *Paced*, they ask for half of what one core
+can answer, which shows how long an answer takes; *flooded*, each asks again at once, which shows
+how many answers there are. ``Reader.predict`` of the same picture in this process is the measure.
 """
 
 from __future__ import annotations

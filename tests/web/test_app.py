@@ -21,7 +21,7 @@ from tinymnist.explanation import explain
 from tinymnist.imaging.digit.normalize import STAGES
 from tinymnist.nn import functional as F
 from tinymnist.reader import Reader
-from tinymnist.web.app import Application
+from tinymnist.web.application import Application
 from tinymnist.web.digits import to_learn, to_measure
 from tinymnist.web.endpoints import SAMPLES
 from tinymnist.web.onefile import MAX_BYTES, STATIC, bundle, one_file

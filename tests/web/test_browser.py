@@ -21,7 +21,7 @@ from tinymnist.explanation import explain
 from tinymnist.interop import export
 from tinymnist.nn import functional as F
 from tinymnist.reader import Reader
-from tinymnist.web.app import Application
+from tinymnist.web.application import Application
 from tinymnist.web.endpoints import SAMPLES
 from tinymnist.web.onefile import one_file
 from tinymnist.web.server import Server

@@ -33,7 +33,7 @@ def add_serve(parser: argparse.ArgumentParser) -> Declared:
 
 def _run(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
-    from tinymnist.web.app import Application
+    from tinymnist.web.application import Application
     from tinymnist.web.server import Server
 
     server = Server(arguments.host, arguments.port, Application(arguments.model, [arguments.host]))

@@ -11,12 +11,19 @@ callable for any other, in one process, as each page's own models live in its me
 To read it: ``packing`` (arrays in JSON), ``digits`` (what ships with the page), ``editing`` and
 ``effects`` (what a visitor changes), ``describing`` and ``views`` (what is shown, as pure
 functions), ``worker`` and ``jobs`` (training in a bounded process), ``visitors`` (each page's own
-models), ``onefile`` (one picture in one HTML file), ``requests``, ``endpoints`` and ``app`` (HTTP),
-``server``.
+models), ``onefile`` (one picture in one HTML file), ``requests``, ``endpoints`` and
+``application`` (HTTP), ``server``.
 """
 
 from __future__ import annotations
 
-from tinymnist.web.app import Application, app
+from typing import TYPE_CHECKING
+
+from tinymnist.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from tinymnist.web.application import Application, app
 
 __all__ = ["Application", "app"]
+# A worker process needs little of this.
+__getattr__, __dir__ = lazy_names(__name__, {"application": "Application app"})

@@ -11,7 +11,7 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from tinymnist.errors import InputError
-from tinymnist.web.app import Application
+from tinymnist.web.application import Application
 from tinymnist.web.jobs import end_all
 
 MAX_CONNECTIONS = 128
