@@ -33,6 +33,7 @@ COMMANDS = {
     "compare": "find the first layer at which two models differ, and why",
     "convert": "turn another framework's model into a weights file",
     "export": "write a model in another framework's format",
+    "lesson": "write a function of the package yourself, and hear what is wrong with it",
     "data": "find or download MNIST",
 }
 """What each does, for the help."""

@@ -2,7 +2,7 @@
 
 Read this file to see what an operation means, and ``functional`` to see how it is made fast. Tests
 compare the two, so they must not share a mistake: this file imports numpy and nothing else, not
-even the arithmetic of output sizes, and nothing in tinymnist imports it.
+even the arithmetic of output sizes, and only the lessons in tinymnist import it.
 
 Everything is computed and returned in float64. Layouts are those of ``functional``: pictures
 (n, h, w, c), kernels (kh, kw, c / groups, out); pairs are (height, width).
