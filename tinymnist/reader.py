@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import islice
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -205,11 +205,14 @@ class Page:
             among them.
         grids: the tables, sudokus and rows of boxes on the page, from the top.
         lines: the text of each row, and of empty rows of grids, from the top; None takes the rows'.
+        turned: by how many degrees to the left the page was turned to stand upright. Boxes are
+            always on the picture as it came.
     """
 
     rows: tuple[tuple[PageDigit, ...], ...]
     grids: tuple[Grid, ...] = ()
     lines: tuple[str, ...] | None = None
+    turned: int = 0
 
     @property
     def digits(self) -> tuple[PageDigit, ...]:
@@ -342,53 +345,47 @@ class Reader:
         through the network at once. The source and errors are as for :meth:`predict`.
         """
         from tinymnist.imaging.digit.isolate import NoDigitFound
-        from tinymnist.imaging.page.tables import read_page
+        from tinymnist.imaging.page.tables import read_upright
 
         def confidence(images: NDArray[np.float32]) -> NDArray[np.float32]:
             return np.asarray(self.probabilities(images[..., None]).max(axis=1))
 
         grey, size = decode_with_size(source, longest_side=PAGE_SIDE)
         try:
-            rows, tables = read_page(grey, confidence)
+            rows, tables, turns = read_upright(grey, confidence)
         except NoDigitFound as error:
             raise NoDigitFound(f"{describe(source)}: {error}") from None
-        page = self._page(rows, tables, grey.shape, size)
+        shape = grey.shape[::-1] if turns % 2 else grey.shape
+        page = self._page(rows, tables, _View(shape, size, turns))
         if not page.rows and not page.grids:
             raise NoDigitFound(f"{describe(source)}: no digit found: no mark looks like one")
         return page
 
-    def _page(
-        self, rows: list[Row], tables: list[Table], shape: tuple[int, ...], size: tuple[int, int]
-    ) -> Page:
+    def _page(self, rows: list[Row], tables: list[Table], view: _View) -> Page:
         """The likeliest digits of each row and cell, in the order of the page."""
-        lines = [cell.line for table in tables for cell in table.cells if cell.line is not None]
-        read = iter(self._read_rows(rows + lines, shape, size))
-        found = [row for _ in rows if (row := next(read))]
+        lines = [line for table in tables for line in table.lines]
+        read = iter(self._read_rows(rows + lines, view))
+        places = []  # how far down, the text and the digits of each row
+        for row in rows:
+            if digits := next(read):
+                down = float(np.median([one.box[0] + one.box[2] for one in row.candidates]))
+                places.append((down, "".join(str(d.digit) for d in digits), digits))
         grids = []
         for table in tables:
-            cells = [
-                GridCell(
-                    cell.row,
-                    cell.column,
-                    () if cell.line is None else next(read),
-                    _scaled(cell.box, shape, size),
-                )
-                for cell in table.cells
-            ]
-            box = _scaled(table.box, shape, size)
-            grids.append(Grid(table.rows, table.columns, tuple(cells), box))
-        if not grids:
-            return Page(tuple(found))
-        # By the height of the middle: rows of digits, and the rows of grids, which may be empty.
-        places = [(_middle(row[0].box), "".join(str(d.digit) for d in row), row) for row in found]
-        for grid in grids:
+            cells = []
+            for cell in table.cells:
+                digits = () if cell.line is None else next(read)
+                cells.append(GridCell(cell.row, cell.column, digits, view.box(cell.box)))
+            grid = Grid(table.rows, table.columns, tuple(cells), view.box(table.box))
+            grids.append(grid)
             for number, line in enumerate(grid.lines):
-                own = grid.cells[number * grid.columns : (number + 1) * grid.columns]
-                row = tuple(digit for cell in own for digit in cell.digits)
-                places.append((_middle(own[0].box), line, row))
+                own = slice(number * grid.columns, (number + 1) * grid.columns)
+                downs = [cell.box[0] + cell.box[2] for cell in table.cells[own]]
+                row_digits = tuple(digit for cell in cells[own] for digit in cell.digits)
+                places.append((float(np.median(downs)), line, row_digits))
         places.sort(key=lambda place: place[0])
-        filled = tuple(row for _, _, row in places if row)
-        return Page(filled, tuple(grids), tuple(line for _, line, _ in places))
+        found = tuple(digits for _, _, digits in places if digits)
+        return Page(found, tuple(grids), tuple(line for _, line, _ in places), 90 * view.turns)
 
     def read_many(
         self, sources: Iterable[Any], *, workers: int | None = None
@@ -399,7 +396,7 @@ class Reader:
         return map_in_order(partial(_read_one, self), sources, workers, stays=is_of_this_process)
 
     def _read_rows(
-        self, rows: list[Row], shape: tuple[int, ...], size: tuple[int, int]
+        self, rows: list[Row], view: _View
     ) -> tuple[tuple[PageDigit, ...], ...]:
         """The likeliest digits of each row."""
         images = [candidate.image for row in rows for candidate in row.candidates]
@@ -410,7 +407,7 @@ class Reader:
         for row in rows:
             own = [next(predictions) for _ in row.candidates]
             chosen = row.cheapest([prediction.confidence for prediction in own])
-            boxes = {i: _scaled(row.candidates[i].box, shape, size) for i in chosen}
+            boxes = {i: view.box(row.candidates[i].box) for i in chosen}
             read.append(tuple(PageDigit(own[i], box) for i, box in boxes.items()))
         return tuple(read)
 
@@ -438,17 +435,25 @@ def _read_one(reader: Reader, source: Any) -> Page:
     return reader.read(source)
 
 
-def _middle(box: tuple[int, int, int, int]) -> float:
-    """How far down the middle of a box is."""
-    return (box[1] + box[3]) / 2
+class _View(NamedTuple):
+    """How the page that was read relates to the picture."""
 
+    shape: tuple[int, ...]  # of the page
+    size: tuple[int, int]  # of the picture
+    turns: int  # quarters of a circle to the left that made the page of the picture
 
-def _scaled(box: Box, shape: tuple[int, ...], size: tuple[int, int]) -> Box:
-    """(top, left, bottom, right) on a page of one size to (left, top, right, bottom) on another."""
-    down, right = size[0] / shape[0], size[1] / shape[1]
-    ends = math.ceil(box[3] * right), math.ceil(box[2] * down)
-    starts = math.floor(box[1] * right), math.floor(box[0] * down)
-    return (*starts, min(ends[0], size[1]), min(ends[1], size[0]))
+    def box(self, box: Box) -> tuple[int, int, int, int]:
+        """(top, left, bottom, right) on the page to (left, top, right, bottom) on the picture."""
+        height, width = self.size[::-1] if self.turns % 2 else self.size
+        down, right = height / self.shape[0], width / self.shape[1]
+        ends = math.ceil(box[3] * right), math.ceil(box[2] * down)
+        starts = math.floor(box[1] * right), math.floor(box[0] * down)
+        found = (*starts, min(ends[0], width), min(ends[1], height))
+        if self.turns:
+            from tinymnist.imaging.page.turning import turn_back
+
+            return turn_back(found, self.turns, self.size)
+        return found
 
 
 def _by_odds(ways: NDArray[np.float32], owners: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -197,6 +197,8 @@ def _read(arguments: argparse.Namespace) -> int:
         check_outputs({"--annotate": list(drawings.values())}, [arguments.model, *names])
 
     def text(name: str, page: Page) -> str:
+        if page.turned:
+            warn(f"{name}: turned by {page.turned} degrees to the left to stand upright")
         margin = " " * (len(name) + 2)
         return f"{name}  " + page.text.replace("\n", f"\n{margin}")
 
@@ -243,7 +245,7 @@ def _page_record(page: Page) -> dict[str, Any]:
         }
         for grid in page.grids
     ]
-    return {"text": page.text, "digits": digits, "grids": grids}
+    return {"text": page.text, "digits": digits, "grids": grids, "turned": page.turned}
 
 
 def _run(

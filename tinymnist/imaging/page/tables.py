@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +25,7 @@ from tinymnist.imaging.page.segment import (
     whole_of,
 )
 from tinymnist.imaging.page.sharpen import sharpen
+from tinymnist.imaging.page.turning import best_turn, is_in_doubt, likelihoods, whole_marks
 from tinymnist.imaging.picture.pixels import Array
 
 _SINGLE = 1.25  # a cell that holds one digit is written at most this wide, in heights of a digit;
@@ -53,6 +55,11 @@ class Table:
     cells: tuple[Cell, ...]
     outline: tuple[tuple[float, float], ...]  # its corners, right and down, with some margin
 
+    @property
+    def lines(self) -> list[Row]:
+        """What may be written in its cells, those that are not empty."""
+        return [cell.line for cell in self.cells if cell.line is not None]
+
 
 def read_table(dark: Array, lattice: Lattice, confidence: Confidence) -> Table | None:
     """Cut a grid out of a page (h, w) and find what may be written in its cells.
@@ -81,7 +88,7 @@ def read_table(dark: Array, lattice: Lattice, confidence: Confidence) -> Table |
                 for page, number in zip(pages, written, strict=True)
             ]
         images = [one.image for row in found if row for one in row.candidates]
-        if not images or np.median(confidence(np.stack(images))) < _MIN_SURE:
+        if not images or not _are_digits(np.stack(images), confidence):
             return None
         lines = {n: _placed(row, patches[n]) for n, row in zip(written, found, strict=True) if row}
     cells = tuple(
@@ -92,6 +99,33 @@ def read_table(dark: Array, lattice: Lattice, confidence: Confidence) -> Table |
     top, left, bottom, right = surrounding_box(boxes).tolist()
     box = (top, left, bottom, right)
     return Table(lattice.rows, lattice.columns, box, cells, _outline(lattice))
+
+
+def read_upright(grey: Array, confidence: Confidence) -> tuple[list[Row], list[Table], int]:
+    """As :func:`read_page`, after the page was turned upright if it lies.
+
+    The third result is by how many quarters of a circle it was turned to the left.
+    """
+    try:
+        rows, tables = read_page(grey, confidence)
+    except NoDigitFound as error:
+        rows, tables, failure = [], [], error
+    else:
+        failure = None
+    own = whole_marks([*rows, *(line for table in tables for line in table.lines)])
+    likely = likelihoods(own, confidence)
+    if len(own) and is_in_doubt(likely):
+        with suppress(NoDigitFound):
+            lying = read_page(np.ascontiguousarray(np.rot90(grey)), confidence)
+            marks = whole_marks([*lying[0], *(line for table in lying[1] for line in table.lines)])
+            turns = best_turn(likely, likelihoods(marks, confidence), min(len(own), len(marks)))
+            if turns == 1:
+                return *lying, turns
+            if turns:
+                return *read_page(np.ascontiguousarray(np.rot90(grey, turns)), confidence), turns
+    if failure is not None:
+        raise failure
+    return rows, tables, 0
 
 
 def read_page(grey: Array, confidence: Confidence) -> tuple[list[Row], list[Table]]:
@@ -115,9 +149,15 @@ def read_page(grey: Array, confidence: Confidence) -> tuple[list[Row], list[Tabl
         return [], tables
 
 
+def _are_digits(images: Array, confidence: Confidence) -> bool:
+    """Whether most images (n, 28, 28) look like digits, upright or all turned alike."""
+    ways = (np.rot90(images, turns, (1, 2)) for turns in range(4))
+    return any(np.median(confidence(way)) >= _MIN_SURE for way in ways)
+
+
 def _digit_height(tables: list[Table]) -> float:
     """The usual height of what is written in tables, in pixels; 0 if nothing is."""
-    lines = [cell.line for table in tables for cell in table.cells if cell.line is not None]
+    lines = [line for table in tables for line in table.lines]
     tall = [one.box[2] - one.box[0] for line in lines for one in line.candidates]
     return float(np.median(tall)) if tall else 0.0
 

@@ -1,0 +1,78 @@
+"""Which way up a page lies, by how its marks look to the reader when they are turned."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from tinymnist.imaging.page.lattice import Row
+from tinymnist.imaging.page.segment import Confidence
+from tinymnist.imaging.picture.pixels import Array
+
+_MOST_MARKS = 96  # as many marks of a page are turned
+_FEWEST_MARKS = 4  # with fewer, a page stays as it is: a 6 may be a 9
+_DOUBT = -0.3  # the mean log of the sureness below which a page may be turned
+_LEAST_SURE = 0.02  # surenesses below count as this, so that no mark decides alone
+_MIN_GAIN, _MIN_MEAN_GAIN = 3.0, 0.15
+"""The gain in the log of the sureness, of all marks together and in the mean of one, from which on
+a page is turned."""
+
+
+def whole_marks(rows: list[Row]) -> Array:
+    """The candidates that are whole marks, in MNIST's form: (n, 28, 28), at most 96 of them."""
+    images = []
+    for row in rows:
+        cuts = np.append(row.cuts, 0)
+        images += [one.image for one in row.candidates if cuts[one.first] == cuts[one.last] == 0]
+    if not images:
+        return np.zeros((0, 28, 28), np.float32)
+    return np.stack(images[:: -(-len(images) // _MOST_MARKS)])
+
+
+def likelihoods(images: Array, confidence: Confidence) -> npt.NDArray[np.float64]:
+    """The mean log of the sureness of images (n, 28, 28), turned by 0 to 3 quarters: (4,)."""
+    if len(images) == 0:
+        return np.full(4, math.log(_LEAST_SURE))
+    turned = np.concatenate([np.rot90(images, turns, (1, 2)) for turns in range(4)])
+    sureness = np.maximum(confidence(turned).astype(np.float64), _LEAST_SURE)
+    means: npt.NDArray[np.float64] = np.log(sureness).reshape(4, -1).mean(1)
+    return means
+
+
+def is_in_doubt(own: npt.NDArray[np.float64]) -> bool:
+    """Whether marks with these likelihoods look so little like digits that a page may lie."""
+    return bool(own[0] < _DOUBT)
+
+
+def best_turn(
+    own: npt.NDArray[np.float64], lying: npt.NDArray[np.float64], count: int
+) -> int:
+    """By how many quarters of a circle to the left a page must be turned to stand upright: 0 to 3.
+
+    Args:
+        own: the likelihoods of the page's marks.
+        lying: those of the page turned to the left by a quarter: marks that follow each other
+            downwards are not the same as those that follow each other to the right.
+        count: of how many marks, the smaller number of both.
+    """
+    ways = np.array([own[0], max(lying[0], own[1]), own[2], max(lying[2], own[3])])
+    best = int(np.argmax(ways))
+    gain = float(ways[best] - ways[0])
+    enough = count >= _FEWEST_MARKS and gain >= max(_MIN_MEAN_GAIN, _MIN_GAIN / max(count, 1))
+    return best if enough else 0
+
+
+def turn_back(
+    box: tuple[int, int, int, int], turns: int, size: tuple[int, int]
+) -> tuple[int, int, int, int]:
+    """A box on a page turned to the left by some quarters, on the page as it was.
+
+    The box is left, top, right, bottom; ``size`` is (height, width) of the page as it was.
+    """
+    for before in reversed(range(turns)):
+        width = size[0] if before % 2 else size[1]  # before this turn
+        left, top, right, bottom = box
+        box = width - bottom, left, width - top, right
+    return box
