@@ -395,9 +395,7 @@ class Reader:
 
         return map_in_order(partial(_read_one, self), sources, workers, stays=is_of_this_process)
 
-    def _read_rows(
-        self, rows: list[Row], view: _View
-    ) -> tuple[tuple[PageDigit, ...], ...]:
+    def _read_rows(self, rows: list[Row], view: _View) -> tuple[tuple[PageDigit, ...], ...]:
         """The likeliest digits of each row."""
         images = [candidate.image for row in rows for candidate in row.candidates]
         if not images:

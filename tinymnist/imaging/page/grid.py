@@ -387,7 +387,7 @@ class _Ruling:
                 at, cover = self._nearest(self.at[last] + step, float(np.abs(step).mean()))
                 ends = sorted(float(self._own(line).mean()) for line in (self.at[last], at))
                 start, end = round(ends[0]), round(ends[1])
-                if cover < _MIN_BEYOND or not other.leads(start, end, _MIN_BEYOND, _MIN_BEYOND):
+                if cover < _MIN_COVER or not other.leads(start, end, _MIN_BEYOND, _MIN_BEYOND):
                     break
                 self.at = np.concatenate([at[None], self.at] if last == 0 else [self.at, at[None]])
                 other.span = min(other.span[0], start), max(other.span[1], end)

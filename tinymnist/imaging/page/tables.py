@@ -25,11 +25,20 @@ from tinymnist.imaging.page.segment import (
     whole_of,
 )
 from tinymnist.imaging.page.sharpen import sharpen
-from tinymnist.imaging.page.turning import best_turn, is_in_doubt, likelihoods, whole_marks
+from tinymnist.imaging.page.turning import (
+    ENOUGH_MARKS,
+    best_turn,
+    combined,
+    is_in_doubt,
+    likelihoods,
+    whole_marks,
+)
 from tinymnist.imaging.picture.pixels import Array
 
 _SINGLE = 1.25  # a cell that holds one digit is written at most this wide, in heights of a digit;
 _MIN_SINGLES = 0.9  # if this share of a grid's cells are, each holds one digit
+_MIN_EMPTY = 4  # empty cells; fewer may be the holes of digits or letters
+_MOST_TRIED = 60  # marks that show whether a grid holds digits
 _BORDER = 0.15  # of a cell, around the grid, that belongs to its lines
 _MIN_BESIDE = 0.6  # digits beside tables are at least this tall, in heights of those in them
 _MIN_SURE = 0.5  # a grid is print, or something else, if its usual mark is less surely a digit
@@ -76,21 +85,26 @@ def read_table(dark: Array, lattice: Lattice, confidence: Confidence) -> Table |
     marks = find_marks(patches)
     written = [number for number, parts in enumerate(marks) if len(parts.boxes)]
     lines: dict[int, Row] = {}
+    if not written and len(patches) < _MIN_EMPTY:
+        return None
     if written:
-        spans = np.stack([surrounding_box(marks[number].boxes) for number in written])
+        own = [marks[number] for number in written]
+        spans = np.stack([surrounding_box(parts.boxes) for parts in own])
         typical = float(np.median(heights(spans)))
         pages = [_ink(patches[number], marks[number]) for number in written]
-        if np.mean(widths(spans) <= _SINGLE * typical) >= _MIN_SINGLES:
-            found = [_single(*one) for one in zip(pages, [marks[n] for n in written], strict=True)]
-        else:
-            found = [
-                _several(page, marks[number], typical, confidence)
-                for page, number in zip(pages, written, strict=True)
+        rows = [_single(page, parts) for page, parts in zip(pages, own, strict=True)]
+        if np.mean(widths(spans) <= _SINGLE * typical) < _MIN_SINGLES:
+            if not _are_digits(_each_mark(pages, own), confidence):
+                return None
+            rows = [
+                _several(page, parts, typical, confidence)
+                for page, parts in zip(pages, own, strict=True)
             ]
-        images = [one.image for row in found if row for one in row.candidates]
-        if not images or not _are_digits(np.stack(images), confidence):
+        elif not _are_digits(
+            [one.image for row in rows if row for one in row.candidates], confidence
+        ):
             return None
-        lines = {n: _placed(row, patches[n]) for n, row in zip(written, found, strict=True) if row}
+        lines = {n: _placed(row, patches[n]) for n, row in zip(written, rows, strict=True) if row}
     cells = tuple(
         Cell(patch.row, patch.column, patch.box, lines.get(number))
         for number, patch in enumerate(patches)
@@ -112,13 +126,17 @@ def read_upright(grey: Array, confidence: Confidence) -> tuple[list[Row], list[T
         rows, tables, failure = [], [], error
     else:
         failure = None
-    own = whole_marks([*rows, *(line for table in tables for line in table.lines)])
+    cells = whole_marks([line for table in tables for line in table.lines])
+    own = cells if len(cells) >= ENOUGH_MARKS else whole_marks(rows)
     likely = likelihoods(own, confidence)
-    if len(own) and is_in_doubt(likely):
+    if own is cells and (turns := best_turn(likely, len(own))):
+        return *read_page(np.ascontiguousarray(np.rot90(grey, turns)), confidence), turns
+    if own is not cells and len(own) and is_in_doubt(likely):
         with suppress(NoDigitFound):
             lying = read_page(np.ascontiguousarray(np.rot90(grey)), confidence)
-            marks = whole_marks([*lying[0], *(line for table in lying[1] for line in table.lines)])
-            turns = best_turn(likely, likelihoods(marks, confidence), min(len(own), len(marks)))
+            marks = whole_marks(lying[0])
+            likely = combined(likely, likelihoods(marks, confidence))
+            turns = best_turn(likely, min(len(own), len(marks)))
             if turns == 1:
                 return *lying, turns
             if turns:
@@ -149,9 +167,24 @@ def read_page(grey: Array, confidence: Confidence) -> tuple[list[Row], list[Tabl
         return [], tables
 
 
-def _are_digits(images: Array, confidence: Confidence) -> bool:
-    """Whether most images (n, 28, 28) look like digits, upright or all turned alike."""
-    ways = (np.rot90(images, turns, (1, 2)) for turns in range(4))
+def _each_mark(pages: list[PageInk], marks: list[Components]) -> list[Array]:
+    """The marks of all cells in MNIST's form, some if there are many."""
+    every = [
+        (page, parts, n)
+        for page, parts in zip(pages, marks, strict=True)
+        for n in range(len(parts.boxes))
+    ]
+    some = every[:: -(-len(every) // _MOST_TRIED)]
+    images = [image_of(page, parts.boxes[n], parts.labels, n, n + 1) for page, parts, n in some]
+    return [image for image in images if image is not None]
+
+
+def _are_digits(images: list[Array], confidence: Confidence) -> bool:
+    """Whether most images (28, 28) look like digits, upright or all turned alike."""
+    if not images:
+        return False
+    some = np.stack(images[:: -(-len(images) // _MOST_TRIED)])
+    ways = (np.rot90(some, turns, (1, 2)) for turns in range(4))
     return any(np.median(confidence(way)) >= _MIN_SURE for way in ways)
 
 

@@ -11,6 +11,9 @@ from tinymnist.imaging.page.lattice import Row
 from tinymnist.imaging.page.segment import Confidence
 from tinymnist.imaging.picture.pixels import Array
 
+Likelihoods = npt.NDArray[np.float64]
+ENOUGH_MARKS = 8
+"""If a page's grids hold at least this many digits, they alone say how the page lies."""
 _MOST_MARKS = 96  # as many marks of a page are turned
 _FEWEST_MARKS = 4  # with fewer, a page stays as it is: a 6 may be a 9
 _DOUBT = -0.3  # the mean log of the sureness below which a page may be turned
@@ -31,35 +34,37 @@ def whole_marks(rows: list[Row]) -> Array:
     return np.stack(images[:: -(-len(images) // _MOST_MARKS)])
 
 
-def likelihoods(images: Array, confidence: Confidence) -> npt.NDArray[np.float64]:
+def likelihoods(images: Array, confidence: Confidence) -> Likelihoods:
     """The mean log of the sureness of images (n, 28, 28), turned by 0 to 3 quarters: (4,)."""
     if len(images) == 0:
         return np.full(4, math.log(_LEAST_SURE))
     turned = np.concatenate([np.rot90(images, turns, (1, 2)) for turns in range(4)])
     sureness = np.maximum(confidence(turned).astype(np.float64), _LEAST_SURE)
-    means: npt.NDArray[np.float64] = np.log(sureness).reshape(4, -1).mean(1)
+    means: Likelihoods = np.log(sureness).reshape(4, -1).mean(1)
     return means
 
 
-def is_in_doubt(own: npt.NDArray[np.float64]) -> bool:
+def is_in_doubt(own: Likelihoods) -> bool:
     """Whether marks with these likelihoods look so little like digits that a page may lie."""
     return bool(own[0] < _DOUBT)
 
 
-def best_turn(
-    own: npt.NDArray[np.float64], lying: npt.NDArray[np.float64], count: int
-) -> int:
+def combined(own: Likelihoods, lying: Likelihoods) -> Likelihoods:
+    """The larger likelihood of each turn, of a page and of the same page turned by a quarter.
+
+    Marks that follow each other downwards are not the same as those that follow each other to the
+    right: halves of a digit are joined.
+    """
+    return np.array([own[0], max(lying[0], own[1]), own[2], max(lying[2], own[3])])
+
+
+def best_turn(likelihoods: Likelihoods, count: int) -> int:
     """By how many quarters of a circle to the left a page must be turned to stand upright: 0 to 3.
 
-    Args:
-        own: the likelihoods of the page's marks.
-        lying: those of the page turned to the left by a quarter: marks that follow each other
-            downwards are not the same as those that follow each other to the right.
-        count: of how many marks, the smaller number of both.
+    ``likelihoods`` (4,) are the mean logs of the sureness of ``count`` marks.
     """
-    ways = np.array([own[0], max(lying[0], own[1]), own[2], max(lying[2], own[3])])
-    best = int(np.argmax(ways))
-    gain = float(ways[best] - ways[0])
+    best = int(np.argmax(likelihoods))
+    gain = float(likelihoods[best] - likelihoods[0])
     enough = count >= _FEWEST_MARKS and gain >= max(_MIN_MEAN_GAIN, _MIN_GAIN / max(count, 1))
     return best if enough else 0
 
