@@ -84,7 +84,7 @@ def annotate(
 
 
 def frame_cells(picture: Image.Image, boxes: Sequence[Box]) -> Image.Image:
-    """Draw the cells of grids, (left, top, right, bottom) each, as thin frames on an RGB picture."""
+    """Draw the cells of grids, (left, top, right, bottom) each, as thin frames on a picture."""
     drawn = picture.copy()
     draw = ImageDraw.Draw(drawn)
     for left, top, right, bottom in boxes:

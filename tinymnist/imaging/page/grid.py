@@ -43,7 +43,8 @@ _MIN_CHAIN = 0.6  # the share of the lines that are regular, so that the others 
 _MAX_EXTENDED = 3  # lines beyond the first and the last
 _MIN_FULL = 0.5  # the share of a grid's cells that are found before the others are filled in
 _LOOK = 3  # crossings from a corner at which a cell may end, so that ink within it does no harm
-_MIN_SIDE = 10  # pixels of a cell's sides, in the median
+_MIN_SIDE = 10  # pixels of a cell's sides, in the median,
+_MANY_CELLS, _MIN_SIDE_OF_FEW = 4, 16  # and if there are fewer cells: they might be a digit's
 _MIN_SHARED = 0.3  # groups that share this share of the smaller one's area are one grid,
 _MIN_UNITED = 4  # but fewer cells than this are those of a digit, as in an 8
 _BARE_BOX = 4  # corners of a single box, which is not a grid
@@ -272,7 +273,8 @@ def _lattice(cells: list[Cell], level: Lines, upright: Lines, at: _Crossings) ->
     corners = _corners(rows.at, columns.at)
     slots = (len(rows.at) - 1) * (len(columns.at) - 1)
     sides = [np.median(np.linalg.norm(np.diff(corners, axis=axis), axis=-1)) for axis in (0, 1)]
-    if min(sides) < _MIN_SIDE or len(cells) < _MIN_FULL * slots:
+    shortest = _MIN_SIDE if slots >= _MANY_CELLS else _MIN_SIDE_OF_FEW
+    if min(sides) < shortest or len(cells) < _MIN_FULL * slots:
         return None
     return corners
 

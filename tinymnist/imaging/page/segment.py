@@ -48,6 +48,9 @@ _MAX_WIDTH, _MAX_HEIGHT = 1.5, 1.7  # of several pieces together, in heights of 
 _MIN_PIXELS = 5  # the least height of a digit
 _CROWD, _GRAIN = 200, 10
 """More marks than this, less than this many pixels high, are the grain of a noisy picture."""
+_MANY, _PRINT_SURE = 100, 0.45
+"""If a page has this many marks, and its usual mark looks less surely like a digit, it is print;"""
+_LARGER_THAN_PRINT = 1.35  # what is written by hand there is taller by this factor
 _MAX_CANDIDATES = 4000  # on a page; a thousand digits have about this many
 _PRIOR_MARKS = 2
 """The typical height of the whole page weighs as much as this many marks of a row."""
@@ -92,6 +95,12 @@ def segment(
     if usual < _MIN_PIXELS or (len(parts.boxes) > _CROWD and usual < _GRAIN):
         raise NoDigitFound("no digit found: nothing but specks")
     looks = looks_of(page, parts, usual, confidence)
+    if confidence is not None and _is_print(parts, looks, usual):
+        parts = parts.only(np.flatnonzero(heights(parts.boxes) > _LARGER_THAN_PRINT * usual))
+        if len(parts.boxes) == 0:
+            raise NoDigitFound("no digit found: nothing but print")
+        usual = typical_height(parts.boxes, page.mask.shape)
+        looks = looks_of(page, parts, usual, confidence)
     rows: list[Row] = []
     for marks in find_rows(parts.boxes, usual):
         typical = _row_height(heights(parts.boxes[marks]), usual)
@@ -100,6 +109,13 @@ def segment(
         if sum(len(row.candidates) for row in rows) > _MAX_CANDIDATES:
             raise NoDigitFound("no digit found: too many marks that touch each other")
     return [row for row in rows if row.candidates]
+
+
+def _is_print(parts: Components, looks: Looks, usual: float) -> bool:
+    """Whether the usual mark of a page is a letter: there are many, and few look like digits."""
+    tall = heights(parts.boxes)
+    sized = (tall >= _MIN_DIGIT * usual) & (tall <= usual / _MIN_DIGIT)
+    return bool(sized.sum() >= _MANY and np.median(looks.sure[sized]) < _PRINT_SURE)
 
 
 def find_rows(boxes: Index, typical: float) -> list[Index]:

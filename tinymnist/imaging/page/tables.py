@@ -35,8 +35,8 @@ from tinymnist.imaging.page.turning import (
 )
 from tinymnist.imaging.picture.pixels import Array
 
-_SINGLE = 1.25  # a cell that holds one digit is written at most this wide, in heights of a digit;
-_MIN_SINGLES = 0.9  # if this share of a grid's cells are, each holds one digit
+_MIN_DIGIT = 0.5  # the longer side of a mark that may be a digit, as a share of the usual one
+_MAX_SEVERAL = 0.1  # if at most this share of a grid's cells hold several, each holds one digit
 _MIN_EMPTY = 4  # empty cells; fewer may be the holes of digits or letters
 _MOST_TRIED = 60  # marks that show whether a grid holds digits
 _BORDER = 0.15  # of a cell, around the grid, that belongs to its lines
@@ -93,7 +93,7 @@ def read_table(dark: Array, lattice: Lattice, confidence: Confidence) -> Table |
         typical = float(np.median(heights(spans)))
         pages = [_ink(patches[number], marks[number]) for number in written]
         rows = [_single(page, parts) for page, parts in zip(pages, own, strict=True)]
-        if np.mean(widths(spans) <= _SINGLE * typical) < _MIN_SINGLES:
+        if not _hold_one_digit(own):
             if not _are_digits(_each_mark(pages, own), confidence):
                 return None
             rows = [
@@ -120,29 +120,22 @@ def read_upright(grey: Array, confidence: Confidence) -> tuple[list[Row], list[T
 
     The third result is by how many quarters of a circle it was turned to the left.
     """
-    try:
-        rows, tables = read_page(grey, confidence)
-    except NoDigitFound as error:
-        rows, tables, failure = [], [], error
-    else:
-        failure = None
-    cells = whole_marks([line for table in tables for line in table.lines])
+    rows, tables = read_page(grey, confidence)
+    cells = whole_marks(max((table.lines for table in tables), key=len, default=[]))
     own = cells if len(cells) >= ENOUGH_MARKS else whole_marks(rows)
     likely = likelihoods(own, confidence)
     if own is cells and (turns := best_turn(likely, len(own))):
         return *read_page(np.ascontiguousarray(np.rot90(grey, turns)), confidence), turns
-    if own is not cells and len(own) and is_in_doubt(likely):
+    if own is not cells and is_in_doubt(likely):
         with suppress(NoDigitFound):
             lying = read_page(np.ascontiguousarray(np.rot90(grey)), confidence)
             marks = whole_marks(lying[0])
             likely = combined(likely, likelihoods(marks, confidence))
-            turns = best_turn(likely, min(len(own), len(marks)))
+            turns = best_turn(likely, max(len(own), len(marks)))
             if turns == 1:
                 return *lying, turns
             if turns:
                 return *read_page(np.ascontiguousarray(np.rot90(grey, turns)), confidence), turns
-    if failure is not None:
-        raise failure
     return rows, tables, 0
 
 
@@ -165,6 +158,14 @@ def read_page(grey: Array, confidence: Confidence) -> tuple[list[Row], list[Tabl
         return segment(grey, confidence, area, _MIN_BESIDE * _digit_height(tables)), tables
     except NoDigitFound:
         return [], tables
+
+
+def _hold_one_digit(marks: list[Components]) -> bool:
+    """Whether hardly any cell has several marks of a digit's size, whichever way the page lies."""
+    sizes = [np.maximum(heights(parts.boxes), widths(parts.boxes)) for parts in marks]
+    usual = float(np.median([own.max() for own in sizes]))
+    several = [np.count_nonzero(own >= _MIN_DIGIT * usual) > 1 for own in sizes]
+    return bool(np.mean(several) <= _MAX_SEVERAL)
 
 
 def _each_mark(pages: list[PageInk], marks: list[Components]) -> list[Array]:
