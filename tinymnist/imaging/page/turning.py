@@ -12,7 +12,7 @@ from tinymnist.imaging.page.segment import Confidence
 from tinymnist.imaging.picture.pixels import Array
 
 Likelihoods = npt.NDArray[np.float64]
-"""(2, 4), for each turn: the mean log of the sureness of all marks, and how many are surely digits."""
+"""(2, 4), for each turn: the mean log of the sureness of all marks, and how many are surely so."""
 ENOUGH_MARKS = 8
 """If a page's grids hold at least this many digits, they alone say how the page lies."""
 _MOST_MARKS = 96  # as many marks of a page are turned
