@@ -203,6 +203,20 @@ def test_the_numbers_are_those_of_the_functions(page: Any) -> None:
     expect(page.locator("[data-value=loss]")).to_have_text(as_javascript(cost))
 
 
+@pytest.mark.parametrize("name", ["mnist-cnn", "lenet5"])
+def test_every_layer_is_taken_apart(page: Any, name: str) -> None:
+    """The strongest output of each layer, from its inputs, is what the layer gives."""
+    page.select_option("#model", name)
+    page.click("#tab-layers")
+    model, x = Reader(name).model, explain(PHOTO, name).steps[-1].image[None, ..., None]
+    for layer, output in list(model.capture(x).items())[1:]:
+        page.click(f"[data-layer={layer}]")
+        values = output.ravel()
+        strongest = values[np.abs(values).argmax()]
+        shown = page.locator("#sums [data-value=value], #sums [data-value=before]").last
+        expect(shown).to_have_text(as_javascript(strongest))
+
+
 def test_a_weight_and_the_picture_are_changed(page: Any) -> None:
     page.click("#tab-change")
     expect(page.locator("#accuracy")).to_contain_text("200 of 200")

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from tinymnist.errors import InputError
-from tinymnist.web.worker import lines
 
 MAX_JOBS = max(2, os.cpu_count() or 1)
 """In the whole server at one time."""
@@ -79,9 +78,9 @@ class Job:
     def _collect(self) -> None:
         """Gather events until the process ends."""
         with suppress(ValueError):  # a line that was cut off, as the process was ended
-            for event in lines(self.process.stdout):
+            for line in self.process.stdout or ():
                 with self.news:
-                    self.events.append(event)
+                    self.events.append(json.loads(line))
                     self.news.notify_all()
         self.process.wait()
         with self.news:

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -96,9 +96,7 @@ def to_bytes(model: Sequential) -> str:
 
 
 def from_bytes(text: str, name: str = "given") -> Sequential:
-    """The model of a weights file in base64, or a shipped one by name."""
-    if text in ("mnist-cnn", "keras-cnn", "lenet5", "mlp"):
-        return load_model(text)
+    """The model of a weights file in base64."""
     path = Path(f"{name}.in.npz")
     path.write_bytes(unpack_bytes(text, "model"))
     return load_model(path)
@@ -304,12 +302,6 @@ JOBS: dict[str, Callable[[Job, Commands], None]] = {
     "train": train,
     "finetune": finetune,
 }
-
-
-def lines(stream: Any) -> Iterator[Any]:
-    """Every event of a stream."""
-    for line in stream:
-        yield json.loads(line)
 
 
 if __name__ == "__main__":

@@ -53,8 +53,7 @@ function convolution(layer, x, weights, [row, column, channel], value) {
     parts.push(part);
   }
   const bias = weights.bias ? weights.bias.data[channel] : null;
-  const before = sum + (bias ?? 0);
-  return { kind: "convolution", size: [kh, kw], parts, bias, sum, before, activation: layer.config.activation, value };
+  return { kind: "convolution", size: [kh, kw], parts, ...total(sum, bias, layer, value) };
 }
 
 function pooling(layer, x, [row, column, channel], value) {
@@ -83,8 +82,17 @@ function dense(x, weights, unit, layer, value) {
   }
   const bias = weights.bias ? weights.bias.data[unit] : null;
   const column = products.map((_, i) => weights.kernel.data[i * units + unit]);
-  const before = sum + (bias ?? 0);
-  return { kind: "dense", inputs: x.data, column, products, bias, sum, before, activation: layer.config.activation, value };
+  return { kind: "dense", inputs: x.data, column, products, ...total(sum, bias, layer, value) };
+}
+
+// The end of a sum: with the bias, before the activation, and after it. tinymnist adds in float32
+// and in blocks, this file in float64 and in order; where tinymnist's own number is at hand, it is
+// the one that counts.
+function total(sum, bias, layer, value) {
+  const activation = layer.config.activation;
+  const isKnown = activation === "linear" || (activation === "relu" && value > 0);
+  const before = isKnown ? value : sum + (bias ?? 0);
+  return { sum: bias === null ? before : sum, bias, before, activation, value };
 }
 
 // Every step of the softmax: z - max, exp, the sum, the share. No overflow, whatever z is.

@@ -31,7 +31,7 @@ export function render(box) {
   if (!state.run) return box.replaceChildren(h("p", { class: "quiet" }, "There is no picture in the network yet."));
   if (measured?.wanted !== JSON.stringify(changes())) measure();
   const layer = state.description.layers.find((la) => la.name === state.layer);
-  if (Object.keys(layer.arrays).length && !state.weights[layer.name]) weightsOf(layer.name).catch(() => {});
+  if (Object.keys(layer.arrays).length && !state.weights[layer.name]) weightsOf(layer.name);
   const focused = document.activeElement?.id;
   // A slider that is being dragged must stay: only what lies around it is made again.
   if (!$("#effects", box)) {
@@ -89,7 +89,7 @@ function weightEditor(section, layer) {
     names.map((name) => h("option", { selected: name === layer.name }, name)));
   const head = [h("h3", {}, "One weight"), h("p", { class: "row" }, h("label", {}, "Layer ", choose))];
   const weights = state.weights[layer.name];
-  if (!layer.arrays.kernel || !weights) return section.replaceChildren(...head);
+  if (!layer.arrays.kernel || !weights?.kernel) return section.replaceChildren(...head);
   const kernel = edited(layer, weights).kernel;
   const shape = kernel.shape;
   if (place >= kernel.data.length) place = 0;

@@ -9,6 +9,9 @@ let chosen = null; // the input channel whose patch is shown; null is the one th
 export function inspect(layer, unit) {
   const weights = state.weights[layer.name] ?? {};
   if (Object.keys(layer.arrays).length && !state.weights[layer.name]) return [h("p", { class: "quiet" }, "Fetching the kernel …")];
+  if (Object.keys(layer.arrays).some((name) => !weights[name])) {
+    return [h("p", { class: "quiet" }, "Its kernel is too large to be shown here.")];
+  }
   const inputs = layer.sources.map((source) => state.run.maps[source]);
   if (inputs.some((input) => !input)) return [h("p", { class: "quiet" }, "Its input is too large for a page.")];
   const found = takeApart(layer, inputs, state.run.maps[layer.name], edited(layer, weights), unit);

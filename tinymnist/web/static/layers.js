@@ -24,7 +24,7 @@ export function render(box) {
   if (!run || !description) return box.replaceChildren(h("p", { class: "quiet" }, "There is no picture in the network yet."));
   const layer = description.layers.find((la) => la.name === state.layer);
   if (!run.maps[layer.name]) return box.replaceChildren(layerList(), h("p", {}, "This layer is too large for a page."));
-  if (Object.keys(layer.arrays).length && !state.weights[layer.name]) weightsOf(layer.name).catch(() => {});
+  if (Object.keys(layer.arrays).length && !state.weights[layer.name]) weightsOf(layer.name);
   unit = clamp(state.unit ?? strongest(run.maps[layer.name]), run.maps[layer.name]);
   const known = $(".layerlist", box);
   const isSame = known?.dataset.model === description.name;

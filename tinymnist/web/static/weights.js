@@ -5,7 +5,8 @@ import { set, state } from "./state.js";
 export async function weightsOf(layer) {
   const model = state.model;
   if (!state.weights[layer]) {
-    const weights = await state.api.weights(model, layer);
+    // What is too large for a page has no arrays; the inspector says so.
+    const weights = await state.api.weights(model, layer).catch(() => ({}));
     if (model === state.model) set({ weights: { ...state.weights, [layer]: weights } });
   }
   return state.weights[layer];
