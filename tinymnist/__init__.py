@@ -84,8 +84,8 @@ __all__ += ["initializers", "metrics", "models", "regularizers"]
 __version__ = "0.2.0"
 
 _HOMES = {
-    "": "activations backend callbacks constraints datasets initializers layers losses metrics models "
-    "optimizers preprocessing regularizers utils",
+    "": "activations backend callbacks constraints datasets initializers layers losses metrics "
+    "models optimizers preprocessing regularizers utils",
     "api": "compare convert diagnose predict read",
     "augmentation.generator": "ImageDataGenerator",
     "comparison": "assert_model_matches layer_outputs",

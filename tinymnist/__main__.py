@@ -1,4 +1,4 @@
-"""The command ``tinymnist``, also as ``python -m tinymnist``: a process, and how it may be ended."""
+"""Where ``python -m tinymnist`` and the console script start: Ctrl-C ends them without a traceback."""
 
 import signal
 import sys

@@ -110,7 +110,7 @@ def layer(number: Any, **changes: Any) -> Any:
         (changed(input_shape=[28, 28.5]), "input_shape must be"),
         (changed(input_shape=[10**9]), "input_shape must be"),
         (changed(layers=[]), "layers must be a list"),
-        (changed(layers=[{"class": "LSTM"}]), "a layer must be an object with a class"),
+        (changed(layers=[{"class": "ConvLSTM2D"}]), "a layer must be an object with a class"),
         (changed(wiring={"sum": "a"}), "wiring must be like"),
     ],
 )

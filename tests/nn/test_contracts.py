@@ -135,7 +135,7 @@ def test_pickles(layer_case: Any) -> None:
 def test_a_layer_shows_how_it_was_made(layer_case: Any) -> None:
     layer = layer_case.built()
     layer.name, layer.trainable = "it", False
-    assert eval(repr(layer), vars(L)).config() == layer.config()
+    assert eval(repr(layer), vars(L) | LAYERS).config() == layer.config()
 
 
 def test_only_settings_that_differ_are_shown() -> None:

@@ -65,10 +65,11 @@ def test_predicting_does_not_load_the_training() -> None:
         ("compile", ["optimizer", "loss", "metrics"]),
         ("fit", ["x", "y", "batch_size", "epochs", "verbose", "callbacks", "validation_split",
                  "validation_data", "shuffle", "class_weight", "sample_weight", "initial_epoch",
-                 "steps_per_epoch", "validation_steps"]),
+                 "steps_per_epoch", "validation_steps", "validation_batch_size",
+                 "validation_freq"]),
         ("evaluate", ["x", "y", "batch_size", "verbose", "sample_weight", "steps", "callbacks",
                       "return_dict"]),
-        ("predict", ["x", "batch_size", "verbose", "steps"]),
+        ("predict", ["x", "batch_size", "verbose", "steps", "callbacks"]),
     ],
 )  # fmt: skip
 def test_signatures_are_spelled_out_in_keras_order(method: str, names: list[str]) -> None:

@@ -141,7 +141,8 @@ SAME: list[tuple[Any, Layer]] = [
     (lambda: L_.Softmax(axis=-1), L.Softmax()),
     (lambda: L_.Concatenate(axis=-1), L.Concatenate()),
     (lambda: L_.Flatten(data_format="channels_last", dtype="float32"), L.Flatten()),
-    (lambda: L_.Dense(2, kernel_initializer="normal"), L.Dense(2, kernel_initializer="random_normal")),
+    (lambda: L_.Dense(2, kernel_initializer="normal"),
+     L.Dense(2, kernel_initializer="random_normal")),
 ]  # fmt: skip
 
 

@@ -51,7 +51,8 @@ MODELS: dict[str, Callable[[], Sequential]] = {
     ),
     "fixed arithmetic": lambda: chain(
         L.Rescaling(2.0, -1.0), L.Rescaling([0.5], [0.1]), L.Normalization(0.1, 0.2),
-        L.Normalization([0.3], 2.0), L.BatchNormalization(momentum=0.9, epsilon=0.01), L.LayerNormalization(epsilon=1e-5),
+        L.Normalization([0.3], 2.0), L.BatchNormalization(momentum=0.9, epsilon=0.01),
+        L.LayerNormalization(epsilon=1e-5),
     ),
     "shapes": lambda: chain(
         L.ZeroPadding2D((1, 2)), L.Permute((3, 1, 2)), L.Reshape((-1, 4)), L.Flatten(),

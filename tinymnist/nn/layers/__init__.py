@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from tinymnist.lazy import lazy_names
 from tinymnist.nn.layers.activation import (
     ACTIVATIONS,
     ELU,
@@ -31,7 +32,6 @@ from tinymnist.nn.layers.fixed import (
     Reshape,
     ZeroPadding2D,
 )
-from tinymnist.nn.layers.growing import Conv2DTranspose, UpSampling2D
 from tinymnist.nn.layers.learned import (
     BatchNormalization,
     Conv2D,
@@ -39,14 +39,29 @@ from tinymnist.nn.layers.learned import (
     DepthwiseConv2D,
     LayerNormalization,
 )
-from tinymnist.nn.layers.recurrent import GRU, LSTM, SimpleRNN
 
-LAYERS: dict[str, type[Layer]] = {
+if TYPE_CHECKING:
+    from tinymnist.nn.layers.growing import Conv2DTranspose, UpSampling2D
+    from tinymnist.nn.layers.recurrent import GRU, LSTM, SimpleRNN
+
+_RARE = {"growing": "Conv2DTranspose UpSampling2D", "recurrent": "GRU LSTM SimpleRNN"}
+"""Layers that few digit readers have, by module: imported when one is named."""
+_USUAL: dict[str, type[Layer]] = {
     name: kind
-    for name, kind in sorted(globals().items())
+    for name, kind in globals().items()
     if isinstance(kind, type) and issubclass(kind, Layer) and kind is not Layer
 }
+LAYERS: dict[str, type[Layer]]
 """Every layer by the name of its class."""
+_rare, _ = lazy_names(__name__, _RARE)
+
+
+def __getattr__(name: str) -> Any:
+    if name != "LAYERS":
+        return _rare(name)
+    known = _USUAL | {rare: _rare(rare) for rare in " ".join(_RARE.values()).split()}
+    return globals().setdefault("LAYERS", dict(sorted(known.items())))
+
 
 MaxPool2D, AvgPool2D, Convolution2D = MaxPooling2D, AveragePooling2D, Conv2D
 GlobalAvgPool2D, GlobalMaxPool2D = GlobalAveragePooling2D, GlobalMaxPooling2D
@@ -60,14 +75,16 @@ def layer_from_config(config: dict[str, Any]) -> Layer:
         ValueError: for an unknown class or setting.
     """
     settings = dict(config)
-    kind = settings.pop("class", None)
-    if kind not in LAYERS:
-        raise ValueError(f"class must be one of {sorted(LAYERS)}. Received: class={kind!r}")
+    name = settings.pop("class", None)
+    kind = _USUAL.get(name) or __getattr__("LAYERS").get(name)
+    if kind is None:
+        known = sorted(__getattr__("LAYERS"))
+        raise ValueError(f"class must be one of {known}. Received: class={name!r}")
     try:
-        layer: Layer = type.__call__(LAYERS[kind], **settings)  # in our words already
+        layer: Layer = type.__call__(kind, **settings)  # in our words already
         return layer
     except TypeError as error:
-        raise ValueError(f"{kind} cannot be made from {settings}: {error}") from None
+        raise ValueError(f"{name} cannot be made from {settings}: {error}") from None
 
 
 __all__ = [

@@ -218,7 +218,7 @@ def examples_of(
     Without a ``loss``, labels may be class numbers or rows of probabilities.
 
     Raises:
-        ValueError: if there are none, or they do not fit the model or each other, or are not finite.
+        ValueError: if there are none, they do not fit the model or each other, or are not finite.
     """
     if y is None:
         raise ValueError("expected examples with labels (x, y). Received: x alone")
