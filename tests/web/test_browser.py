@@ -304,6 +304,7 @@ def test_the_walk_leads_through_every_chapter(page: Any) -> None:
     page.click("#walk")
     for chapter in range(1, 10):
         expect(page.locator("#chapter .count")).to_have_text(f"Chapter {chapter} of 9")
+        expect(page.locator("#chapter code")).to_have_text(re.compile(r"^tinymnist lesson \d+$"))
         page.click("#walk-next")
     expect(page.locator("#chapter")).to_be_hidden()
 

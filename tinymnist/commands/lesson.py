@@ -87,7 +87,7 @@ def _verdict(which: int, lesson: Lesson, problems: list[Problem]) -> str:
         where = ", with ".join(filter(None, (problem.part or lesson.name, problem.case)))
         lines.append(f"{where}: {problem.text}")
         if problem.mistake:
-            lines.append(f"  it looks like: {problem.mistake}; {problem.hint}")
+            lines.append(f'  it looks like "{problem.mistake}": {problem.hint}')
     return "\n".join(lines)
 
 

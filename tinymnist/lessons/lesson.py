@@ -85,39 +85,29 @@ def solution_file(lesson: Lesson) -> str:
 
     It is read from the package each time, so it cannot differ from what the package does.
     """
-    sources = {
-        function: textwrap.dedent(inspect.getsource(function))
-        for function in (*lesson.solution, lesson.function)
-    }
+    functions = (*lesson.solution, lesson.function)
+    sources = [textwrap.dedent(inspect.getsource(function)).rstrip() for function in functions]
     imports: dict[str, str] = {}
-    for function, source in sources.items():
-        imports |= _imports(source, sys.modules[function.__module__])
-    own = {function.__name__ for function in sources}
-    lines = sorted({line for name, line in imports.items() if name not in own})
-    return "\n".join(
-        [
-            "from __future__ import annotations\n",
-            *lines,
-            *(f"\n\n{_titled(f, s)}" for f, s in sources.items()),
-        ]
-    )
+    for function, source in zip(functions, sources, strict=True):
+        imports |= _imports(source, vars(sys.modules[function.__module__]))
+    for function in functions:
+        imports.pop(function.__name__, None)
+    titled = (f"# {f.__module__}\n{text}" for f, text in zip(functions, sources, strict=True))
+    top = "from __future__ import annotations\n\n" + "\n".join(sorted(imports.values()))
+    return "\n\n\n".join((top, *titled)) + "\n"
 
 
-def _titled(function: Any, source: str) -> str:
-    """The source, beneath a line that says where it is."""
-    return f"# {function.__module__}\n{source.rstrip()}"
-
-
-def _imports(source: str, module: ModuleType) -> dict[str, str]:
+def _imports(source: str, namespace: Mapping[str, Any]) -> dict[str, str]:
     """An import for each name that a piece of source takes from its module, by the name."""
     used = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
-    found = {}
-    for name in used & vars(module).keys():
-        value = vars(module)[name]
-        is_alias = isinstance(value, ModuleType)
-        found[name] = (
-            f"import {value.__name__} as {name}"
-            if is_alias
-            else f"from {module.__name__} import {name}"
-        )
-    return found
+    lines = {}
+    for name in used & namespace.keys():
+        value = namespace[name]
+        if isinstance(value, ModuleType):
+            alias = "" if value.__name__ == name else f" as {name}"
+            lines[name] = f"import {value.__name__}{alias}"
+        else:
+            home = getattr(value, "__module__", "")
+            has_it = name in vars(sys.modules.get(home, object))
+            lines[name] = f"from {home if has_it else namespace['__name__']} import {name}"
+    return lines

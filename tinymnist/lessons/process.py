@@ -53,12 +53,13 @@ def check_file(number: int, path: Path, seconds: float = SECONDS) -> list[Proble
         [sys.executable, "-c", program, str(number), file, str(seconds)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C reaches only this process, which ends the other
         env=os.environ | dict.fromkeys((*BLAS_VARIABLES, THREADS_VARIABLE), "1"),
     )
     try:
         answer, _ = process.communicate(timeout=seconds + _START)
     except subprocess.TimeoutExpired:
-        answer = b""
+        answer = b"Timeout"
     finally:
         process.kill()
         process.wait()
@@ -67,7 +68,7 @@ def check_file(number: int, path: Path, seconds: float = SECONDS) -> list[Proble
         if "unusable" in found:
             raise InputError(found["unusable"])
         return [Problem(**problem) for problem in found["problems"]]
-    if process.returncode not in (1, -9):
+    if not answer.startswith(b"Timeout"):  # as a stack begins
         return [Problem("", "", f"the program ended with code {process.returncode} in a test")]
     text, line = f"not finished after {seconds:g} s; stopped", 0
     if at := re.search(f'File "{re.escape(file)}", line (\\d+)', answer.decode(errors="replace")):
