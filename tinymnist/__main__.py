@@ -1,4 +1,4 @@
-"""Where ``python -m tinymnist`` and the console script start: Ctrl-C ends them without a traceback."""
+"""Where ``tinymnist`` and ``python -m tinymnist`` start: Ctrl-C ends them without a traceback."""
 
 import signal
 import sys
