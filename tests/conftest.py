@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # before NumPy is imported: every core has a worker, and
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # BLAS's own threads would only wait
+if "PYTEST_XDIST_WORKER" in os.environ:  # every core has a worker of pytest, so more threads and
+    # processes would only wait; before NumPy is imported
+    for variable in ("OPENBLAS_NUM_THREADS", "TINYMNIST_THREADS"):
+        os.environ.setdefault(variable, "1")
 
 _NUMBERS = itertools.count()
 

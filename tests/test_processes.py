@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import tinymnist
 from tinymnist.errors import InputError
 from tinymnist.imaging.digit.recipes import prepare_all
 from tinymnist.imaging.synthetic.paint import ink
@@ -179,13 +178,13 @@ def test_pictures_come_out_alike_whatever_the_number_of_workers(
     pictures: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tinymnist.processes.ALONE", 0.0)
-    expected = prepare_all(pictures * 3, "mnist", workers=1)
+    expected = prepare_all(pictures, "mnist", workers=1)
     for workers in (2, 3):
-        found = prepare_all(pictures * 3, "mnist", workers=workers)
+        found = prepare_all(pictures, "mnist", workers=workers)
         np.testing.assert_array_equal(found.readings, expected.readings)
         np.testing.assert_array_equal(found.owners, expected.owners)
         assert [*map(str, found.failures.values())] == [*map(str, expected.failures.values())]
-    assert list(expected.failures) == [30, 90, 150]
+    assert list(expected.failures) == [30]
 
 
 def rewound(source: object) -> object:
@@ -222,10 +221,9 @@ def test_many_predictions(pictures: list[Path], monkeypatch: pytest.MonkeyPatch)
 
 def test_many_pages(pictures: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tinymnist.processes.ALONE", 0.0)
-    sample = Path(tinymnist.__file__).parent / "samples" / "8-chalk-on-black.jpg"
     reader = Reader("mlp")
-    sources = [sample, pictures[30], pictures[4]] * 5
+    sources = [pictures[7], pictures[30], pictures[4]] * 6
     found = [list(reader.read_many(sources, workers=workers)) for workers in (1, 2)]
     assert [*map(str, found[0])] == [*map(str, found[1])]
     assert isinstance(found[0][1], InputError)
-    assert str(found[0][0]) == str(reader.read(sample))
+    assert str(found[0][0]) == str(reader.read(pictures[7]))
