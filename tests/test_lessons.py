@@ -137,6 +137,70 @@ def test_what_is_not_an_answer_is_said() -> None:
     assert "changes its arguments" in only_problem(changes).text
 
 
+# Answers as people write them, each with a usual mistake ------------------------------------------
+
+
+def adam(w: Any, m: Any, v: Any, g: Any, t: int, lr: float, b1: float, b2: float, e: float) -> Any:
+    m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
+    return w - lr * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + e), m, v
+
+
+def backpropagate_untransposed(x: Any, labels: Any, w1: Any, b1: Any, w2: Any, b2: Any) -> Any:
+    h = np.maximum(x @ w1 + b1, 0)
+    dz = np.exp(h @ w2 + b2) / np.exp(h @ w2 + b2).sum(1, keepdims=True)
+    dz[np.arange(len(x)), labels] -= 1
+    dz = dz / len(x)
+    dh = dz @ w2
+    dh[h <= 0] = 0
+    return x.T @ dh, dh.sum(0), h.T @ dz, dz.sum(0)
+
+
+def max_pool_by_equality(x: Any, dy: Any) -> Any:
+    n, h, w, c = dy.shape
+    cut = x[:, : 2 * h, : 2 * w]
+    y, dx = cut.reshape(n, h, 2, w, 2, c).max((2, 4)), np.zeros_like(x)
+    large = [a.repeat(2, 1).repeat(2, 2) for a in (y, dy)]
+    dx[:, : 2 * h, : 2 * w] = (cut == large[0]) * large[1]
+    return y, dx
+
+
+def batch_normalize_std(x: Any, gamma: Any, beta: Any, epsilon: float, dy: Any) -> Any:
+    axes, n = (0, 1, 2), x[..., 0].size
+    s = x.std(axes) + epsilon
+    z, dbeta = (x - x.mean(axes)) / s, dy.sum(axes)
+    dgamma = (z * dy).sum(axes)
+    return z * gamma + beta, gamma / s * (dy - dbeta / n - z * dgamma / n), dgamma, dbeta
+
+
+def convolve_symmetric(x: Any, kernel: Any, bias: Any, stride: int) -> Any:
+    (kh, kw), s = kernel.shape[:2], stride
+    x = np.pad(x, ((0, 0), (kh // 2, kh // 2), (kw // 2, kw // 2), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(x, (kh, kw), axis=(1, 2))[:, ::s, ::s]
+    return np.einsum("nijcab,abco->nijo", windows, kernel) + bias
+
+
+def white_on_black_by_mean(picture: Any) -> Any:
+    return 1 - picture / 255 if picture.mean() > 127 else picture / 255
+
+
+@pytest.mark.parametrize(
+    ("number", "function", "mistake"),
+    [
+        (1, white_on_black_by_mean, "paper compared with a fixed grey"),
+        (6, backpropagate_untransposed, "forgotten transposition"),
+        (7, convolve_symmetric, "half a kernel on all sides"),
+        (9, max_pool_by_equality, "gradient to every maximum"),
+        (10, batch_normalize_std, "epsilon outside the root"),
+        (11, adam, "epsilon after the correction"),
+    ],
+)
+def test_a_mistake_is_recognized_in_other_words(
+    number: int, function: Callable[..., Any], mistake: str
+) -> None:
+    problems = check(LESSONS[number - 1], function)
+    assert {problem.mistake for problem in problems} == {mistake}
+
+
 # In another process -----------------------------------------------------------------------------
 
 RIGHT = "def dense(x, kernel, bias):\n    print('{\"right\": 0}')\n    return x @ kernel + bias\n"
