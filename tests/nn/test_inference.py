@@ -169,6 +169,11 @@ def test_an_output_that_others_are_listed_after() -> None:
     assert_same(model, pictures(5, (6,)))
 
 
+def digits() -> Array:
+    with np.load(Path(__file__).parents[1] / "mnist100.npz") as kept:
+        return np.asarray(kept["images"][..., None] / np.float32(255))
+
+
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_shipped_models_at_every_layer(name: str) -> None:
     model = load_model(name)
@@ -176,14 +181,17 @@ def test_shipped_models_at_every_layer(name: str) -> None:
         cut = Sequential(model.layers[:end], input_shape=(28, 28, 1))
         for n in (1, 19):
             assert_same(cut, pictures(n))
-    with np.load(Path(__file__).parents[1] / "mnist100.npz") as digits:
-        x = digits["images"][..., None] / np.float32(255)
+    x = digits()
     assert abs(model.predict(x) - model.predict(x, plain=True)).max() < 1e-6
 
 
 def test_other_peoples_models(shared_folder: Path) -> None:
-    """Probabilities to 1e-6, or to rounding where outputs are larger than 1."""
-    x, checked = pictures(18), 0
+    """Probabilities of digits agree to 1e-6 with the plain layers or with float64.
+
+    Not always with both: in one model the two float32 results lie on either side of float64's, in
+    another the plain layers themselves are off by more. Outputs above 1 count relative to them.
+    """
+    x, checked = digits()[::5], 0
     for path in sorted((shared_folder / "models").glob("*/*")):
         try:
             with warnings.catch_warnings():
@@ -193,10 +201,11 @@ def test_other_peoples_models(shared_folder: Path) -> None:
             continue
         if model.dtype != np.float32 or model.input_shape not in ((28, 28, 1), (784,)):
             continue
-        for n in (1, 18):
-            expected = model.predict(x[:n], plain=True)
-            error = abs(model.predict(x[:n]) - expected).max()
-            assert error <= 1e-6 * max(1, abs(expected).max()), f"{path}: {error}"
+        exact = model.astype("float64").predict(x.astype(np.float64))
+        for n in (1, 20):
+            found, plain = model.predict(x[:n]), model.predict(x[:n], plain=True)
+            error = min(abs(found - plain).max(), abs(found - exact[:n]).max())
+            assert error <= 1e-6 * max(1, abs(plain).max()), f"{path}: {error}"
         checked += 1
     assert checked > 30
 
