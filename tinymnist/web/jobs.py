@@ -77,11 +77,11 @@ class Job:
 
     def _collect(self) -> None:
         """Gather events until the process ends."""
-        with suppress(ValueError):  # a line that was cut off, as the process was ended
-            for line in self.process.stdout or ():
-                with self.news:
-                    self.events.append(json.loads(line))
-                    self.news.notify_all()
+        for line in self.process.stdout or ():
+            # A line may be cut off, as the process was ended, or not be an event at all.
+            with suppress(ValueError), self.news:
+                self.events.append(json.loads(line))
+                self.news.notify_all()
         self.process.wait()
         with self.news:
             if not self.events or self.events[-1]["event"] not in ("end", "error"):

@@ -3,6 +3,7 @@ import { api } from "./api.js";
 import { pack } from "./arrays.js";
 import { $, save, say } from "./dom.js";
 import { grey, paint } from "./paint.js";
+import { changes } from "./pipeline.js";
 import { state } from "./state.js";
 
 const stem = () => (state.source.name ?? "drawing").replace(/\.\w+$/, "");
@@ -16,8 +17,8 @@ const KINDS = {
     const canvas = paint(document.createElement("canvas"), state.image, 0, grey);
     canvas.toBlob((blob) => save(`${stem()}-28x28.png`, blob));
   },
-  numbers() {
-    const { answer, logits, maps, image } = state.run;
+  async numbers() {
+    const { answer, logits, maps, image } = state.run ?? (await api.layers(state.image, changes()));
     const packed = Object.fromEntries(Object.entries(maps).map(([name, map]) => [name, pack(map)]));
     const text = JSON.stringify({ model: state.model, answer, logits, image: pack(image), maps: packed, effects: state.effects, edits: state.edits, off: state.off });
     save(`${stem()}.json`, text, "application/json");
@@ -37,7 +38,7 @@ export function build() {
     const kind = event.target.value;
     event.target.value = "";
     try {
-      if (!state.run && kind !== "link" && kind !== "python") throw new Error("There is no picture to save yet.");
+      if (!state.image && kind !== "link" && kind !== "python") throw new Error("There is no picture to save yet.");
       await KINDS[kind]();
     } catch (error) {
       say(error.message, true);
