@@ -31,7 +31,7 @@ from tinymnist.nn.sequential import Sequential
 from tinymnist.reporting.text import percent
 
 if TYPE_CHECKING:
-    from tinymnist.imaging.page.lattice import Box, Row
+    from tinymnist.imaging.page.lattice import Box, Candidate, Row
     from tinymnist.imaging.page.tables import Table
 
 DEFAULT_MODEL = "mnist-cnn"
@@ -403,11 +403,20 @@ class Reader:
         predictions = iter(self.predict_prepared(np.stack(images)[..., None]))
         read = []
         for row in rows:
-            own = [next(predictions) for _ in row.candidates]
+            own = [self._with_print(next(predictions), one) for one in row.candidates]
             chosen = row.cheapest([prediction.confidence for prediction in own])
             boxes = {i: view.box(row.candidates[i].box) for i in chosen}
             read.append(tuple(PageDigit(own[i], box) for i, box in boxes.items()))
         return tuple(read)
+
+    def _with_print(self, found: Prediction, candidate: Candidate) -> Prediction:
+        """The prediction, weighed with how much a blurred candidate resembles printed digits."""
+        if candidate.printed is None or self.class_names != tuple("0123456789"):
+            return found
+        from tinymnist.imaging.page.print import weigh_with_print
+
+        both = weigh_with_print(found.probabilities, candidate.printed)
+        return Prediction(both, self.class_names, found.picture)
 
     def probabilities_of(self, prepared: PreparedSet) -> NDArray[np.float32]:
         """The probabilities (m, classes) of prepared pictures, each as :meth:`predict` has them."""

@@ -123,6 +123,7 @@ class Candidate:
     box: Box  # top, left, bottom, right in pixels of the page, bottom and right exclusive
     image: Array  # (28, 28), in MNIST's form
     cost: float  # of its geometry
+    printed: Array | None = None  # (10,), how much it resembles printed digits, if it is blurred
 
 
 class _Move(NamedTuple):

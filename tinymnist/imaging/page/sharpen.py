@@ -32,6 +32,11 @@ def blur(ink: Array, mask: Mask) -> float:
     return full / max(steepest, 1e-6) / math.sqrt(2 * math.pi)
 
 
+def is_blurred(ink: Array, mask: Mask) -> bool:
+    """Whether ink (h, w) within a mask is blurred enough to do harm."""
+    return blur(ink, mask) >= _MIN_BLUR
+
+
 def sharpen(ink: Array, mask: Mask) -> Array:
     """Undo the blur of ink (h, w) in 0..1 that is measured within a mask; sharp ink stays as is."""
     spread = _ROUNDED * blur(ink, mask)

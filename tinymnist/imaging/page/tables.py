@@ -16,6 +16,7 @@ from tinymnist.imaging.page.ink import PageInk, dark_on_light
 from tinymnist.imaging.page.lattice import Box, Candidate, Row
 from tinymnist.imaging.page.marks import heights, widths
 from tinymnist.imaging.page.pieces import find_pieces
+from tinymnist.imaging.page.print import compare_with_print
 from tinymnist.imaging.page.segment import (
     Confidence,
     image_of,
@@ -24,7 +25,7 @@ from tinymnist.imaging.page.segment import (
     segment,
     whole_of,
 )
-from tinymnist.imaging.page.sharpen import sharpen
+from tinymnist.imaging.page.sharpen import is_blurred, sharpen
 from tinymnist.imaging.page.turning import (
     ENOUGH_MARKS,
     best_turn,
@@ -227,7 +228,8 @@ def _single(page: PageInk, parts: Components) -> Row | None:
     if image is None:
         return None
     top, left, bottom, right = map(int, box)
-    one = Candidate(0, 1, (top, left, bottom, right), image, 0.0)
+    printed = compare_with_print(page.dark, page.mask) if is_blurred(page.dark, page.mask) else None
+    one = Candidate(0, 1, (top, left, bottom, right), image, 0.0, printed)
     never = np.full(1, np.inf, np.float32)
     return Row([one], never, np.zeros(1, np.float32), never, never)
 
