@@ -69,3 +69,28 @@ def test_a_photo_of_coloured_ink_in_jpeg() -> None:
         file, "JPEG", quality=85
     )
     assert likeness(file.getvalue()) > 0.9
+
+
+class TestAlpha:
+    """Red and green of one brightness, with an alpha channel."""
+
+    def picture(self) -> Any:
+        drawn = np.zeros((40, 40, 4), np.uint8)
+        drawn[...] = (0, 130, 0, 255)
+        drawn[10:30, 18:22] = (255, 0, 0, 255)
+        return drawn
+
+    def test_an_opaque_picture_is_as_without_alpha(self) -> None:
+        drawn = self.picture()
+        picture = Image.fromarray(drawn)
+        expected = decode(picture.convert("RGB"))
+        assert np.array_equal(decode(picture), expected)
+        assert np.array_equal(decode(drawn), decode(drawn[..., :3]))
+        assert np.ptp(expected) > 0.5
+
+    def test_transparent_parts_show_the_papers_colour(self) -> None:
+        drawn = self.picture()
+        drawn[:6, :, 3] = 0
+        for source in (drawn, Image.fromarray(drawn)):
+            grey = decode(source)
+            assert np.ptp(grey) > 0.5 and np.ptp(grey[:10]) < 0.05

@@ -19,8 +19,8 @@ from PIL import Image
 from tinymnist.errors import InputError
 from tinymnist.imaging.picture.pixels import (
     Array,
-    flatten_alpha,
     grey_of_array,
+    grey_of_rgba,
     luminance,
     separating_weights,
     weigh,
@@ -220,7 +220,7 @@ def _grey(picture: Image.Image) -> Array:
         picture = picture.convert("LA")
     if _has_alpha(picture):
         rgba = np.asarray(picture.convert("RGBA"))
-        return flatten_alpha(luminance(rgba[..., :3]), np.asarray(rgba[..., 3] / 255, np.float32))
+        return grey_of_rgba(rgba[..., :3], np.asarray(rgba[..., 3] / 255, np.float32))
     if picture.mode in ("1", "L"):
         return luminance(_as_bytes(picture, "L"))
     colours = _as_bytes(picture, "RGB")

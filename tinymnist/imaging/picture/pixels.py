@@ -49,8 +49,10 @@ def grey_of_array(array: npt.NDArray[Any]) -> Array:
     channels = values.shape[2]
     if channels == 3:
         return grey_of_colours(values)
-    grey = luminance(values[..., :3]) if channels == 4 else values[..., 0]
-    return flatten_alpha(grey, values[..., -1]) if channels in (2, 4) else grey.copy()
+    if channels == 4:
+        return grey_of_rgba(values[..., :3], values[..., 3])
+    grey = values[..., 0]
+    return flatten_alpha(grey, values[..., -1]) if channels == 2 else grey.copy()
 
 
 def luminance(image: npt.NDArray[Any]) -> Array:
@@ -70,6 +72,26 @@ def grey_of_colours(colours: npt.NDArray[Any]) -> Array:
     """
     weights = separating_weights(colours)
     return luminance(colours) if weights is None else weigh(colours, weights)
+
+
+def grey_of_rgba(colours: npt.NDArray[Any], alpha: Array) -> Array:
+    """Convert (h, w, 3) bytes, or floats in 0..1, and alpha (h, w) in 0..1 to grey (h, w).
+
+    Transparent parts show the background of :func:`flatten_alpha`, or if ink and paper are both
+    drawn in colours of one brightness, the paper's colour. Then it is as :func:`grey_of_colours`.
+    """
+    if alpha.min() >= 1:
+        return grey_of_colours(colours)
+    grey = luminance(colours)
+    drawn = colours[alpha > 0.5]
+    unit = np.float32(255 if colours.dtype == np.uint8 else 1)
+    if len(drawn) and (drawn.std(0) > _MAX_INK_DEVIATION * unit).any():
+        ground = np.median(drawn, axis=0) / unit
+        cover = alpha[..., None]
+        composed = np.asarray(colours / unit * cover + ground * (1 - cover), np.float32)
+        if (weights := separating_weights(composed)) is not None:
+            return weigh(composed, weights)
+    return flatten_alpha(grey, alpha)
 
 
 def separating_weights(colours: npt.NDArray[Any]) -> Weights | None:
