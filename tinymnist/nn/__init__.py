@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from tinymnist.nn.losses import SparseCategoricalCrossentropy as SparseCategoricalCrossentropy
     from tinymnist.nn.losses import to_categorical as to_categorical
     from tinymnist.nn.model import Model as Model
+    from tinymnist.nn.more_optimizers import Adadelta as Adadelta
+    from tinymnist.nn.more_optimizers import Adagrad as Adagrad
+    from tinymnist.nn.more_optimizers import Adamax as Adamax
+    from tinymnist.nn.more_optimizers import Lion as Lion
+    from tinymnist.nn.more_optimizers import Nadam as Nadam
     from tinymnist.nn.optimizers import SGD as SGD
     from tinymnist.nn.optimizers import Adam as Adam
     from tinymnist.nn.optimizers import AdamW as AdamW
@@ -39,6 +44,7 @@ _NAMES = {
     "Permute ReLU Rescaling Reshape Softmax ZeroPadding2D",
     "losses": "CategoricalCrossentropy SparseCategoricalCrossentropy to_categorical",
     "optimizers": "Adam AdamW RMSprop SGD",
+    "more_optimizers": "Adadelta Adagrad Adamax Lion Nadam",
     "model": "Model",
     "sequential": "Sequential load_model",
     "training.callbacks": "CSVLogger Callback Checkpoint EarlyStopping LearningRateScheduler "
