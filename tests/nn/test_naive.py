@@ -182,7 +182,7 @@ def test_activations(fast: Any, slow: Any) -> None:
 
 
 def test_the_loops_share_nothing_with_the_package() -> None:
-    """naive.py imports numpy and the standard library, and only a lesson, which prints it, imports it."""
+    """naive.py imports numpy and the standard library; only lessons, which print it, import it."""
     source = Path(naive.__file__)
     imported = {
         (node.module or "") if isinstance(node, ast.ImportFrom) else node.names[0].name
