@@ -51,6 +51,9 @@ _CROWD, _GRAIN = 200, 10
 _MANY, _PRINT_SURE = 100, 0.45
 """If a page has this many marks, and its usual mark looks less surely like a digit, it is print;"""
 _LARGER_THAN_PRINT = 1.35  # what is written by hand there is taller by this factor
+_WRITING_SURE, _WRITING_SHARE = 0.5, 0.8
+"""It is taken for writing only if this share of what is left looks like digits: drawings, frames and
+headlines are larger than print as well."""
 _MAX_CANDIDATES = 4000  # on a page; a thousand digits have about this many
 _PRIOR_MARKS = 2
 """The typical height of the whole page weighs as much as this many marks of a row."""
@@ -97,10 +100,11 @@ def segment(
     looks = looks_of(page, parts, usual, confidence)
     if confidence is not None and _is_print(parts, looks, usual):
         parts = parts.only(np.flatnonzero(heights(parts.boxes) > _LARGER_THAN_PRINT * usual))
-        if len(parts.boxes) == 0:
+        if len(parts.boxes):
+            usual = typical_height(parts.boxes, page.mask.shape)
+            looks = looks_of(page, parts, usual, confidence)
+        if len(parts.boxes) == 0 or np.mean(looks.sure > _WRITING_SURE) < _WRITING_SHARE:
             raise NoDigitFound("no digit found: nothing but print")
-        usual = typical_height(parts.boxes, page.mask.shape)
-        looks = looks_of(page, parts, usual, confidence)
     rows: list[Row] = []
     for marks in find_rows(parts.boxes, usual):
         typical = _row_height(heights(parts.boxes[marks]), usual)
