@@ -273,3 +273,9 @@ class TestGrids:
         assert [cell["text"] for cell in grid["cells"][:3]] == ["3", "", "5"]
         with Image.open(out) as drawn:
             assert (np.asarray(drawn)[..., 2] > np.asarray(drawn)[..., 0]).sum() > 500  # blue cells
+
+
+def test_the_curves_of_a_thin_digit_are_not_a_grid() -> None:
+    """Its strokes are lines whose crossings lie outside the picture."""
+    drawn = 1 - ink(3, (200, 200), height=0.8, pen=0.013, slant=-0.04, turn=-5.14)
+    assert Reader("mlp").read(drawn).grids == ()

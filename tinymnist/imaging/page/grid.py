@@ -262,6 +262,9 @@ def _lattice(cells: list[Cell], level: Lines, upright: Lines, at: _Crossings) ->
     places = np.array([[at.down[c.top, c.left], at.right[c.top, c.left]] for c in cells])
     ends = np.array([[at.down[c.bottom, c.right], at.right[c.bottom, c.right]] for c in cells])
     (top, left), (bottom, right) = places.min(0).astype(int), ends.max(0).astype(int) + 1
+    height, width = level.ridge.shape
+    if min(bottom, height) <= max(top, 0) or min(right, width) <= max(left, 0):
+        return None  # its lines meet outside the picture
     rows = _Ruling(level, _borders(cells, 0), (left, right))
     columns = _Ruling(upright, _borders(cells, 1), (top, bottom))
     for ruling, other in ((rows, columns), (columns, rows)):
