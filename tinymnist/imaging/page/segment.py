@@ -52,8 +52,8 @@ _MANY, _PRINT_SURE = 100, 0.45
 """If a page has this many marks, and its usual mark looks less surely like a digit, it is print;"""
 _LARGER_THAN_PRINT = 1.35  # what is written by hand there is taller by this factor
 _WRITING_SURE, _WRITING_SHARE = 0.5, 0.8
-"""It is taken for writing only if this share of what is left looks like digits: drawings, frames and
-headlines are larger than print as well."""
+"""It is taken for writing only if this share of what is left looks like digits: drawings, frames
+and headlines are larger than print as well."""
 _MAX_CANDIDATES = 4000  # on a page; a thousand digits have about this many
 _PRIOR_MARKS = 2
 """The typical height of the whole page weighs as much as this many marks of a row."""
