@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
@@ -484,3 +485,9 @@ def test_a_closed_pipe_is_no_error(picture: Any) -> None:
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
     assert done.stderr == ""
     assert done.stdout.startswith("mnist-cnn")
+
+
+def test_a_command_leaves_the_collection_of_garbage_as_it_is(picture: Any) -> None:
+    before = gc.get_threshold()
+    assert main(["predict", str(picture)]) == 0
+    assert gc.get_threshold() == before

@@ -1,5 +1,6 @@
 """Where ``tinymnist`` and ``python -m tinymnist`` start: Ctrl-C ends them without a traceback."""
 
+import gc
 import signal
 import sys
 
@@ -23,6 +24,7 @@ def run() -> int:
         handler(signal.SIGINT, None)
 
     _open_closed_streams()
+    gc.set_threshold(20_000)  # garbage is searched less often while modules are imported
     try:
         from tinymnist.cli import INTERRUPTED, main
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import importlib
 import os
 import sys
@@ -57,7 +56,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     It is 0 for success, 1 if the answer is "no" or some pictures could not be read, 2 for input
     that cannot be used.
     """
-    gc.set_threshold(20_000)  # garbage is searched less often while modules are imported
     _escape_what_cannot_be_printed()
     try:
         arguments = _parser(sys.argv[1:] if argv is None else argv).parse_args(argv)
