@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -309,3 +310,11 @@ def test_large_pictures() -> None:
     )
     randomize(model)
     assert_same(model, pictures(3, (301, 250, 1)))
+
+
+def test_a_model_that_is_no_longer_held_is_freed_with_its_plan() -> None:
+    model = keras_cnn()
+    model.predict(pictures(8))
+    gone = weakref.ref(model)
+    del model
+    assert gone() is None

@@ -100,7 +100,12 @@ def gradients_in_tinymnist(model: Sequential, x: Array) -> dict[str, Output]:
     These gradients can be compared without matching the names of parameters or the layouts of
     kernels, and if all agree, those of the parameters follow by one product each.
     """
-    y, caches = model.forward(model.cast(x))
+    values, caches = {INPUT: model.cast(x)}, []
+    for layer in model.layers:  # one by one: a training may run two of them as one
+        y, cache = layer.forward(*(values[source] for source in model.sources[layer.name]))
+        values[layer.name] = y
+        caches.append(cache)
+    y = values[model.layers[-1].name]
     arriving: dict[str, Array] = {model.layers[-1].name: seed_weights(y.shape).astype(y.dtype)}
     for layer, cache in zip(reversed(model.layers), reversed(caches), strict=True):
         if layer.name not in arriving:

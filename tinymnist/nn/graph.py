@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import math
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -48,6 +49,10 @@ class Input(Tensor):
             rule = "shape must be a tuple of numbers from 1: (28, 28, 1), or (784,)"
             raise ValueError(f"{rule}. Received: shape={given!r}")
         super().__init__(tuple(int(side) for side in sides if side))
+
+
+_GONE: weakref.ref[Any] = weakref.ref(set())
+"""A reference to what is no longer there."""
 
 
 class Graph:
@@ -154,7 +159,9 @@ class Graph:
             if layer.parameters or layer.statistics:
                 layer = self._with_arrays(layer, shapes)
             self.layers.append(layer)
-            vars(layer).setdefault("_model", self)
+            # Its first model that is in use; weak, so that a model is freed when nobody holds it.
+            held = vars(layer).get("_model", _GONE)
+            vars(layer)["_model"] = weakref.ref(self) if held() is None else held
             self.sources[name], self.shapes[name] = sources, shape
 
     def _wait(self, layer: Layer | Input | Graph) -> None:

@@ -41,5 +41,7 @@ def test_perceptrons_read_what_the_manifest_says(
     pictures = Labelled("mnist-test", in_mnist_form(images), labels)
     small = [row for row in rows if "conv" not in row["layers"] and not row["needs"]]
     for row in [row for row in small if int(row["n_params"]) < 60_000]:
-        found = convert(shared_folder / "models" / row["file"], pictures=pictures).scores[0]
-        assert found.accuracy == pytest.approx(float(row["accuracy_ours"]), abs=2e-4 + 1e-9)
+        scores = convert(shared_folder / "models" / row["file"], pictures=pictures).scores
+        wanted = float(row["accuracy_ours"])
+        assert scores[0].accuracy >= wanted - 2e-4  # the manifest's scaling, or a better one
+        assert any(s.accuracy == pytest.approx(wanted, abs=2e-4 + 1e-9) for s in scores)

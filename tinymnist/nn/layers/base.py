@@ -218,8 +218,8 @@ class Layer(metaclass=_MadeAsInKeras):
         """
         if (tensor := vars(self).get("_tensor")) is not None:
             return tensor  # type: ignore[no-any-return]
-        if (model := vars(self).get("_model")) is None:
-            raise AttributeError(f"{self!r} is not in a model yet, so it has no output")
+        if (model := vars(self).get("_model", lambda: None)()) is None:
+            raise AttributeError(f"{self!r} is not in a model in use, so it has no output")
         return model.tensor_of(self.name)  # type: ignore[no-any-return]
 
     @property
