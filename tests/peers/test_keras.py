@@ -7,25 +7,13 @@ to 1e-5.
 from __future__ import annotations
 
 import itertools
-import os
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # plain kernels, and no notice on stderr
-with warnings.catch_warnings():
-    # What these packages think of NumPy and of each other is not ours to mend.
-    for package in ("tensorflow", "keras", "google", "h5py"):
-        warnings.filterwarnings("ignore", category=DeprecationWarning, module=package)
-        warnings.filterwarnings("ignore", category=FutureWarning, module=package)
-    tf = pytest.importorskip("tensorflow")
-    keras = pytest.importorskip("keras")
-
+from tests.peers.tensorflow_keras import keras, tf
 from tinymnist import optimizers
 from tinymnist.nn import layers as L
 from tinymnist.nn.architectures import ARCHITECTURES, keras_cnn

@@ -6,25 +6,15 @@ Where Keras opens a file too, every layer must agree to 1e-4 relative and probab
 from __future__ import annotations
 
 import csv
-import os
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 pytest.importorskip("h5py")
-with warnings.catch_warnings():
-    for package in ("tensorflow", "keras", "google", "h5py"):
-        warnings.filterwarnings("ignore", category=DeprecationWarning, module=package)
-        warnings.filterwarnings("ignore", category=FutureWarning, module=package)
-    pytest.importorskip("tensorflow")
-    keras = pytest.importorskip("keras")
 
+from tests.peers.tensorflow_keras import keras
 from tinymnist.adapter import SCALINGS
 from tinymnist.data import load_mnist
 from tinymnist.errors import InputError

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import warnings
 from typing import Any
 
 import numpy as np
 import pytest
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # plain kernels, and no notice on stderr
-with warnings.catch_warnings():
-    # What these packages think of NumPy and of each other is not ours to mend.
-    for package in ("tensorflow", "keras", "google", "h5py"):
-        warnings.filterwarnings("ignore", category=DeprecationWarning, module=package)
-        warnings.filterwarnings("ignore", category=FutureWarning, module=package)
-    pytest.importorskip("tensorflow")
-    keras = pytest.importorskip("keras")
-
+from tests.peers.tensorflow_keras import keras
 from tinymnist.nn import layers as L
 from tinymnist.nn.optimizers import SGD
 from tinymnist.nn.sequential import Input, Sequential

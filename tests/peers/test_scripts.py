@@ -5,8 +5,6 @@ Both sides start from the same weights, and go through the pictures in their ord
 
 from __future__ import annotations
 
-import os
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,16 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # plain kernels, and no notice on stderr
-with warnings.catch_warnings():
-    for package in ("tensorflow", "keras", "google", "h5py"):
-        warnings.filterwarnings("ignore", category=DeprecationWarning, module=package)
-        warnings.filterwarnings("ignore", category=FutureWarning, module=package)
-    pytest.importorskip("tensorflow")
-    keras = pytest.importorskip("keras")
-
+from tests.peers.tensorflow_keras import keras
 from tests.scripts import SCRIPTS
 from tests.test_scripts import few_pictures, with_changed_imports
 from tinymnist.datasets import mnist
