@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from tinymnist.nn.arrays import Array
-from tinymnist.nn.optimizers import OPTIMIZERS, Optimizer, get_optimizer
+from tinymnist.nn.optimizers import OPTIMIZERS, Optimizer, get_optimizer, move
 
 
 @dataclass(repr=False)
@@ -55,9 +55,9 @@ class Adadelta(Optimizer):
 
     def _change(self, gradient: Array, learning_rate: float, slots: list[Array]) -> Array:
         gradients, steps = slots
-        gradients += (1 - self.rho) * (gradient * gradient - gradients)
+        move(gradients, gradient * gradient, 1 - self.rho)
         step = -gradient * np.sqrt(steps + self.epsilon) / np.sqrt(gradients + self.epsilon)
-        steps += (1 - self.rho) * (step * step - steps)
+        move(steps, step * step, 1 - self.rho)
         change: Array = learning_rate * step
         return change
 
@@ -74,7 +74,7 @@ class Adamax(Optimizer):
 
     def _change(self, gradient: Array, learning_rate: float, slots: list[Array]) -> Array:
         m, u = slots
-        m += (1 - self.beta_1) * (gradient - m)
+        move(m, gradient, 1 - self.beta_1)
         np.maximum(self.beta_2 * u, np.abs(gradient), out=u)
         rate = learning_rate / (1 - self.beta_1**self.iterations)
         return -rate * m / (u + self.epsilon)
@@ -96,8 +96,8 @@ class Nadam(Optimizer):
 
     def _change(self, gradient: Array, learning_rate: float, slots: list[Array]) -> Array:
         (m, v), t = slots, self.iterations
-        m += (1 - self.beta_1) * (gradient - m)
-        v += (1 - self.beta_2) * (gradient * gradient - v)
+        move(m, gradient, 1 - self.beta_1)
+        move(v, gradient * gradient, 1 - self.beta_2)
         now, following = _share(self.beta_1, t), _share(self.beta_1, t + 1)
         looked_ahead = m * (following / (1 - _product(self.beta_1, t + 1)))
         looked_ahead += gradient * ((1 - now) / (1 - _product(self.beta_1, t)))
@@ -128,7 +128,7 @@ class Lion(Optimizer):
     def _change(self, gradient: Array, learning_rate: float, slots: list[Array]) -> Array:
         (m,) = slots
         change: Array = -learning_rate * np.sign(m + (1 - self.beta_1) * (gradient - m))
-        m += (1 - self.beta_2) * (gradient - m)
+        move(m, gradient, 1 - self.beta_2)
         return change
 
 

@@ -157,7 +157,7 @@ class Optimizer(metaclass=_MadeAsInKeras):
         key = f"{name}:start"
         if key not in self.state:
             self.state[key] = parameter.copy()
-        _move(parameter, self.state[key], share)
+        move(parameter, self.state[key], share)
 
     def _change(self, gradient: Array, learning_rate: float, slots: list[Array]) -> Array:
         """What to add to the parameter; the slots are updated in place."""
@@ -192,7 +192,7 @@ def _shrink(norm: float, limit: float) -> float:
     return limit / norm if norm > limit else 1.0
 
 
-def _move(array: Array, target: Array, share: float) -> None:
+def move(array: Array, target: Array, share: float) -> None:
     """``array += share * (target - array)``, with one temporary array instead of two."""
     step = target - array
     step *= share
@@ -241,7 +241,7 @@ class RMSprop(Optimizer):
 
     def _change(self, gradient: Array, learning_rate: float, slots: list[Array]) -> Array:
         v, velocity = slots
-        _move(v, gradient * gradient, 1 - self.rho)
+        move(v, gradient * gradient, 1 - self.rho)
         step = gradient / np.sqrt(v + self.epsilon) * -learning_rate
         if not self.momentum:
             return step
@@ -278,8 +278,8 @@ class Adam(Optimizer):
 
     def _change(self, gradient: Array, learning_rate: float, slots: list[Array]) -> Array:
         m, v = slots
-        _move(m, gradient, 1 - self.beta_1)
-        _move(v, gradient * gradient, 1 - self.beta_2)
+        move(m, gradient, 1 - self.beta_1)
+        move(v, gradient * gradient, 1 - self.beta_2)
         root = math.sqrt(1 - self.beta_2**self.iterations)
         step = np.sqrt(v)
         step += self.epsilon if self.epsilon_hat else self.epsilon * root

@@ -31,39 +31,41 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class ExponentialDecay:
+class _Decay:
+    """What decays by ``decay_rate`` per ``decay_steps`` steps have in common."""
+
+    initial_learning_rate: float
+    decay_steps: int
+    decay_rate: float
+    staircase: bool = False
+
+    def _done(self, step: int) -> float:
+        """How many ``decay_steps`` are done; with ``staircase``, whole ones only."""
+        return step // self.decay_steps if self.staircase else step / self.decay_steps
+
+
+@dataclass(frozen=True)
+class ExponentialDecay(_Decay):
     """Multiply the rate by ``decay_rate`` every ``decay_steps`` steps.
 
     The rate falls a little at every step; with ``staircase``, only every ``decay_steps`` steps.
     """
 
-    initial_learning_rate: float
-    decay_steps: int
-    decay_rate: float
-    staircase: bool = False
-
     def __call__(self, step: int) -> float:
         """``initial_learning_rate * decay_rate ** (step / decay_steps)``."""
-        done = step // self.decay_steps if self.staircase else step / self.decay_steps
-        return float(self.initial_learning_rate * self.decay_rate**done)
+        return float(self.initial_learning_rate * self.decay_rate ** self._done(step))
 
 
 @dataclass(frozen=True)
-class InverseTimeDecay:
+class InverseTimeDecay(_Decay):
     """Divide the rate by ``1 + decay_rate * step / decay_steps``.
 
     With ``staircase``, only every ``decay_steps`` steps.
     """
 
-    initial_learning_rate: float
-    decay_steps: int
-    decay_rate: float
-    staircase: bool = False
-
     def __call__(self, step: int) -> float:
         """The rate at ``step``."""
-        done = step // self.decay_steps if self.staircase else step / self.decay_steps
-        return self.initial_learning_rate / (1 + self.decay_rate * done)
+        return self.initial_learning_rate / (1 + self.decay_rate * self._done(step))
 
 
 @dataclass(frozen=True)
