@@ -11,7 +11,7 @@ import itertools
 import math
 import operator
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -112,20 +112,26 @@ class Plan:
     def predict(self, x: Array, workers: int | None, *, logits: bool) -> Array:
         """Outputs (n, *output_shape) of examples (n, *input_shape) float32, n > 0."""
         y = np.empty((len(x), *self.output_shape), np.float32)
-        cuts = pieces(len(x), self._block_size(len(x)))
-        left = iter(cuts)  # shared: every thread takes the next block
+        size = self._block_size(len(x))
+        with single_threaded_blas():
+            if len(x) <= size:
+                self._run(x, y, logits)
+            else:
+                self._share(x, y, pieces(len(x), size), workers, logits)
+        return y
+
+    def _share(
+        self, x: Array, y: Array, cuts: list[slice], workers: int | None, logits: bool
+    ) -> None:
+        """Run several blocks; every thread takes the next one that is left."""
+        left = iter(cuts)
 
         def work(_: int) -> None:
             for cut in left:
                 self._run(x[cut], y[cut], logits)
 
-        with single_threaded_blas():
-            if len(cuts) == 1:
-                work(0)
-            else:
-                with Workers(workers) as threads:
-                    threads.map(work, range(min(threads.count, len(cuts))))
-        return y
+        with Workers(workers) as threads:
+            threads.map(work, range(min(threads.count, len(cuts))))
 
     def _block_size(self, n: int) -> int:
         """Examples in a block: by their number alone, so that threads change no bit."""
@@ -201,14 +207,9 @@ class _Snapshot:
         self.settings = [vars(layer) for layer in self.layers]
         self.objects = list(self._objects(graph))
         arrays = [item for item in self.objects if isinstance(item, np.ndarray)]
-        copied = [item for item in arrays if not any(item is array for array in used)]
-        alone = [any(item is array for array in used_alone) for item in copied]
-        self.for_all = [
-            (a, bytearray(a.tobytes())) for a, own in zip(copied, alone, strict=True) if not own
-        ]
-        self.for_blocks = [
-            (a, bytearray(a.tobytes())) for a, own in zip(copied, alone, strict=True) if own
-        ]
+        copied = [item for item in arrays if not _is_among(item, used)]
+        self.for_all = _Copies([item for item in copied if not _is_among(item, used_alone)])
+        self.for_blocks = _Copies([item for item in copied if _is_among(item, used_alone)])
 
     def is_of(self, graph: Network, *, is_single: bool) -> bool:
         """Whether nothing was replaced, and no array that was copied has changed."""
@@ -216,8 +217,8 @@ class _Snapshot:
             len(graph.layers) == len(self.layers)
             and all(map(operator.is_, graph.layers, self.layers))
             and all(map(operator.is_, self._objects(graph), self.objects))
-            and all(itertools.starmap(_same_bytes, self.for_all))
-            and (is_single or all(itertools.starmap(_same_bytes, self.for_blocks)))
+            and self.for_all.are_current()
+            and (is_single or self.for_blocks.are_current())
         )
 
     def _objects(self, graph: Network) -> Iterator[object]:
@@ -229,7 +230,21 @@ class _Snapshot:
 _END = (object(),)
 
 
-def _same_bytes(array: Array, before: bytearray) -> bool:
-    """A comparison of memory, without a copy."""
-    same = before.__eq__(array)  # NotImplemented if the array is not contiguous
-    return same if isinstance(same, bool) else before == array.tobytes()
+class _Copies:
+    """The bytes that arrays had, compared with those that they have: memory with memory."""
+
+    def __init__(self, arrays: list[Array]) -> None:
+        self.scattered = [item for item in arrays if not item.flags.c_contiguous]
+        self.scattered_bytes = [item.tobytes() for item in self.scattered]
+        self.contiguous = [item for item in arrays if item.flags.c_contiguous]
+        self.contiguous_bytes = [bytearray(item.tobytes()) for item in self.contiguous]
+
+    def are_current(self) -> bool:
+        """Whether no bit has changed."""
+        return all(map(bytearray.__eq__, self.contiguous_bytes, self.contiguous)) and (
+            [item.tobytes() for item in self.scattered] == self.scattered_bytes
+        )
+
+
+def _is_among(item: object, others: Sequence[object]) -> bool:
+    return any(item is other for other in others)
