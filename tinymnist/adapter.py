@@ -150,6 +150,8 @@ def with_unit_length(x: Array, axis: object) -> Array:
 
 _MIN_FOR_A_PLAN = 8
 """For the one or two readings of a single picture, making a plan costs more than it saves."""
+_MOST_ODDS = 1e4
+"""The largest weight of one reading of a picture: a network is never quite certain."""
 
 
 def probabilities(model: Sequential, x: Array) -> NDArray[np.float32]:
@@ -160,14 +162,57 @@ def probabilities(model: Sequential, x: Array) -> NDArray[np.float32]:
     """
     outputs = model.predict(x, logits=True, plain=len(x) < _MIN_FOR_A_PLAN)
     outputs = outputs.reshape(len(outputs), -1)
+    activation, is_last = final_activation(model)
+    if not is_last and activation == "softmax":
+        return outputs
+    if activation == "sigmoid":
+        return shares_of(outputs)
+    return np.asarray(softmax(outputs)[0])
+
+
+def shares_of(outputs: Array) -> NDArray[np.float32]:
+    """Divide the numbers (n, classes) of each picture by their sum."""
+    total: Array = np.maximum(outputs.sum(axis=1, keepdims=True), np.float32(1e-12))
+    return np.divide(outputs, total)
+
+
+def final_activation(model: Sequential) -> tuple[str, bool]:
+    """The activation, or else the class in lower case, of the last layer that computes something.
+
+    Also whether it is the last layer of all, which none follows that only moves numbers.
+    """
     moving = (Dropout, Flatten, Reshape)  # layers that only move numbers
     last: object = None
     for layer in model.layers:
         last = last if isinstance(layer, moving) else layer
-    activation = getattr(last, "activation", type(last).__name__.lower())
-    if last is not model.layers[-1] and activation == "softmax":
-        return outputs
-    if activation == "sigmoid":
-        total: Array = np.maximum(outputs.sum(axis=1, keepdims=True), np.float32(1e-12))
-        return np.divide(outputs, total)
-    return np.asarray(softmax(outputs)[0])
+    return getattr(last, "activation", type(last).__name__.lower()), last is model.layers[-1]
+
+
+def check_classifier(model: Sequential) -> None:
+    """Make sure that a model takes square pictures and answers with one number per class.
+
+    Raises:
+        InputError: if it does not.
+    """
+    name, shape, outputs = model.name, model.input_shape, model.output_shape
+    if picture_side(shape) is None:
+        raise InputError(f"{name} takes {shape}; expected a model that takes square pictures")
+    if sum(side != 1 for side in outputs) != 1 or math.prod(outputs) == math.prod(shape):
+        what = "a number" if math.prod(outputs) == 1 else "a picture"
+        expected = "expected one number per class, so a classifier"
+        raise InputError(f"{name} answers with {what}, {outputs}; {expected}")
+
+
+def mean_by_odds(ways: NDArray[np.float32], owners: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The mean of every picture's readings, each weighed by the odds on its most probable class.
+
+    If a reading confuses ink and paper, the network is unsure of it. In a plain mean it would halve
+    the confidence of the other reading. ``ways`` (r, classes) belong to the pictures ``owners``
+    (r,); the result is (pictures, classes) float32.
+    """
+    sure = ways.max(axis=1).astype(np.float64)
+    odds = sure / np.maximum(1 - sure, 1 / _MOST_ODDS)
+    totals = np.bincount(owners, odds)
+    means = np.zeros((len(totals), ways.shape[1]))
+    np.add.at(means, owners, (odds / totals[owners])[:, None] * ways)
+    return means.astype(np.float32)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinymnist.adapter import model_input, picture_side, probabilities
+from tinymnist.adapter import check_classifier, mean_by_odds, model_input, probabilities
 from tinymnist.errors import InputError
 from tinymnist.imaging.digit.recipes import (
     PreparedSet,
@@ -39,8 +39,6 @@ PAGE_SIDE = 1600
 """Pixels on the longer side of a page; a larger one is reduced before digits are searched."""
 _SINGLY, _BATCH = 8, 32
 """The first pictures of a stream are read one by one, the others in batches, which is faster."""
-_MOST_ODDS = 1e4
-"""The largest weight of one reading of a picture: a network is never quite certain."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -258,14 +256,8 @@ class Reader:
                 with one number per class.
         """
         self.model = model if isinstance(model, Sequential) else load_model(model)
-        name, shape, metadata = self.model.name, self.model.input_shape, self.model.metadata
-        if picture_side(shape) is None:
-            raise InputError(f"{name} takes {shape}; expected a model that takes square pictures")
-        outputs = self.model.output_shape
-        if sum(side != 1 for side in outputs) != 1 or math.prod(outputs) == math.prod(shape):
-            what = "a number" if math.prod(outputs) == 1 else "a picture"
-            expected = "expected one number per class, so a classifier"
-            raise InputError(f"{name} answers with {what}, {outputs}; {expected}")
+        check_classifier(self.model)
+        metadata = self.model.metadata
         self.preprocessing = metadata.get("preprocessing", {})
         self.recipe = recipe or self.preprocessing.get("recipe", "mnist")
         classes = self.model.output_shape[-1]
@@ -332,7 +324,7 @@ class Reader:
         owners = np.repeat(np.arange(len(pictures)), list(map(len, pictures)))
         ways = self.probabilities(np.concatenate(pictures))
         made = []
-        for number, combined in enumerate(_by_odds(ways, owners)):
+        for number, combined in enumerate(mean_by_odds(ways, owners)):
             surest = ways[owners == number].max(axis=1).argmax()
             picture = pictures[number][surest, ..., 0]
             made.append(Prediction(combined, self.class_names, picture))
@@ -420,7 +412,7 @@ class Reader:
 
     def probabilities_of(self, prepared: PreparedSet) -> NDArray[np.float32]:
         """The probabilities (m, classes) of prepared pictures, each as :meth:`predict` has them."""
-        return _by_odds(self.probabilities(prepared.readings), prepared.owners)
+        return mean_by_odds(self.probabilities(prepared.readings), prepared.owners)
 
     def predict_prepared(self, images: NDArray[np.float32]) -> list[Prediction]:
         """Read pictures (n, 28, 28, 1) that are in MNIST's form already."""
@@ -461,18 +453,3 @@ class _View(NamedTuple):
 
             return turn_back(found, self.turns, self.size)
         return found
-
-
-def _by_odds(ways: NDArray[np.float32], owners: NDArray[np.int64]) -> NDArray[np.float32]:
-    """The mean of every picture's readings, each weighed by the odds on its most probable class.
-
-    If a reading confuses ink and paper, the network is unsure of it. In a plain mean it would halve
-    the confidence of the other reading. ``ways`` (r, classes) belong to the pictures ``owners``
-    (r,); the result is (pictures, classes) float32.
-    """
-    sure = ways.max(axis=1).astype(np.float64)
-    odds = sure / np.maximum(1 - sure, 1 / _MOST_ODDS)
-    totals = np.bincount(owners, odds)
-    means = np.zeros((len(totals), ways.shape[1]))
-    np.add.at(means, owners, (odds / totals[owners])[:, None] * ways)
-    return means.astype(np.float32)

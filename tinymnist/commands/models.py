@@ -87,6 +87,8 @@ def add_export(parser: argparse.ArgumentParser) -> Declared:
     add("model", metavar="MODEL", help="a shipped model or a file of any framework")
     what = "where to write; the ending chooses the format: .keras, .h5, .onnx, .safetensors, .py"
     add("destination", type=Path, metavar="DEST", help=what)
+    what = "a .py file that reads photos as `tinymnist predict` does; it needs NumPy and Pillow"
+    add("--with-recipe", action="store_true", help=what)
     add_options(parser, "--json")
     examples = """\
 examples:
@@ -94,6 +96,8 @@ examples:
   tinymnist export my.npz my.onnx               onnxruntime, and most others
   tinymnist export my.npz my.safetensors        named and laid out like a PyTorch state_dict
   tinymnist export my.npz my.py                 one readable file that needs only NumPy
+  tinymnist export mnist-cnn digits.py --with-recipe
+                                                it also reads photos: python digits.py photo.jpg
 
 exit codes: 0 written, 2 refused, with the reason
 """
@@ -105,9 +109,9 @@ def _export(arguments: argparse.Namespace) -> int:
     from tinymnist.interop import check_ending, export, load_model
 
     destination: Path = arguments.destination
-    check_ending(destination)
+    check_ending(destination, arguments.with_recipe)
     check_outputs({"DEST": destination}, [Path(arguments.model)])
-    export(load_model(arguments.model), destination)
+    export(load_model(arguments.model), destination, with_recipe=arguments.with_recipe)
     size = destination.stat().st_size
     record = {"file": str(destination), "bytes": size}
     return show(arguments, record, f"wrote {destination}: {size:,} bytes")

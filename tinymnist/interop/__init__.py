@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from functools import partial
 from os import PathLike
 
 from tinymnist.errors import InputError
@@ -86,18 +87,25 @@ def open_model(
     return read(source, architecture).choose(plan)
 
 
-def export(model: Sequential | str | PathLike[str], path: str | PathLike[str]) -> None:
+def export(
+    model: Sequential | str | PathLike[str],
+    path: str | PathLike[str],
+    *,
+    with_recipe: bool = False,
+) -> None:
     """Write a model in another framework's format, chosen by the suffix of the name.
 
     Args:
         model: a model, the name of a shipped one, or a model file of any framework.
         path: where to write.
+        with_recipe: for a .py file: whether it reads photos as ``tinymnist predict`` does, and not
+            only arrays in MNIST's form.
 
     Raises:
         InputError: for a suffix that is not among :data:`ENDINGS`, when the format cannot hold the
-            model, when a package is missing, or when the file cannot be written.
+            model or the recipe, when a package is missing, or when the file cannot be written.
     """
-    suffix = check_ending(path)
+    suffix = check_ending(path, with_recipe)
     if suffix in (".keras", ".h5", ".hdf5"):
         from tinymnist.interop.keras import write
     elif suffix == ".onnx":
@@ -105,7 +113,9 @@ def export(model: Sequential | str | PathLike[str], path: str | PathLike[str]) -
     elif suffix == ".safetensors":
         from tinymnist.interop.safetensors import write
     else:
-        from tinymnist.interop.standalone import write
+        from tinymnist.interop import standalone
+
+        write = partial(standalone.write, with_recipe=with_recipe)
     write(model if isinstance(model, Sequential) else load_model(model), path)
 
 
@@ -161,12 +171,14 @@ def check_export(path: str | PathLike[str]) -> None:
         library()
 
 
-def check_ending(path: str | PathLike[str]) -> str:
+def check_ending(path: str | PathLike[str], with_recipe: bool = False) -> str:
     """The suffix of a name, one of :data:`ENDINGS`.
 
     Raises:
-        InputError: for any other.
+        InputError: for any other, or if the format cannot hold the recipe.
     """
     if (suffix := os.path.splitext(path)[1].lower()) not in ENDINGS:
         raise InputError(f"{path} should end with one of {', '.join(ENDINGS)}")
+    if with_recipe and suffix != ".py":
+        raise InputError(f"only a .py file can hold the recipe. Received: {path}")
     return suffix

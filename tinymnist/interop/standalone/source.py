@@ -9,8 +9,9 @@ import math
 import re
 import textwrap
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -23,29 +24,75 @@ _WIDTH = 96
 
 
 @cache
-def _definitions() -> dict[str, tuple[str, frozenset[str]]]:
-    """Source and used names of everything that ``functions`` defines, in its order."""
-    text, found = inspect.getsource(functions), {}
+def _definitions(module: ModuleType) -> dict[str, tuple[str, frozenset[str]]]:
+    """Source and used names of everything that a module defines, in its order."""
+    text, found, name = inspect.getsource(module), dict[str, tuple[str, frozenset[str]]](), ""
+    lines = text.splitlines()
     for node in ast.parse(text).body:
-        if isinstance(node, (ast.FunctionDef, ast.Assign, ast.AnnAssign)):
-            source = ast.get_source_segment(text, node) or ""
-            (name,) = re.findall(r"^(?:def )?(\w+)", source)
-            found[name] = (source, frozenset(used_names(source) - {name}))
+        above = [decorator.lineno for decorator in getattr(node, "decorator_list", ())]
+        own = "\n".join(lines[min([*above, node.lineno]) - 1 : node.end_lineno])
+        if isinstance(node, ast.Expr) and name:  # what a constant means
+            found[name] = (f"{found[name][0]}\n{own}", found[name][1])
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)):
+            own = re.sub(r"(?m)^ +from tinymnist\..* import .*\n+", "", own)
+            stored = (n.id for n in ast.walk(node) if isinstance(n, ast.Name))
+            name = getattr(node, "name", None) or next(stored)
+            found[name] = (own, frozenset(used_names(own) - {name}))
     return found
 
 
-def needed(names: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The source of functions and of what they build upon: constants, then functions."""
-    definitions, wanted = _definitions(), set[str]()
+def needed(names: Iterable[str], modules: Sequence[ModuleType] = (functions,)) -> list[str]:
+    """The source of functions and of what they build upon, in the order of the modules.
+
+    If two modules define a name, the first one counts.
+    """
+    definitions, wanted = dict[str, tuple[str, frozenset[str]]](), set[str]()
+    for module in modules:
+        definitions = {**_definitions(module), **definitions}
     waiting = ["Array", *names]
     while waiting:
         name = waiting.pop()
         if name in definitions and name not in wanted:
             wanted.add(name)
             waiting += definitions[name][1]
-    texts = [text for name, (text, _) in definitions.items() if name in wanted]
-    constants = [text for text in texts if not text.startswith("def ")]
-    return constants, [text for text in texts if text.startswith("def ")]
+    known = dict.fromkeys(name for module in modules for name in _definitions(module))
+    return [definitions[name][0] for name in known if name in wanted]
+
+
+def joined(texts: Iterable[str]) -> str:
+    """Definitions below each other, with two blank lines around functions and classes."""
+    code, gap = "", ""
+    for text in texts:
+        is_block = text.startswith(("def ", "class ", "@"))
+        code += ("\n\n\n" if gap and is_block else gap) + text
+        gap = "\n\n\n" if is_block else "\n"
+    return code
+
+
+def imports(text: str, modules: Sequence[ModuleType]) -> str:
+    """The import statements that a file needs, of those in modules, as isort orders them."""
+    origins = {name: ("", name) for name in ("base64", "json", "math", "sys", "zlib")}
+    for module in modules:
+        for node in ast.parse(inspect.getsource(module)).body:
+            origin = getattr(node, "module", "")
+            if origin == "__future__" or origin.startswith("tinymnist"):
+                continue
+            for alias in getattr(node, "names", ()):
+                name = alias.name if alias.asname is None else f"{alias.name} as {alias.asname}"
+                origins.setdefault(alias.asname or alias.name, (origin, name))
+    plain, members = set[str](), dict[str, set[str]]()
+    for name in used_names(text) & origins.keys():
+        module_name, imported = origins[name]
+        if module_name:
+            members.setdefault(module_name, set()).add(imported)
+        else:
+            plain.add(imported)
+    lines = [f"import {name}" for name in sorted(plain)]
+    members = {name: members[name] for name in sorted(members, key=str.lower)}
+    lines += [f"from {name} import {', '.join(sorted(own))}" for name, own in members.items()]
+    is_ours = re.compile(r"(?:import|from) (?:numpy|PIL)\b").match
+    ours, others = [x for x in lines if is_ours(x)], [x for x in lines if not is_ours(x)]
+    return "\n".join([*others, "", *ours])
 
 
 @cache
