@@ -31,11 +31,13 @@ OPTIONAL = {
     "onnx",
     "onnxruntime",
     "pypdfium2",
+    "sklearn",
     "tensorflow",
     "threadpoolctl",
     "torch",
 }
-"""What ``interop`` imports when a file asks for it; ``pip install tinymnist`` does not bring it."""
+"""What is imported when a file or a program asks for it; ``pip install tinymnist`` does not bring
+it."""
 
 
 def reading_order() -> list[str]:

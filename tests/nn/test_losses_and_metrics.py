@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from tinymnist.constraints import MaxNorm
 from tinymnist.layers import Activation, Dense, Flatten, Input
 from tinymnist.models import Sequential
 from tinymnist.nn.losses import LOSSES, Loss, get_loss
+from tinymnist.nn.training.metrics import METRICS
 from tinymnist.optimizers import SGD
 
 RNG = np.random.default_rng(0)
@@ -171,3 +173,17 @@ def test_numbers_that_are_none_are_refused() -> None:
 def test_the_base_says_what_a_loss_lacks() -> None:
     with pytest.raises(NotImplementedError):
         Loss().losses(X, X)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_compiled_model_can_be_pickled_and_trained_further(metric: str) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.random((8, 5)), np.eye(3)[rng.integers(0, 3, 8)]
+    model = Sequential([Input((5,)), Dense(3, activation="softmax")], rng=0)
+    model.compile("adam", "categorical_crossentropy", [metric])
+    model.fit(x, y, verbose=0, rng=0)
+    twin = pickle.loads(pickle.dumps(model))
+    for one in (model, twin):
+        one.fit(x, y, verbose=0, rng=1)
+    assert model.history is not None and model.history.history == twin.history.history
+    assert (twin.predict(x) == model.predict(x)).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,19 @@ Sums = Callable[[Array, Array], "Sequence[float]"]
 """``f(outputs, targets)``: sums over the examples, both (n, ...)."""
 
 
+def _mean_of_sum(sums: Sequence[float], n: int) -> float:
+    return sums[0] / max(n, 1)
+
+
+def _ratio_of_sums(sums: Sequence[float], n: int) -> float:
+    return sums[0] / sums[1] if sums[1] else 0.0
+
+
 @dataclass(frozen=True)
 class Metric:
     """A figure that ``fit`` and ``evaluate`` report beside the loss.
+
+    Its functions are a module's own, so that a compiled model can be pickled.
 
     Attributes:
         name: its column in the history.
@@ -36,7 +47,7 @@ class Metric:
 
     name: str
     sums: Sums
-    result: Callable[[Sequence[float], int], float] = lambda sums, n: sums[0] / max(n, 1)
+    result: Callable[[Sequence[float], int], float] = _mean_of_sum
     is_accuracy: bool = False
     count: int = 1
 
@@ -54,30 +65,39 @@ def hits(outputs: Array, targets: Array) -> Any:
 
 
 def _accuracy(name: str) -> Metric:
-    return Metric(name, lambda y, t: [float(hits(y, t).sum())], is_accuracy=True)
+    return Metric(name, _hits, is_accuracy=True)
+
+
+def _hits(y: Array, t: Array) -> list[float]:
+    return [float(hits(y, t).sum())]
 
 
 def _top(name: str, k: int) -> Metric:
-    def sums(y: Array, t: Array) -> list[float]:
-        own = np.take_along_axis(y, t.argmax(axis=1)[:, None], axis=1)
-        return [float(((y > own).sum(axis=1) < k).sum())]
+    return Metric(name, partial(_top_hits, k))
 
-    return Metric(name, sums)
+
+def _top_hits(k: int, y: Array, t: Array) -> list[float]:
+    own = np.take_along_axis(y, t.argmax(axis=1)[:, None], axis=1)
+    return [float(((y > own).sum(axis=1) < k).sum())]
 
 
 def _mean(name: str, loss: Loss) -> Metric:
-    return Metric(name, lambda y, t: [float(loss.losses(y, t)[0].sum())])
+    return Metric(name, partial(_losses, loss))
+
+
+def _losses(loss: Loss, y: Array, t: Array) -> list[float]:
+    return [float(loss.losses(y, t)[0].sum())]
 
 
 def _thresholded(name: str, of_predicted: bool, thresholds: float = 0.5) -> Metric:
     """Precision, or recall: right positives of the predicted, or of the true ones."""
+    return Metric(name, partial(_positives, of_predicted, thresholds), _ratio_of_sums, count=2)
 
-    def sums(y: Array, t: Array) -> list[float]:
-        found, true = y > thresholds, t > 0.5
-        whole = found if of_predicted else true
-        return [float((found & true).sum()), float(whole.sum())]
 
-    return Metric(name, sums, lambda sums, n: sums[0] / sums[1] if sums[1] else 0.0, count=2)
+def _positives(of_predicted: bool, threshold: float, y: Array, t: Array) -> list[float]:
+    found, true = y > threshold, t > 0.5
+    whole = found if of_predicted else true
+    return [float((found & true).sum()), float(whole.sum())]
 
 
 def _cross_entropy(name: str) -> Metric:
