@@ -68,8 +68,16 @@ def labelled(tmp_path: Path, picture: Path) -> Path:
     return folder
 
 
-def test_without_a_command_it_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(capsys)
+def test_without_a_command_it_reads_the_samples(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys)
+    assert code == 0
+    lines = [line.split()[:2] for line in out.splitlines()[1:]]
+    assert lines == [[path.name, path.name[0]] for path in SAMPLES]
+    assert err.count("\n") == 1 and "tinymnist --help" in err
+
+
+def test_the_help_lists_all_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "--help")
     assert code == 0
     assert all(command in out for command in COMMANDS)
 
@@ -120,7 +128,8 @@ def test_predict_json_has_the_promised_keys(
 ) -> None:
     _, out, _ = run(capsys, "predict", picture, "--json")
     record = json.loads(out)
-    assert list(record) == ["file", "digit", "confidence", "probabilities"]
+    assert list(record) == ["file", "digit", "confidence", "probabilities", "class_names"]
+    assert record["class_names"] == list("0123456789")
     assert record["digit"] == int(np.argmax(record["probabilities"]))
     assert record["confidence"] == max(record["probabilities"])
     assert sum(record["probabilities"]) == pytest.approx(1, abs=1e-4)

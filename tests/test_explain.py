@@ -12,11 +12,11 @@ from PIL import Image
 
 from tinymnist.cli import main
 from tinymnist.commands import explain as command
-from tinymnist.commands.read import SAMPLES
 from tinymnist.errors import InputError
 from tinymnist.explanation import explain
 from tinymnist.imaging.digit.normalize import STAGES
 from tinymnist.reader import Reader
+from tinymnist.web.endpoints import SAMPLES
 
 PHOTO, CHALK = SAMPLES / "7-tilted-photo.jpg", SAMPLES / "8-chalk-on-black.jpg"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tinymnist.commands.read import SAMPLES
+from tinymnist.web.endpoints import SAMPLES
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX signals and shells")
 

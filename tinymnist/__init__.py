@@ -73,12 +73,22 @@ if TYPE_CHECKING:
     from tinymnist.nn.sequential import Sequential
     from tinymnist.nn.weights import verify
     from tinymnist.reader import Page, Prediction, Reader
+    from tinymnist.sources import sample
 
 __all__ = ["ImageDataGenerator", "Input", "InputError", "Page", "Prediction", "Reader"]
 __all__ += ["Sequential", "__version__", "assert_model_matches", "callbacks", "compare", "convert"]
 __all__ += ["diagnose", "evaluate", "explain", "export", "finetune", "layer_outputs", "layers"]
 __all__ += ["load_mnist", "load_model", "load_set", "losses", "optimizers", "predict"]
-__all__ += ["prepare_image", "preprocessing", "read", "set_threads", "train", "utils", "verify"]
+__all__ += [
+    "prepare_image",
+    "preprocessing",
+    "read",
+    "sample",
+    "set_threads",
+    "train",
+    "utils",
+    "verify",
+]
 __all__ += ["Model", "activations", "backend", "constraints", "datasets"]
 __all__ += ["initializers", "metrics", "models", "regularizers"]
 __version__ = "0.2.0"
@@ -102,6 +112,7 @@ _HOMES = {
     "nn.sequential": "Sequential",
     "nn.weights": "verify",
     "reader": "Page Prediction Reader",
+    "sources": "sample",
 }
 """The public names of each module; of "" the modules."""
 _RENAMED = {"prepare": "prepare_image"}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -36,7 +37,8 @@ def get(identifier: Any) -> Callable[[Any], Array]:
 
 def __getattr__(name: str) -> Callable[[Any], Array]:
     if name not in ACTIVATIONS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        rule = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(rule, name=name, obj=sys.modules[__name__])
     return get(name)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from typing import NoReturn
 
 from tinymnist import __version__
 from tinymnist.commands import COUNT, warn
-from tinymnist.errors import InputError
+from tinymnist.errors import InputError, did_you_mean
 from tinymnist.threads import SETTING, THREADS_VARIABLE, limit_blas_to_come
 
 COMMANDS = {
@@ -41,7 +42,7 @@ _FILES = {"predict": "read", "summary": "models", "verify": "models", "export": 
 
 EXAMPLES = """\
 examples:
-  tinymnist predict                       read the sample pictures that come with it
+  tinymnist                               read the sample pictures that come with it
   tinymnist predict photo.jpg             read your own
   tinymnist evaluate mnist-test           10,000 pictures that the model has never seen
   tinymnist COMMAND --help                more on each command
@@ -58,10 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     _escape_what_cannot_be_printed()
     try:
-        arguments = _parser(sys.argv[1:] if argv is None else argv).parse_args(argv)
-        if arguments.command is None:
-            _parser([]).print_help()
-            return OK
+        given = list(sys.argv[1:] if argv is None else argv) or ["predict"]
+        arguments = _parser(given).parse_args(given)
         if arguments.threads is not None or THREADS_VARIABLE in os.environ:
             _limit_threads(arguments.threads)
         with warnings.catch_warnings():
@@ -115,10 +114,20 @@ def _columns() -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """A parser whose errors are one line, with what was probably meant.
+
+    ``options`` are those of the command that was named.
+    """
+
+    options: Sequence[str] = ()
 
     def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}; see {self.prog} --help")
+        hint = ""
+        if wrong := re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message):
+            hint = did_you_mean(wrong[1], [name.strip(" '") for name in wrong[2].split(",")])
+        elif wrong := re.search(r"unrecognized arguments: (-[^\s=]+)", message):
+            hint = did_you_mean(wrong[1], self.options)
+        raise InputError(f"{message}{hint}; see {self.prog} --help")
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
@@ -131,7 +140,9 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
         formatter_class=formatter,
     )
     parser.add_argument("--version", action="version", version=f"tinymnist {__version__}")
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", prog="tinymnist")
+    subparsers = parser.add_subparsers(
+        dest="command", metavar="COMMAND", prog="tinymnist", required=True
+    )
     for name in argv[:1] if {*argv[:1]} & COMMANDS.keys() else COMMANDS:
         purpose = COMMANDS[name]
         subparser = subparsers.add_parser(
@@ -144,6 +155,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
             module = importlib.import_module(f"tinymnist.commands.{_FILES.get(name, name)}")
             subparser.epilog, run = getattr(module, f"add_{name}")(subparser)
             subparser.set_defaults(run=run)
+            parser.options = [*subparser._option_string_actions]
             what = "cores to use at most; default: all, or $TINYMNIST_THREADS of them"
             subparser.add_argument("--threads", type=COUNT, metavar="N", help=what)
     return parser

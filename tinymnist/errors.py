@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class InputError(ValueError):
     """Something that the user handed in cannot be used.
@@ -9,3 +11,12 @@ class InputError(ValueError):
     The message is one line: what was wrong, what was expected, what to do. The command line
     prints it on stderr and ends with exit code 2.
     """
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """``"; did you mean 'adam'?"``, or ``""`` if no known name looks like a wrong one."""
+    from difflib import get_close_matches  # nothing but a mistake needs it
+
+    by_lower = {one.lower(): one for one in known}
+    close = get_close_matches(str(name).lower(), by_lower, 1)
+    return f"; did you mean {by_lower[close[0]]!r}?" if close else ""

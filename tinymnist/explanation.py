@@ -42,12 +42,16 @@ class Step:
     note: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
     """All stages in order, and what the network made of the last. A notebook shows the stages."""
 
     steps: tuple[Step, ...]
     prediction: Prediction
+
+    def __repr__(self) -> str:
+        names = " > ".join(step.name for step in self.steps)
+        return f"Explanation({names}: {self.prediction!r})"
 
     def _repr_html_(self) -> str:
         """The figure of :func:`draw_explanation`."""

@@ -63,6 +63,11 @@ def is_picture(file: str | os.PathLike[str]) -> bool:
     return suffix_of(file) in PICTURE_SUFFIXES
 
 
+def is_path(name: str) -> bool:
+    """Whether a name that does not exist was meant as a file's, as it has a folder or a suffix."""
+    return os.path.basename(name) != name or suffix_of(name) != ""
+
+
 def suffix_of(file: str | os.PathLike[str]) -> str:
     """The suffix of a name in lower case, like ``.png``."""
     return os.path.splitext(file)[1].lower()

@@ -30,13 +30,17 @@ def in_mnist_form(images: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
     return grey.reshape(-1, 28, 28, 1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LabelledPictures:
     """A labelled set after a recipe: ``prepared`` has the m pictures that could be read."""
 
     source: LabelledSet
     recipe: str
     prepared: PreparedSet
+
+    def __repr__(self) -> str:
+        unread = len(self.prepared.failures)
+        return f"LabelledPictures({self.source!r}, recipe={self.recipe!r}, unread={unread})"
 
     @property
     def images(self) -> NDArray[np.float32]:
@@ -59,7 +63,7 @@ class LabelledPictures:
         return named_failures(self.source.name_of, self.prepared.failures)
 
 
-Pictures = str | PathLike[str] | LabelledSet | LabelledPictures
+Pictures = str | PathLike[str] | tuple[Any, Any] | LabelledSet | LabelledPictures
 """What :func:`tinymnist.load_set` takes or returns, or such a set after a recipe."""
 
 
@@ -123,7 +127,7 @@ def check_any_left(name: str, failures: Mapping[str, str], left: int) -> None:
         raise InputError(f"no picture of {name} could be read: {first}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
     """What a model makes of a labelled set of n pictures, m of which could be read.
 
@@ -140,6 +144,10 @@ class Evaluation:
     pictures: LabelledPictures
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float32]
+
+    def __repr__(self) -> str:
+        on = f"{self.model} on {self.pictures.source.name}"
+        return f"Evaluation({on}, n={self.n}, accuracy={self.accuracy:.4f})"
 
     @property
     def n(self) -> int:

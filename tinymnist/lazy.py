@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -41,7 +42,9 @@ def lazy_names(
             warnings.warn(message, DeprecationWarning, stacklevel=2)
             name = old[name]
         if name not in home:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+            # Given the module, Python looks for a similar name if it has to print the error.
+            rule = f"module {package!r} has no attribute {name!r}"
+            raise AttributeError(rule, name=name, obj=sys.modules[package])
         module = import_module(f"{package}.{home[name] or name}")
         return getattr(module, name) if home[name] else module
 

@@ -6,13 +6,13 @@ What it reads is one digit, or a page of them. Both show themselves in notebooks
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import islice
 from os import PathLike
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,8 +155,8 @@ class GridCell:
 
     @property
     def text(self) -> str:
-        """The digits, without spaces."""
-        return "".join(str(digit.digit) for digit in self.digits)
+        """The digits; names longer than one sign have spaces between them."""
+        return _joined(self.digits)
 
     @property
     def confidence(self) -> float:
@@ -221,12 +221,13 @@ class Page:
     def text(self) -> str:
         """The digits without spaces, the rows joined by newlines.
 
-        In a grid, cells that may hold several digits stand in aligned columns, with spaces between
+        Class names longer than one sign, as of a model of your own, have spaces between them. In a
+        grid, cells that may hold several digits stand in aligned columns, with spaces between
         them; ``.`` is an empty cell.
         """
         if self.lines is not None:
             return "\n".join(self.lines)
-        return "\n".join("".join(str(digit.digit) for digit in row) for row in self.rows)
+        return "\n".join(_joined(row) for row in self.rows)
 
     def __repr__(self) -> str:
         return f"Page({self.text!r})"
@@ -237,6 +238,13 @@ class Page:
             [f"<td>{digit.prediction._repr_html_()}</td>" for digit in row] for row in self.rows
         )
         return f"<table>{''.join('<tr>' + ''.join(row) + '</tr>' for row in rows)}</table>"
+
+
+def _joined(digits: Iterable[PageDigit]) -> str:
+    """Digits as text; if any class of the model has a name longer than one sign, with spaces."""
+    found = list(digits)
+    are_long = any(len(name) > 1 for digit in found for name in digit.prediction.class_names)
+    return (" " if are_long else "").join(str(digit.digit) for digit in found)
 
 
 class Reader:
@@ -263,16 +271,33 @@ class Reader:
         classes = self.model.output_shape[-1]
         self.class_names = tuple(metadata.get("class_names") or map(str, range(classes)))
 
-    def predict(self, source: Any) -> Prediction:
-        """Read one picture. If it has several readings, each counts by the network's odds on it.
+    @overload
+    def predict(self, source: list[Any] | tuple[Any, ...]) -> list[Prediction]: ...
+    @overload
+    def predict(self, source: Any) -> Prediction: ...
+    def predict(self, source: Any) -> Any:
+        """Read one picture, or several. A picture's readings count by the network's odds on each.
 
         Args:
-            source: a path, the bytes of a file, an open file, a Pillow image or an array.
+            source: a path, the bytes of a file, an open file, a Pillow image or an array: one
+                picture. A list or tuple of them, an array (n, h, w) such as MNIST's (n, 28, 28),
+                or (n, h, w, c): several. An array (h, w, 1..4) or (1, h, w) is one picture.
+
+        Returns:
+            A prediction; for several pictures a list with one for each.
 
         Raises:
-            InputError: when it is not a picture, or no digit is found on it.
+            InputError: when one is not a picture, or no digit is found on it; see
+                :meth:`predict_many` to go on with the others.
         """
-        return self._predictions([prepare_readings(source, self.recipe)])[0]
+        if (several := _several(source)) is None:
+            return self._predictions([prepare_readings(source, self.recipe)])[0]
+        found = []
+        for number, one in enumerate(self.predict_many(several)):
+            if isinstance(one, InputError):
+                raise InputError(f"picture {number} of {len(several)}: {one}")
+            found.append(one)
+        return found
 
     def predict_many(
         self, sources: Iterable[Any], *, workers: int | None = None
@@ -361,7 +386,7 @@ class Reader:
         for row in rows:
             if digits := next(read):
                 down = float(np.median([one.box[0] + one.box[2] for one in row.candidates]))
-                places.append((down, "".join(str(d.digit) for d in digits), digits))
+                places.append((down, _joined(digits), digits))
         grids = []
         for table in tables:
             cells = []
@@ -426,6 +451,14 @@ class Reader:
         if not np.isfinite(found).all():
             raise InputError(f"{self.model.name} answers with NaN; its weights may be damaged")
         return found
+
+
+def _several(source: Any) -> Sequence[Any] | NDArray[Any] | None:
+    """The pictures that a list or an array holds; None if it is one picture."""
+    if isinstance(source, np.ndarray):
+        is_one = source.ndim < 3 or source.shape[-1] <= 4 or source.shape[0] == 1
+        return None if source.ndim != 4 and is_one else source
+    return source if isinstance(source, list | tuple) else None
 
 
 def _read_one(reader: Reader, source: Any) -> Page:

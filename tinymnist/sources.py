@@ -23,11 +23,24 @@ from tinymnist.files import describe_skipped, is_expected, is_hidden, is_picture
 Named = tuple[str, Any]
 """What a picture is called, and what ``Reader.predict`` takes, or the InputError instead of it."""
 
+SAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "samples")
+"""The folder of sample pictures, which ``benchmarks/samples.py`` painted."""
 MOST_BYTES = 1 << 28
 """The largest file in an archive that is read."""
 PDF_DOTS = 200
 """The pixels per inch in which pages of a PDF are drawn."""
 _ARRAY_NAMES = ("images", "x", "x_test", "x_train", "arr_0")
+
+
+def sample(name: str) -> str:
+    """The path of a picture that comes with tinymnist, such as ``7-tilted-photo.jpg``.
+
+    Raises:
+        InputError: if there is none of this name; the message lists them.
+    """
+    if name not in (known := sorted(os.listdir(SAMPLES))):
+        raise InputError(f"there is no sample {name!r}; expected one of {known}")
+    return os.path.join(SAMPLES, name)
 
 
 class Inputs:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tinymnist.commands import Declared, add_options, check_outputs, print_json, show
+from tinymnist.commands import Declared, add_options, check_outputs, print_json, show, warn
+from tinymnist.errors import InputError
 from tinymnist.reporting.text import percent, table
 
 
@@ -56,7 +57,8 @@ examples:
   tinymnist verify                      every shipped model
   tinymnist verify my.npz               a weights file
 
-exit codes: 0 sound, 1 a layer computes something else, 2 a file is unusable
+exit codes: 0 all are sound, 1 a layer computes something else, 2 a file is unusable; the others are
+verified all the same
 """
     return examples, _verify
 
@@ -66,9 +68,16 @@ def _verify(arguments: argparse.Namespace) -> int:
     from tinymnist.nn.weights import VERIFY_TOLERANCE, shipped, verify
 
     rows = [("model", "layers", "largest deviation", "in layer", "")]
-    sound = True
+    sound, unusable = True, 0
     for name in arguments.models or sorted(shipped()):
-        deviations = verify(name)
+        try:
+            deviations = verify(name)
+        except InputError as error:
+            unusable += 1
+            warn(error)
+            if arguments.json:
+                print_json({"model": name, "error": str(error)})
+            continue
         worst = max(deviations, key=lambda layer: deviations[layer])
         passed = deviations[worst] <= VERIFY_TOLERANCE
         sound = sound and passed
@@ -76,9 +85,9 @@ def _verify(arguments: argparse.Namespace) -> int:
             print_json({"model": name, "sound": passed, "deviations": deviations})
         figures = (f"{len(deviations) - 1}", f"{deviations[worst]:.1e}", worst)
         rows.append((name, *figures, "sound" if passed else "DIFFERS"))
-    if not arguments.json:
+    if not arguments.json and len(rows) > 1:
         print(table(rows))
-    return 0 if sound else 1
+    return 2 if unusable else 0 if sound else 1
 
 
 def add_export(parser: argparse.ArgumentParser) -> Declared:

@@ -22,8 +22,9 @@ from tinymnist.commands import (
     warn,
 )
 from tinymnist.errors import InputError
-from tinymnist.reporting.text import percent
-from tinymnist.sources import Inputs, Named
+from tinymnist.files import is_picture
+from tinymnist.reporting.text import count, percent
+from tinymnist.sources import SAMPLES, Inputs, Named
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from tinymnist.commands.records import ResultFile
     from tinymnist.reader import Page, Prediction
 
-_SAMPLES = os.path.join(os.path.dirname(os.path.dirname(__file__)), "samples")
 _DOUBTFUL = 0.9
 """Results below this confidence count as doubtful on the progress line, without ``--below``."""
 _MOST_NAMED = 5
@@ -55,15 +55,6 @@ class _Kind(NamedTuple):
     columns: tuple[str, ...]
     row: Callable[[Any], tuple[object, ...]]
     text: Callable[[str, Any], str]
-
-
-def __getattr__(name: str) -> Path:
-    """``SAMPLES``, the folder that ``benchmarks/samples.py`` painted; few need it as a path."""
-    if name != "SAMPLES":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from pathlib import Path
-
-    return Path(_SAMPLES)
 
 
 def add_predict(parser: argparse.ArgumentParser) -> Declared:
@@ -137,8 +128,9 @@ def _predict(arguments: argparse.Namespace) -> int:
     reader = Reader(arguments.model, arguments.recipe)
     inputs = Inputs(arguments.pictures, arguments.files_from)
     if not arguments.pictures and not arguments.files_from:
-        warn(f"no picture given; these are the samples in {_SAMPLES}")
-        inputs = Inputs([_SAMPLES], below=_SAMPLES)
+        samples = f"no picture given; these are the samples in {SAMPLES}"
+        warn(f"{samples} (tinymnist --help lists what else there is)")
+        inputs = Inputs([SAMPLES], below=SAMPLES)
     width = 0
     if not (arguments.json or arguments.csv):
         _, width = inputs.outline()
@@ -179,7 +171,7 @@ def _predict(arguments: argparse.Namespace) -> int:
 def _prediction_record(found: Prediction) -> dict[str, Any]:
     probabilities = [round(float(p), 6) for p in found.probabilities]
     record = {"digit": found.digit, "confidence": round(found.confidence, 6)}
-    return {**record, "probabilities": probabilities}
+    return {**record, "probabilities": probabilities, "class_names": list(found.class_names)}
 
 
 def _read(arguments: argparse.Namespace) -> int:
@@ -398,9 +390,13 @@ def _drawings(out: str | None, names: list[str]) -> dict[str, Path]:
     from tinymnist.reporting.figures import picture_format
 
     place = Path(out)
-    if len(names) == 1 and not place.is_dir():
+    is_folder = place.is_dir() or out.endswith(("/", os.sep))
+    if len(names) == 1 and not is_folder:
         picture_format(place)
         return {names[0]: place}
+    if is_picture(out) and not is_folder:
+        rule = f"--annotate {out} is one picture, and there are {count(len(names), 'input')}"
+        raise InputError(f"{rule}; expected the name of a folder")
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -18,8 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinymnist.data.mnist import load_mnist, load_mnist_sample
-from tinymnist.errors import InputError
-from tinymnist.files import class_folders, describe_skipped, files_in, is_expected, is_picture
+from tinymnist.errors import InputError, did_you_mean
+from tinymnist.files import (
+    class_folders,
+    describe_skipped,
+    files_in,
+    is_expected,
+    is_path,
+    is_picture,
+)
+from tinymnist.reporting.text import shortened
 
 DIGITS = tuple("0123456789")
 NEVER = -1
@@ -31,7 +39,7 @@ _DAMAGED_NPZ = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LabelledSet:
     """Pictures and their classes.
 
@@ -51,6 +59,10 @@ class LabelledSet:
     is_mnist: bool = False
     columns: dict[str, list[str]] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        classes = shortened(", ".join(self.class_names), 60)
+        return f"LabelledSet({self.name!r}, n={len(self.labels)}, classes: {classes})"
+
     @property
     def files(self) -> list[Path]:
         """The files of the pictures; empty if they are an array."""
@@ -61,14 +73,16 @@ class LabelledSet:
         return str(self.files[number]) if self.files else f"picture {number}"
 
 
-def load_set(spec: str | PathLike[str]) -> LabelledSet:
+def load_set(spec: str | PathLike[str] | tuple[Any, Any]) -> LabelledSet:
     """Open a labelled set.
 
     Args:
         spec: "mnist-train", "mnist-test", "mnist-sample" (1,000 of MNIST's training pictures, which
             ship with tinymnist), a folder with one folder per class (``3/xyz.png``) or with a
             ``labels.csv`` (columns ``file`` and ``label``, paths relative to it), such a .csv
-            itself, or an .npz file with ``images`` and ``labels``.
+            itself, or an .npz file with ``images`` and ``labels``; or a pair of pictures, an array
+            (n, h, w) or (n, h, w, c) or paths, and their labels: numbers or names (n,), or one-hot
+            rows (n, classes).
 
     Raises:
         InputError: if there is no such set, or it cannot be read.
@@ -76,6 +90,8 @@ def load_set(spec: str | PathLike[str]) -> LabelledSet:
     Warns:
         UserWarning: if the folders hold other files than pictures.
     """
+    if isinstance(spec, tuple):
+        return _from_pair(*spec) if len(spec) == 2 else _from_pair(spec, ())
     path, table = Path(spec), Path(spec, "labels.csv")
     try:
         if spec in ("mnist-train", "mnist-test"):
@@ -91,10 +107,10 @@ def load_set(spec: str | PathLike[str]) -> LabelledSet:
     except OSError as error:
         place, reason = error.filename or spec, error.strerror or error
         raise InputError(f"{place}: cannot be read: {reason}") from None
-    raise InputError(
-        f"there is no set {str(spec)!r}; expected mnist-test, mnist-train, mnist-sample, a folder "
-        "or an .npz"
-    )
+    known = ("mnist-test", "mnist-train", "mnist-sample")
+    rule = f"expected {', '.join(known)}, a folder, a labels.csv or an .npz"
+    wrong = f"{spec}: no such file or folder" if is_path(str(spec)) else f"there is no set {spec!r}"
+    raise InputError(f"{wrong}; {rule}{did_you_mean(spec, known)}")
 
 
 def _from_folders(folder: Path) -> LabelledSet:
@@ -163,16 +179,35 @@ def _parse_label(text: str | None, place: str) -> str:
 
 
 def _from_npz(path: Path) -> LabelledSet:
-    images, labels = _arrays(path)
+    return _with_array(path.stem, str(path), *_arrays(path))
+
+
+def _from_pair(pictures: Any, labels: Any) -> LabelledSet:
+    names = np.asarray(labels)
+    if names.ndim == 2 and names.dtype.kind in "buif":  # one-hot
+        names = names.argmax(axis=1)
+    if isinstance(pictures, np.ndarray):
+        return _with_array("(x, y)", "(x, y)", pictures, names)
+    files = [Path(file) for file in pictures if isinstance(file, str | PathLike)]
+    if not files or len(files) != len(pictures) or names.shape != (len(files),):
+        rule = "expected a pair (pictures, labels) of an array or paths, and as many labels"
+        raise InputError(f"{rule}; received {len(pictures)} and {names.shape}")
+    return _with_labels("(x, y)", files, _labels(names, "(x, y)"))
+
+
+def _with_array(name: str, place: str, images: NDArray[Any], labels: NDArray[Any]) -> LabelledSet:
     n, rule, wrong = len(images), "", images
     if images.ndim not in (3, 4) or images.dtype.kind not in "buif" or 0 in images.shape:
         rule = "images must be numbers (n, h, w) or (n, h, w, c), and at least one"
     elif labels.shape != (n,) or labels.dtype.kind not in "uiU":
         rule, wrong = f"labels must be integers or names ({n},)", labels
     if rule:
-        raise InputError(f"{path}: {rule}; found {wrong.dtype} {wrong.shape}")
-    names = [_parse_label(str(label), f"{path}: picture {i}") for i, label in enumerate(labels)]
-    return _with_labels(path.stem, images, names)
+        raise InputError(f"{place}: {rule}; found {wrong.dtype} {wrong.shape}")
+    return _with_labels(name, images, _labels(labels, place))
+
+
+def _labels(labels: NDArray[Any], place: str) -> list[str]:
+    return [_parse_label(str(label), f"{place}: picture {i}") for i, label in enumerate(labels)]
 
 
 def _arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:

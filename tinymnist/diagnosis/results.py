@@ -58,7 +58,7 @@ class Drift:
         return self.distance >= 0.5 and self.distance > 2 * self.chance
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Diagnosis:
     """What was measured; n pictures, v = len(PLANS) + 1 variants of each, the last the recipe's.
 
@@ -84,6 +84,12 @@ class Diagnosis:
     class_shares: NDArray[np.float64]
     class_drift: float
     failures: dict[int, InputError]
+
+    def __repr__(self) -> str:
+        before, after = (float(self.right(plan).mean()) for plan in (NONE, None))
+        kind = "accuracy" if self.is_labelled else "agreement"
+        on = f"{self.model} on {self.pictures.name}, n={self.n}"
+        return f"Diagnosis({on}, {kind} {before:.4f} -> {after:.4f} with all repaired)"
 
     @property
     def n(self) -> int:

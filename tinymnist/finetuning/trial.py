@@ -26,7 +26,7 @@ NOT_HELD_OUT = -1
 Labels = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Trial:
     """A fine-tuned model, and how it and its base read pictures they have not learnt from.
 
@@ -49,6 +49,11 @@ class Trial:
     confidence: NDArray[np.float32]
     folds: int
     comparable: bool
+
+    def __repr__(self) -> str:
+        shares = (self.accuracy_before, self.accuracy)
+        before, after = ("-" if share is None else f"{share:.4f}" for share in shares)
+        return f"Trial({self.model.name}, held out: {self.n}, accuracy {before} -> {after})"
 
     @property
     def measured(self) -> NDArray[np.bool_]:

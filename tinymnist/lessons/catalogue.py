@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinymnist.errors import InputError
+from tinymnist.errors import InputError, did_you_mean
 from tinymnist.lessons.gradients import BACKPROPAGATION, DENSE, SOFTMAX, TWO_GRADIENTS
 from tinymnist.lessons.lesson import Lesson
 from tinymnist.lessons.pictures import AUGMENTATION, CENTRE, POLARITY
@@ -28,4 +28,5 @@ def find_lesson(word: str) -> int:
         return names.index(word) + 1
     if word.isdecimal() and 1 <= int(word) <= len(LESSONS):
         return int(word)
-    raise InputError(f"there is no lesson {word!r}; expected 1 to {len(LESSONS)} or one of {names}")
+    rule = f"there is no lesson {word!r}; expected 1 to {len(LESSONS)} or one of {names}"
+    raise InputError(f"{rule}{did_you_mean(word, names)}")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinymnist.errors import did_you_mean
 from tinymnist.nn.arrays import Array, Shape, float_dtype
 from tinymnist.nn.layers import Layer, Softmax
 from tinymnist.nn.layers.activation import without_activation
@@ -299,7 +300,9 @@ class Graph:
         if name in known:
             return self.layers[known.index(name)]
         asked = f"name={name!r}" if index is None else f"{index=}"
-        raise ValueError(f"name must be one of {known}. Received: {asked}")
+        raise ValueError(
+            f"name must be one of {known}. Received: {asked}{did_you_mean(name, known)}"
+        )
 
     @property
     def ends_in_softmax(self) -> bool:

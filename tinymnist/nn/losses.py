@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tinymnist.errors import did_you_mean
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.functional import log_softmax, sigmoid
 
@@ -354,7 +355,8 @@ def get_loss(loss: Any) -> Loss:
     if (key := name.lower()) not in LOSSES:
         key = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
     if key not in LOSSES:
-        raise ValueError(f"loss must be one of {list(LOSSES)}. Received: loss={loss!r}")
+        rule = f"loss must be one of {list(LOSSES)}. Received: loss={loss!r}"
+        raise ValueError(f"{rule}{did_you_mean(key, LOSSES)}")
     return LOSSES[key]()
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from tinymnist.errors import did_you_mean
 from tinymnist.nn.arrays import Array, settings_repr
 from tinymnist.nn.schedules import InverseTimeDecay, Schedule, WithoutSteps
 
@@ -313,5 +314,6 @@ def get_optimizer(optimizer: str | Optimizer) -> Optimizer:
     if isinstance(optimizer, Optimizer):
         return optimizer
     if not isinstance(optimizer, str) or optimizer.lower() not in OPTIMIZERS:
-        raise ValueError(f"optimizer must be one of {list(OPTIMIZERS)}. Received: {optimizer!r}")
+        rule = f"optimizer must be one of {list(OPTIMIZERS)}. Received: {optimizer!r}"
+        raise ValueError(f"{rule}{did_you_mean(optimizer, OPTIMIZERS)}")
     return OPTIMIZERS[optimizer.lower()]()

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from tinymnist.errors import InputError
+from tinymnist.errors import InputError, did_you_mean
+from tinymnist.files import is_path
 from tinymnist.nn.archive import MAX_UNPACKED_BYTES, read_archive, write_archive
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.graph import INPUT, Graph
@@ -244,8 +245,10 @@ def find(model: str | PathLike[str]) -> Path:
 
 def _find(model: str | PathLike[str]) -> str:
     files = _shipped()
-    path = files.get(str(model), str(model))
+    path = files.get(name := str(model), name)
     if not os.path.exists(path):
-        known = f"expected a weights file, or one of {sorted(files)}"
-        raise InputError(f"there is no model {str(model)!r}; {known}")
+        known = f"expected a weights file, or one of {sorted(files)}{did_you_mean(name, files)}"
+        if is_path(name):
+            raise InputError(f"{name}: no such file; {known}")
+        raise InputError(f"there is no model {name!r}; {known}")
     return path

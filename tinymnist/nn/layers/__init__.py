@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tinymnist.errors import did_you_mean
 from tinymnist.lazy import lazy_names
 from tinymnist.nn.layers.activation import (
     ACTIVATIONS,
@@ -79,7 +80,8 @@ def layer_from_config(config: dict[str, Any]) -> Layer:
     kind = _USUAL.get(name) or __getattr__("LAYERS").get(name)
     if kind is None:
         known = sorted(__getattr__("LAYERS"))
-        raise ValueError(f"class must be one of {known}. Received: class={name!r}")
+        rule = f"class must be one of {known}. Received: class={name!r}"
+        raise ValueError(f"{rule}{did_you_mean(name, known)}")
     try:
         layer: Layer = type.__call__(kind, **settings)  # in our words already
         return layer

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from tinymnist.errors import did_you_mean
 from tinymnist.nn import functional as F
 from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.layers.base import Gradients, Layer, Operation, Stateless
@@ -57,7 +58,8 @@ def check_activation(name: str | None) -> str:
     """
     chosen = "linear" if name is None else name
     if chosen not in ACTIVATIONS:
-        raise ValueError(f"activation must be one of {list(ACTIVATIONS)}. Received: {name!r}")
+        rule = f"activation must be one of {list(ACTIVATIONS)}. Received: {name!r}"
+        raise ValueError(f"{rule}{did_you_mean(name, ACTIVATIONS)}")
     return chosen
 
 

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from tinymnist.errors import did_you_mean
 from tinymnist.nn.arrays import Array, Shape
 
 Initializer: TypeAlias = "str | dict[str, Any]"
@@ -90,5 +91,5 @@ def initialize(initializer: Initializer, shape: Shape, rng: np.random.Generator)
         rng = np.random.default_rng(int(seed))
     if name not in DRAWS:
         rule = f"kernel_initializer must be one of {list(DRAWS)}"
-        raise ValueError(f"{rule}. Received: {name!r}")
+        raise ValueError(f"{rule}. Received: {name!r}{did_you_mean(name, DRAWS)}")
     return DRAWS[name](shape, rng, **settings)

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tinymnist.errors import did_you_mean
+
 ORDER = {
     "Dense": "units activation use_bias kernel_initializer bias_initializer kernel_regularizer",
     "Conv2D": "filters kernel_size strides padding data_format dilation_rate groups activation "
@@ -99,7 +101,8 @@ def in_our_words(kind: type, args: tuple[Any, ...], settings: Mapping[str, Any])
             _check_only(name, word, value)
         elif word not in IGNORED:
             known = sorted({*order, *fields})
-            raise TypeError(f"{name} has the settings {known}. Received: {word}={value!r}")
+            rule = f"{name} has the settings {known}. Received: {word}={value!r}"
+            raise TypeError(f"{rule}{did_you_mean(word, known)}")
     return found
 
 
@@ -177,9 +180,10 @@ def part_of(value: Any, what: str) -> Any:
     name = {"maxnorm": "max_norm", "unitnorm": "unit_norm", "nonneg": "non_neg"}.get(name, name)
     if what == "constraint" and name in bounds:
         return {"name": name, **bounds[name], **{k: v for k, v in settings.items() if k != "name"}}
-    known = {"initializer": list(DRAWS), "regularizer": ["l1", "l2", "l1_l2"]}
-    rule = f"{what} must be one of {known.get(what, list(bounds))}, or of tinymnist.{what}s"
-    raise ValueError(f"{rule}. Received: {value!r}")
+    by_kind = {"initializer": list(DRAWS), "regularizer": ["l1", "l2", "l1_l2"]}
+    known = by_kind.get(what, list(bounds))
+    rule = f"{what} must be one of {known}, or of tinymnist.{what}s"
+    raise ValueError(f"{rule}. Received: {value!r}{did_you_mean(name, known)}")
 
 
 def _snake_case(name: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinymnist.errors import did_you_mean
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.functional import softmax
 from tinymnist.nn.losses import (
@@ -149,7 +150,7 @@ def _get(metric: Any) -> Metric:
     if name.lower() not in METRICS:
         raise ValueError(
             f"metrics in fit are {list(METRICS)}; see tinymnist.nn.metrics for others, to be used "
-            f"on predictions. Received: {name!r}"
+            f"on predictions. Received: {name!r}{did_you_mean(name, METRICS)}"
         )
     return METRICS[name.lower()](name)
 
