@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import tinymnist
 from tests.test_cli import SAMPLES, assert_refused, run
@@ -93,7 +94,7 @@ def test_one_file_cannot_take_several_annotated_pictures(
     assert_refused(result, "x.png is one picture", "2 inputs", "folder")
     assert not out.exists()
     assert_refused(run(capsys, "read", PHOTO, "--annotate", tmp_path / "x.xyz"), ".png", ".jpg")
-    assert run(capsys, "read", PHOTO, "--annotate", f"{tmp_path}/new/")[0] == 0
+    assert run(capsys, "read", PHOTO, "--model", "mlp", "--annotate", f"{tmp_path}/new/")[0] == 0
     assert (tmp_path / "new" / "7-tilted-photo.png").is_file()
 
 
@@ -167,3 +168,43 @@ def test_samples_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.M
     assert tinymnist.Reader("mlp").predict(tinymnist.sample(PHOTO.name)).digit == 7
     with pytest.raises(tinymnist.InputError, match=PHOTO.name):
         tinymnist.sample("9.png")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_one_picture_is_diagnosed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    report = tmp_path / "r.html"
+    code, out, err = run(capsys, "diagnose", PHOTO, "--model", "keras-cnn", "--out", report)
+    assert (code, err) == (0, "")
+    assert "1 picture," in out and "1 pictures" not in out + report.read_text(encoding="utf-8")
+    assert tinymnist.diagnose(str(PHOTO), "keras-cnn").n == 1
+    assert_refused(run(capsys, "diagnose", tmp_path / "gone.png"), "gone.png: no such file")
+
+
+def test_one_is_counted_in_the_singular(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    sheet = run(capsys, "augment", PHOTO, "--out", tmp_path / "s.png", "--count", 1)[1]
+    assert sheet.startswith("1 picture, 1 variant each")
+    (tmp_path / "set" / "7").mkdir(parents=True)
+    (tmp_path / "set" / "7" / "a.jpg").write_bytes(PHOTO.read_bytes())
+    folder_of(tmp_path / "set", (3,), each=1)
+    out, m = tmp_path / "m.npz", ("--model", "mlp", "--epochs", 1)
+    _, text, err = run(capsys, "finetune", tmp_path / "set", "--out", out, *m)
+    assert "2 pictures, one per class" in text and "1 pictures" not in text + err
+    _, text, _ = run(capsys, "compare", "mlp", "mlp", "--inputs", "mnist-sample", "--limit", 1)
+    assert "1 example," in text
+    assert "1 layer, 1 parameter," in repr(
+        tinymnist.Sequential([Dense(1, use_bias=False)], input_shape=(1,))
+    )
+
+
+def test_many_variants_take_several_lines(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    sizes = {}
+    for variants in (16, 17, 200):
+        out = tmp_path / f"{variants}.png"
+        assert run(capsys, "augment", SAMPLES[0], "--out", out, "--count", variants)[0] == 0
+        with Image.open(out) as sheet:
+            sizes[variants] = sheet.size
+            assert np.asarray(sheet.convert("L"))[-60:-20, 230:300].min() < 128  # the last line
+    assert {width for width, _ in sizes.values()} == {sizes[16][0]}
+    assert sizes[200][1] > sizes[17][1] > sizes[16][1]

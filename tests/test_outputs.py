@@ -33,13 +33,19 @@ WRITERS: dict[str, tuple[list[str], str, str]] = {
     "export": (["M", "X.onnx"], "DEST", "M"),
     "train": (["N", "--out", "X.npz"], "--out", "N"),
     "train start": (["SET", "--start", "M", "--out", "X.npz"], "--out", "M"),
-    "train history": (["SET", "--out", "o.npz", "--history", "X.csv"], "--history", "PICTURE"),
+    "train history": (
+        ["SET", "--architecture", "mlp", "--epochs", "1", "--out", "o.npz", "--history", "X.csv"],
+        "--history",
+        "PICTURE",
+    ),
     "train twice": (["SET", "--out", "X.npz", "--checkpoint", "o.npz"], "--checkpoint", "o.npz"),
     "finetune": (["N", "--out", "X.npz"], "--out", "N"),
     "finetune model": (["SET", "--model", "M", "--out", "X.npz"], "--out", "M"),
     "finetune report": (["SET", "--out", "o.npz", "--report", "X.html"], "--report", "PICTURE"),
 }
 """The arguments of a command, an option that writes X, and what X must not be."""
+RERUN = ("explain", "augment photo", "compare", "convert", "train history")
+"""Quick ones, one for each kind of output."""
 
 
 @pytest.fixture
@@ -96,3 +102,26 @@ def test_a_place_that_cannot_be_written_is_refused_first(
     if case != "read":  # which also writes into folders
         Path("folder" + ending).mkdir()
         assert_refused(run(capsys, *arguments_of(case, files, "folder" + ending)), "folder")
+
+
+@pytest.mark.parametrize("case", [case for case in WRITERS if case != "train twice"])
+def test_a_file_of_another_kind_is_not_replaced(
+    capsys: pytest.CaptureFixture[str], files: dict[str, str], case: str
+) -> None:
+    """Although it is not an input."""
+    option, mine = WRITERS[case][1], Path(f"mine{ending_of(case)}")
+    for content in (SAMPLE.read_bytes(), b"file,label\n7.png,7\n", b"PK\3\4 and more"):
+        mine.write_bytes(content)
+        assert_refused(run(capsys, *arguments_of(case, files, str(mine))), option, "overwrite")
+        assert mine.read_bytes() == content
+
+
+@pytest.mark.parametrize("case", RERUN)
+def test_an_older_result_is_replaced(
+    capsys: pytest.CaptureFixture[str], files: dict[str, str], case: str
+) -> None:
+    out = Path(f"mine{ending_of(case)}")
+    out.touch()  # as mktemp does
+    for _ in range(2):
+        assert run(capsys, *arguments_of(case, files, str(out)))[0] in (0, 1)
+        assert out.stat().st_size

@@ -14,10 +14,10 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8")
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("code", SNIPPETS, ids=range(len(SNIPPETS)))
 def test_snippet(
-    code: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    code: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A line's comment ``# -> text`` is what the line prints."""
-    monkeypatch.chdir(README.parent)
+    """A line's comment ``# -> text`` is what the line prints, in whatever folder it runs."""
+    monkeypatch.chdir(tmp_path)
     exec(compile(code, str(README), "exec"), {"__name__": "__main__"})
     promised = re.findall(r"print\(.*\)\s+# -> (.*)", code)
     assert capsys.readouterr().out.splitlines() == promised

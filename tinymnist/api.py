@@ -8,7 +8,7 @@ in ``labelled``, ``explain`` in ``explanation``.
 from __future__ import annotations
 
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +32,18 @@ Examples = str | PathLike[str] | NDArray[Any] | None
 """What two models are run on; see :func:`compare`."""
 
 
-def predict(source: Any, model: Model = DEFAULT_MODEL, recipe: str | None = None) -> Prediction:
-    """Read the digit on one picture. A :class:`tinymnist.Reader` reads many with one model.
+@overload
+def predict(
+    source: list[Any] | tuple[Any, ...], model: Model = DEFAULT_MODEL, recipe: str | None = None
+) -> list[Prediction]: ...
+@overload
+def predict(
+    source: NDArray[Any], model: Model = DEFAULT_MODEL, recipe: str | None = None
+) -> Any: ...
+@overload
+def predict(source: Any, model: Model = DEFAULT_MODEL, recipe: str | None = None) -> Prediction: ...
+def predict(source: Any, model: Model = DEFAULT_MODEL, recipe: str | None = None) -> Any:
+    """Read the digit on a picture, or on each of several. A :class:`tinymnist.Reader` reads more.
 
     Args:
         source: see :meth:`tinymnist.Reader.predict`, also for errors.
@@ -59,7 +69,8 @@ def diagnose(
     """Find out why a model fails on pictures, and what each mismatch with MNIST costs.
 
     Args:
-        pictures: a labelled set as for :func:`tinymnist.load_set`, or any folder of pictures.
+        pictures: a labelled set as for :func:`tinymnist.load_set`, a picture, or any folder of
+            pictures.
         model: see :data:`Model`.
         labels: whether to use labels; None uses them if there are any that the model knows.
         limit: how many pictures to draw at random, the same each time; None for all.

@@ -428,7 +428,7 @@ def test_whole_numbers_are_divided_by_255(files: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["model.npz", "missing.h5"], ["there is no model", "missing.h5"]),
+        (["model.npz", "missing.h5"], ["no such file", "missing.h5"]),
         (["model.npz", "noinput.npz"], ["does not hold the input", "--inputs"]),
         (["model.npz", "ragged.npz"], ["arrays of [3, 5] examples"]),
         (["model.npz", "pickled.npz"], ["is not an .npz of arrays"]),

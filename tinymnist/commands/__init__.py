@@ -16,13 +16,9 @@ from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tinymnist.errors import InputError
-from tinymnist.files import PICTURE_SUFFIXES
-from tinymnist.reporting.text import percent, show_progress, table
+from tinymnist.reporting.text import count, percent, show_progress, table
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tinymnist.data import LabelledSet
     from tinymnist.labelled import LabelledPictures
 
@@ -84,54 +80,6 @@ def add_options(parser: argparse.ArgumentParser, *names: str) -> None:
 def chosen(arguments: argparse.Namespace, names: str) -> dict[str, Any]:
     """The values of some arguments by their names, which are separated by spaces."""
     return {name: getattr(arguments, name) for name in names.split()}
-
-
-def check_outputs(
-    outputs: Mapping[str, Path | Sequence[Path] | None], inputs: Iterable[str | Path | None] = ()
-) -> None:
-    """Make sure, before any work is done, that files can be written and nothing is lost by it.
-
-    Args:
-        outputs: one or several files by the option that names them; None for no file.
-        inputs: what must not be overwritten; of a folder its pictures and its table of labels.
-            Names that do not exist do no harm.
-
-    Raises:
-        InputError: when an output has no name, no folder, a folder that cannot be written into,
-            or the place of an input, of another output, or of something that is not a file.
-    """
-    import tempfile  # no command that only reads needs them
-    from pathlib import Path
-
-    taken = {Path(path).resolve() for path in inputs if path is not None}
-    folders = set()
-    for option, paths in outputs.items():
-        for path in [paths] if isinstance(paths, Path) else paths or ():
-            folders.add(folder := path.absolute().parent)
-            if not path.name:
-                raise InputError(f"{option} expects the name of a file; received {str(path)!r}")
-            if not folder.is_dir():
-                raise InputError(f"there is no folder {path.parent} to write {path} into")
-            if path.exists() and not path.is_file():
-                raise InputError(f"{path} is not a regular file; give {option} another name")
-            real = path.resolve()
-            is_data = real.suffix.lower() in PICTURE_SUFFIXES or real.name == "labels.csv"
-            if real in taken or (is_data and real.exists() and taken.intersection(real.parents)):
-                raise InputError(
-                    f"{option} {path} would overwrite an input or another output; give another name"
-                )
-            taken.add(real)
-    for folder in folders:
-        try:
-            tempfile.TemporaryFile(dir=folder).close()
-        except OSError as error:
-            raise InputError(f"cannot write into {folder}: {error.strerror}") from None
-
-
-def check_weights_name(path: Path) -> None:
-    """Raise an InputError if the name of a weights file does not end in .npz."""
-    if path.suffix != ".npz":
-        raise InputError(f"{path} should end with .npz; `tinymnist export` writes other formats")
 
 
 def prepare(
@@ -206,26 +154,26 @@ def warn(message: object) -> None:
 class Counter:
     """A moving line "1,234 of 5,000 pictures, 980/s, 4 s left", on a terminal only."""
 
-    def __init__(self, total: int | None, what: str = "pictures") -> None:
+    def __init__(self, total: int | None, what: str = "picture") -> None:
         """Count up to ``total``; None if it is unknown."""
         self.total, self.what, self.done = total, what, 0
         self._began = self._painted = time.monotonic()
         self._line = ""
 
-    def tick(self, count: int = 1, note: str = "") -> None:
+    def tick(self, more: int = 1, note: str = "") -> None:
         """Count some more; the note is added to the line."""
-        self.done += count
+        self.done += more
         now = time.monotonic()
         if self.done == self.total:
             self.close()
         elif now - self._painted > 0.2:
             self._painted = now
             rate = self.done / (now - self._began)
-            total = left = ""
+            total, left = count(self.done, self.what), ""
             if self.total is not None:
-                total = f" of {self.total:,}"
+                total = f"{self.done:,} of {count(self.total, self.what)}"
                 left = f", {max(self.total - self.done, 0) / rate:.0f} s left"
-            self._line = f"{self.done:,}{total} {self.what}, {rate:,.0f}/s{left}{note}"
+            self._line = f"{total}, {rate:,.0f}/s{left}{note}"
             show_progress(self._line)
 
     @contextmanager

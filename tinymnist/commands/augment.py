@@ -112,7 +112,7 @@ def _run(arguments: argparse.Namespace) -> int:
     sheet = variant_sheet(np.concatenate([images[:, None], rows], axis=1)[..., 0], names)
     save_figure(sheet, arguments.out)
     record = {"file": str(arguments.out), "pictures": names, "variants": arguments.count}
-    shown = f"{count(len(names), 'picture')}, {arguments.count} variants each"
+    shown = f"{count(len(names), 'picture')}, {count(arguments.count, 'variant')} each"
     return commands.show(arguments, record, f"{shown}: drawn in {arguments.out}", failures)
 
 
@@ -128,13 +128,14 @@ def _is_picture(source: str) -> bool:
 
 def _of_pictures(arguments: argparse.Namespace) -> Chosen:
     """The first pictures of a folder that can be read, or a single one."""
+    from tinymnist.commands.outputs import Kind, check_outputs
     from tinymnist.imaging.digit.recipes import prepare_all
     from tinymnist.labelled import check_any_left, named_failures
     from tinymnist.sources import Inputs
 
     sources = list(Inputs([arguments.source]))
     names = [name for name, _ in sources]
-    commands.check_outputs({"--out": arguments.out}, names)
+    check_outputs({"--out": (Kind.PICTURE, arguments.out)}, names)
     recipe = arguments.recipe or "mnist"
     prepared = prepare_all((source for _, source in sources), recipe, most=arguments.rows)
     failures = named_failures(names.__getitem__, prepared.failures)
@@ -144,11 +145,13 @@ def _of_pictures(arguments: argparse.Namespace) -> Chosen:
 
 def _of_set(arguments: argparse.Namespace) -> Chosen:
     """Pictures from all over a labelled set, named by their labels."""
+    from tinymnist.commands.outputs import Kind, check_outputs
     from tinymnist.data import load_set
     from tinymnist.labelled import prepare_set, spread
 
     labelled = load_set(arguments.source)
-    commands.check_outputs({"--out": arguments.out}, [arguments.source, *labelled.files])
+    picture = {"--out": (Kind.PICTURE, arguments.out)}
+    check_outputs(picture, [arguments.source, *labelled.files])
     chosen = spread(len(labelled.labels), arguments.rows)
     found = prepare_set(labelled, arguments.recipe, only=chosen)
     return [labelled.class_names[i] for i in found.labels], found.images, found.failures

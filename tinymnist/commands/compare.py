@@ -61,9 +61,10 @@ def add_compare(parser: argparse.ArgumentParser) -> commands.Declared:
 def _run(arguments: argparse.Namespace) -> int:
     """Run both sides, compare, and print."""
     from tinymnist.api import compare, load_examples
+    from tinymnist.commands.outputs import Kind, check_outputs
 
     inputs = [arguments.a, arguments.b, arguments.inputs]
-    commands.check_outputs({"--report": arguments.report}, inputs)
+    check_outputs({"--report": (Kind.PAGE, arguments.report)}, inputs)
     x, failures = load_examples(arguments.inputs, arguments.limit)
     commands.report_failures(failures)
     settings = commands.chosen(arguments, "limit run_a run_b atol rtol gradients")

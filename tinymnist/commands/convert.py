@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinymnist import commands
-from tinymnist.reporting.text import percent, table
+from tinymnist.reporting.text import count, percent, table
 
 if TYPE_CHECKING:
     from tinymnist.interop.conversion import Conversion
@@ -50,11 +50,12 @@ def add_convert(parser: argparse.ArgumentParser) -> commands.Declared:
 def _run(arguments: argparse.Namespace) -> int:
     """Open, choose, save, and report what was found."""
     from tinymnist.api import convert
+    from tinymnist.commands.outputs import Kind, check_outputs, check_weights_name
     from tinymnist.data import load_set
 
-    commands.check_weights_name(arguments.destination)
+    check_weights_name(arguments.destination)
     inputs = [arguments.source, arguments.architecture, arguments.score]
-    commands.check_outputs({"DEST": arguments.destination}, inputs)
+    check_outputs({"DEST": (Kind.MODEL, arguments.destination)}, inputs)
     pictures = commands.prepare(load_set(arguments.score)) if arguments.score else None
     settings = commands.chosen(arguments, "architecture plan scaling")
     conversion = convert(arguments.source, pictures=pictures, **settings)
@@ -94,7 +95,7 @@ def _text(conversion: Conversion, record: dict[str, Any]) -> str:
     if conversion.scores:
         lines += ["", _table(conversion), ""]
     scaling = (record["preprocessing"] or {}).get("scaling", {}).get("name", "unknown")
-    saved = f"saved {record['file']}: {record['parameters']:,} parameters"
+    saved = f"saved {record['file']}: {count(record['parameters'], 'parameter')}"
     return "\n".join([*lines, f"scaling: {scaling}", saved])
 
 

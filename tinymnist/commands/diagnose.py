@@ -11,6 +11,7 @@ from tinymnist import commands
 EXAMPLES = """\
 examples:
   tinymnist diagnose my-digits/                        why, in words; labelled or not
+  tinymnist diagnose photo.jpg                         of one picture
   tinymnist diagnose my-digits/ --out report.html      with pictures and charts
   tinymnist diagnose my-digits/ --model keras-cnn      for the tutorials' network
   tinymnist diagnose set.npz --limit 500 --json        part of a large set, for machines
@@ -24,8 +25,8 @@ exit codes: 0 measured, 1 measured, but some pictures could not be read, 2 nothi
 def add_diagnose(parser: argparse.ArgumentParser) -> commands.Declared:
     """Declare the command's arguments."""
     add = parser.add_argument
-    what = f"{commands.SET_HELP}; or any folder of pictures, without labels"
-    add("set", metavar="SET", help=what)
+    what = f"{commands.SET_HELP}; or a picture or any folder of them, without labels"
+    add("set", metavar="SET|PICTURE", help=what)
     what = "insist on labels, or ignore them; default: use them if there are any"
     add("--labels", action=argparse.BooleanOptionalAction, help=what)
     add("--out", type=Path, metavar="FILE.html", help="write a report")
@@ -37,6 +38,7 @@ def add_diagnose(parser: argparse.ArgumentParser) -> commands.Declared:
 
 def _run(arguments: argparse.Namespace) -> int:
     """Measure, print, and write the report."""
+    from tinymnist.commands.outputs import Kind, check_outputs
     from tinymnist.diagnosis.advice import advise
     from tinymnist.diagnosis.diagnose import diagnose, open_pictures
     from tinymnist.diagnosis.text import as_record, as_text
@@ -46,7 +48,8 @@ def _run(arguments: argparse.Namespace) -> int:
     reader = Reader(arguments.model, "mnist")
     pictures = open_pictures(arguments.set, reader, arguments.labels, arguments.limit)
     files = [source for source in pictures.sources if isinstance(source, Path)]
-    commands.check_outputs({"--out": arguments.out}, [arguments.set, arguments.model, *files])
+    kind_of_out = {"--out": (Kind.PAGE, arguments.out)}
+    check_outputs(kind_of_out, [arguments.set, arguments.model, *files])
     with closing(commands.Counter(len(pictures.sources))) as counter:
         diagnosis = diagnose(pictures, reader, counter.tick, arguments.workers)
     failures = named_failures(pictures.name_of, diagnosis.failures)

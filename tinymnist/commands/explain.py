@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tinymnist.commands import Declared, add_options, check_outputs, show
+from tinymnist.commands import Declared, add_options, show
 from tinymnist.reporting.text import percent, table
 
 EXAMPLES = """\
@@ -37,14 +37,17 @@ def add_explain(parser: argparse.ArgumentParser) -> Declared:
 
 def _run(arguments: argparse.Namespace) -> int:
     """Explain in words, and in pictures if asked."""
+    from tinymnist.commands.outputs import Kind, check_outputs
     from tinymnist.explanation import draw_explanation, explain
     from tinymnist.reader import Reader
     from tinymnist.reporting.figures import picture_format, save_figure
 
     if arguments.out:
-        if arguments.out.suffix.lower() != ".html":
+        is_page = arguments.out.suffix.lower() == ".html"
+        if not is_page:
             picture_format(arguments.out)
-        check_outputs({"--out": arguments.out}, [arguments.picture, arguments.model])
+        kind = Kind.PAGE if is_page else Kind.PICTURE
+        check_outputs({"--out": (kind, arguments.out)}, [arguments.picture, arguments.model])
     skip = [*arguments.skip, *([] if arguments.upright else ["slant"])]
     explanation = explain(Path(arguments.picture), Reader(arguments.model), skip)
     digit, confidence = explanation.prediction.digit, explanation.prediction.confidence

@@ -64,6 +64,7 @@ def add_finetune(parser: argparse.ArgumentParser) -> commands.Declared:
 
 def _run(arguments: argparse.Namespace) -> int:
     """Prepare, learn, measure, save, report."""
+    from tinymnist.commands.outputs import Kind, check_outputs, check_weights_name
     from tinymnist.data import load_set
     from tinymnist.finetuning import Checkpoints
     from tinymnist.learning import check_every_class, check_folders, finetune
@@ -72,14 +73,17 @@ def _run(arguments: argparse.Namespace) -> int:
     folder = arguments.checkpoint
     if arguments.resume and not folder:
         raise InputError("--resume needs --checkpoint FOLDER, the folder to continue from")
-    commands.check_weights_name(arguments.out)
+    check_weights_name(arguments.out)
     if folder is not None and folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; --checkpoint expects a folder")
     reader = Reader(arguments.model, arguments.recipe)
     labelled = load_set(arguments.set)
     check_folders(labelled, Path(arguments.set))
-    outputs = {"--out": arguments.out, "--report": arguments.report}
-    commands.check_outputs(outputs, [arguments.set, arguments.model, *labelled.files])
+    outputs = {
+        "--out": (Kind.MODEL, arguments.out),
+        "--report": (Kind.PAGE, arguments.report),
+    }
+    check_outputs(outputs, [arguments.set, arguments.model, *labelled.files])
     pictures = commands.prepare(labelled, arguments.recipe, reader.recipe, arguments.workers)
     check_every_class(pictures)
     began = time.monotonic()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tinymnist.commands import Declared, add_options, check_outputs, print_json, show, warn
+from tinymnist.commands import Declared, add_options, print_json, show, warn
 from tinymnist.errors import InputError
-from tinymnist.reporting.text import percent, table
+from tinymnist.reporting.text import count, percent, table
 
 
 def add_summary(parser: argparse.ArgumentParser) -> Declared:
@@ -43,7 +43,9 @@ def _summary(arguments: argparse.Namespace) -> int:
     model.summary()
     print(f"\nsource: {provenance(model.metadata)}")
     for name, figures in model.metadata.get("metrics", {}).items():
-        print(f"{name}: accuracy {percent(figures['accuracy'])} of {figures['n']} pictures")
+        print(
+            f"{name}: accuracy {percent(figures['accuracy'])} of {count(figures['n'], 'picture')}"
+        )
     return 0
 
 
@@ -115,11 +117,12 @@ exit codes: 0 written, 2 refused, with the reason
 
 def _export(arguments: argparse.Namespace) -> int:
     """Open, write, and report where."""
+    from tinymnist.commands.outputs import Kind, check_outputs
     from tinymnist.interop import check_ending, export, load_model
 
     destination: Path = arguments.destination
     check_ending(destination, arguments.with_recipe)
-    check_outputs({"DEST": destination}, [Path(arguments.model)])
+    check_outputs({"DEST": (Kind.MODEL, destination)}, [Path(arguments.model)])
     export(load_model(arguments.model), destination, with_recipe=arguments.with_recipe)
     size = destination.stat().st_size
     record = {"file": str(destination), "bytes": size}

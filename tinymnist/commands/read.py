@@ -17,7 +17,6 @@ from tinymnist.commands import (
     Counter,
     Declared,
     add_options,
-    check_outputs,
     print_json,
     warn,
 )
@@ -183,10 +182,13 @@ def _read(arguments: argparse.Namespace) -> int:
     inputs: Iterable[Named] = Inputs(arguments.pictures, arguments.files_from)
     drawings: dict[str, Path] = {}
     if arguments.annotate is not None:
+        from tinymnist.commands.outputs import Kind, check_outputs
+
         inputs = list(inputs)  # their number decides what --annotate names
         names = [name for name, _ in inputs]
         drawings = _drawings(arguments.annotate, names)
-        check_outputs({"--annotate": list(drawings.values())}, [arguments.model, *names])
+        pictures = {"--annotate": (Kind.PICTURE, list(drawings.values()))}
+        check_outputs(pictures, [arguments.model, *names])
 
     def text(name: str, page: Page) -> str:
         if page.turned:

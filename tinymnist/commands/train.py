@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tinymnist import commands
 from tinymnist.errors import InputError
-from tinymnist.reporting.text import percent
+from tinymnist.reporting.text import count, percent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,6 +80,7 @@ def add_train(parser: argparse.ArgumentParser) -> commands.Declared:
 
 def _run(arguments: argparse.Namespace) -> int:
     """Prepare, train, measure, save."""
+    from tinymnist.commands.outputs import Kind, check_outputs, check_weights_name
     from tinymnist.data import load_set
     from tinymnist.learning import load_start, train, training_recipe
     from tinymnist.nn.training.callbacks import Callback, Checkpoint, CSVLogger
@@ -87,10 +88,13 @@ def _run(arguments: argparse.Namespace) -> int:
     labelled = load_set(arguments.set)
     if arguments.resume and not arguments.checkpoint:
         raise InputError("--resume needs --checkpoint FILE, the state to continue from")
-    commands.check_weights_name(arguments.out)
-    paths = commands.chosen(arguments, "out checkpoint history")
-    outputs = {f"--{name}": path for name, path in paths.items()}
-    commands.check_outputs(outputs, [arguments.set, arguments.start, *labelled.files])
+    check_weights_name(arguments.out)
+    outputs = {
+        "--out": (Kind.MODEL, arguments.out),
+        "--checkpoint": (Kind.STATE, arguments.checkpoint),
+        "--history": (Kind.HISTORY, arguments.history),
+    }
+    check_outputs(outputs, [arguments.set, arguments.start, *labelled.files])
     if arguments.average and not arguments.start:
         raise InputError("--average needs --start FILE, the weights to average with")
     settings = commands.chosen(arguments, _SETTINGS)
@@ -119,7 +123,7 @@ def _run(arguments: argparse.Namespace) -> int:
     last = {name: values[-1] for name, values in history.history.items()}
     metrics = model.metadata["metrics"]
     lines = [
-        f"{name}: accuracy {percent(figures['accuracy'])} of {figures['n']} pictures"
+        f"{name}: accuracy {percent(figures['accuracy'])} of {count(figures['n'], 'picture')}"
         for name, figures in metrics.items()
     ]
     record = {"file": str(arguments.out), "last_epoch": last, "metrics": metrics}
@@ -136,6 +140,6 @@ def _painting(
     from tinymnist.imaging.synthetic.training_set import count_new
 
     total = count_new(labels, recipe.scenes)
-    message = f"painting {total:,} pictures before the first epoch: takes some minutes"
+    message = f"painting {count(total, 'picture')} before the first epoch: takes some minutes"
     print(message, file=sys.stderr)
     return commands.Counter(total).tick

@@ -12,6 +12,7 @@ from typing import Any
 from tinymnist.comparison.measuring import Row
 from tinymnist.comparison.search_cause import Cause
 from tinymnist.reporting import html, text
+from tinymnist.reporting.text import count
 
 _TITLES = ("a", "b", "shape", "max error", "mean error", "relative", "units a", "units b")
 _MAX_UNITS_OF_RIGHT_SIDE = 100.0
@@ -86,7 +87,8 @@ class Comparison:
         """The result in one line."""
         if (row := self.first_mismatch) is None:
             enough = f"an rtol of {number(self.smallest_rtol)} would be enough"
-            return f"They agree in all {len(self.rows)} outputs; {enough}."
+            outputs = count(len(self.rows), "output")
+            return f"They agree in {'all ' * (len(self.rows) > 1)}{outputs}; {enough}."
         what = "the gradient at " if row in self.gradients else ""
         return f"They differ first in {what}{names_of(row)}: {_how_far(row)}."
 
@@ -120,7 +122,7 @@ class Comparison:
 
     def as_text(self) -> str:
         """The whole comparison for a terminal: a table, the result, the causes."""
-        allowed = f"{self.n} examples, atol={self.atol:g}, rtol={self.rtol:g}"
+        allowed = f"{count(self.n, 'example')}, atol={self.atol:g}, rtol={self.rtol:g}"
         parts = [f"a: {self.a}\nb: {self.b}\n{allowed}", _text_table(self.rows)]
         if self.reference:
             parts[-1] += (
@@ -137,7 +139,7 @@ class Comparison:
     def failure_message(self) -> str:
         """For a failing test: the first layer that differs, how far, and why."""
         passed = f"{sum(row.passes for row in self.rows)} of {len(self.rows)} outputs agree"
-        allowed = f"(atol={self.atol:g}, rtol={self.rtol:g}, {self.n} examples)"
+        allowed = f"(atol={self.atol:g}, rtol={self.rtol:g}, {count(self.n, 'example')})"
         lines = [self.headline, *self.explanation_lines(), f"{passed} {allowed}"]
         return "\n".join([*lines, *(f"Note: {note}." for note in self.notes)])
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from tinymnist.comparison.comparison import Comparison, html_table, names_of, number
 from tinymnist.comparison.measuring import Row
 from tinymnist.reporting import charts, html
-from tinymnist.reporting.text import shortened
+from tinymnist.reporting.text import count, shortened
 
 _LOWEST, _HIGHEST = -9, 1
 """Powers of ten between which errors are drawn."""
@@ -29,7 +29,7 @@ def render(comparison: Comparison) -> str:
     """The page as a string."""
     rows, gradients, rtol = comparison.rows, comparison.gradients, comparison.rtol
     allowed = (
-        f"{comparison.n} examples; allowed are {comparison.atol:g} and {rtol:g} of a "
+        f"{count(comparison.n, 'example')}; allowed are {comparison.atol:g} and {rtol:g} of a "
         "layer's largest number."
     )
     measured = (

@@ -27,7 +27,7 @@ from tinymnist.files import (
     is_path,
     is_picture,
 )
-from tinymnist.reporting.text import shortened
+from tinymnist.reporting.text import count, shortened
 
 DIGITS = tuple("0123456789")
 NEVER = -1
@@ -149,7 +149,7 @@ def _from_csv(table: Path) -> LabelledSet:
         raise InputError(f"{table}: has no column {missing}; expected file,label")
     files = [_inside(folder, row["file"], table) for row in rows]
     if duplicates := len(files) - len(set(files)):
-        raise InputError(f"{table}: names {duplicates} pictures twice")
+        raise InputError(f"{table}: names {count(duplicates, 'picture')} twice")
     names = [_parse_label(row["label"], f"{table}: line {i}") for i, row in enumerate(rows, 2)]
     others = [name for name in rows[0] if name and name not in ("file", "label")]
     columns = {name: [row[name] or "" for row in rows] for name in others}

@@ -13,7 +13,7 @@ from tinymnist.diagnosis.costs import Flags, change, log_ways
 from tinymnist.diagnosis.properties import PROPERTIES, mnist_reference
 from tinymnist.diagnosis.repairs import NONE
 from tinymnist.diagnosis.results import Diagnosis
-from tinymnist.reporting.text import percent, points
+from tinymnist.reporting.text import count, percent, points
 
 _percent = partial(percent, digits=1)
 
@@ -121,7 +121,8 @@ def _on_costs(d: Diagnosis) -> Iterator[tuple[str, str]]:
             yield "recipe", text
     doubtful = [f"{cost.repair} {points(cost.points)}" for cost in dear if not cost.is_certain]
     if doubtful:
-        text = f"May cost something, but {d.n} pictures are too few to say: {', '.join(doubtful)}."
+        few = "one picture is" if d.n == 1 else f"{d.n} pictures are"
+        text = f"May cost something, but {few} too few to say: {', '.join(doubtful)}."
         yield "capture", text
     idle = {cost.repair for cost in costs if cost not in dear}
     notable = {p.title: p.repair for name, p in PROPERTIES.items() if d.drifts[name].is_notable}
@@ -187,7 +188,8 @@ def _on_errors(d: Diagnosis) -> Iterator[tuple[str, str]]:
     unsure = int((d.confidence[:, -1] < _LOW_CONFIDENCE).sum())
     if unsure and not d.is_labelled:
         text = (
-            f"{unsure} of {d.n} pictures are read with a confidence below {_LOW_CONFIDENCE:.0%}: "
+            f"{unsure} of {count(d.n, 'picture')} {'is' if unsure == 1 else 'are'} read with a "
+            f"confidence below {_LOW_CONFIDENCE:.0%}: "
             "look at those. If they are plain to you, label a hundred and diagnose again; "
             "confidence and agreement only hint at accuracy."
         )
@@ -263,6 +265,8 @@ def _on_pictures(d: Diagnosis) -> Iterator[tuple[str, str]]:
         yield "pictures", f"{len(d.failures)} of {d.n} could not be read: {first}"
     if d.n < _FEW_PICTURES:
         each = f"These are only {d.n} pictures, and each is {points(1 / d.n)}"
+        if d.n == 1:
+            each = "This is one picture, which says little about others"
         yield "pictures", f"{each}: take more before you trust small differences."
     missing = [d.class_names[i] for i in np.flatnonzero(d.class_shares == 0)]
     if missing and d.n >= 10 * len(d.class_names):

@@ -20,7 +20,7 @@ from tinymnist.diagnosis.properties import ALL, PROPERTIES, measure, mnist_refer
 from tinymnist.diagnosis.repairs import PLANS, every_repair
 from tinymnist.diagnosis.results import UNREAD, Diagnosis, Drift, Pictures
 from tinymnist.errors import InputError
-from tinymnist.files import pictures_in
+from tinymnist.files import is_picture, pictures_in
 from tinymnist.imaging.digit.isolate import NoDigitFound
 from tinymnist.imaging.digit.normalize import normalize
 from tinymnist.imaging.digit.recipes import tutorial
@@ -38,10 +38,10 @@ _VARIANTS = len(PLANS) + 1
 def open_pictures(
     spec: str, reader: Reader, labels: bool | None = None, limit: int | None = None
 ) -> Pictures:
-    """Open a labelled set or any folder of pictures.
+    """Open a labelled set, any folder of pictures, or one picture.
 
     Args:
-        spec: as for :func:`tinymnist.load_set`, or a folder.
+        spec: as for :func:`tinymnist.load_set`, or a folder, or a picture.
         reader: whose classes the labels must be.
         labels: True insists on labels, False ignores them, None uses them if the reader knows all
             of their classes.
@@ -69,9 +69,9 @@ def _open(spec: str, reader: Reader, labels: bool | None) -> Pictures:
     try:
         labelled = load_set(spec)
     except InputError:
-        if labels or not is_unsorted:
+        if labels or not (is_unsorted or is_picture(spec)):
             raise
-        return Pictures(spec, pictures_in(folder))
+        return Pictures(spec, pictures_in(folder) if is_unsorted else [folder])
     if labels:
         return Pictures(labelled.name, labelled.images, known_labels(labelled, reader))
     unknown = unknown_classes(labelled, reader)

@@ -23,7 +23,7 @@ from tinymnist.imaging.picture.decode import decode
 from tinymnist.imaging.picture.pixels import Array
 from tinymnist.reporting import charts, html
 from tinymnist.reporting.figures import to_picture
-from tinymnist.reporting.text import percent, signed
+from tinymnist.reporting.text import count, percent, signed
 
 _percent = partial(percent, digits=1)
 _EXAMPLES, _WORST = 6, 24
@@ -52,7 +52,7 @@ def write_report(diagnosis: Diagnosis, advice: Sequence[Advice], path: Path) -> 
     """
     d, stages = diagnosis, diagnosis.sequence()
     kind = "read right" if d.is_labelled else "read as the full recipe reads them"
-    explained = f"{d.n:,} pictures. The figures say what share of them is {kind}."
+    explained = f"{count(d.n, 'picture')}. The figures say what share of them is {kind}."
     items = "".join(
         f'<li><span class="topic">{topic}</span> {_rich(text)}</li>' for topic, text in advice
     )

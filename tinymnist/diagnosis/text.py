@@ -11,7 +11,7 @@ from tinymnist.diagnosis.advice import Advice
 from tinymnist.diagnosis.costs import Change, Cost
 from tinymnist.diagnosis.properties import ALL, mnist_reference
 from tinymnist.diagnosis.results import Diagnosis
-from tinymnist.reporting.text import percent, signed, table
+from tinymnist.reporting.text import count, percent, signed, table
 
 _COSTS = """\
 cost: Shapley value, the mean gain over all orders of repair; they add up to the whole gain.
@@ -24,7 +24,7 @@ class balance: total variation distance. *: notable, 0.5 or more and beyond chan
 
 def as_text(diagnosis: Diagnosis, advice: list[Advice]) -> str:
     """Tables and advice, for a terminal."""
-    head = f"{diagnosis.model} on {diagnosis.pictures.name}: {diagnosis.n} pictures"
+    head = f"{diagnosis.model} on {diagnosis.pictures.name}: {count(diagnosis.n, 'picture')}"
     if not diagnosis.is_labelled:
         head += ", not labelled (agreement with what the full recipe reads)"
     kind = "accuracy" if diagnosis.is_labelled else "agreement"

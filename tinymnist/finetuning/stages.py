@@ -30,6 +30,7 @@ from tinymnist.nn.training.callbacks import Callback, EarlyStopping
 from tinymnist.nn.training.state import Augment
 from tinymnist.nn.weights import fingerprint
 from tinymnist.reader import Reader
+from tinymnist.reporting.text import count
 
 Examples = tuple[NDArray[np.float32], NDArray[np.int64]]
 """Pictures and class numbers (n,)."""
@@ -145,7 +146,7 @@ def finetune(
     parent = {"name": base.name, "fingerprint": fingerprint(base)}
     if "parent" in base.metadata:
         parent["parent"] = base.metadata["parent"]
-    source = f"fine-tuned by tinymnist on {len(labels)} pictures: {settings}"
+    source = f"fine-tuned by tinymnist on {count(len(labels), 'picture')}: {settings}"
     model.metadata |= {"source": source, "parent": parent, "metrics": {}}
     return model
 

@@ -17,6 +17,7 @@ from tinymnist.imaging.digit.recipes import PreparedSet
 from tinymnist.nn.metrics import confusion_matrix
 from tinymnist.nn.sequential import Sequential
 from tinymnist.reader import Reader
+from tinymnist.reporting.text import count
 
 FOLDS = 5
 HELD_OUT, TO_STOP_BY = 0.1, 0.1
@@ -178,16 +179,17 @@ def _runs(labels: Labels, seed: int) -> Iterator[_Run]:
         rest = np.flatnonzero(~held)
         stops = stratified_split(labels[rest], TO_STOP_BY, seed + 1)
         learn, stop = rest[~stops], rest[stops]
-        line = f"{len(learn)} pictures, stopping by {len(stop)}, measuring on {held.sum()}"
+        line = f"{count(len(learn), 'picture')}, stopping by {len(stop)}, measuring on {held.sum()}"
         yield _Run("all", f"learning from {line}", learn, stop, held)
         return
-    none, count = np.arange(0), min(FOLDS, int(np.bincount(labels).max()))
-    if count > 1:  # with one picture per class, nothing can be held out
-        fold = stratified_folds(labels, count, seed)
-        for number in range(count):
+    none, folds = np.arange(0), min(FOLDS, int(np.bincount(labels).max()))
+    if folds > 1:  # with one picture per class, nothing can be held out
+        fold = stratified_folds(labels, folds, seed)
+        for number in range(folds):
             held = fold == number
             learn = np.flatnonzero(~held)
-            line = f"fold {number + 1} of {count}: {len(learn)} pictures, measured on {held.sum()}"
+            of = count(len(learn), "picture")
+            line = f"fold {number + 1} of {folds}: {of}, measured on {held.sum()}"
             yield _Run(f"fold-{number + 1}", line, learn, none, held)
     line = f"learning from all {len(labels)} pictures"
     yield _Run("all", line, np.arange(len(labels)), none, np.zeros(len(labels), bool))

@@ -17,6 +17,7 @@ from tinymnist.nn.layers import Layer, Softmax
 from tinymnist.nn.layers.activation import without_activation
 from tinymnist.nn.layers.base import Tensor, by_name, default_name, free_name
 from tinymnist.nn.parallel import Workers, pieces, single_threaded_blas
+from tinymnist.reporting.text import count
 
 INPUT = "input"
 """The name under which a wiring refers to what goes into the model."""
@@ -257,8 +258,9 @@ class Graph:
             return f"<{kind} {self.name!r} without {missing}>"
         learning = sum(array.size for array in self.trainable_weights.values())
         return (
-            f"<{kind} {self.name!r}: {self.input_shape} -> {self.output_shape}, {len(self)} layers,"
-            f" {self.count_params():,} parameters, {learning:,} trainable>"
+            f"<{kind} {self.name!r}: {self.input_shape} -> {self.output_shape}, "
+            f"{count(len(self), 'layer')}, {count(self.count_params(), 'parameter')}, "
+            f"{learning:,} trainable>"
         )
 
     def __iter__(self) -> Iterator[Layer]:

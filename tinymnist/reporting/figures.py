@@ -19,6 +19,12 @@ INK, QUIET = "#222222", "#666666"
 """Colours of text: what matters, and what is said beside it."""
 _SIDE = 84
 """The side of a picture on a sheet, in pixels."""
+_VARIANTS_ON_A_LINE = 16
+"""On a sheet of variants, which so fits a screen."""
+_SOFTWARE, _OWN = 0x0131, "tinymnist"
+"""The EXIF tag that says what drew a picture, and what it says in ours."""
+_MARKED = frozenset(("JPEG", "PNG", "WEBP", "TIFF"))
+"""The formats in which pictures carry it."""
 _KEPT_END = 4
 """Characters that a shortened caption keeps at its end: " 98%", ".png"."""
 
@@ -53,18 +59,26 @@ def contact_sheet(cards: Sequence[Card], columns: int = 10) -> Image.Image:
 
 
 def variant_sheet(rows: NDArray[np.float32], names: Sequence[str]) -> Image.Image:
-    """Pictures below each other, and beside each its variants: (pictures, 1 + variants, h, w)."""
+    """Pictures below each other, and beside each its variants: (pictures, 1 + variants, h, w).
+
+    Many variants take several lines.
+    """
     margin, gap, title, name_width = 14, 4, 26, 116
     count, columns, height, width = rows.shape
     scale = max(1, round(_SIDE / max(height, width)))
     size = width * scale, height * scale
     left, top = margin + name_width + gap, margin + title
+    step = size[0] + gap, size[1] + gap
+    beside = max(1, min(columns - 1, _VARIANTS_ON_A_LINE))
+    lines = -(-(columns - 1) // beside)
+    tall = lines * step[1] + (gap if lines > 1 else 0)
 
     def place(row: int, column: int) -> tuple[int, int]:
-        x = left + column * (size[0] + gap) + (margin if column else 0)
-        return x, top + row * (size[1] + gap)
+        line, right = divmod(max(column - 1, 0), beside)
+        x = left + (1 + right) * step[0] + margin if column else left
+        return x, top + row * tall + line * step[1]
 
-    right, bottom = place(count, columns)
+    right, bottom = place(0, beside)[0] + step[0], place(count, 0)[1]
     sheet = Image.new("RGB", (right + margin, bottom + margin), "white")
     draw = ImageDraw.Draw(sheet)
     write(draw, (left, margin), "before", INK, 13)
@@ -126,6 +140,16 @@ def picture_format(path: str | os.PathLike[str]) -> str:
     return kind
 
 
+def is_own_figure(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a picture that :func:`save_figure` wrote, as far as its format says."""
+    try:
+        with Image.open(path) as picture:
+            software = picture.getexif().get(_SOFTWARE)
+            return software == _OWN if picture.format in _MARKED else True
+    except Exception:  # each of Pillow's plug-ins raises errors of its own
+        return False
+
+
 def save_figure(figure: Image.Image, path: str | os.PathLike[str]) -> None:
     """Write a figure completely or not at all, in the format that the name ends in.
 
@@ -135,7 +159,12 @@ def save_figure(figure: Image.Image, path: str | os.PathLike[str]) -> None:
     target, kind = Path(path), picture_format(path)
     with whole_file(target) as temporary:
         try:
-            figure.save(temporary, format=kind)
+            if kind in _MARKED:
+                mark = Image.Exif()
+                mark[_SOFTWARE] = _OWN
+                figure.save(temporary, format=kind, exif=mark)
+            else:
+                figure.save(temporary, format=kind)
         except Exception as error:  # each of Pillow's plug-ins raises errors of its own
             if getattr(error, "errno", None):
                 raise  # the disk's fault, not the format's

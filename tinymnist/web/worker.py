@@ -28,6 +28,7 @@ from tinymnist.nn.arrays import Array
 from tinymnist.nn.sequential import Sequential, load_model
 from tinymnist.nn.training.callbacks import Callback
 from tinymnist.nn.training.state import Training
+from tinymnist.reporting.text import count
 from tinymnist.web.digits import to_learn, to_measure
 from tinymnist.web.packing import pack, unpack, unpack_bytes
 
@@ -124,9 +125,9 @@ def _check_size(model: Sequential) -> None:
         ),
         "outputs of one layer": (max(map(math.prod, model.shapes.values())), MAX_OUTPUTS),
     }
-    for what, (count, most) in found.items():
-        if count > most:
-            raise InputError(f"a page opens models of at most {most:,} {what}; this has {count:,}")
+    for what, (n, most) in found.items():
+        if n > most:
+            raise InputError(f"a page opens models of at most {most:,} {what}; this has {n:,}")
 
 
 def compare(job: Job, commands: Commands) -> None:
@@ -262,7 +263,8 @@ def finetune(job: Job, commands: Commands) -> None:
 
     base = from_bytes(job["model"])
     names, images, labels = _signs(job)
-    send("stage", text=f"learning {len(names)} classes from {len(images):,} pictures")
+    classes = count(len(names), "class", "classes")
+    send("stage", text=f"learning {classes} from {count(len(images), 'picture')}")
     model = run(base, images, labels, names, FineTuning(unfreeze=0))
     before = base.weights
     kept = [

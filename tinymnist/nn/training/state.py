@@ -15,6 +15,7 @@ from tinymnist.nn.losses import Loss
 from tinymnist.nn.optimizers import Optimizer
 from tinymnist.nn.training.batches import Examples, Source
 from tinymnist.nn.training.metrics import Metric, results_of
+from tinymnist.reporting.text import count
 
 Augment = Callable[[Array, np.random.Generator], Array]
 """``augment(images, rng) -> images``: draws a new variant of every picture."""
@@ -76,7 +77,7 @@ class History:
     def __repr__(self) -> str:
         last = ", ".join(f"{name} {column[-1]:.4g}" for name, column in self.history.items())
         ending = ", interrupted" if self.interrupted else ""
-        return f"<History of {len(self.epoch)} epochs{ending}; last: {last or 'none'}>"
+        return f"<History of {count(len(self.epoch), 'epoch')}{ending}; last: {last or 'none'}>"
 
     def _repr_html_(self) -> str:
         """Curves of the losses above a table of all figures."""
