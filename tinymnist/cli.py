@@ -65,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             _limit_threads(arguments.threads)
         with warnings.catch_warnings():
             warnings.simplefilter("always", UserWarning)
+            warnings.filterwarnings("ignore", module="PIL")  # about metadata
             warnings.showwarning = lambda message, *_, **__: warn(message)
             code: int = arguments.run(arguments)
         sys.stdout.flush()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from tinymnist.errors import InputError
 
@@ -19,6 +21,8 @@ PICTURE_SUFFIXES = frozenset(
     )
 )
 """The suffixes of files that count as pictures."""
+NOT_REGULAR = "is not a regular file; pipe it into - instead"
+"""What is wrong with pipes and devices."""
 _EXPECTED = {"labels.csv", "thumbs.db", "desktop.ini", ".txt", ".md"}
 
 
@@ -47,15 +51,45 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.unlink()
 
 
+def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
+    """Open a file to read it.
+
+    A pipe that nobody writes to would hang, and /dev/zero never ends: both are refused at once.
+
+    Raises:
+        InputError: if it is neither a regular file nor a folder.
+        OSError: if it cannot be opened, or is a folder.
+        ValueError: if its name holds a null character.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags | getattr(os, "O_CLOEXEC", 0))
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+        if not stat.S_ISREG(mode):
+            raise InputError(f"{os.fspath(path)}: {NOT_REGULAR}")
+        return open(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def require_regular(path: str | os.PathLike[str]) -> None:
+    """Raise what :func:`open_regular` raises."""
+    open_regular(path).close()
+
+
 def read_bytes(path: str | os.PathLike[str], most: int) -> bytes:
     """The content of a file of at most ``most`` bytes; InputError if it is larger or unreadable."""
     try:
-        if (size := os.stat(path).st_size) > most:
-            raise InputError(f"{path} has {size:,} bytes; expected at most {most:,}")
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
+            if (size := os.fstat(file.fileno()).st_size) > most:
+                raise InputError(f"{path} has {size:,} bytes; expected at most {most:,}")
             return file.read()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot read {path}: {reason}") from None
 
 
 def is_picture(file: str | os.PathLike[str]) -> bool:

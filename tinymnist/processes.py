@@ -13,6 +13,7 @@ import os
 import pickle
 import sys
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
@@ -278,6 +279,7 @@ def serve() -> None:
     The first answer is whether it can be used. The others are lists of results, an exception, or
     None if a chunk cannot be unpickled here.
     """
+    warnings.filterwarnings("ignore", module="PIL")  # about metadata; not the user's process
     source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is printed must not mix with the answers
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import io
+import math
 import os
 import sys
 from collections import Counter
@@ -18,7 +19,15 @@ from itertools import chain
 from typing import IO, Any
 
 from tinymnist.errors import InputError
-from tinymnist.files import describe_skipped, is_expected, is_hidden, is_picture, suffix_of, walk
+from tinymnist.files import (
+    describe_skipped,
+    is_expected,
+    is_hidden,
+    is_picture,
+    require_regular,
+    suffix_of,
+    walk,
+)
 
 Named = tuple[str, Any]
 """What a picture is called, and what ``Reader.predict`` takes, or the InputError instead of it."""
@@ -26,9 +35,17 @@ Named = tuple[str, Any]
 SAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "samples")
 """The folder of sample pictures, which ``benchmarks/samples.py`` painted."""
 MOST_BYTES = 1 << 28
-"""The largest file in an archive that is read."""
+"""The largest file in an archive that is read, and the most that is read from standard input."""
+_TOO_LARGE = f"has more than {MOST_BYTES:,} bytes"
+MOST_PAGES = 10_000
+"""The pages of a TIFF that are read."""
+_MOST_EXPANSION, _ALWAYS_EXPANDED = 200, 1 << 29
+"""Archives that expand more than this many times are read up to this many bytes only."""
+_LONGEST_NAME = 1 << 16  # bytes of a line in a list of names
+_MOST_HEADER = 1 << 20  # bytes of a name or of further properties in a tar file
 PDF_DOTS = 200
 """The pixels per inch in which pages of a PDF are drawn."""
+_MOST_PDF_PIXELS = 50_000_000
 _ARRAY_NAMES = ("images", "x", "x_test", "x_train", "arr_0")
 
 
@@ -108,6 +125,7 @@ class Inputs:
                 if os.path.isdir(argument):
                     names = [file for file in walk(argument) if is_picture(file)]
                 elif kind is _zip:
+                    require_regular(argument)
                     names = [name for name, _ in _zip(argument, Counter(), read=False)]
                 elif kind in (_tar, _arrays, _idx, _pdf):
                     return None, 0
@@ -120,19 +138,21 @@ class Inputs:
         return describe_skipped(self.skipped)
 
     def _listed(self, name: str | os.PathLike[str]) -> Iterator[str]:
-        stream = _standard_input() if name == "-" else _open_list(name)
-        with io.TextIOWrapper(stream, "utf-8", "surrogateescape") as lines:
-            for line in lines:
-                if name := line.rstrip("\r\n"):
-                    yield name
+        with _standard_input() if name == "-" else _open_list(name) as lines:
+            while line := lines.readline(_LONGEST_NAME):
+                if len(line) == _LONGEST_NAME:
+                    raise InputError(f"{name}: is not a list of names, one on each line")
+                if found := line.decode("utf-8", "surrogateescape").rstrip("\r\n"):
+                    yield found
 
     def _open(self, argument: str) -> Iterable[Named]:
         if argument == "-":
             with _standard_input() as stream:
-                return [("-", stream.read())]
+                return [("-", _read_member(stream, "-"))]
         if os.path.isdir(argument):  # also False if it cannot be looked up; reading will fail
             return self._folder(argument)
         if (kind := _kind(argument)) is not None:
+            require_regular(argument)
             return kind(argument, self.skipped)
         return [(argument, argument or os.curdir)]
 
@@ -213,6 +233,8 @@ def _zip(archive: str, skipped: Counter[str], *, read: bool = True) -> Iterator[
                 yield f"{archive}/{member.filename}", b""
                 continue
             try:
+                if member.file_size > MOST_BYTES:
+                    raise InputError(f"{archive}/{member.filename}: {_TOO_LARGE}")
                 with opened.open(member) as stream:
                     content = _read_member(stream, f"{archive}/{member.filename}")
             except (
@@ -230,49 +252,81 @@ def _tar(archive: str, skipped: Counter[str]) -> Iterator[Named]:
     import tarfile
     import zlib
 
+    class Header(tarfile.TarInfo):
+        """A header that is refused if it is damaged, where tarfile would end the file."""
+
+        @classmethod
+        def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Header:
+            try:
+                found = super().frombuf(buf, encoding, errors)
+            except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # the mark of its end
+                raise
+            except tarfile.HeaderError as error:
+                raise tarfile.ReadError(str(error)) from None
+            if not (found.isfile() or found.isdir()) and found.size > _MOST_HEADER:
+                raise tarfile.ReadError(f"a header of {found.size:,} bytes")
+            return found
+
     try:
-        with tarfile.open(archive, "r|*") as opened:
+        with tarfile.open(archive, "r|*", tarinfo=Header) as opened:
             for member in opened:
+                check_expansion(archive, archive, member.offset_data + member.size)
                 if not member.isfile() or not _is_wanted(member.name, skipped):
                     continue
                 stream = opened.extractfile(member)
                 if stream is not None:
                     content = _read_member(stream, f"{archive}/{member.name}")
                     yield from _inside(archive, member.name, content)
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
+    except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{archive}: is not a tar file, or is cut off: {error}") from None
+
+
+def check_expansion(name: str, file: str | os.PathLike[str], size: int) -> None:
+    """Raise an InputError if a compressed file expands to a size that no pictures have."""
+    if size > max(_ALWAYS_EXPANDED, _MOST_EXPANSION * os.stat(file).st_size):
+        raise InputError(f"{name}: expands to {size:,} bytes or more, which is not read")
 
 
 def _read_member(stream: IO[bytes], name: str) -> bytes:
     content = stream.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
-        raise InputError(f"{name}: has more than {MOST_BYTES:,} bytes")
+        raise InputError(f"{name}: {_TOO_LARGE}")
     return content
 
 
 def _arrays(path: str, skipped: Counter[str]) -> Iterator[Named]:
     """An .npy or .npz; of the arrays in an .npz the one that is named like pictures."""
-    import zipfile
-    import zlib
-
     import numpy as np
 
     try:
         if path.lower().endswith(".npy"):
             images = np.load(path, mmap_mode="r", allow_pickle=False)
         else:
-            with np.load(path, allow_pickle=False) as arrays:
-                name = next((n for n in (*_ARRAY_NAMES, *arrays.files) if n in arrays.files), None)
-                if name is None:
-                    raise InputError(f"{path}: holds no arrays; expected one named 'images'")
-                images = arrays[name]
+            images = _array_of_npz(path)
     except InputError:
         raise
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # NumPy and zipfile raise whatever their parsing trips over
         raise InputError(f"{path}: is not an array file, or is damaged: {error}") from None
     yield from _each(path, images)
+
+
+def _array_of_npz(path: str) -> Any:
+    import zipfile
+
+    import numpy as np
+
+    with zipfile.ZipFile(path) as archive:
+        sizes = {i.filename.removesuffix(".npy"): i.file_size for i in archive.infolist()}
+    with np.load(path, allow_pickle=False) as arrays:
+        name = next((n for n in (*_ARRAY_NAMES, *arrays.files) if n in arrays.files), None)
+        if name is None:
+            raise InputError(f"{path}: holds no arrays; expected one named 'images'")
+        check_expansion(path, path, sizes.get(name, 0))
+        return arrays[name]
 
 
 def _idx(path: str, skipped: Counter[str]) -> Iterator[Named]:
@@ -304,25 +358,41 @@ def _pages(name: str, file: str | bytes, first: Any) -> Iterator[Named]:
 
     What is stored as a smaller copy of another page is left out.
     """
-    import warnings
-
-    from PIL import Image
+    from tinymnist.imaging.picture.decode import identify, open_binary
 
     yield name, first
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with (
+        suppress(InputError),  # reading the first page reports it
+        open_binary(file) as stream,
+        identify(stream, file) as picture,
+    ):
+        if picture.format == "TIFF":
+            yield from _further_pages(name, picture)
+
+
+def _further_pages(name: str, picture: Any) -> Iterator[Named]:
+    from tinymnist.imaging.picture.decode import check_pixels
+
+    for number in range(1, MOST_PAGES):
+        page = f"{name}#{number + 1}"
         try:
-            with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as picture:
-                for number in range(1, getattr(picture, "n_frames", 1)):
-                    page = f"{name}#{number + 1}"
-                    try:
-                        picture.seek(number)
-                        if not _is_reduced(picture):
-                            yield page, _as_file(picture)
-                    except Exception as error:  # Pillow raises whatever its parsing trips over
-                        yield page, InputError(f"{page}: is broken or cut off: {error}")
-        except Exception:  # reading the first page reports it
+            picture.seek(number)
+        except EOFError:
             return
+        except Exception as error:  # Pillow raises whatever its parsing trips over
+            yield page, InputError(f"{page}: is broken or cut off: {error}")
+            return
+        try:
+            if not _is_reduced(picture):
+                check_pixels(picture, page)
+                yield page, _as_file(picture)
+        except InputError as error:
+            yield page, error
+        except Exception as error:
+            yield page, InputError(f"{page}: is broken or cut off: {error}")
+    with suppress(Exception):
+        picture.seek(MOST_PAGES)
+        yield name, InputError(f"{name}: has more than {MOST_PAGES:,} pages, the rest is left out")
 
 
 def _is_reduced(picture: Any) -> bool:
@@ -359,12 +429,17 @@ def _pdf(path: str, skipped: Counter[str]) -> Iterator[Named]:
             name = f"{path}#{number + 1}" if number else path
             try:
                 page = document[number]
-                yield name, _as_file(page.render(scale=PDF_DOTS / 72).to_pil())
+                yield name, _as_file(page.render(scale=_pdf_scale(*page.get_size())).to_pil())
                 page.close()
             except pypdfium2.PdfiumError as error:
                 yield name, InputError(f"{name}: cannot be drawn: {error}")
     finally:
         document.close()
+
+
+def _pdf_scale(width: float, height: float) -> float:
+    """The pixels per point of a page of a PDF; fewer if it is as large as a wall."""
+    return min(PDF_DOTS / 72, math.sqrt(_MOST_PDF_PIXELS / max(width * height, 1)))
 
 
 _OPENERS: dict[tuple[str, ...], Callable[[str, Counter[str]], Iterator[Named]]] = {

@@ -485,6 +485,7 @@ def test_a_text_that_unpacks_to_megabytes_is_refused() -> None:
     assert_refused(png(8, text, chunk(b"IDAT", zlib.compress(bytes(72)))), "not a picture")
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_what_only_makes_pillow_warn_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", HEIGHT * WIDTH - 1)
     np.testing.assert_array_equal(decode(file_of(corner_picture())), corner_grey())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from os import PathLike
 from typing import Any
 
@@ -11,6 +10,7 @@ from PIL import Image
 from PIL.Image import Resampling
 
 from tinymnist.errors import InputError
+from tinymnist.imaging.picture.decode import identify, open_binary
 
 COLOR_MODES = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
 """Pillow's name, with a letter for each channel, by Keras's name."""
@@ -42,10 +42,11 @@ def load_img(
     check_choices(color_mode, interpolation)
     mode = COLOR_MODES[color_mode]
     try:
-        with warnings.catch_warnings(), Image.open(path) as picture:
-            warnings.simplefilter("ignore")  # broken metadata does not matter here
+        with open_binary(path) as stream, identify(stream, path) as picture:
             kept = picture.mode == mode or (mode == "L" and picture.mode in _DEEP_GREY)
             image = picture.copy() if kept else picture.convert(mode)
+    except InputError:
+        raise
     except Exception as error:  # Pillow's plug-ins raise all kinds of errors
         raise InputError(f"{path}: cannot be read as a picture: {error}") from None
     if target_size is not None:

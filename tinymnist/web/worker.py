@@ -60,6 +60,7 @@ def main() -> None:
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
+            warnings.filterwarnings("ignore", module="PIL")  # about metadata
             JOBS[job["kind"]](job, commands)
         notes = [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
         send("end", notes=notes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from tinymnist.imaging.page.lattice import Box
-from tinymnist.imaging.picture.decode import decode_with_size, open_binary
+from tinymnist.imaging.picture.decode import decode_with_size, identify, open_binary
 from tinymnist.imaging.picture.pixels import Array
 
 _PLAIN_MODES = ("1", "L", "P", "RGB", "CMYK", "YCbCr")
@@ -31,11 +30,10 @@ def upright_picture(source: Any) -> Image.Image:
         return _as_rgb(decode_with_size(source)[0])
     if isinstance(source, Image.Image):
         return _shown(source, *decode_with_size(source))
-    with open_binary(source) as stream, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with open_binary(source) as stream:
         grey, size = decode_with_size(stream)  # reports clearly what is wrong with a broken file
         stream.seek(0)
-        with Image.open(stream) as picture:
+        with identify(stream, source) as picture:
             return _shown(picture, grey, size)
 
 

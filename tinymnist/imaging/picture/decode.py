@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import io
 import os
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
@@ -17,6 +16,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from tinymnist.errors import InputError
+from tinymnist.files import NOT_REGULAR
+from tinymnist.imaging.picture.formats import DESCRIBED, STARTS, UNSIGNED
 from tinymnist.imaging.picture.pixels import (
     Array,
     grey_of_array,
@@ -32,11 +33,18 @@ Source: TypeAlias = (
     " | npt.NDArray[Any]"
 )
 
+MOST_BYTES = 1 << 28
+"""The largest file that is read from a pipe or an archive."""
 LONGEST_SIDE = 1024
 """Pixels; larger pictures are reduced to this. A digit on a twentieth of it still has 50."""
 _MAX_PIXELS = 100_000_000  # when decoded: 400 MB in Pillow's RGB. JPEGs are decoded smaller
+_MOST_MEMORY = 900_000_000  # bytes to decode a picture
+_BYTES_PER_PIXEL = {"WEBP": 16, "AVIF": 14, "JPEG2000": 24}
+"""At the peak of decoding, as measured; of other formats Pillow holds little besides the pixels."""
+_READ_WHOLE = ("WEBP", "AVIF", "JPEG2000")  # files that are held in memory besides
 _SMALL = 1 << 15  # pixels; glibc reuses freed arrays of up to 128 KiB by itself
 _DEEP = ("I", "F")  # modes whose names begin so hold one number of more than 8 bits per pixel
+_BAND = 1 << 20  # pixels of more than 8 bits that are reduced at a time
 _EXIF_ORIENTATION = 0x0112
 _UPRIGHT: dict[int, Callable[[Array], Array]] = {
     2: lambda grey: grey[:, ::-1],
@@ -83,14 +91,12 @@ def decode_with_size(
         grey = grey_of_array(source)
         return grey, (grey.shape[0], grey.shape[1])
     name = describe(source)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about broken metadata, which the user cannot help
-        if isinstance(source, Image.Image):
-            return _read(source, source.size, name, longest_side)
-        with open_binary(source) as stream, _identify(stream, source, name) as picture:
-            stored = picture.size
-            _draft(picture, longest_side)
-            return _read(picture, stored, name, longest_side)
+    if isinstance(source, Image.Image):
+        return _read(source, source.size, name, longest_side)
+    with open_binary(source) as stream, identify(stream, source) as picture:
+        stored = picture.size
+        _draft(picture, longest_side)
+        return _read(picture, stored, name, longest_side)
 
 
 def describe(source: Source) -> str:
@@ -120,9 +126,11 @@ def open_binary(source: Any) -> BinaryIO:
             "a picture is a path, bytes, a binary file, a Pillow image or an array. "
             f"Received: source={source!r} of type {type(source).__name__}"
         )
-    content = source.read()  # pipes and sockets cannot seek, which Pillow needs
+    content = source.read(MOST_BYTES + 1)  # pipes and sockets cannot seek, which Pillow needs
     if not isinstance(content, bytes):
         raise InputError(f"{describe(source)}: is open as text; open it with mode 'rb'")
+    if len(content) > MOST_BYTES:
+        raise InputError(f"{describe(source)}: has more than {MOST_BYTES:,} bytes")
     return io.BytesIO(content)
 
 
@@ -130,6 +138,8 @@ def _open_path(path: str) -> BinaryIO:
     name = path or "''"
     if os.path.isdir(path):
         raise InputError(f"{name}: is a folder; expected a picture")
+    if os.path.exists(path) and not os.path.isfile(path):  # a pipe might hang, /dev/zero never ends
+        raise InputError(f"{name}: {NOT_REGULAR}")
     try:
         return open(path, "rb")
     except FileNotFoundError:
@@ -139,21 +149,55 @@ def _open_path(path: str) -> BinaryIO:
         raise InputError(f"{name}: cannot be read: {reason}") from None
 
 
-def _identify(stream: BinaryIO, source: Any, name: str) -> Image.Image:
-    """Open a stream of the source's content as a picture, which is not decoded yet."""
-    if not stream.read(1):
+def identify(stream: BinaryIO, source: Source) -> Image.Image:
+    """Open a stream of the source's content as a picture, which is not decoded yet.
+
+    Raises:
+        InputError: if it is empty, too large, or not in one of the formats that are opened.
+    """
+    name = describe(source)
+    start = stream.read(16)
+    if not start:
         raise InputError(f"{name}: is empty; expected a picture")
+    size = stream.seek(0, os.SEEK_END)
     stream.seek(0)
+    kind = UNSIGNED
+    for each, (place, starts) in STARTS.items():
+        if start.startswith(starts, place):
+            kind = each
     try:
         # By a file's name, Pillow guesses which of its plug-ins it has to import.
-        return Image.open(source if isinstance(source, (str, os.PathLike)) else stream)
-    except Image.DecompressionBombError:
+        file = source if isinstance(source, (str, os.PathLike)) else stream
+        picture = Image.open(file, formats=(kind,))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError):
         raise _too_large(name) from None
+    except Warning as error:  # if the user turns warnings into errors
+        raise InputError(f"{name}: is broken or cut off: {error}") from None
     except Exception:  # Pillow's plug-ins raise whatever their parsing trips over
         raise InputError(
-            f"{name}: is not a picture that can be read; expected a PNG, JPEG, GIF, TIFF, WebP or "
-            "another format that Pillow opens"
+            f"{name}: is not a picture that can be read; expected {DESCRIBED} file"
         ) from None
+    try:
+        _check_size(picture, size, name)
+    except InputError:
+        picture.close()
+        raise
+    return picture
+
+
+def check_pixels(picture: Image.Image, name: str) -> None:
+    """Raise an InputError if a picture has too many pixels to be decoded."""
+    if picture.width * picture.height > _MAX_PIXELS:
+        raise _too_large(name)
+
+
+def _check_size(picture: Image.Image, file_size: int, name: str) -> None:
+    """Raise an InputError if decoding a file would take too much memory."""
+    kind, pixels = picture.format or "", picture.width * picture.height
+    needed = pixels * _BYTES_PER_PIXEL.get(kind, 0) + file_size * (kind in _READ_WHOLE)
+    is_progressive = "progressive" in picture.info  # all its coefficients are held
+    if needed > _MOST_MEMORY or (is_progressive and pixels > _MAX_PIXELS):
+        raise _too_large(name, min(_MAX_PIXELS, _MOST_MEMORY // _BYTES_PER_PIXEL.get(kind, 9)))
 
 
 def _read(
@@ -206,9 +250,31 @@ def _reduce(picture: Image.Image, longest_side: int) -> Image.Image:
         return picture
     if picture.mode in ("1", "P", "PA"):  # these index a palette, which cannot be averaged
         picture = picture.convert("RGBA" if _has_alpha(picture) else "RGB")
-    if picture.mode.startswith(_DEEP):  # 16 bits cannot be averaged by Pillow, floats can
-        picture = Image.fromarray(grey_of_array(np.asarray(picture)))
-    return picture.reduce(factor)
+    return (
+        _reduce_deep(picture, factor) if picture.mode.startswith(_DEEP) else picture.reduce(factor)
+    )
+
+
+def _reduce_deep(picture: Image.Image, factor: int) -> Image.Image:
+    """Reduce one number of more than 8 bits per pixel; as floats, which Pillow can average.
+
+    That happens band by band: all at once would take 16 bytes per pixel.
+    """
+    step = factor * max(1, _BAND // (picture.width * factor))
+
+    def bands() -> Iterator[npt.NDArray[Any]]:
+        for top in range(0, picture.height, step):
+            bottom = min(top + step, picture.height)
+            yield np.asarray(picture.crop((0, top, picture.width, bottom)))
+
+    extrema = np.array([(band.min(), band.max()) for band in bands()])  # they set the range
+    low_high = np.array([extrema[:, 0].min(), extrema[:, 1].max()])
+    reduced = []
+    for band in bands():
+        both = np.concatenate([low_high, band.ravel()])
+        grey = grey_of_array(both[None])[0, 2:].reshape(band.shape)
+        reduced.append(np.asarray(Image.fromarray(grey).reduce(factor)))
+    return Image.fromarray(np.concatenate(reduced))
 
 
 def _grey(picture: Image.Image) -> Array:
@@ -245,6 +311,6 @@ def _orientation(picture: Image.Image) -> int:
         return 1
 
 
-def _too_large(name: str) -> InputError:
-    limit = _MAX_PIXELS // 1_000_000
+def _too_large(name: str, most: int = _MAX_PIXELS) -> InputError:
+    limit = most // 1_000_000
     return InputError(f"{name}: has too many pixels; expected at most {limit} million: reduce it")
