@@ -47,7 +47,7 @@ def test_what_is_opened_does_not_depend_on_the_name(kind: str, name: str, tmp_pa
 @pytest.mark.parametrize("kind", ["EPS", "PCX", "SGI", "SPIDER", "DDS", "XBM"])
 @pytest.mark.parametrize(
     "opens",
-    [decode, upright_picture, load_img, lambda path: [*Inputs([path])][0][1]],
+    [decode, upright_picture, load_img, lambda path: next(iter(Inputs([path])))[1]],
     ids=["decode", "annotate", "load_img", "tiff"],
 )
 def test_other_formats_are_refused(
@@ -61,7 +61,7 @@ def test_other_formats_are_refused(
     content = EPS if kind == "EPS" else file_of(kind, {"XBM": "1", "SPIDER": "F"}.get(kind, "L"))
     file = tmp_path / "7.tif"
     file.write_bytes(content)
-    with pytest.raises(InputError, match="not a picture|no such"):
+    with pytest.raises(InputError, match="not a picture"):
         found = opens(file)
         assert isinstance(found, str)  # a TIFF's first page is opened by who reads it
         decode(found)
