@@ -85,6 +85,71 @@ def _epsilon(wrong: float) -> Callable[[Port, Array], Faulty]:
     return plant
 
 
+def _exchanged(one: str, other: str) -> Callable[[Port, Array], Faulty]:
+    """Two arrays of the last batch normalization under each other's name."""
+
+    def plant(port: Port, x: Array) -> Faulty:
+        steps = list(_steps(port, "batch_normalization"))
+        for step in steps[-1:]:
+            arrays = step.arrays
+            step.arrays = arrays | {one: arrays[other], other: arrays[one]}
+        return (port, x) if steps else None
+
+    return plant
+
+
+def _biases(port: Port, x: Array) -> Faulty:
+    steps = [step for step in port.steps if "bias" in step.arrays]
+    for step in steps:
+        step.arrays["bias"] = np.zeros_like(step.arrays["bias"])
+    return (port, x) if steps else None
+
+
+def _classes(port: Port, x: Array) -> Faulty:
+    """The class 0 comes last, as where labels are 1 to 10."""
+    last = [step for step in port.steps if "kernel" in step.arrays][-1]
+    last.arrays = {name: np.roll(array, -1, axis=-1) for name, array in last.arrays.items()}
+    return port, x
+
+
+def _ending(function: Callable[[Array], Array]) -> Callable[[Port, Array], Faulty]:
+    """What is done to the results at the very end."""
+
+    def plant(port: Port, x: Array) -> Faulty:
+        port.ending = function
+        return port, x
+
+    return plant
+
+
+def _temperature(port: Port, x: Array) -> Faulty:
+    """The logits are halved before the softmax."""
+    if port.steps[-1].function != "softmax":
+        return None
+    scaling = Step(port.steps[-1].layer, "", "rescaling", {}, {"scale": 0.5, "offset": 0.0}, [])
+    scaling.inputs, port.steps[-1].inputs = port.steps[-1].inputs, [len(port.steps) - 1]
+    port.steps.insert(-1, scaling)
+    return port, x
+
+
+def _activation(port: Port, x: Array) -> Faulty:
+    """The last activation before the results is another one."""
+    others = {"relu": "gelu", "tanh": "sigmoid", "leaky_relu": "relu"}
+    for step in reversed(port.steps):
+        if step.function in others:
+            step.function, step.settings = others[step.function], {}
+            return port, x
+    return None
+
+
+def _pooling(port: Port, x: Array) -> Faulty:
+    """The mean instead of the maximum, in every pooling that does not pad."""
+    steps = list(_steps(port, "max_pool"))
+    for step in steps:
+        step.function = "average_pool"
+    return (port, x) if steps else None
+
+
 def _training(port: Port, x: Array) -> Faulty:
     port.training = True
     return (port, x) if any(_steps(port, "batch_normalization")) else None
@@ -125,6 +190,8 @@ def _softmax(how: str) -> Callable[[Port, Array], Faulty]:
             port.steps.pop()
         elif how == "logarithm" and last.function == "softmax":
             last.function = "log_softmax"
+        elif how == "over the batch" and last.function == "softmax":
+            port.softmax_over_batch = True
         else:
             return None
         return port, x
@@ -137,6 +204,7 @@ def _dropout(port: Port, x: Array) -> Faulty:
     return (port, x) if port.rates else None
 
 
+_STATISTICS = ("moving_mean", "moving_variance")
 FAULTS = (
     Fault("input scaling", "0..255 instead of 0..1", _fed(lambda x: x * 255)),
     Fault("input scaling", "minus 0.1307, over 0.3081", _fed(lambda x: (x - 0.1307) / 0.3081)),
@@ -151,12 +219,36 @@ FAULTS = (
     Fault("BatchNorm epsilon", "1e-5 for 1e-3", _epsilon(1e-5)),
     Fault("BatchNorm epsilon", "1e-3 for 1e-5", _epsilon(1e-3)),
     Fault("BatchNorm in training mode", "statistics of the batch", _training),
+    Fault(
+        "BatchNorm arrays exchanged",
+        "mean and variance",
+        _exchanged("moving_mean", "moving_variance"),
+    ),
+    Fault("BatchNorm arrays exchanged", "gamma and beta", _exchanged("gamma", "beta")),
+    Fault("bias left out", "every bias", _biases),
     Fault("padding side", "in front", _padding),
     Fault("flipped kernels", "all", _flipped(last_only=False)),
     Fault("flipped kernels", "the last", _flipped(last_only=True)),
     Fault("softmax", "twice", _softmax("twice")),
     Fault("softmax", "missing", _softmax("missing")),
     Fault("softmax", "its logarithm", _softmax("logarithm")),
+    Fault("softmax", "over the batch", _softmax("over the batch")),
+    Fault("class order", "0 comes last", _classes),
+    Fault("output scaling", "in percent", _ending(lambda y: 100 * y)),
+    Fault("output scaling", "half the logits", _temperature),
+    Fault("activation", "another one at the end", _activation),
+    Fault("pooling", "mean for maximum", _pooling),
     Fault("dropout active", "every dropout", _dropout),
 )
 """All faults, with the names of causes in ``compare``."""
+_INPUT = {"input scaling", "polarity"}
+"""Two of these at once are one line from what was meant to what is fed."""
+
+
+def pairs_of_faults(rng: np.random.Generator) -> Iterator[tuple[Fault, Fault]]:
+    """Two faults of different causes, drawn again and again."""
+    while True:
+        one, other = (FAULTS[i] for i in rng.choice(len(FAULTS), 2, replace=False))
+        causes = {one.cause, other.cause}
+        if len(causes) == 2 and causes != _INPUT:
+            yield one, other

@@ -7,6 +7,7 @@ standalone files, and the settings are plain dictionaries, which a fault changes
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +52,8 @@ class Port:
         training: whether batch normalization uses the statistics of the batch.
         rng: source of dropout's choices; None drops nothing.
         rates: of dropout by the index of the step that it follows.
+        softmax_over_batch: whether softmax sums up the examples instead of the classes.
+        ending: what is done to the results.
     """
 
     steps: list[Step]
@@ -58,6 +61,8 @@ class Port:
     training: bool = False
     rng: np.random.Generator | None = None
     rates: dict[int, tuple[str, float]] = field(default_factory=dict)
+    softmax_over_batch: bool = False
+    ending: Callable[[Array], Array] | None = None
 
     def copy(self) -> Port:
         """A copy to plant a fault in."""
@@ -78,11 +83,16 @@ class Port:
                 y = (y * kept / np.float32(1 - rate)).astype(y.dtype)
                 named[name] = y
             outputs.append(y)
+        if self.ending is not None:
+            last = list(named)[-1]
+            named[last] = self.ending(named[last])
         return named
 
     def _call(self, step: Step, xs: list[Array]) -> Array:
         if step.function == "flatten" and self.flatten_first and xs[0].ndim == 4:
             return np.ascontiguousarray(xs[0].transpose(0, 3, 1, 2)).reshape(len(xs[0]), -1)
+        if step.function == "softmax" and self.softmax_over_batch:
+            return functions.softmax(xs[0].T).T
         arrays = dict(step.arrays)
         if step.function == "batch_normalization" and self.training:
             axes = tuple(range(xs[0].ndim - 1))

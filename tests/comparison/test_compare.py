@@ -239,6 +239,19 @@ def damaged() -> Iterator[tuple[str, dict[str, Array]]]:
     logits = capture(x) | {"four": model.predict(x, logits=True)}
     yield "softmax", logits
     yield "softmax", capture(x) | {"again": F.softmax(model.predict(x))[0]}
+    with np.errstate(invalid="ignore"):  # a mean may be negative, which no variance can be
+        swapped = {"moving_mean": norm.moving_variance, "moving_variance": norm.moving_mean}
+        yield "BatchNorm arrays exchanged", with_layer("norm", **swapped)
+    yield "BatchNorm arrays exchanged", with_layer("norm", gamma=norm.beta, beta=norm.gamma)
+    yield "bias left out", with_layer("two", bias=np.zeros(5))
+    four, moved_by_one = layer_of(model, "four"), [1, 2, 3, 0]
+    moved = {"kernel": four.kernel[:, moved_by_one], "bias": four.bias[moved_by_one]}
+    yield "class order", with_layer("four", **moved)
+    yield "output scaling", capture(x) | {"four": 100 * model.predict(x)}
+    cooled = F.softmax(model.predict(x, logits=True) * np.float32(0.5))[0]
+    yield "output scaling", capture(x) | {"four": cooled}
+    over_batch = F.softmax(np.ascontiguousarray(model.predict(x, logits=True).T))[0].T
+    yield "softmax", capture(x) | {"four": over_batch}
     frozen = [layer for layer in model.layers if layer.name != "dropout"]
     y, batch = x, {}
     for layer in frozen:
@@ -274,6 +287,48 @@ def test_two_faults_are_both_named() -> None:
     assert found is not None
     assert [cause.cause for cause in found.causes] == ["input scaling", "softmax"]
     assert found.causes[0].next_layer == "four" and found.complete
+
+
+def test_two_faults_in_one_layer_are_both_named() -> None:
+    """Neither of them alone brings the numbers any closer."""
+    model, x = small(), pictures()
+    one = layer_of(model, "one")
+    flipped = Rerun(model, x).with_layers({"one": changed(one, kernel=one.kernel[::-1, ::-1])})
+    outputs = {o.name: o.values for o in flipped.with_input(x * 255).run() if not o.is_input}
+    for shown in (outputs, {"y": outputs["four"]}):
+        found = compare(side(model, x), captured(shown)).explanation
+        assert found is not None and found.complete
+        assert {cause.cause for cause in found.causes} == {"input scaling", "flipped kernels"}
+        assert "not enough alone" in found.causes[0].outcome
+
+
+@pytest.mark.parametrize("behind", [L.Permute((2, 1)), L.Flatten()])
+def test_a_softmax_is_found_behind_layers_that_only_move_numbers(behind: Layer) -> None:
+    layers: list[Layer | Input] = [
+        Input((6, 6, 2)),
+        L.Conv2D(3, 6, name="conv"),
+        L.Reshape((1, 3), name="row"),
+        L.Softmax(name="softmax"),
+        behind,
+    ]
+    model, x = Sequential(layers, rng=1), RNG(2).random((4, 6, 6, 2), np.float32)
+    bare = Rerun(model, x).with_layers({"softmax": L.Activation("linear", name="softmax")}).run()
+    twice = Rerun(model, x).with_function("softmax", lambda y: F.softmax(y)[0]).run()
+    for outputs, words in ((bare, "no softmax at the end"), (twice, "two softmaxes at the end")):
+        found = compare(side(model, x), captured({"y": outputs[-1].values})).explanation
+        assert found is not None and found.complete
+        assert (found.causes[0].cause, found.causes[0].change) == ("softmax", words)
+
+
+def test_if_the_layers_explain_nothing_the_last_output_is_searched() -> None:
+    """As where the other side's layers have the right shapes, but compute something else."""
+    model, x = small(), pictures()
+    outputs = model.capture(x)
+    outputs = {"two": np.sin(outputs["two"] * 3), "y": F.softmax(outputs["four"])[0]}
+    found = compare(side(model, x), captured(outputs)).explanation
+    assert found is not None and not found.complete
+    assert [cause.cause for cause in found.causes] == ["softmax"]
+    assert "the layers before it could not be explained" in found.causes[0].outcome
 
 
 def test_other_weights_are_not_explained_away() -> None:

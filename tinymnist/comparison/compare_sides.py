@@ -147,7 +147,8 @@ def _explain(
             continue
         rerun = Rerun(side.model, side.x)
         if causes := find_causes(rerun, match(rerun.run(), target), atol, rtol):
-            tried.append(Findings(side.name, tuple(causes), causes[-1].next_layer is None))
+            complete = causes[-1].next_layer is None and not causes[-1].last_only
+            tried.append(Findings(side.name, tuple(causes), complete))
             if tried[-1].complete:
                 break
     return max(tried, key=lambda found: (found.complete, -len(found.causes)), default=None)

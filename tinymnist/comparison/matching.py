@@ -9,14 +9,14 @@ outputs of the same shape without crossing, it takes the one with the highest to
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from tinymnist.comparison.outputs import Output, channels_last, reorder_vector
-from tinymnist.nn.arrays import Array
+from tinymnist.comparison.outputs import Output, channels_last
+from tinymnist.nn.arrays import Array, Shape
 
 _EXAMPLES_LOOKED_AT = 8
 _MIN_SIMILARITY, _MIN_SIMILARITY_INNER = 1.2, 1.7
@@ -118,26 +118,51 @@ def in_layout_of(
     if len(match(a, turned)) > len(match(a, b)):
         b = turned
         notes.append("the second side has pictures channels first; read as channels last")
-    pictures = [one.values.shape[1:] for one in reversed(a) if one.values.ndim == 4]
-    vectors = [one.values for one in a if one.values.ndim == 2]
-    reordered = tuple(_flattened_alike(one, pictures, vectors) for one in b)
-    if any(new is not old for new, old in zip(reordered, b, strict=True)):
+    pictures = {one.values.shape[1:] for one in (*a, *b) if one.values.ndim == 4}
+    arranged = tuple(_arranged(one, a, pictures) for one in b)
+    moved = [new.name for new, old in zip(arranged, b, strict=True) if new is not old]
+    if moved:
         notes.append(
-            "the second side flattens channels first: the same numbers in another order, which "
-            "is right if the rows of the next kernel are in that order, too"
+            f"the second side holds the same numbers in another order of height, width and "
+            f"channels in {', '.join(moved)}, which is right if the rows of the next kernel are "
+            "in that order, too"
         )
-    return reordered, tuple(notes)
+    return arranged, tuple(notes)
 
 
-def _flattened_alike(output: Output, pictures: Iterable[Any], vectors: Sequence[Array]) -> Output:
-    """A vector that equals one of ``vectors`` flattened as (c, h, w), in the order (h, w, c)."""
+def arranged_alike(pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs, with those on the second side that only hold another order put in order."""
+    pictures = {pair.a.values.shape[1:] for pair in pairs if pair.a.values.ndim == 4}
+    return [Pair(pair.a, _arranged(pair.b, [pair.a], pictures)) for pair in pairs]
+
+
+def _arranged(output: Output, others: Sequence[Output], pictures: Iterable[Shape]) -> Output:
+    """An output that equals one of ``others`` if its channels are moved, in that order."""
     values = output.values
-    for picture in pictures:
-        if values.ndim == 2 and math.prod(picture) == values.shape[1]:
-            ordered = reorder_vector(values, picture)
-            if any(_same(v, ordered) and not _same(v, values) for v in vectors):
-                return replace(output, values=ordered)
+    alike = [
+        o.values for o in others if o.values.ndim == values.ndim and o.values.size == values.size
+    ]
+    if output.is_input or any(_same(other, values) for other in alike):
+        return output
+    for other in alike:
+        if not _same(np.sort(other[:1], axis=None), np.sort(values[:1], axis=None)):
+            continue
+        for moved in _with_channels_moved(values, pictures):
+            if _same(other, moved):
+                return replace(output, values=np.ascontiguousarray(moved))
     return output
+
+
+def _with_channels_moved(values: Array, pictures: Iterable[Shape]) -> Iterator[Array]:
+    """Pictures, or flattened pictures, with channels moved from first to last, or back."""
+    orders = (0, 2, 3, 1), (0, 3, 1, 2)
+    if values.ndim == 4:
+        yield from (values.transpose(order) for order in orders)
+    for one, two, three in pictures if values.ndim == 2 else ():
+        for shape in ((one, two, three), (three, one, two), (two, three, one)):
+            if math.prod(shape) == values.shape[1]:
+                whole = values.reshape(len(values), *shape)
+                yield from (whole.transpose(order).reshape(values.shape) for order in orders)
 
 
 def _same(a: Array, b: Array) -> bool:

@@ -17,6 +17,7 @@ Any program that runs a model can write its outputs, one array for each layer::
 
 from __future__ import annotations
 
+import functools
 import re
 import zipfile
 import zlib
@@ -66,6 +67,7 @@ _KINDS = {
 """What a layer does, guessed from the name of its class or its own; the first match counts."""
 
 
+@functools.cache
 def kind_of(name: str) -> str:
     """What a class, an operator or a layer of that name does; "" if its name does not say."""
     return next((kind for kind, words in _KINDS.items() if re.search(words, name.lower())), "")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,6 +16,9 @@ from tinymnist.nn.graph import INPUT
 from tinymnist.nn.layers import ACTIVATIONS, BatchNormalization, Dropout, Layer
 from tinymnist.nn.sequential import Sequential
 
+_Known = tuple[tuple[Any, ...], list[Output]]
+"""A layer's outputs, and before them the layer, its inputs and all else that they depend on."""
+
 
 @dataclass(frozen=True)
 class Rerun:
@@ -24,17 +28,17 @@ class Rerun:
         model: any model.
         x: (n, *input_shape).
         batch_statistics: whether batch normalization uses this batch's statistics, as in training.
-        head: a function applied to the last output; None for none.
         dropout: the generator that Dropout layers draw from; None disables dropout.
-        masks: factors that the outputs of some layers are multiplied by, by the layer's name.
+        after: functions applied to the outputs of some layers, by the layer's name.
+        known: outputs of an earlier run by the layer's name, with what they depend on.
     """
 
     model: Sequential
     x: Array
     batch_statistics: bool = False
-    head: Callable[[Array], Array] | None = None
     dropout: np.random.Generator | None = None
-    masks: Mapping[str, Array] = field(default_factory=dict)
+    after: Mapping[str, Callable[[Array], Array]] = field(default_factory=dict)
+    known: Mapping[str, _Known] = field(default_factory=dict)
 
     def with_input(self, x: Array) -> Rerun:
         """The same run on other examples."""
@@ -42,27 +46,40 @@ class Rerun:
 
     def with_layers(self, replacements: Mapping[str, Layer]) -> Rerun:
         """The same run with some layers replaced, by name; the others are shared."""
-        model = Sequential(
-            [replacements.get(layer.name, layer) for layer in self.model.layers],
-            input_shape=self.model.input_shape,
-            wiring=self.model.sources,
-            dtype=self.model.dtype,
-        )
+        model = copy.copy(self.model)
+        model.layers = [replacements.get(layer.name, layer) for layer in model.layers]
         return replace(self, model=model)
+
+    def with_function(self, name: str, function: Callable[[Array], Array]) -> Rerun:
+        """The same run with a function applied to a layer's output."""
+        return replace(self, after={**self.after, name: function})
+
+    def remembered(self) -> Rerun:
+        """The same run, whose outputs are reused as far as a run with changes has the same ones."""
+        known: dict[str, _Known] = {}
+        return replace(self, known=known) if list(self.steps(known)) else self
 
     def run(self) -> list[Output]:
         """Every output, in order; a layer with a fused activation gives two."""
+        return list(self.steps())
+
+    def steps(self, memory: dict[str, _Known] | None = None) -> Iterator[Output]:
+        """The same one by one, so that a run can be left before its end; kept in ``memory``."""
         values = {INPUT: self.model.cast(self.x)}
-        outputs = [Output(INPUT, INPUT_KIND, values[INPUT])]
+        yield Output(INPUT, INPUT_KIND, values[INPUT])
         for layer in self.model.layers:
-            steps = self._steps(layer, [values[name] for name in self.model.sources[layer.name]])
-            if (mask := self.masks.get(layer.name)) is not None:
-                steps[-1] = replace(steps[-1], values=steps[-1].values * mask)
-            values[layer.name] = steps[-1].values
-            outputs += steps
-        if self.head is not None:
-            outputs[-1] = replace(outputs[-1], values=self.head(outputs[-1].values))
-        return outputs
+            xs = [values[name] for name in self.model.sources[layer.name]]
+            after = self.after.get(layer.name)
+            causes = (layer, after, self.batch_statistics, self.dropout, *xs)
+            before, outputs = self.known.get(layer.name, ((), []))
+            if len(before) != len(causes) or not all(map(operator.is_, before, causes)):
+                outputs = self._steps(layer, xs)
+                if after is not None:
+                    outputs[-1] = replace(outputs[-1], values=after(outputs[-1].values))
+            if memory is not None:
+                memory[layer.name] = causes, outputs
+            values[layer.name] = outputs[-1].values
+            yield from outputs
 
     def _steps(self, layer: Layer, xs: list[Array]) -> list[Output]:
         name, kind = layer.name, kind_of(type(layer).__name__)

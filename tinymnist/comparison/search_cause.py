@@ -1,23 +1,42 @@
-"""Search for the causes of differences: keep the experiment that explains most, then go on."""
+"""Search for the causes of differences: keep the experiment that explains most, then go on.
+
+If none explains the difference by itself, two at once are tried, and if that fails too, only the
+last output is looked at: layers in between may have been matched wrongly.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from tinymnist.comparison.causes import DROPOUT, Experiment, Experiments, Mismatch, inputs, layers
+from tinymnist.comparison.causes import (
+    DROPOUT,
+    RESULTS,
+    Experiment,
+    Experiments,
+    Mismatch,
+    inputs,
+    layers,
+    results,
+)
 from tinymnist.comparison.causes.dropout import dropout_spread, masks
-from tinymnist.comparison.matching import Pair
-from tinymnist.comparison.measuring import difference, largest
+from tinymnist.comparison.matching import Pair, arranged_alike
+from tinymnist.comparison.measuring import difference, largest, mean_error
 from tinymnist.comparison.rerun import Rerun
+from tinymnist.reporting.text import show_progress
 
 EXPERIMENTS: tuple[Callable[[Mismatch], Experiments], ...] = (
     masks,
-    layers.heads,
+    results.heads,
+    results.class_orders,
+    results.output_scalings,
     layers.epsilons,
+    layers.exchanged_arrays,
+    layers.biases,
     layers.batch_statistics,
     layers.flatten_orders,
     layers.padding_sides,
@@ -35,6 +54,8 @@ _MIN_EXPLAINED = 0.5
 """Any change must explain this share of the error at the first mismatch."""
 _TOLERANCE_FACTOR = 10.0
 """By how much an experiment may exceed the tolerance: a change multiplies rounding errors."""
+_MAX_AT_ONCE, _MAX_RANK = 1500, 8
+"""How many pairs of experiments are tried at most, and how many experiments of each cause."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +69,8 @@ class Cause:
         explained: the share of the mean error in that layer that the change removed, 0..1.
         next_layer: where they first differ after it; None if they agree to the end.
         is_observed: whether ``change`` is a sentence about an observation, without an experiment.
+        joint: whether it takes the next cause as well: neither is enough alone.
+        last_only: whether only the last output was looked at, since no cause explained the layers.
     """
 
     cause: str
@@ -56,13 +79,19 @@ class Cause:
     explained: float
     next_layer: str | None
     is_observed: bool = False
+    joint: bool = False
+    last_only: bool = False
 
     @property
     def outcome(self) -> str:
         """What the change explains, in words."""
         if self.is_observed:
             return "which explains the difference"
+        if self.joint:
+            return "which is not enough alone"
         share = f"{100 * self.explained:.4g} % of the error in {self.layer} is gone"
+        if self.last_only:
+            return f"{share}; the layers before it could not be explained"
         if self.next_layer is None:
             return f"{share}, and everything agrees to the end"
         if self.next_layer == self.layer:
@@ -79,43 +108,115 @@ class _Result(NamedTuple):
     explained: float
 
 
-def find_causes(rerun: Rerun, pairs: Sequence[Pair], atol: float, rtol: float) -> list[Cause]:
+def find_causes(
+    rerun: Rerun, pairs: Sequence[Pair], atol: float, rtol: float, *, at_once: int = _MAX_AT_ONCE
+) -> list[Cause]:
     """Find the changes of a model or its input that give the outputs of the other side.
 
     Args:
         rerun: the model as it was run.
         pairs: its outputs beside those of the other side.
         atol, rtol: as for the comparison.
+        at_once: how many pairs of changes to try at most where no single one is enough.
 
     Returns:
         Causes in the order of the layers where they act; empty if nothing explains the difference.
     """
+    with np.errstate(all="ignore"):  # an experiment may overflow
+        found = _find(rerun, pairs, atol, rtol, at_once)
+        if not found and len(pairs) > 1 and not _agree(pairs[-1], atol, rtol):
+            last = _find(rerun, pairs[-1:], atol, rtol, at_once=0)
+            return [replace(cause, last_only=True) for cause in last]
+    return found
+
+
+def _find(
+    rerun: Rerun, pairs: Sequence[Pair], atol: float, rtol: float, at_once: int
+) -> list[Cause]:
     found: list[Cause] = []
     first = _first_mismatch(pairs, atol, rtol)
     while first < len(pairs) and len(found) < _MAX_CAUSES:
         mismatch = _mismatch(rerun, pairs, first)
-        best = _best(_results(mismatch, atol, rtol), len(pairs))
+        tried = _results(mismatch, atol, rtol)
+        steps = [best] if (best := _best(tried, len(pairs))) else []
         name = pairs[first].a.name
-        if best is None or (best.first <= first and best.explained < _MIN_EXPLAINED_ALONE):
-            if (words := dropout_spread(mismatch)) is not None:
+        if best is None or best.first <= first:  # not enough alone
+            steps = _two_at_once(mismatch, atol, rtol, at_once) or steps
+        if not steps or (steps[-1].first <= first and steps[-1].explained < _MIN_EXPLAINED_ALONE):
+            if at_once and (words := dropout_spread(mismatch)) is not None:
                 found.append(Cause(DROPOUT, words, name, 1.0, None, is_observed=True))
             return found
-        following = best.pairs[best.first].a.name if best.first < len(pairs) else None
-        cause, change, rerun = best.experiment
-        found.append(Cause(cause, change, name, best.explained, following))
-        if best.first <= first:
+        for step in steps:
+            following = step.pairs[step.first].a.name if step.first < len(pairs) else None
+            cause, change, rerun = step.experiment
+            joint = step is not steps[-1]
+            found.append(Cause(cause, change, name, step.explained, following, joint=joint))
+        if steps[-1].first <= first:
             return found
-        pairs, first = best.pairs, best.first
+        pairs = arranged_alike(steps[-1].pairs)
+        first = _first_mismatch(pairs, atol * _TOLERANCE_FACTOR, rtol * _TOLERANCE_FACTOR)
     return found
+
+
+def _two_at_once(mismatch: Mismatch, atol: float, rtol: float, most: int) -> list[_Result]:
+    """Two experiments after which the first mismatch is gone; empty if no pair does that.
+
+    Every experiment is combined with those on the model's results, which cost little. Of all other
+    pairs at most ``most`` are run: of every cause, the experiments that explain most by themselves.
+    """
+    if not most:
+        return []
+    ranked = _ranked(_results(mismatch, atol, rtol))
+    unlikely = {one.experiment.change for one, rank in ranked if rank >= _MAX_RANK}
+    seen: set[frozenset[str]] = set()
+    best: list[_Result] = []
+    runs = 0
+    for base, rank in ranked:
+        if best and base.experiment.cause not in _causes(best):
+            continue
+        changed = replace(mismatch, rerun=base.experiment.rerun.remembered(), pairs=base.pairs)
+        for experiment in _experiments(changed):
+            both = {base.experiment.cause, experiment.cause}
+            changes = frozenset((base.experiment.change, experiment.change))
+            if len(both) == 1 or changes in seen or (best and both != _causes(best)):
+                continue  # of the two causes that were found, only what reaches further
+            if experiment.cause not in RESULTS:
+                if runs >= most or rank >= _MAX_RANK or experiment.change in unlikely:
+                    continue
+                runs += 1
+            seen.add(changes)
+            result = _run(changed, experiment, atol, rtol)
+            if result and result.first > max(mismatch.first, best[-1].first if best else 0):
+                best = [base, result]
+                if result.first == len(mismatch.pairs):
+                    return best
+        show_progress(f"trying two causes at once: {len(seen)} pairs")
+    show_progress("")
+    return best
+
+
+def _causes(results: Sequence[_Result]) -> set[str]:
+    return {result.experiment.cause for result in results}
+
+
+def _ranked(results: Iterable[_Result]) -> list[tuple[_Result, int]]:
+    """Results with their rank among those of the same cause, the best of each cause first."""
+    ranked, counts = [], Counter[str]()
+    for result in sorted(results, key=lambda one: -one.explained):
+        ranked.append((result, counts[result.experiment.cause]))
+        counts[result.experiment.cause] += 1
+    return sorted(ranked, key=lambda pair: pair[1])
 
 
 def _first_mismatch(pairs: Sequence[Pair], atol: float, rtol: float) -> int:
     """The index of the first pair that differs; the number of pairs if none does."""
-    for index, (a, b) in enumerate(pairs):
-        worst = float(difference(a.values, b.values).max(initial=0.0))
-        if worst > atol + rtol * largest(b.values) and not a.is_input:
-            return index
-    return len(pairs)
+    return next((i for i, pair in enumerate(pairs) if not _agree(pair, atol, rtol)), len(pairs))
+
+
+def _agree(pair: Pair, atol: float, rtol: float) -> bool:
+    """Whether two outputs are equal within the tolerance; what both were run on always is."""
+    worst = float(difference(pair.a.values, pair.b.values).max(initial=0.0))
+    return pair.a.is_input or worst <= atol + rtol * largest(pair.b.values)
 
 
 def _mismatch(rerun: Rerun, pairs: Sequence[Pair], first: int) -> Mismatch:
@@ -125,7 +226,8 @@ def _mismatch(rerun: Rerun, pairs: Sequence[Pair], first: int) -> Mismatch:
     inner = first > 0 and pairs[first - 1].a.inner
     start = max(known) + (not inner) if known else 0
     end = order.get(pairs[first].a.layer, len(order) - 1)
-    return Mismatch(rerun, pairs, first, rerun.model.layers[start : end + 1], not known)
+    suspects = rerun.model.layers[start : end + 1]
+    return Mismatch(rerun.remembered(), pairs, first, suspects, not known)
 
 
 def _best(results: Iterator[_Result], complete: int) -> _Result | None:
@@ -142,27 +244,37 @@ def _best(results: Iterator[_Result], complete: int) -> _Result | None:
     return best
 
 
+def _experiments(mismatch: Mismatch) -> Experiments:
+    return (one for experiments in EXPERIMENTS for one in experiments(mismatch))
+
+
 def _results(mismatch: Mismatch, atol: float, rtol: float) -> Iterator[_Result]:
     """Run every experiment."""
+    found = (_run(mismatch, experiment, atol, rtol) for experiment in _experiments(mismatch))
+    return (result for result in found if result is not None)
+
+
+def _run(mismatch: Mismatch, experiment: Experiment, atol: float, rtol: float) -> _Result | None:
+    """Run an experiment; None if the change does not fit this model.
+
+    A run is left at the first mismatch if it does not end there.
+    """
     atol, rtol = atol * _TOLERANCE_FACTOR, rtol * _TOLERANCE_FACTOR
-    before = _mean_error(mismatch.pairs[mismatch.first])
-    for experiment in (one for experiments in EXPERIMENTS for one in experiments(mismatch)):
-        with np.errstate(all="ignore"):
-            try:
-                outputs = {output.name: output for output in experiment.rerun.run()}
-            except ValueError:
-                continue  # the change does not fit this model
-            pairs = []
-            for a, b in mismatch.pairs:
-                new = outputs.get(a.name, a)
-                pairs.append(Pair(new if new.values.shape == b.values.shape else a, b))
-            after = _mean_error(pairs[mismatch.first])
-            explained = max(0.0, 1 - after / before) if before else 0.0
-            first = _first_mismatch(pairs, atol, rtol)
-        yield _Result(experiment, pairs, first, explained)
-
-
-def _mean_error(pair: Pair) -> float:
-    """The mean difference; an infinite one counts as 1e30."""
-    gap = difference(pair.a.values, pair.b.values)
-    return float(np.minimum(gap, 1e30).mean()) if gap.size else 0.0
+    pairs = list(mismatch.pairs)
+    places = {pair.a.name: number for number, pair in enumerate(pairs)}
+    first, explained = mismatch.first, 0.0
+    try:
+        for output in experiment.rerun.steps():
+            place = places.get(output.name, len(pairs))
+            if place == len(pairs) or output.values is pairs[place].a.values:
+                continue
+            if output.values.shape == pairs[place].b.values.shape:
+                pairs[place] = Pair(output, pairs[place].b)
+            if place == first:
+                after = mean_error(*pairs[place])
+                explained = max(0.0, 1 - after / mismatch.error) if mismatch.error else 0.0
+            if place <= first and not _agree(pairs[place], atol, rtol):
+                return _Result(experiment, pairs, place, explained)
+    except ValueError:
+        return None
+    return _Result(experiment, pairs, _first_mismatch(pairs, atol, rtol), explained)

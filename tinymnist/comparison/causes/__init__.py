@@ -1,16 +1,18 @@
 """The known causes of differences, and what an experiment on one of them is.
 
 An experiment changes one thing in a model or its input, to see whether the outputs become those of
-the other side. ``inputs``, ``layers`` and ``dropout`` hold the experiments.
+the other side. ``inputs``, ``layers``, ``results`` and ``dropout`` hold the experiments.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from tinymnist.comparison.matching import Pair
+from tinymnist.comparison.measuring import mean_error
 from tinymnist.comparison.rerun import Rerun
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.layers import Layer
@@ -20,16 +22,22 @@ POLARITY = "polarity"  # black on white instead of white on black
 LAYOUT = "channel order or layout"  # axes in another order: of a picture or a kernel
 FLATTEN = "flatten order"  # a picture becomes a vector in another order
 EPSILON = "BatchNorm epsilon"  # another number is added to the variance
+STATISTICS = "BatchNorm arrays exchanged"  # mean and variance, or gamma and beta
 TRAINING = "BatchNorm in training mode"  # by this batch, not by the statistics of the training
 PADDING = "padding side"  # the odd pixel of the padding on the other side
 FLIPPED = "flipped kernels"  # turned by 180 degrees, as true convolution and Theano have them
-SOFTMAX = "softmax"  # applied once too often, left out, or as a logarithm
+BIAS = "bias left out"  # not carried over
+SOFTMAX = "softmax"  # applied once too often, left out, as a logarithm, or over another axis
+CLASSES = "class order"  # the same outputs, sorted otherwise
+OUTPUT = "output scaling"  # in percent, or with a temperature
 DROPOUT = "dropout active"  # numbers are dropped, as in training
 ACTIVATION = "activation"  # another activation, or the same with another slope
 POOLING = "pooling"  # maximum or mean, with or without padded pixels
-CAUSES = (SCALING, POLARITY, LAYOUT, FLATTEN, EPSILON, TRAINING, PADDING, FLIPPED, SOFTMAX, DROPOUT,
-          ACTIVATION, POOLING)  # fmt: skip
+CAUSES = (SCALING, POLARITY, LAYOUT, FLATTEN, EPSILON, STATISTICS, TRAINING, PADDING, FLIPPED, BIAS,
+          SOFTMAX, CLASSES, OUTPUT, DROPOUT, ACTIVATION, POOLING)  # fmt: skip
 """Every cause that is tested."""
+RESULTS = (SOFTMAX, CLASSES, OUTPUT)
+"""Those that act on what the model computes last."""
 
 
 class Experiment(NamedTuple):
@@ -61,6 +69,11 @@ class Mismatch:
     suspects: Sequence[Layer]
     from_start: bool
 
+    @functools.cached_property
+    def error(self) -> float:
+        """The mean error at the first mismatch."""
+        return mean_error(*self.pairs[self.first])
+
     def feed(self, cause: str, change: str, x: Array) -> Experiment:
         """The experiment of running on another input."""
         return Experiment(cause, change, self.rerun.with_input(x))
@@ -69,9 +82,18 @@ class Mismatch:
         """The experiment of replacing layers, by name."""
         return Experiment(cause, change, self.rerun.with_layers(layers))
 
+    def before(self, name: str) -> list[str]:
+        """The names of the layers before one."""
+        names = [layer.name for layer in self.rerun.model.layers]
+        return names[: names.index(name)]
+
     def scopes(self, fits: Callable[[Layer], bool]) -> Iterator[tuple[str, list[Any]]]:
-        """A name and what to change together: all layers that fit, then each suspect that does."""
-        layers = [layer for layer in self.rerun.model.layers if fits(layer)]
+        """A name and what to change together: all layers that fit, then each suspect that does.
+
+        Layers before the suspects are known to agree, and are left out.
+        """
+        skipped = self.before(self.suspects[0].name) if self.suspects else []
+        layers = [one for one in self.rerun.model.layers if one.name not in skipped and fits(one)]
         if len(layers) > 1:
             yield "all of them", layers
         yield from ((layer.name, [layer]) for layer in self.suspects if fits(layer))

@@ -33,7 +33,7 @@ def masks(mismatch: Mismatch) -> Experiments:
     if factor < 1 - 1e-3 or off > 1e-4:
         return
     mask = np.where(dropped, 0.0, factor).astype(np.float32)
-    rerun = replace(mismatch.rerun, masks={**mismatch.rerun.masks, seen.layer: mask})
+    rerun = mismatch.rerun.with_function(seen.layer, lambda y: y * mask)
     numbers = f"{100 * share:.0f} % of the numbers after {seen.layer}"
     yield Experiment(DROPOUT, f"{numbers} dropped, the others times {factor:.4g}", rerun)
 

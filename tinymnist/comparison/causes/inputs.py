@@ -67,7 +67,7 @@ def _fitted_line(mismatch: Mismatch) -> Experiments:
     x = mismatch.rerun.x
     grey = (mismatch.rerun.with_input(np.full_like(x[:1], level)) for level in (0.0, 0.5, 1.0))
     z, zero, half, one = (_output(rerun, name) for rerun in (mismatch.rerun, *grey))
-    if z is None or zero is None or half is None or one is None:
+    if z is None or zero is None or half is None or one is None or not np.isfinite(z).all():
         return
     usable = target.values > 0 if seen.kind == "relu" else np.isfinite(target.values)
     if not np.allclose(half, (zero + one) / 2, rtol=1e-4, atol=1e-5) or usable.sum() < 4:

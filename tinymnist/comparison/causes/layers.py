@@ -11,23 +11,13 @@ import numpy as np
 
 from tinymnist.comparison import causes
 from tinymnist.comparison.causes import Experiment, Experiments, Mismatch
-from tinymnist.comparison.rerun import Rerun, changed
-from tinymnist.nn import functional as F
+from tinymnist.comparison.rerun import changed
 from tinymnist.nn import layers as L
 from tinymnist.nn.arrays import Array, Pads, Pair, Shape
 from tinymnist.nn.sequential import Sequential
 
 _EPSILONS = (1e-3, 1e-5, 1e-4, 1e-6, 1e-2, 2e-5, 1e-7, 1e-8, 1e-12, 0.0)
 """The defaults of Keras, of PyTorch and ONNX, and others in use."""
-_HEADS: dict[str, Callable[[Array], Array]] = {
-    "no softmax at the end": lambda z: z,
-    "one softmax at the end": lambda z: F.softmax(z)[0],
-    "two softmaxes at the end": lambda z: F.softmax(F.softmax(z)[0])[0],
-    "three softmaxes at the end": lambda z: F.softmax(F.softmax(F.softmax(z)[0])[0])[0],
-    "a log-softmax at the end": lambda z: F.log_softmax(z)[0],
-    "a log-softmax of the softmax at the end": lambda z: F.log_softmax(F.softmax(z)[0])[0],
-    "a sigmoid at the end": lambda z: F.sigmoid(z)[0],
-}
 _PADDINGS: dict[str, Callable[[int], Pair]] = {
     "all of it first": lambda total: (total, 0),
     "all of it last": lambda total: (0, total),
@@ -60,20 +50,44 @@ def batch_statistics(mismatch: Mismatch) -> Experiments:
         yield Experiment(causes.TRAINING, change, switched)
 
 
+def exchanged_arrays(mismatch: Mismatch) -> Experiments:
+    """The moving mean and variance exchanged, or gamma and beta: only names distinguish them."""
+    for where, chosen in mismatch.scopes(lambda one: isinstance(one, L.BatchNormalization)):
+        for one, other in (("moving_mean", "moving_variance"), ("gamma", "beta")):
+            twins = {
+                layer.name: changed(
+                    layer, **{one: getattr(layer, other), other: getattr(layer, one)}
+                )
+                for layer in chosen
+            }
+            change = f"{one} and {other} of {where} exchanged"
+            yield mismatch.swap(causes.STATISTICS, change, twins)
+
+
+def biases(mismatch: Mismatch) -> Experiments:
+    """No bias, in all layers that have one and in each suspect."""
+    for where, chosen in mismatch.scopes(lambda one: getattr(one, "bias", None) is not None):
+        twins = {layer.name: changed(layer, bias=np.zeros_like(layer.bias)) for layer in chosen}
+        yield mismatch.swap(causes.BIAS, f"the bias of {where} 0", twins)
+
+
 def padding_sides(mismatch: Mismatch) -> Experiments:
     """Every other division of the padding, in all layers that pad and in each suspect."""
     model = mismatch.rerun.model
     shapes = {one.name: model.shapes[model.sources[one.name][0]] for one in model.layers}
     pads = {one.name: _pads(one, shapes[one.name]) for one in model.layers}
     for where, chosen in mismatch.scopes(lambda one: any(map(any, pads[one.name]))):
+        tried: list[Any] = []
         for (tall, rows), (wide, columns) in itertools.product(_PADDINGS.items(), repeat=2):
-            twins = {}
+            twins, paddings = {}, {}
             for layer in chosen:
                 vertical, horizontal = pads[layer.name]
                 divided = rows(sum(vertical)), columns(sum(horizontal))
                 if divided != pads[layer.name]:
                     twins[layer.name] = changed(layer, padding=divided)
-            if twins:
+                    paddings[layer.name] = divided
+            if twins and paddings not in tried:
+                tried.append(paddings)
                 how = tall if tall == wide else f"{tall} (rows), {wide} (columns)"
                 yield mismatch.swap(causes.PADDING, f"the padding of {where} with {how}", twins)
 
@@ -123,30 +137,6 @@ def _is_activated(layer: L.Layer) -> bool:
     """Whether a layer has or is an activation other than softmax."""
     separate = isinstance(layer, (L.ReLU, L.LeakyReLU, L.ELU, L.GELU))
     return separate or getattr(layer, "activation", "softmax") != "softmax"
-
-
-def heads(mismatch: Mismatch) -> Experiments:
-    """Softmax left out, repeated or replaced at the end, if only the last output differs."""
-    last, layers = mismatch.pairs[-1].a, mismatch.rerun.model.layers
-    if mismatch.first < len(mismatch.pairs) - 1 or not layers or last.layer != layers[-1].name:
-        return
-    bare = _without_softmax(mismatch.rerun)
-    for change, head in _HEADS.items():
-        yield Experiment(causes.SOFTMAX, change, replace(bare, head=head))
-
-
-def _without_softmax(rerun: Rerun) -> Rerun:
-    """The run with every softmax at its end switched off."""
-    twins: dict[str, L.Layer] = {}
-    for layer in reversed(rerun.model.layers):
-        is_softmax = getattr(layer, "activation", "") in ("softmax", "log_softmax")
-        if isinstance(layer, L.Softmax) or (isinstance(layer, L.Activation) and is_softmax):
-            twins[layer.name] = L.Activation("linear", name=layer.name)
-            continue
-        if is_softmax:
-            twins[layer.name] = changed(layer, activation="linear")
-        break
-    return rerun.with_layers(twins)
 
 
 def flatten_orders(mismatch: Mismatch) -> Experiments:
