@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         datasets,
         initializers,
         layers,
+        limits,
         losses,
         metrics,
         models,
@@ -90,12 +91,12 @@ __all__ += [
     "verify",
 ]
 __all__ += ["Model", "activations", "backend", "constraints", "datasets"]
-__all__ += ["initializers", "metrics", "models", "regularizers"]
+__all__ += ["initializers", "limits", "metrics", "models", "regularizers"]
 __version__ = "0.2.0"
 
 _HOMES = {
-    "": "activations backend callbacks constraints datasets initializers layers losses metrics "
-    "models optimizers preprocessing regularizers utils",
+    "": "activations backend callbacks constraints datasets initializers layers limits losses "
+    "metrics models optimizers preprocessing regularizers utils",
     "api": "compare convert diagnose predict read",
     "augmentation.generator": "ImageDataGenerator",
     "comparison": "assert_model_matches layer_outputs",

@@ -27,11 +27,10 @@ from tinymnist.errors import InputError
 from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.functional import softmax
 from tinymnist.nn.layers import Dropout, Flatten, Reshape
+from tinymnist.nn.metadata import FITS
 from tinymnist.nn.sequential import Sequential
 
 SIDE = 28
-FITS = ("pad", "resize", "average")
-"""How 28x28 becomes another size: the first two enlarge, the last two reduce."""
 SCALINGS: dict[str, tuple[float, float]] = {
     "x/255": (1.0, 0.0),
     "raw": (255.0, 0.0),

@@ -1,4 +1,4 @@
-"""Atomic writing of files, and the pictures in a folder."""
+"""Atomic writing of files, reading within limits, and the pictures in a folder."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
+from tinymnist import limits
 from tinymnist.errors import InputError
 
 if TYPE_CHECKING:  # its import takes time, and reading one picture does without
@@ -80,16 +81,50 @@ def require_regular(path: str | os.PathLike[str]) -> None:
     open_regular(path).close()
 
 
-def read_bytes(path: str | os.PathLike[str], most: int) -> bytes:
-    """The content of a file of at most ``most`` bytes; InputError if it is larger or unreadable."""
+def read_bytes(path: str | os.PathLike[str], most: int | None = None) -> bytes:
+    """The content of a regular file of at most ``most`` bytes; None: see :mod:`tinymnist.limits`.
+
+    Pipes, devices and sockets are refused: they may never end.
+
+    Raises:
+        InputError: if it is larger, not regular, or unreadable.
+    """
     try:
         with open_regular(path) as file:
-            if (size := os.fstat(file.fileno()).st_size) > most:
+            size = os.fstat(file.fileno()).st_size
+            if most is not None and size > most:
                 raise InputError(f"{path} has {size:,} bytes; expected at most {most:,}")
-            return file.read()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"cannot read {path}: {reason}") from None
+            limits.enter(path, size)
+            return file.read(size)
+    except (OSError, ValueError) as error:  # the latter for a name with a zero byte
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"cannot read {path}: {limits.reason(error)}") from None
+
+
+def regular_size(path: str | os.PathLike[str]) -> int:
+    """The size of a file in bytes; raises what :func:`open_regular` raises."""
+    with open_regular(path) as file:
+        return os.fstat(file.fileno()).st_size
+
+
+def parse_json(text: str | bytes, name: str) -> Any:
+    """Parse JSON of at most :data:`tinymnist.limits.TEXT_BYTES`.
+
+    Args:
+        text: letters, or bytes of UTF-8.
+        name: what it is, for messages: "model.json", "the header of x".
+
+    Raises:
+        InputError: if it is too large, or not JSON.
+    """
+    import json  # most readers of pictures do without
+
+    limits.check_text(len(text), name)
+    try:
+        return json.loads(text if isinstance(text, str) else text.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{name} is not JSON, or is damaged: {limits.reason(error)}") from None
 
 
 def is_picture(file: str | os.PathLike[str]) -> bool:

@@ -16,6 +16,7 @@ from tinymnist.nn.layers import Dropout
 from tinymnist.nn.optimizers import SGD
 from tinymnist.nn.sequential import Sequential
 from tinymnist.nn.training.callbacks import Checkpoint
+from tinymnist.nn.weights import content_hash
 
 X, Y = pictures()
 NEVER = (99, 0)
@@ -289,5 +290,58 @@ def test_the_state_of_version_0_1_is_continued(tmp_path: Path) -> None:
     fitted(path, where=(1, 1))
     manifest, arrays = read_archive(path)
     manifest["plan"]["piece_size"] = manifest["plan"].pop("micro_batch_size")
+    manifest["format"] = "tinymnist checkpoint 1"
+    del manifest["content_hash"], manifest["arrays"]
     write_archive(path, manifest, arrays)
     assert same_bytes(fitted(path, resume=path)[0], fitted(tmp_path / "other")[0])
+
+
+def changed_file(path: Path, change: Any, *, proven: bool) -> None:
+    """Change a checkpoint's manifest and arrays, and hash the result or leave the old hash."""
+    manifest, arrays = read_archive(path)
+    stated = manifest.pop("content_hash")
+    change(manifest, arrays)
+    stated = content_hash(manifest, arrays) if proven else stated
+    write_archive(path, manifest | {"content_hash": stated}, arrays)
+
+
+def grow(manifest: Any, arrays: Any) -> None:
+    arrays["model/dense/kernel"] = arrays["model/dense/kernel"] * np.float32(1.5)
+
+
+def test_other_numbers_in_a_checkpoint_are_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    fitted(path, where=(1, 1))
+    changed_file(path, grow, proven=False)
+    with pytest.raises(InputError, match="was changed after it was written"):
+        fitted(path, resume=path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m, a: m.update(iterations=-1), "iterations must be a whole number"),
+        (lambda m, a: m.update(learning_rate="x"), "learning_rate must be"),
+        (lambda m, a: m.pop("history"), "history must be"),
+        (lambda m, a: m["position"].update(epoch=[]), "position must be"),
+        (lambda m, a: m["position"].update(more=1), "position must be"),
+        (lambda m, a: m.update(callbacks=[]), "other notes of callbacks"),
+        (lambda m, a: m.update(plan=[]), "plan must be an object"),
+        (lambda m, a: a.pop("model/dense/bias"), "other arrays than its manifest lists"),
+        (
+            lambda m, a: (
+                a.pop("model/dense/bias"),
+                m.update(arrays={n: d for n, d in m["arrays"].items() if n != "model/dense/bias"}),
+            ),
+            r"other arrays than .*dense/bias",
+        ),
+    ],
+)
+def test_a_checkpoint_has_a_schema(change: Any, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    fitted(path, where=(1, 1))
+    changed_file(path, change, proven=True)
+    model = network()
+    with pytest.raises(InputError, match=message):
+        fitted(path, resume=path, model=model)
+    assert same_bytes(model, network())

@@ -30,6 +30,7 @@ def _summary(arguments: argparse.Namespace) -> int:
     """Print the table, and what else the file says."""
     from tinymnist import load_model
     from tinymnist.interop.formats import provenance
+    from tinymnist.nn.metadata import accuracies
 
     model = load_model(arguments.model)
     if arguments.json:
@@ -42,10 +43,8 @@ def _summary(arguments: argparse.Namespace) -> int:
         return 0
     model.summary()
     print(f"\nsource: {provenance(model.metadata)}")
-    for name, figures in model.metadata.get("metrics", {}).items():
-        print(
-            f"{name}: accuracy {percent(figures['accuracy'])} of {count(figures['n'], 'picture')}"
-        )
+    for name, (accuracy, n) in accuracies(model.metadata).items():
+        print(f"{name}: accuracy {percent(accuracy)} of {count(n, 'picture')}")
     return 0
 
 

@@ -20,7 +20,6 @@ from __future__ import annotations
 import functools
 import re
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -29,7 +28,8 @@ from typing import Any
 import numpy as np
 
 from tinymnist.errors import InputError
-from tinymnist.nn.archive import MANIFEST
+from tinymnist.files import regular_size
+from tinymnist.nn.archive import MANIFEST, read_npz
 from tinymnist.nn.arrays import FLOATS, Array
 from tinymnist.nn.sequential import Sequential
 
@@ -39,7 +39,6 @@ RUNS = ("tinymnist", "keras", "torch", "onnxruntime")
 """What can run a model."""
 INPUT_KIND = "input"
 INPUT_NAMES = ("input", "inputs", "x", "images")
-_MAX_UNPACKED_BYTES = 1 << 32
 _KINDS = {
     "input": r"input|placeholder",
     "batchnorm": r"batch_?norm|(^|_|\.)bn",
@@ -133,9 +132,10 @@ def reorder_vector(values: Array, picture: tuple[int, int, int]) -> Array:
 def is_captured(path: str | PathLike[str]) -> bool:
     """Whether a file is an .npz of arrays and not a weights file of tinymnist."""
     try:
+        regular_size(path)
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (OSError, zipfile.BadZipFile):
+    except Exception:  # zipfile raises whatever its parsing trips over; opening it says what
         return False
     return MANIFEST not in names and bool(names) and all(name.endswith(".npy") for name in names)
 
@@ -146,17 +146,7 @@ def read_arrays(path: str | PathLike[str]) -> dict[str, Array]:
     Raises:
         InputError: when the file cannot be read.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size > _MAX_UNPACKED_BYTES:
-            raise InputError(f"{path} unpacks to {size:,} bytes; limit: {_MAX_UNPACKED_BYTES:,}")
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, MemoryError) as error:
-        raise InputError(f"{path} is not an .npz of arrays, or is damaged: {error}") from None
+    return read_npz(path)
 
 
 def as_outputs(arrays: Mapping[str, Any], source: str) -> tuple[Output, ...]:

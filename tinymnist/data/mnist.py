@@ -11,8 +11,6 @@ import math
 import os
 import struct
 import sys
-import zipfile
-import zlib
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,7 +18,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from tinymnist import limits
 from tinymnist.errors import InputError
+from tinymnist.files import regular_size
+from tinymnist.nn.archive import read_npz
 
 VARIABLE = "TINYMNIST_DATA"
 SIZES = {"train": 60_000, "test": 10_000}
@@ -30,7 +31,6 @@ _KINDS = {"images": "idx3", "labels": "idx1"}
 
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _IDX_MAX_DIMENSIONS = 4
-_IDX_MAX_BYTES = 1 << 31
 
 
 def load_mnist(
@@ -140,11 +140,9 @@ def _from_idx(folder: Path, split: str) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def _from_keras(path: Path, split: str) -> tuple[NDArray[Any], NDArray[Any]]:
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return arrays[f"x_{split}"], arrays[f"y_{split}"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: is not Keras's MNIST, or is damaged: {error}") from None
+    with limits.opening(path, "Keras's MNIST"):
+        arrays = read_npz(path, (f"x_{split}", f"y_{split}"))
+        return arrays[f"x_{split}"], arrays[f"y_{split}"]
 
 
 def read_idx(path: str | PathLike[str]) -> NDArray[Any]:
@@ -157,7 +155,8 @@ def read_idx(path: str | PathLike[str]) -> NDArray[Any]:
         InputError: if the file cannot be read, is not an IDX file, or is longer or shorter than
             its header states.
     """
-    try:
+    with limits.opening(path, "an IDX file"):
+        limits.enter(path, regular_size(path))
         with open(path, "rb") as file:
             zipped = file.read(2) == b"\x1f\x8b"
             file.seek(0)
@@ -165,10 +164,6 @@ def read_idx(path: str | PathLike[str]) -> NDArray[Any]:
                 return _read(file, path)
             with gzip.open(file) as unzipped:
                 return _read(unzipped, path)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{path}: is damaged or cut off: {error}") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 def _read(file: Any, path: Any) -> NDArray[Any]:
@@ -186,9 +181,7 @@ def _read(file: Any, path: Any) -> NDArray[Any]:
         raise InputError(f"{path}: is cut off within its header")
     dtype, shape = np.dtype(_IDX_TYPES[magic[2]]), struct.unpack(f">{dimensions}I", sizes)
     size = math.prod(shape) * dtype.itemsize
-    if size > _IDX_MAX_BYTES:
-        expected = f"expected at most {_IDX_MAX_BYTES:,}"
-        raise InputError(f"{path}: states {size:,} bytes of data; {expected}")
+    limits.charge(size, f"the array in {path}")
     data = _read_at_most(file, size + 1)  # one more, to see whether more follows
     if len(data) != size:
         found = f"only {len(data):,}" if len(data) < size else "more"

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import warnings
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinymnist import limits
 from tinymnist.data.mnist import load_mnist, load_mnist_sample
 from tinymnist.errors import InputError, did_you_mean
 from tinymnist.files import (
@@ -26,17 +26,14 @@ from tinymnist.files import (
     is_expected,
     is_path,
     is_picture,
+    read_bytes,
 )
+from tinymnist.nn.archive import read_npz
 from tinymnist.reporting.text import count, shortened
 
 DIGITS = tuple("0123456789")
 NEVER = -1
 """The fold of a picture that is never held out, as the only one of its class."""
-
-_DAMAGED_NPZ = (
-    *(OSError, ValueError, EOFError, AttributeError, NotImplementedError, RuntimeError),
-    *(MemoryError, zipfile.BadZipFile, zlib.error),
-)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -93,7 +90,7 @@ def load_set(spec: str | PathLike[str] | tuple[Any, Any]) -> LabelledSet:
     if isinstance(spec, tuple):
         return _from_pair(*spec) if len(spec) == 2 else _from_pair(spec, ())
     path, table = Path(spec), Path(spec, "labels.csv")
-    try:
+    with limits.opening(spec, "a labelled set"):
         if spec in ("mnist-train", "mnist-test"):
             images, labels = load_mnist(str(spec).removeprefix("mnist-"))
             return LabelledSet(str(spec), images, labels, DIGITS, is_mnist=True)
@@ -104,9 +101,6 @@ def load_set(spec: str | PathLike[str] | tuple[Any, Any]) -> LabelledSet:
             return _from_csv(table) if table.is_file() else _from_folders(path)
         if path.is_file():
             return _from_csv(path) if path.suffix == ".csv" else _from_npz(path)
-    except OSError as error:
-        place, reason = error.filename or spec, error.strerror or error
-        raise InputError(f"{place}: cannot be read: {reason}") from None
     known = ("mnist-test", "mnist-train", "mnist-sample")
     rule = f"expected {', '.join(known)}, a folder, a labels.csv or an .npz"
     wrong = f"{spec}: no such file or folder" if is_path(str(spec)) else f"there is no set {spec!r}"
@@ -138,11 +132,12 @@ def _describe_others(found: list[Path]) -> str:
 
 def _from_csv(table: Path) -> LabelledSet:
     folder = table.parent
-    try:
-        with open(table, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{table}: cannot be read as a table: {error}") from None
+    with limits.opening(table, "a table"):
+        text = read_bytes(table).decode("utf-8-sig")
+        rows = []
+        for row in csv.DictReader(io.StringIO(text, newline="")):
+            limits.work(len(row))
+            rows.append(row)
     if not rows:
         raise InputError(f"{table}: holds no pictures; expected a header, and a line per picture")
     if missing := " and ".join(sorted({"file", "label"} - rows[0].keys())):
@@ -159,10 +154,8 @@ def _from_csv(table: Path) -> LabelledSet:
 def _inside(folder: Path, name: str | None, table: Path) -> Path:
     """The file of this name, which must be inside the folder of the table."""
     path = folder / (name or "").strip()
-    try:
+    with limits.opening(f"{name!r:.200} in {table}", "the name of a file"):
         is_inside, is_there = path.resolve().is_relative_to(folder.resolve()), path.is_file()
-    except (OSError, ValueError, RuntimeError) as error:  # too long, a zero byte, a loop
-        raise InputError(f"{table}: names an invalid file: {name!r}: {error}") from None
     if not (is_inside and is_there):
         problem = "that does not exist" if is_inside else "outside of its folder"
         raise InputError(f"{table}: names a file {problem}: {name!r}")
@@ -220,16 +213,10 @@ def _arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
             f"{path}: is not a set of pictures; expected a folder with one folder per class, a "
             "labels.csv, or an .npz with images and labels"
         )
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            names = sorted(arrays.files)
-            if {"images", "labels"} <= set(names):
-                return arrays["images"], arrays["labels"]
-    except _DAMAGED_NPZ as error:
-        rule = "is not an .npz of images and labels, or is damaged"
-        raise InputError(f"{path}: {rule}: {error}") from None
-    missing = " and ".join(sorted({"images", "labels"} - set(names)))
-    raise InputError(f"{path}: has no array {missing}; expected images and labels, found {names}")
+    arrays = read_npz(path, ("images", "labels"))
+    if missing := " and ".join(sorted({"images", "labels"} - arrays.keys())):
+        raise InputError(f"{path}: has no array {missing}; expected images and labels")
+    return arrays["images"], arrays["labels"]
 
 
 def _with_labels(

@@ -3,7 +3,7 @@
 It is a zip archive, which ``numpy.load`` opens as well. It is read without ``zipfile``, whose
 import takes longer than the reading: a directory at the end of the file says where each entry lies,
 packed by deflate or not at all (https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT).
-Reading never unpickles, and checks every stated size before unpacking.
+Reading never unpickles, and charges every stated size to :mod:`tinymnist.limits` before unpacking.
 """
 
 from __future__ import annotations
@@ -13,20 +13,19 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from os import PathLike
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from tinymnist import limits
 from tinymnist.errors import InputError
-from tinymnist.files import whole_file
+from tinymnist.files import read_bytes, regular_size, whole_file
 from tinymnist.nn.arrays import Array
 
 MANIFEST = "manifest.json"
-MAX_UNPACKED_BYTES = 1 << 30
-"""Upper limit, far above any digit reader and far below a machine's memory."""
-MAX_MANIFEST_BYTES = 1 << 24
 _TIME = (1980, 1, 1, 0, 0, 0)
 _END = struct.Struct("<4x4x2xH4xL")  # of the archive: number of entries, start of the directory
 _ENTRY = struct.Struct("<4s6xH4x3L3H8xL")  # in it: mark, method, CRC, sizes, lengths, start
@@ -61,50 +60,81 @@ def write_archive(
 
 
 def read_archive(
-    path: str | PathLike[str],
-    most: int = MAX_UNPACKED_BYTES,
-    prefix: str = "",
+    path: str | PathLike[str], prefix: str = ""
 ) -> tuple[dict[str, Any], dict[str, Array]]:
     """Read what :func:`write_archive` wrote.
 
     Args:
         path: the file.
-        most: the largest size, in bytes, of the file and of all that it unpacks to.
         prefix: which arrays to read: those whose names begin so.
 
     Raises:
         InputError: if the file is missing, not such an archive, damaged, or too large.
     """
-    try:
-        if (size := os.stat(path).st_size) > most:
-            raise InputError(f"{path} has {size:,} bytes; expected at most {most:,}")
-        with open(path, "rb") as file:
-            data = file.read()
+    with limits.opening(path, "a weights file of tinymnist"):
+        data = read_bytes(path)
         entries = _directory(data)
-        if MANIFEST not in entries:
-            raise InputError(
-                f"{path} is an archive without {MANIFEST}; expected a file that tinymnist saved"
-            )
-        whole = sum([entry.size for entry in entries.values()])
-        for what, size, limit in (
-            (path, whole, most),
-            (f"{MANIFEST} in {path}", entries[MANIFEST].size, MAX_MANIFEST_BYTES),
-        ):
-            if size > limit:
-                raise InputError(f"{what} unpacks to {size:,} bytes; expected at most {limit:,}")
-        wanted = [name for name in entries if name == MANIFEST or name.startswith(prefix)]
-        contents = _unpack(data, {name: entries[name] for name in wanted})
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-    except (_Damaged, zlib.error, struct.error) as error:
+        limits.work(10 * len(entries))
+        limits.charge(sum(entry.size for entry in entries.values()), "its content")
+        if MANIFEST in entries:
+            limits.check_text(entries[MANIFEST].size, f"{MANIFEST} in {path}")
+        return _read(data, entries, prefix, path)
+
+
+def read_trusted(path: str, prefix: str = "") -> tuple[dict[str, Any], dict[str, Array]]:
+    """:func:`read_archive` for files that come with the package: quicker, without guard and limits.
+
+    Any exception may be raised.
+    """
+    with open(path, "rb") as file:
+        data = file.read()
+    return _read(data, _directory(data), prefix, path)
+
+
+def _read(
+    data: bytes, entries: Mapping[str, _Entry], prefix: str, path: Any
+) -> tuple[dict[str, Any], dict[str, Array]]:
+    if MANIFEST not in entries:
         raise InputError(
-            f"{path} is not a weights file of tinymnist, or is damaged: {error}"
-        ) from None
-    manifest = _manifest(contents.pop(MANIFEST), path)
+            f"{path} is an archive without {MANIFEST}; expected a file that tinymnist saved"
+        )
+    wanted = {n: entry for n, entry in entries.items() if n == MANIFEST or n.startswith(prefix)}
+    contents = _unpack(data, wanted)
+    manifest = json.loads(contents.pop(MANIFEST))
+    if not isinstance(manifest, dict):
+        raise InputError(f"{path} has a {MANIFEST} that is not an object")
     return manifest, _arrays(contents, manifest.get("arrays"), path)
 
 
-class _Damaged(Exception):
+def read_npz(
+    path: str | PathLike[str], names: Collection[str] | None = None
+) -> dict[str, NDArray[Any]]:
+    """Read an .npz that anybody wrote; objects, which would have to be unpickled, are refused.
+
+    Args:
+        path: the file.
+        names: which of its arrays to read, if they are there; None for all.
+
+    Raises:
+        InputError: if the file is missing, not such an archive, damaged, or too large.
+    """
+    import zipfile
+
+    with limits.opening(path, "an .npz of arrays"):
+        size = regular_size(path)
+        limits.enter(path, size)
+        with zipfile.ZipFile(path) as archive:
+            entries = {e.filename.removesuffix(".npy"): e for e in archive.infolist()}
+            limits.work(10 * len(entries))
+            arrays = {}
+            for name in entries if names is None else entries.keys() & names:
+                limits.charge(entries[name].file_size, name)
+                with archive.open(entries[name]) as file:
+                    arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
+        return arrays
+
+
+class _Damaged(ValueError):
     """The bytes are not those of an archive that can be read."""
 
 
@@ -149,16 +179,6 @@ def _unpack(data: bytes, entries: Mapping[str, _Entry]) -> dict[str, bytes]:
     return contents
 
 
-def _manifest(content: bytes, path: Any) -> dict[str, Any]:
-    try:
-        manifest = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} has a damaged {MANIFEST}: {error}") from None
-    if not isinstance(manifest, dict):
-        raise InputError(f"{path} has a {MANIFEST} that is not an object")
-    return manifest
-
-
 def _arrays(contents: Mapping[str, bytes], listed: Any, path: Any) -> dict[str, Array]:
     """Arrays from .npy files, at once if their headers are those of what the manifest lists."""
     arrays = {}
@@ -174,8 +194,6 @@ def _arrays(contents: Mapping[str, bytes], listed: Any, path: Any) -> dict[str, 
                 continue
         except (KeyError, TypeError, ValueError):
             pass  # NumPy says what is wrong
-        try:
+        with limits.opening(f"{name} in {path}", "an array"):
             arrays[name] = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
-        except (ValueError, EOFError, MemoryError) as error:
-            raise InputError(f"{path} has a damaged array {name}: {error}") from None
     return arrays

@@ -13,33 +13,32 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from tinymnist import limits
 from tinymnist.errors import InputError, did_you_mean
 from tinymnist.files import is_path
-from tinymnist.nn.archive import MAX_UNPACKED_BYTES, read_archive, write_archive
+from tinymnist.nn.archive import read_archive, read_trusted, write_archive
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.graph import INPUT, Graph
 from tinymnist.nn.layers import layer_from_config
+from tinymnist.nn.metadata import METADATA, check_model
 
 if TYPE_CHECKING:  # its import takes time, and reading a shipped model does without
     from pathlib import Path
 
 FORMAT = "tinymnist weights 1"
-METADATA = ("class_names", "preprocessing", "source", "metrics", "parent")
-"""What a manifest may say about a model beside its architecture."""
 FOREIGN_ENDINGS = (".keras", ".h5", ".hdf5", ".onnx", ".safetensors", ".pt", ".pth", ".py")
 """Endings of other frameworks' files, which :mod:`tinymnist.interop` writes, or refuses."""
 VERIFY_TOLERANCE = 1e-5
 """How far a layer's output may deviate, as a share of its largest number. Float32 rounding, summed
 in another order by another processor, stays well below."""
 _KEYS = {"format", "name", "dtype", "input_shape", "layers", "wiring", "arrays", "content_hash"}
-_MAX_OUTPUTS_PER_LAYER = 1 << 26
-"""Upper limit for the numbers in one layer's output for one picture; larger files are rejected."""
 
 Model = TypeVar("Model", bound=Graph)
 
@@ -75,10 +74,10 @@ def save(model: Graph, path: str | PathLike[str], sample: Array | None = None) -
         "input_shape": list(model.input_shape),
         "layers": [layer.config() for layer in model.layers],
         "wiring": {name: list(sources) for name, sources in model.wiring.items()},
-        "arrays": {n: [str(a.dtype), list(a.shape)] for n, a in arrays.items()},
+        "arrays": describe_arrays(arrays),
         **model.metadata,
     }
-    write_archive(path, manifest | {"content_hash": _content_hash(manifest, arrays)}, arrays)
+    write_archive(path, manifest | {"content_hash": content_hash(manifest, arrays)}, arrays)
 
 
 def is_foreign(path: str | PathLike[str]) -> bool:
@@ -100,7 +99,15 @@ def read(model: str | PathLike[str], kind: type[Model]) -> Model:
         InputError: if anything is missing, unknown, damaged or does not fit.
     """
     path = _find(model)
-    return _build(*_read_checked(path, proof=not is_shipped(model)), path, kind)
+    if is_shipped(model):
+        with suppress(Exception):  # below, somebody says what is wrong
+            manifest, arrays = read_trusted(path, "weights/")
+            return _build(manifest, arrays, path, kind)
+    with limits.opening(path, "a weights file of tinymnist"):
+        manifest, arrays = _read_checked(path)
+        found = _build(manifest, arrays, path, kind)
+        check_model(found, path)
+        return found
 
 
 def verify(model: str | PathLike[str]) -> dict[str, float]:
@@ -117,8 +124,14 @@ def verify(model: str | PathLike[str]) -> dict[str, float]:
         InputError: as :func:`read`.
     """
     path = _find(model)
+    with limits.opening(path, "a weights file of tinymnist"):
+        return _verify(path)
+
+
+def _verify(path: str) -> dict[str, float]:
     manifest, arrays = _read_checked(path)
     network = _build(manifest, arrays, path, Graph)
+    check_model(network, path)
     names = (INPUT, *(layer.name for layer in network.layers))
     if missing := [name for name in names if f"sample/{name}" not in arrays]:
         raise InputError(f"{path} has no sample output of {missing}; expected one of every layer")
@@ -126,17 +139,15 @@ def verify(model: str | PathLike[str]) -> dict[str, float]:
     for name, found in network.capture(arrays[f"sample/{INPUT}"]).items():
         expected = arrays[f"sample/{name}"]
         deviations[name] = math.inf
-        if found.shape == expected.shape:
+        if found.shape == expected.shape and np.isfinite(found).all():
             scale = float(np.abs(expected).max(initial=0.0)) or 1.0
-            share = float(np.abs(found - expected).max(initial=0.0)) / scale
-            deviations[name] = share if math.isfinite(share) else math.inf  # NaN is not sound
+            deviations[name] = float(np.abs(found - expected).max(initial=0.0)) / scale
     return deviations
 
 
-def _read_checked(path: str, *, proof: bool = True) -> tuple[dict[str, Any], dict[str, Array]]:
-    """The manifest and the arrays; without ``proof`` the weights alone, and their hash is open."""
-    prefix = "" if proof else "weights/"
-    manifest, arrays = read_archive(path, MAX_UNPACKED_BYTES, prefix)
+def _read_checked(path: str) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The manifest and the arrays of a file, after all checks that its text alone allows."""
+    manifest, arrays = read_archive(path)
     if manifest.get("format") != FORMAT:
         raise InputError(
             f"{path} is not a weights file of this version; expected format {FORMAT!r}, "
@@ -146,23 +157,40 @@ def _read_checked(path: str, *, proof: bool = True) -> tuple[dict[str, Any], dic
         raise InputError(f"{path} has manifest entries that this version does not know: {unknown}")
     if missing := sorted(_KEYS - manifest.keys()):
         raise InputError(f"{path} lacks {missing} in its manifest")
-    found = {n: [str(a.dtype), list(a.shape)] for n, a in arrays.items()}
-    listed = {n: described for n, described in manifest["arrays"].items() if n.startswith(prefix)}
-    if found != listed:
+    for key, (is_right, rule) in _RULES.items():
+        if not is_right(manifest[key]):
+            raise InputError(f"{path}: {key} must be {rule}. Received: {manifest[key]!r:.80}")
+    check_listed(arrays, manifest["arrays"], path)
+    check_hash(manifest.pop("content_hash"), manifest, arrays, path)
+    return manifest, arrays
+
+
+def describe_arrays(arrays: Mapping[str, Array]) -> dict[str, list[Any]]:
+    """The entry ``arrays`` of a manifest: dtype and shape of each by its name."""
+    return {name: [str(array.dtype), list(array.shape)] for name, array in arrays.items()}
+
+
+def check_listed(arrays: Mapping[str, Array], listed: Mapping[str, Any], path: Any) -> None:
+    """Raise an InputError if a file holds other arrays than its manifest lists."""
+    if (found := describe_arrays(arrays)) != listed:
         odd = sorted(n for n in found.keys() | listed.keys() if found.get(n) != listed.get(n))
         raise InputError(f"{path} holds other arrays than its manifest lists: {odd[:5]}")
-    stated = manifest.pop("content_hash")
-    if proof and stated != _content_hash(manifest, arrays):
+
+
+def check_hash(
+    stated: object, manifest: Mapping[str, Any], arrays: Mapping[str, Array], path: Any
+) -> None:
+    """Raise an InputError if a file does not have the content hash that its manifest states."""
+    if stated != content_hash(manifest, arrays):
         raise InputError(f"{path} was changed after it was written: its content hash differs")
-    return manifest, arrays
 
 
 def fingerprint(model: Graph) -> str:
     """SHA-256 of a model's arrays: identifies a fine-tuned model's parent under any name."""
-    return _content_hash({}, model.weights)
+    return content_hash({}, model.weights)
 
 
-def _content_hash(manifest: Mapping[str, Any], arrays: Mapping[str, Array]) -> str:
+def content_hash(manifest: Mapping[str, Any], arrays: Mapping[str, Array]) -> str:
     """SHA-256 over the manifest and every array, in the order of their names."""
     import hashlib  # loads OpenSSL, which reading a shipped model does without
 
@@ -177,29 +205,41 @@ def _build(
     manifest: dict[str, Any], arrays: dict[str, Array], path: Any, kind: type[Model]
 ) -> Model:
     """Make the model and give it its arrays, never allocating more than the file holds."""
-    try:
-        layers, taken = [], set()
-        for config in manifest["layers"]:
-            layer = layer_from_config(config)
-            for key in (*layer.parameters, *layer.statistics):
-                name = f"weights/{layer.name}/{key}"
-                if name in arrays:
-                    setattr(layer, key, arrays[name])
-                    taken.add(name)
-                elif not hasattr(layer, key):
-                    raise ValueError(f"{layer.name} has no {key} in the file")
-            layers.append(layer)
-        settings = {key: manifest[key] for key in ("input_shape", "wiring", "dtype", "name")}
-        model = kind(layers, **settings)
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
-        raise InputError(f"{path} has an invalid model configuration: {error}") from None
+    layers, taken = [], set()
+    for config in manifest["layers"]:
+        layer = layer_from_config(config)
+        for key in (*layer.parameters, *layer.statistics):
+            name = f"weights/{layer.name}/{key}"
+            if name in arrays:
+                setattr(layer, key, arrays[name])
+                taken.add(name)
+            elif not hasattr(layer, key):
+                raise ValueError(f"{layer.name} has no {key} in the file")
+        layers.append(layer)
+    settings = {key: manifest[key] for key in ("input_shape", "wiring", "dtype", "name")}
+    model = kind(layers, **settings)
     if extra := sorted(n for n in arrays if n.startswith("weights/") and n not in taken):
         raise InputError(f"{path} holds arrays that no layer takes: {extra}")
-    if max(map(math.prod, model.shapes.values())) > _MAX_OUTPUTS_PER_LAYER:
-        limit = f"layers with more than {_MAX_OUTPUTS_PER_LAYER:,} outputs"
-        raise InputError(f"{path} has an invalid model configuration: {limit}")
     model.metadata = {key: manifest[key] for key in METADATA if key in manifest}
     return model
+
+
+def _is_list(value: Any, kind: type) -> bool:
+    return isinstance(value, list) and all(type(entry) is kind for entry in value)
+
+
+_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "name": (lambda value: isinstance(value, str), "a text"),
+    "dtype": (lambda value: value in ("float32", "float64"), "float32 or float64"),
+    "input_shape": (lambda value: _is_list(value, int), "a list of sizes"),
+    "layers": (lambda value: _is_list(value, dict), "a list of objects"),
+    "wiring": (
+        lambda value: isinstance(value, dict) and all(_is_list(v, str) for v in value.values()),
+        "an object of lists of names",
+    ),
+    "arrays": (lambda value: isinstance(value, dict), "an object"),
+}
+"""What the entries of a manifest must be."""
 
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

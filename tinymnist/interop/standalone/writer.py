@@ -19,6 +19,7 @@ from tinymnist.interop.standalone import functions, recipe, source
 from tinymnist.interop.standalone.network_code import network_code
 from tinymnist.interop.standalone.source import LINE_LENGTH, harmless, literal, quoted, sides
 from tinymnist.nn.arrays import Array
+from tinymnist.nn.metadata import accuracies
 from tinymnist.nn.sequential import Sequential
 
 _FOLDER = Path(__file__).parent
@@ -265,8 +266,8 @@ def _about(model: Sequential) -> str:
     lines = [f"Written by tinymnist {__version__}."]
     if "source" in metadata:
         lines.append(f"Source of the weights: {provenance(metadata)}.")
-    for name, figures in metadata.get("metrics", {}).items():
-        lines.append(f"Accuracy on {name}: {100 * figures['accuracy']:.2f} %.")
+    for name, (accuracy, _) in accuracies(metadata).items():
+        lines.append(f"Accuracy on {name}: {100 * accuracy:.2f} %.")
     if metadata.get("preprocessing"):
         recipe = ", ".join(f"{key} {value}" for key, value in metadata["preprocessing"].items())
         lines.append(f"Pictures were prepared by: {recipe}.")
