@@ -42,15 +42,12 @@ OUTPUT_NUMBERS = 1 << 24
 _LETTERS = 200
 
 
-class Budget:
-    """What is left for one input."""
-
-    def __init__(self, path: Any) -> None:
-        self.path, self.files = path, FILE_BYTES
-        self.bytes, self.steps = ARRAY_BYTES, STEPS
+_left: ContextVar[dict[str, int] | None] = ContextVar("tinymnist_left", default=None)
+"""What is left of the budget of the input that is being opened: of "files", "bytes" and "steps"."""
 
 
-_open: ContextVar[Budget | None] = ContextVar("tinymnist_budget", default=None)
+def _full() -> dict[str, int]:
+    return {"files": FILE_BYTES, "bytes": ARRAY_BYTES, "steps": STEPS}
 
 
 @contextmanager
@@ -65,7 +62,7 @@ def opening(path: str | PathLike[str] | None, kind: str) -> Iterator[None]:
         InputError: instead of anything else that is raised inside. A package that is missing, and
             warnings that are errors, stay what they are.
     """
-    token = _open.set(Budget(path)) if _open.get() is None else None
+    token = _left.set(_full()) if _left.get() is None else None
     try:
         yield
     except (InputError, ImportError, Warning):
@@ -79,7 +76,7 @@ def opening(path: str | PathLike[str] | None, kind: str) -> Iterator[None]:
         raise _damaged(path, kind, error) from None
     finally:
         if token is not None:
-            _open.reset(token)
+            _left.reset(token)
 
 
 def _damaged(path: Any, kind: str, error: Exception) -> InputError:
@@ -98,30 +95,29 @@ def reason(error: Exception) -> str:
     return text or type(error).__name__
 
 
-def charge(size: int, what: str = "it") -> None:
+def charge(size: int, what: str) -> None:
     """Take bytes that are about to be made from the budget of the input that is being opened.
 
     Raises:
         InputError: when too few are left.
     """
-    if (budget := _open.get()) is not None:
-        budget.bytes -= size
-        if budget.bytes < 0 or size < 0:
-            limits = f"limits.ARRAY_BYTES={ARRAY_BYTES:,} and limits.GROWTH={GROWTH}"
-            raise InputError(f"{budget.path} unpacks to too much: {what[:80]} has {size:,} bytes "
-                             f"({limits})")  # fmt: skip
+    if (left := _left.get()) is not None:
+        left["bytes"] -= size
+        if left["bytes"] < 0 or size < 0:
+            limits = f"limits.ARRAY_BYTES={ARRAY_BYTES:,}, limits.GROWTH={GROWTH}"
+            raise InputError(f"{what[:200]} would take {size:,} bytes, too many for it ({limits})")
 
 
-def work(steps: int) -> None:
+def work(steps: int, what: str = "it") -> None:
     """Take steps of work from the budget of the input that is being opened.
 
     Raises:
         InputError: when too few are left.
     """
-    if (budget := _open.get()) is not None:
-        budget.steps -= steps
-        if budget.steps < 0:
-            raise InputError(f"{budget.path} takes too much work (limits.STEPS={STEPS:,})")
+    if (left := _left.get()) is not None:
+        left["steps"] -= steps
+        if left["steps"] < 0:
+            raise InputError(f"{what[:200]} takes too much work (limits.STEPS={STEPS:,})")
 
 
 def check_text(size: int, name: str) -> None:
@@ -141,9 +137,9 @@ def enter(path: str | PathLike[str], size: int) -> None:
     Raises:
         InputError: when it is too large.
     """
-    budget = _open.get() or Budget(path)
-    budget.files -= size
-    budget.bytes += GROWTH * size
-    if budget.files < 0:
+    left = _left.get() or _full()
+    left["files"] -= size
+    left["bytes"] += GROWTH * size
+    if left["files"] < 0:
         limit = f"expected at most {FILE_BYTES:,} (limits.FILE_BYTES)"
         raise InputError(f"{path} has {size:,} bytes; {limit}")

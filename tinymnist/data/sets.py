@@ -136,7 +136,7 @@ def _from_csv(table: Path) -> LabelledSet:
         text = read_bytes(table).decode("utf-8-sig")
         rows = []
         for row in csv.DictReader(io.StringIO(text, newline="")):
-            limits.work(len(row))
+            limits.work(len(row), str(table))
             rows.append(row)
     if not rows:
         raise InputError(f"{table}: holds no pictures; expected a header, and a line per picture")

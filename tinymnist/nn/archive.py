@@ -74,8 +74,8 @@ def read_archive(
     with limits.opening(path, "a weights file of tinymnist"):
         data = read_bytes(path)
         entries = _directory(data)
-        limits.work(10 * len(entries))
-        limits.charge(sum(entry.size for entry in entries.values()), "its content")
+        limits.work(10 * len(entries), str(path))
+        limits.charge(sum(entry.size for entry in entries.values()), f"the content of {path}")
         if MANIFEST in entries:
             limits.check_text(entries[MANIFEST].size, f"{MANIFEST} in {path}")
         return _read(data, entries, prefix, path)
@@ -125,10 +125,10 @@ def read_npz(
         limits.enter(path, size)
         with zipfile.ZipFile(path) as archive:
             entries = {e.filename.removesuffix(".npy"): e for e in archive.infolist()}
-            limits.work(10 * len(entries))
+            limits.work(10 * len(entries), str(path))
             arrays = {}
             for name in entries if names is None else entries.keys() & names:
-                limits.charge(entries[name].file_size, name)
+                limits.charge(entries[name].file_size, f"{name} in {path}")
                 with archive.open(entries[name]) as file:
                     arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
         return arrays

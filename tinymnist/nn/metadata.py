@@ -50,7 +50,7 @@ def check_size(model: Graph, path: Any) -> None:
             raise InputError(f"{path}: {name} gives {shape} numbers for one example; {limit}")
     for layer in model.layers:
         shapes = [model.shapes[source] for source in model.sources[layer.name]]
-        limits.work(layer.multiply_adds(*shapes) // limits.MULTIPLY_ADDS_PER_STEP)
+        limits.work(layer.multiply_adds(*shapes) // limits.MULTIPLY_ADDS_PER_STEP, str(path))
 
 
 def check_finite(arrays: Mapping[str, Array], path: Any) -> None:
