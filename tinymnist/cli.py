@@ -23,6 +23,7 @@ COMMANDS = {
     "read": "read all digits on each picture, row by row",
     "explain": "show what is done to a picture before it is read",
     "serve": "open a page on which every number from photo to digit can be seen and changed",
+    "review": "correct doubtful readings on a page, and have them as labels",
     "evaluate": "measure a model on labelled pictures",
     "diagnose": "find out why a model fails on your pictures, and what to do",
     "augment": "show random variants of pictures, as training would see them",

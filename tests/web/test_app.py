@@ -315,7 +315,7 @@ def test_the_page_needs_nothing_from_outside(client: Client) -> None:
 
 def test_every_endpoint_is_in_the_reference(client: Client) -> None:
     text = (STATIC / "reference.html").read_text(encoding="utf-8")
-    for method, path in client.app.endpoints.routes:
+    for method, path in client.app.routes:
         assert f"{method} {path}" in text or path == "/api/end"
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
+from typing import TYPE_CHECKING
 
 from tinymnist.commands import Declared, add_options, number, warn
+
+if TYPE_CHECKING:
+    from tinymnist.web.application import Routes
 
 EXAMPLES = """\
 examples:
@@ -23,20 +27,32 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 def add_serve(parser: argparse.ArgumentParser) -> Declared:
     """Declare the command's arguments."""
-    add = parser.add_argument
-    add("--host", default="127.0.0.1", help="the address to listen on; default: 127.0.0.1")
-    add("--port", type=_PORT, default=8000, help="0 for any free one; default: 8000")
     add_options(parser, "--model")
-    add("--open", action="store_true", help="open the page in a browser")
+    add_address(parser)
     return EXAMPLES, _run
 
 
+def add_address(parser: argparse.ArgumentParser) -> None:
+    """Declare where a page is served, and whether a browser opens it."""
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="the address to listen on; default: 127.0.0.1")
+    add("--port", type=_PORT, default=8000, help="0 for any free one; default: 8000")
+    add("--open", action="store_true", help="open the page in a browser")
+
+
 def _run(arguments: argparse.Namespace) -> int:
-    """Serve until Ctrl-C."""
+    """Serve the glass box."""
+    return run_server(arguments)
+
+
+def run_server(arguments: argparse.Namespace, routes: Routes | None = None) -> int:
+    """Serve until Ctrl-C: other ``routes`` than the glass box's, if they are given."""
     from tinymnist.web.application import Application
     from tinymnist.web.server import Server
 
-    server = Server(arguments.host, arguments.port, Application(arguments.model, [arguments.host]))
+    model = arguments.model if routes is None else None
+    application = Application(model, [arguments.host], routes)
+    server = Server(arguments.host, arguments.port, application)
     name = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
     address = f"http://{name}:{server.server_port}/"
     if arguments.host not in _LOOPBACK:

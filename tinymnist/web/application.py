@@ -14,7 +14,7 @@ import os
 import re
 import threading
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tinymnist.errors import InputError
@@ -42,24 +42,30 @@ _SOURCE = re.compile(r"^(picture from bytes|array of shape \([\d, ]*\)): ")
 """How the package names a picture without a name, at the beginning of a message."""
 
 StartResponse = Callable[..., Any]
+Routes = Mapping[tuple[str, str], Callable[[Request], Any]]
 
 
 class Application:
     """The WSGI callable.
 
     Attributes:
-        endpoints: what answers.
+        routes: method and path to what answers.
         hosts: names of this machine under which it may be reached, beside addresses in numbers
             and localhost; taken from the environment variable ``TINYMNIST_HOSTS`` if not given.
     """
 
-    def __init__(self, model: str | os.PathLike[str] | None = None, hosts: Iterable[str] = ()):
-        """Open the model, if it is a file.
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | None = None,
+        hosts: Iterable[str] = (),
+        routes: Routes | None = None,
+    ) -> None:
+        """Open the model, if it is a file; other ``routes`` than the glass box's need none.
 
         Raises:
             InputError: when it cannot be opened.
         """
-        self.endpoints = Endpoints(model)
+        self.routes: Routes = Endpoints(model).routes if routes is None else routes
         named = os.environ.get("TINYMNIST_HOSTS", "").split(",")
         self.hosts = {"localhost", *filter(None, hosts), *filter(None, named)}
         self._places = threading.BoundedSemaphore(MAX_AT_ONCE)
@@ -87,9 +93,9 @@ class Application:
         self._check_origin(environ)
         request = Request(environ)
         method = "GET" if request.method == "HEAD" else request.method
-        handler = self.endpoints.routes.get((method, request.path))
+        handler = self.routes.get((method, request.path))
         if handler is None:
-            if any(path == request.path for _, path in self.endpoints.routes) or method != "GET":
+            if any(path == request.path for _, path in self.routes) or method != "GET":
                 raise Refused("405 Method Not Allowed", f"{request.path} does not take {method}")
             return _static(request.path)
         if request.path in WAITING:
