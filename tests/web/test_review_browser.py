@@ -59,7 +59,8 @@ def press(page: Any, *keys: str) -> None:
 
 def test_keys_label_and_nothing_is_lost(browser: Any, address: str, folder: Path) -> None:
     context = browser.new_context(viewport={"width": 1440, "height": 1000})
-    page, faults = context.new_page(), []
+    page = context.new_page()
+    faults: list[str] = []
     listen(page, faults)
     page.goto(address)
     cards = page.locator("#sheet li")
@@ -96,7 +97,8 @@ def test_one_file_keeps_labels_and_gives_them(browser: Any, folder: Path) -> Non
     found = read_records("r.jsonl", 0.9)
     page_file.write_text(review_file(found, Labels(folder / "labels.csv"), "r"), encoding="utf-8")
     context = browser.new_context(offline=True, accept_downloads=True)
-    page, faults = context.new_page(), []
+    page = context.new_page()
+    faults: list[str] = []
     listen(page, faults)
     page.goto(page_file.as_uri())
     expect(page.locator("#sheet li")).to_have_count(60)
