@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -478,3 +479,17 @@ def test_layers_from_the_end_and_labels_without_end() -> None:
     assert model.get_layer(index=-1) is model.layers[-1]
     with pytest.raises(ValueError, match="labels must be whole numbers"):
         model.evaluate(X[:2], np.array([0.0, np.inf]))
+
+
+def test_names_that_keras_had_until_2020() -> None:
+    def batches() -> Iterator[tuple[Any, Any]]:
+        while True:
+            yield X, Y
+
+    model, twin = network(), network()
+    twin.fit(X, Y, batch_size=len(X), epochs=2, shuffle=False, verbose=0)
+    model.fit_generator(batches(), 1, nb_epoch=2, verbose=0, workers=4, max_queue_size=2)
+    np.testing.assert_array_equal(model.predict_generator(batches(), steps=1), model.predict(X))
+    np.testing.assert_allclose(model.predict(X), twin.predict(X), rtol=1e-5, atol=1e-7)
+    assert model.evaluate_generator(batches(), 1) == pytest.approx(model.evaluate(X, Y))
+    np.testing.assert_array_equal(model.predict_classes(X), model.predict(X).argmax(axis=1))

@@ -11,6 +11,7 @@ import pytest
 from tinymnist import losses, regularizers
 from tinymnist.constraints import MaxNorm
 from tinymnist.layers import Activation, Dense, Flatten, Input
+from tinymnist.metrics import AUC
 from tinymnist.models import Sequential
 from tinymnist.nn.losses import LOSSES, Loss, get_loss
 from tinymnist.nn.training.metrics import METRICS
@@ -96,6 +97,18 @@ def test_one_output_decides_by_its_side_of_a_half() -> None:
     assert accuracy == pytest.approx((positive == true).mean())
     assert precision == pytest.approx((positive & true).sum() / positive.sum())
     assert recall == pytest.approx((positive & true).sum() / true.sum())
+
+
+def test_the_area_under_the_roc_curve_counts_pairs_in_order() -> None:
+    """It is the share of pairs (positive, negative) in which the positive has the larger output."""
+    model = Sequential([Input((5,)), Dense(1), Activation("sigmoid")], rng=0)
+    model.compile("sgd", "binary_crossentropy", [AUC(num_thresholds=20_001)])
+    outputs, true = model.predict(X)[:, 0], Y > 0
+    pairs = outputs[true][:, None] - outputs[~true]
+    expected = ((pairs > 0) + (pairs == 0) / 2).mean()
+    assert model.evaluate(X, true)[1] == pytest.approx(expected, abs=1e-3)
+    with pytest.raises(ValueError, match="num_thresholds must be at least 2"):
+        AUC(num_thresholds=1)
 
 
 def test_metrics_of_training_are_those_of_all_batches() -> None:

@@ -352,6 +352,29 @@ class Sequential(Graph):
         """:meth:`predict` on these examples."""
         return self.predict(x)
 
+    def predict_classes(self, x: Any, batch_size: int | None = None, verbose: int = 0) -> Array:
+        """Class numbers (n,) of examples, as Keras had it until 2020."""
+        return np.asarray(self.predict(x, batch_size).argmax(axis=-1))
+
+    def fit_generator(self, generator: Any, steps_per_epoch: int | None = None, **fit: Any) -> Any:
+        """:meth:`fit` on a generator, as Keras had it until 2020.
+
+        What concerns its queue and workers is left out; ``nb_epoch`` is Keras 1's word.
+        """
+        for word in ("workers", "use_multiprocessing", "max_queue_size"):
+            fit.pop(word, None)
+        if "nb_epoch" in fit:
+            fit["epochs"] = fit.pop("nb_epoch")
+        return self.fit(generator, steps_per_epoch=steps_per_epoch, **fit)
+
+    def evaluate_generator(self, generator: Any, steps: int | None = None, **_: Any) -> Any:
+        """:meth:`evaluate` on a generator, as Keras had it until 2020."""
+        return self.evaluate(generator, steps=steps)
+
+    def predict_generator(self, generator: Any, steps: int | None = None, **_: Any) -> Array:
+        """:meth:`predict` on a generator, as Keras had it until 2020."""
+        return self.predict(generator, steps=steps)
+
     def summary(self, print_fn: Callable[[str], object] = print) -> None:
         """Print a table of layers, output shapes, parameters and multiply-adds.
 

@@ -18,9 +18,9 @@ convolution that a layer computes. So m outputs take t multiplications instead o
 (For the point at infinity the row is 0 .. 0 1, the leading coefficient.) Here d are t rows of a
 picture, g the rows of the kernel. V_3 g is computed once; the two other transforms combine whole
 rows, a small matrix product each. Between them, the product of two rows is a convolution of a row
-with a 1x3 kernel: by im2col, a matrix product (columns, 3c) @ (3c, o). So per output pixel there are
-9 c o multiply-adds in a plain convolution, 6 c o with m = 2, 4.5 with m = 4 and 4.2 with m = 5.
-Rounding errors grow with m: in float32 from 3e-7 to 2e-6 of the largest output.
+with a 1x3 kernel: by im2col, a matrix product (columns, 3c) @ (3c, o). So there are 9 c o
+multiply-adds per output pixel in a plain convolution, 6 c o with m = 2, 4.5 with m = 4 and 4.2 with
+m = 5. Rounding errors grow with m: in float32 from 3e-7 to 2e-6 of the largest output.
 
 The paper nests the algorithm along the other axis, F(m x m, 3x3). In NumPy that is slower: its
 products are many and small, and its second transform costs more than the copy for im2col.

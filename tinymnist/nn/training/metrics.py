@@ -101,6 +101,35 @@ def _positives(of_predicted: bool, threshold: float, y: Array, t: Array) -> list
     return [float((found & true).sum()), float(whole.sum())]
 
 
+def _auc(name: str, num_thresholds: int = 200) -> Metric:
+    """The area under the ROC curve, by Keras's trapezoids between evenly spaced thresholds.
+
+    Outputs with several columns are taken as one list of yes or no answers, as Keras does.
+    """
+    if num_thresholds < 2:
+        raise ValueError(f"num_thresholds must be at least 2. Received: {num_thresholds=}")
+    count = 2 * num_thresholds
+    return Metric(name, partial(_above_thresholds, num_thresholds), _area, count=count)
+
+
+def _above_thresholds(count: int, y: Array, t: Array) -> list[float]:
+    """True and then false positives at each threshold, from below 0 to above 1."""
+    levels = np.linspace(0, 1, count)
+    levels[[0, -1]] = -1e-7, 1 + 1e-7
+    is_true = t.ravel() > 0.5
+
+    def above(values: Array) -> Array:
+        return np.asarray(values.size - np.searchsorted(np.sort(values), levels, "right"))
+
+    return [*above(y.ravel()[is_true]).tolist(), *above(y.ravel()[~is_true]).tolist()]
+
+
+def _area(sums: Sequence[float], n: int) -> float:
+    true, false = np.reshape(sums, (2, -1))
+    true, false = true / max(true[0], 1), false / max(false[0], 1)
+    return float(((false[:-1] - false[1:]) * (true[:-1] + true[1:])).sum()) / 2
+
+
 def _cross_entropy(name: str) -> Metric:
     return _mean(name, CategoricalCrossentropy().of_probabilities())
 
@@ -125,6 +154,7 @@ METRICS: dict[str, Callable[..., Metric]] = {
     ),
     "precision": lambda name, thresholds=0.5: _thresholded(name, True, thresholds),
     "recall": lambda name, thresholds=0.5: _thresholded(name, False, thresholds),
+    "auc": _auc,
 }
 """By name, ``f(name, **settings)``."""
 
