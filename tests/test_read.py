@@ -154,7 +154,7 @@ class TestCommand:
         code, out, _ = run(capsys, "read", picture, "--json")
         record = json.loads(out)
         assert code == 0 and out.count("\n") == 1
-        assert set(record) == {"file", "text", "digits", "grids", "turned"}
+        assert set(record) == {"file", "text", "digits", "grids", "turned", "skipped"}
         assert record["file"] == str(picture) and record["text"] == "3504\n826"
         assert [set(d) for d in record["digits"]] == [{"digit", "confidence", "box"}] * 7
         left, top, right, bottom = record["digits"][0]["box"]

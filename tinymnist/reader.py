@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "mnist-cnn"
 PAGE_SIDE = 1600
 """Pixels on the longer side of a page; a larger one is reduced before digits are searched."""
+SMALL = "small"
+"""Why a mark is skipped that is much smaller than a digit."""
 _SINGLY, _BATCH = 8, 32
 """The first pictures of a stream are read one by one, the others in batches, which is faster."""
 
@@ -139,6 +141,20 @@ class PageDigit:
 
 
 @dataclass(frozen=True)
+class Skipped:
+    """Ink in a row of digits that was not read.
+
+    Attributes:
+        box: left, top, right, bottom as in :class:`PageDigit`.
+        why: "sign" for an operator or a parenthesis, "small", "beside other matter" if it looks
+            like a digit among words, or "not surely a digit".
+    """
+
+    box: tuple[int, int, int, int]
+    why: str
+
+
+@dataclass(frozen=True)
 class GridCell:
     """A cell of a grid.
 
@@ -205,12 +221,16 @@ class Page:
         lines: the text of each row, and of empty rows of grids, from the top; None takes the rows'.
         turned: by how many degrees to the left the page was turned to stand upright. Boxes are
             always on the picture as it came.
+        skipped: what was passed over in the rows, in reading order.
+        marked: as ``lines``, with ``_`` for each skipped mark that is not small.
     """
 
     rows: tuple[tuple[PageDigit, ...], ...]
     grids: tuple[Grid, ...] = ()
     lines: tuple[str, ...] | None = None
     turned: int = 0
+    skipped: tuple[Skipped, ...] = ()
+    marked: tuple[str, ...] | None = None
 
     @property
     def digits(self) -> tuple[PageDigit, ...]:
@@ -240,11 +260,17 @@ class Page:
         return f"<table>{''.join('<tr>' + ''.join(row) + '</tr>' for row in rows)}</table>"
 
 
-def _joined(digits: Iterable[PageDigit]) -> str:
-    """Digits as text; if any class of the model has a name longer than one sign, with spaces."""
+def _joined(digits: Iterable[PageDigit], passed: Iterable[Skipped] = ()) -> str:
+    """Digits as text; if any class of the model has a name longer than one sign, with spaces.
+
+    What was passed over is ``_``, except small marks.
+    """
     found = list(digits)
     are_long = any(len(name) > 1 for digit in found for name in digit.prediction.class_names)
-    return (" " if are_long else "").join(str(digit.digit) for digit in found)
+    marks = [(digit.box, str(digit.digit)) for digit in found]
+    if skipped := [(one.box, "_") for one in passed if one.why != SMALL]:
+        marks = sorted(marks + skipped)
+    return (" " if are_long else "").join(text for _, text in marks)
 
 
 class Reader:
@@ -384,27 +410,36 @@ class Reader:
         """The likeliest digits of each row and cell, in the order of the page."""
         lines = [line for table in tables for line in table.lines]
         read = iter(self._read_rows(rows + lines, view))
-        places = []  # how far down, the text and the digits of each row
+        places: list[_Line] = []
         for row in rows:
-            if digits := next(read):
+            digits, passed = next(read)
+            if digits:
                 down = float(np.median([one.box[0] + one.box[2] for one in row.candidates]))
-                places.append((down, _joined(digits), digits))
+                places.append(_Line(down, _joined(digits), _joined(digits, passed), digits, passed))
         grids = []
         for table in tables:
             cells = []
             for cell in table.cells:
-                digits = () if cell.line is None else next(read)
+                digits, passed = ((), ()) if cell.line is None else next(read)
                 cells.append(GridCell(cell.row, cell.column, digits, view.box(cell.box)))
+                places.append(_Line(cell.box[0] + cell.box[2], "", "", (), passed))
             grid = Grid(table.rows, table.columns, tuple(cells), view.box(table.box))
             grids.append(grid)
             for number, line in enumerate(grid.lines):
                 own = slice(number * grid.columns, (number + 1) * grid.columns)
                 downs = [cell.box[0] + cell.box[2] for cell in table.cells[own]]
                 row_digits = tuple(digit for cell in cells[own] for digit in cell.digits)
-                places.append((float(np.median(downs)), line, row_digits))
-        places.sort(key=lambda place: place[0])
-        found = tuple(digits for _, _, digits in places if digits)
-        return Page(found, tuple(grids), tuple(line for _, line, _ in places), 90 * view.turns)
+                places.append(_Line(float(np.median(downs)), line, line, row_digits, ()))
+        places.sort(key=lambda place: place.down)
+        shown = [place for place in places if place.text]
+        return Page(
+            tuple(place.digits for place in places if place.digits),
+            tuple(grids),
+            tuple(place.text for place in shown),
+            90 * view.turns,
+            tuple(one for place in places for one in place.passed),
+            tuple(place.marked for place in shown),
+        )
 
     def read_many(
         self, sources: Iterable[Any], *, workers: int | None = None
@@ -414,19 +449,23 @@ class Reader:
 
         return map_in_order(partial(_read_one, self), sources, workers, stays=is_of_this_process)
 
-    def _read_rows(self, rows: list[Row], view: _View) -> tuple[tuple[PageDigit, ...], ...]:
-        """The likeliest digits of each row."""
+    def _read_rows(
+        self, rows: list[Row], view: _View
+    ) -> list[tuple[tuple[PageDigit, ...], tuple[Skipped, ...]]]:
+        """The likeliest digits of each row, and what is passed over."""
         images = [candidate.image for row in rows for candidate in row.candidates]
         if not images:
-            return tuple(() for _ in rows)
+            return [((), ()) for _ in rows]
         predictions = iter(self.predict_prepared(np.stack(images)[..., None]))
         read = []
         for row in rows:
             own = [self._with_print(next(predictions), one) for one in row.candidates]
-            chosen = row.cheapest([prediction.confidence for prediction in own])
+            sure = [prediction.confidence for prediction in own]
+            chosen = row.cheapest(sure)
             boxes = {i: view.box(row.candidates[i].box) for i in chosen}
-            read.append(tuple(PageDigit(own[i], box) for i, box in boxes.items()))
-        return tuple(read)
+            passed = [Skipped(view.box(one.box), one.why) for one in row.passed(chosen, sure)]
+            read.append((tuple(PageDigit(own[i], box) for i, box in boxes.items()), tuple(passed)))
+        return read
 
     def _with_print(self, found: Prediction, candidate: Candidate) -> Prediction:
         """The prediction, weighed with how much a blurred candidate resembles printed digits."""
@@ -467,6 +506,16 @@ def _read_one(reader: Reader, source: Any) -> Page:
     if isinstance(source, InputError):
         raise source
     return reader.read(source)
+
+
+class _Line(NamedTuple):
+    """A line of a page's text."""
+
+    down: float
+    text: str
+    marked: str  # the same with what was passed over
+    digits: tuple[PageDigit, ...]
+    passed: tuple[Skipped, ...]
 
 
 class _View(NamedTuple):

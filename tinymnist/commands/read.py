@@ -91,10 +91,13 @@ def add_read(parser: argparse.ArgumentParser) -> Declared:
         help="draw what was read on the picture, green if certain and red if not, and write it to "
         "this file, or for several pictures into this folder",
     )
+    what = "put _ for every mark in a row that was not read, such as an operator"
+    parser.add_argument("--show-skipped", action="store_true", help=what)
     _add_result_options(parser)
     examples = """\
 examples:
   tinymnist read letter.jpg                            all digits, one row per line
+  tinymnist read sum.png --show-skipped                12_7_5 for 12 + 7 = 5
   tinymnist read scans/ --json > digits.jsonl          with confidences and boxes, for machines
   tinymnist read forms.pdf --out forms.jsonl --resume  every page, continued if interrupted
   tinymnist read letter.jpg --annotate out.png         see what was read where
@@ -102,8 +105,8 @@ examples:
   cat letter.jpg | tinymnist read -                    a picture from standard input
 
 Tables, sudokus and boxes are read cell by cell: in the text, columns are aligned and . is an empty
-cell; in --json they are in "grids". With --json, a box is left, top, right, bottom in pixels of the
-picture as displayed upright.
+cell; in --json they are in "grids", and "skipped" has what was not read and why. A box is left,
+top, right, bottom in pixels of the picture as displayed upright.
 exit codes: 0 all read, 1 some pictures could not be read, 2 nothing could be read
 """
     return examples, _read
@@ -194,7 +197,10 @@ def _read(arguments: argparse.Namespace) -> int:
         if page.turned:
             warn(f"{name}: turned by {page.turned} degrees to the left to stand upright")
         margin = " " * (len(name) + 2)
-        return f"{name}  " + page.text.replace("\n", f"\n{margin}")
+        shown = page.text
+        if arguments.show_skipped and page.marked is not None:
+            shown = "\n".join(page.marked)
+        return f"{name}  " + shown.replace("\n", f"\n{margin}")
 
     def least(page: Page) -> float:
         return min((digit.confidence for digit in page.digits), default=1.0)  # of an empty table
@@ -239,7 +245,9 @@ def _page_record(page: Page) -> dict[str, Any]:
         }
         for grid in page.grids
     ]
-    return {"text": page.text, "digits": digits, "grids": grids, "turned": page.turned}
+    skipped = [{"box": list(one.box), "why": one.why} for one in page.skipped]
+    found = {"text": page.text, "digits": digits, "grids": grids, "turned": page.turned}
+    return {**found, "skipped": skipped}
 
 
 def _run(

@@ -40,20 +40,28 @@ _MIN_SURENESS = 1e-9  # lower probabilities count as this
 _CUT, _CUT_NARROW = 1.5, 12.0
 """To cut a mark in two, and per height that it is narrower than high: few such are two digits."""
 _WIDE, _WIDE_FROM = 2.4, 0.6  # per width beyond the second
-_HEIGHT, _HEIGHT_FREE = 7.0, 0.35
-"""Digits of a row differ in height by a factor of exp(0.35) at no cost."""
+_HEIGHT, _HEIGHT_CLEAR, _HEIGHT_FREE = 7.0, 3.0, 0.35
+"""Digits of a row differ in height by a factor of exp(0.35) at no cost; what else they differ costs
+less if the reader is sure of the mark."""
+CLEAR = 0.9
+"""How sure the reader is of a mark that is clearly a digit."""
+_SMALL = 0.4  # from this size on, in heights of a digit, such a mark counts as if it were large
 _SLASH, _SLASH_FROM, _SLASH_WIDTHS = 30.0, 0.15, (0.25, 0.6)
 """A bar taller than a digit by a factor of exp(0.15) is a slash if its width is between these
 shares of its height."""
 _THICK, _THICK_FROM = 4.8, 0.4
 """Strokes that are wider than others on the page by a factor of exp(0.4) are probably blots."""
-_SKIP, _SKIP_WIDE, _SKIP_LIKE = 3.9, 7.6, 5.9
+_SKIP, _SKIP_WIDE, _SKIP_LIKE = 5.0, 7.6, 5.9
 """To discard a mark of a digit's size among digits; more, the wider it is and the more it looks
 like a digit. A bar looks like a 1 and may be anything, so its look does not count."""
-_PASS_WIDE, _PASS_LIKE, _PASS_BAR = 0.56, 0.47, 0.22
+_PASS_WIDE, _PASS_LIKE, _PASS_BAR = 0.56, 0.6, 0.22
 """The same among other matter, where only marks that look like one digit or several cost much."""
+SIGN, SKIP_SIGN = 8.0, 0.3
+"""To take a sign for a digit, and to discard it, among digits or other matter."""
+_SMALL_PASSED = 0.4  # smaller marks are called small if they are passed,
+_LIKE_A_DIGIT = 0.9  # and others read with this confidence were passed for what is beside them
 _MAX_LIKENESS = 0.98  # upper limit of how much a mark looks like a digit
-_SWITCH, _SWITCH_NEAR, _SPACE, _BEGIN = 3.9, 5.2, 0.4, 5.6
+_SWITCH, _SWITCH_NEAR, _SPACE, _BEGIN = 3.9, 5.2, 0.4, 4.2
 """To go from digits to other matter, or back; added to it if a mark follows directly, less with a
 gap and nothing from the third on. The last is for a row that begins with other matter."""
 
@@ -63,11 +71,15 @@ def uncertainty_cost(sure: float) -> float:
     return -UNSURE * math.log(max(sure, _MIN_SURENESS))
 
 
-def shape_cost(box: Index, typical: float) -> float:
-    """The cost of a digit with this width and height; box and typical height in pixels."""
+def shape_cost(box: Index, typical: float, clear: bool = False) -> float:
+    """The cost of a digit with this width and height; box and typical height in pixels.
+
+    ``clear`` means that the reader is sure of it as a whole, and it is not a straight stroke.
+    """
     tall, wide = float(box[2] - box[0]) / typical, float(box[3] - box[1]) / typical
     cost = _WIDE * max(0.0, wide / max(1.0, tall) - _WIDE_FROM)
-    return cost + _HEIGHT * max(0.0, abs(math.log(tall)) - _HEIGHT_FREE)
+    height = _HEIGHT_CLEAR if clear else _HEIGHT
+    return cost + height * max(0.0, abs(math.log(tall)) - _HEIGHT_FREE)
 
 
 def slash_cost(box: Index, typical: float) -> float:
@@ -100,9 +112,12 @@ def discard_costs(
     tall, wide = shape[0] / typical, shape[1] / typical
     size, digits = min(1.0, max(tall, wide)) ** 2, max(1.0, wide)
     like = -math.log(1 - _MAX_LIKENESS * sure)
-    skip = digits * (_SKIP + _SKIP_WIDE * (digits - 1)) + (0.0 if bar else _SKIP_LIKE) * like
-    passing = _PASS_WIDE * (digits**4 - 1) + (_PASS_BAR if bar else _PASS_LIKE) * like
-    return size * skip, size * passing
+    look = min(1.0, max(tall, wide) / _SMALL) ** 2 if sure >= CLEAR and not bar else size
+    skip = size * digits * (_SKIP + _SKIP_WIDE * (digits - 1))
+    passing = size * _PASS_WIDE * (digits**4 - 1)
+    if bar:
+        return skip, passing + look * _PASS_BAR * like
+    return skip + look * _SKIP_LIKE * like, passing + look * _PASS_LIKE * like
 
 
 def switch_costs(gaps: Array) -> Array:
@@ -139,6 +154,24 @@ class _Move(NamedTuple):
 _DIGITS, _OTHER = 0, 1  # the states of a path
 
 
+class Mark(NamedTuple):
+    """A piece of a row: a mark, or a part of one that is cut from the part before it."""
+
+    box: Box  # top, left, bottom, right as in :class:`Candidate`
+    sign: str = ""  # the sign that it is by its shape, if any
+
+
+SMALL = "small"
+"""Why a mark is passed over that is much smaller than a digit."""
+
+
+class Passed(NamedTuple):
+    """A mark, or several parts of one, that is not among the digits of its row."""
+
+    box: Box
+    why: str
+
+
 @dataclass(frozen=True)
 class Row:
     """What may be written in a row.
@@ -150,6 +183,8 @@ class Row:
             ends there pays half and the one that begins there half.
         switches: (n,), the cost of changing the state just before each piece; the first is the cost
             of beginning among other matter.
+        marks: the n pieces themselves; empty if they are not known.
+        typical: the height of a digit in pixels.
     """
 
     candidates: list[Candidate]
@@ -157,6 +192,41 @@ class Row:
     cuts: Array
     passes: Array
     switches: Array
+    marks: tuple[Mark, ...] = ()
+    typical: float = 0.0
+
+    def passed(self, chosen: Sequence[int], confidences: Sequence[float]) -> list[Passed]:
+        """What is not among the chosen candidates, from the left, and why.
+
+        ``confidences`` are those of :meth:`cheapest`. Parts of one mark that follow each other
+        count as one.
+        """
+        free = np.ones(len(self.marks), bool)
+        for number in chosen:
+            free[self.candidates[number].first : self.candidates[number].last] = False
+        sure = {
+            (one.first, one.last): confidences[number] for number, one in enumerate(self.candidates)
+        }
+        found = []
+        place = 0
+        while place < len(free):
+            first, place = place, place + 1
+            if not free[first]:
+                continue
+            while place < len(free) and free[place] and self.cuts[place] > 0:
+                place += 1
+            boxes = np.array([mark.box for mark in self.marks[first:place]])
+            top, left = boxes[:, :2].min(0).tolist()
+            bottom, right = boxes[:, 2:].max(0).tolist()
+            small = max(bottom - top, right - left) < _SMALL_PASSED * self.typical
+            likely = sure.get((first, place), 0.0) >= _LIKE_A_DIGIT
+            why = "beside other matter" if likely else "not surely a digit"
+            if self.marks[first].sign:
+                why = "sign"
+            elif small:
+                why = SMALL
+            found.append(Passed((top, left, bottom, right), why))
+        return found
 
     def cheapest(self, confidences: Sequence[float]) -> list[int]:
         """Find the numbers of the candidates that are written here, from the left.

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinymnist.imaging.digit.components import Components, Index, Mask, bounds
-from tinymnist.imaging.page.lattice import cut_cost, discard_costs
+from tinymnist.imaging.page.lattice import CLEAR, SKIP_SIGN, cut_cost, discard_costs
 from tinymnist.imaging.picture.pixels import Array
 
 _CUT_FROM = 0.6  # marks wider than this, in heights of a digit, may be several digits
@@ -37,6 +37,12 @@ class Whole(NamedTuple):
     bar: bool  # whether it is a straight stroke
     odd: float  # the cost of a digit with such strokes
     cost: float  # the total cost of taking it for a digit
+    sign: str = ""  # what it is, if it is not a digit by its shape
+
+    @property
+    def clear(self) -> bool:
+        """Whether the reader is sure of it, and it is not a straight stroke."""
+        return self.sure >= CLEAR and not self.bar
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,8 @@ class Pieces:
     passes: Array  # (n,), and among other matter
     limits: Array  # (n,), an upper limit of what each can cost
     odd: Array  # (n,), the cost of a digit with the strokes of its mark
+    clear: Mask  # (n,), whether each is a whole mark and clearly a digit
+    signs: tuple[str, ...]  # (n,), the signs of their marks, or ""
 
 
 class _Piece(NamedTuple):
@@ -63,6 +71,8 @@ class _Piece(NamedTuple):
     passing: float
     limit: float
     odd: float
+    clear: bool
+    sign: str
 
 
 def find_pieces(parts: Components, marks: list[Whole], typical: float) -> Pieces:
@@ -79,8 +89,10 @@ def find_pieces(parts: Components, marks: list[Whole], typical: float) -> Pieces
         labels[top:bottom, left:right][piece.mask] = number
     boxes = np.stack([piece.box for piece in found])
     same = [after.cut if after.mark == piece.mark else 0.0 for piece, after in pairwise(found)]
-    own = np.array([piece[-4:] for piece in found], np.float32).T
-    return Pieces(labels, boxes, np.array([0.0, *same], np.float32), *own)
+    skips, passes, limits, odd = np.array([piece[4:8] for piece in found], np.float32).T
+    cuts = np.array([0.0, *same], np.float32)
+    clear, signs = np.array([piece.clear for piece in found]), tuple(p.sign for p in found)
+    return Pieces(labels, boxes, cuts, skips, passes, limits, odd, clear, signs)
 
 
 def _cut_mark(parts: Components, mark: Whole, typical: float) -> Iterator[_Piece]:
@@ -89,7 +101,9 @@ def _cut_mark(parts: Components, mark: Whole, typical: float) -> Iterator[_Piece
     mask = parts.labels[top:bottom, left:right] == mark.number
     cut = cut_cost(mask.shape, typical)
     discards = discard_costs(mask.shape, typical, mark.sure, mark.bar)
-    for own in _split(mask, typical, whole=mark.cost <= cut / 2):
+    if mark.sign:
+        discards = SKIP_SIGN, SKIP_SIGN
+    for own in _split(mask, typical, whole=bool(mark.sign) or mark.cost <= cut / 2):
         rows, columns = bounds(own)
         inside = own[rows, columns]
         if inside.size == 0:
@@ -97,8 +111,10 @@ def _cut_mark(parts: Components, mark: Whole, typical: float) -> Iterator[_Piece
         start = np.array([top + rows.start, left + columns.start])
         box = np.concatenate([start, start + inside.shape])
         skip, passing = (inside.shape[1] / mask.shape[1] * cost for cost in discards)
-        limit = min(skip, mark.cost) if inside.size == mask.size else skip
-        yield _Piece(box, inside, mark.number, cut, skip, passing, limit, mark.odd)
+        is_whole = inside.size == mask.size
+        limit = min(skip, mark.cost) if is_whole else skip
+        yield _Piece(box, inside, mark.number, cut, skip, passing, limit, mark.odd,
+                     is_whole and mark.clear, mark.sign)  # fmt: skip
 
 
 def _split(mask: Mask, typical: float, whole: bool) -> list[Mask]:

@@ -23,8 +23,11 @@ from tinymnist.imaging.digit.frame import centre, fit_box
 from tinymnist.imaging.digit.isolate import NoDigitFound, threshold
 from tinymnist.imaging.page.ink import PageInk, find_outlined, page_ink
 from tinymnist.imaging.page.lattice import (
+    CLEAR,
     GAP,
+    SIGN,
     Candidate,
+    Mark,
     Row,
     shape_cost,
     slash_cost,
@@ -40,6 +43,7 @@ from tinymnist.imaging.page.marks import (
     typical_height,
 )
 from tinymnist.imaging.page.pieces import Pieces, Whole, find_pieces
+from tinymnist.imaging.page.signs import find_signs
 from tinymnist.imaging.picture.otsu import split_at_otsu
 from tinymnist.imaging.picture.pixels import Array
 
@@ -55,12 +59,16 @@ _WRITING_SURE, _WRITING_SHARE = 0.5, 0.8
 """It is taken for writing only if this share of what is left looks like digits: drawings, frames
 and headlines are larger than print as well."""
 _MAX_CANDIDATES = 4000  # on a page; a thousand digits have about this many
+_FEW_CLEAR = 3  # digits that are clear and enough to say how tall those of their row are
 _PRIOR_MARKS = 2
 """The typical height of the whole page weighs as much as this many marks of a row."""
 _MIN_DIGIT, _MAX_DIGIT = 0.5, 2.2
 """The height of a digit, in typical heights of its page; fragments may be smaller."""
+_MIN_CLEAR_DIGIT = 0.12  # and of one of which the reader is sure
 _MAX_OFF_ROW = 0.55  # how far a digit's middle may lie off its row, in typical heights
 _MAX_DISTANCE = 0.35  # from a fragment to the nearest digit of its row, in typical heights
+_MAX_SIGN_DISTANCE, _MAX_SIGN_OFF = 1.5, 0.35
+"""The same for a fragment between two digits, and how far it may lie off their middles."""
 _MIN_PITCH, _MAX_PITCH, _MAX_SINK = 0.3, 3.0, 0.7
 """Across and down, in typical heights: where the next digit is, from which the slope of the rows is
 measured."""
@@ -106,9 +114,13 @@ def segment(
         if len(parts.boxes) == 0 or np.mean(looks.sure > _WRITING_SURE) < _WRITING_SHARE:
             raise NoDigitFound("no digit found: nothing but print")
     rows: list[Row] = []
-    for marks in find_rows(parts.boxes, usual):
-        typical = _row_height(heights(parts.boxes[marks]), usual)
-        wholes = [whole_of(int(mark), parts.boxes[mark], looks, typical) for mark in marks]
+    for marks in find_rows(parts.boxes, usual, looks.clear):
+        typical = _row_height(heights(parts.boxes[marks]), usual, looks.clear[marks])
+        signs = find_signs(parts, marks, looks.sure, looks.bar, looks.pens, typical)
+        wholes = [
+            whole_of(int(mark), parts.boxes[mark], looks, typical, sign)
+            for mark, sign in zip(marks, signs, strict=True)
+        ]
         rows.append(row_of(page, find_pieces(parts, wholes, typical), typical))
         if sum(len(row.candidates) for row in rows) > _MAX_CANDIDATES:
             raise NoDigitFound("no digit found: too many marks that touch each other")
@@ -122,23 +134,44 @@ def _is_print(parts: Components, looks: Looks, usual: float) -> bool:
     return bool(sized.sum() >= _MANY and np.median(looks.sure[sized]) < _PRINT_SURE)
 
 
-def find_rows(boxes: Index, typical: float) -> list[Index]:
+def find_rows(boxes: Index, typical: float, clear: Mask | None = None) -> list[Index]:
     """Sort n > 0 marks into rows; marks too tall for a digit are left out.
 
-    ``typical`` is the height of a digit on the page in pixels. The result is, for each row from the
-    top, the numbers of its marks from the left.
+    ``typical`` is the height of a digit on the page in pixels, and ``clear`` (n,) says which marks
+    are clearly digits, so that they are one though they are small. The result is, for each row from
+    the top, the numbers of its marks from the left.
     """
     tall = heights(boxes)
     fit = tall <= _MAX_DIGIT * typical
-    digits = np.flatnonzero(fit & (tall >= _MIN_DIGIT * typical))
+    large = tall >= _MIN_DIGIT * typical
+    if clear is not None:
+        large |= clear & (tall >= _MIN_CLEAR_DIGIT * typical)
+    digits = np.flatnonzero(fit & large)
     down, right = _middles(boxes)
-    rows = [digits[row] for row in _sweep(down[digits], right[digits], typical)]
-    for fragment in np.flatnonzero(fit & (tall < _MIN_DIGIT * typical)):
+    rows = [digits[row] for row in _sweep(down[digits], right[digits], tall[digits], typical)]
+    for fragment in np.flatnonzero(fit & ~large):
         distances = [_distance(boxes[fragment], boxes[row]) for row in rows]
-        if min(distances) <= _MAX_DISTANCE * typical:
-            nearest = int(np.argmin(distances))
+        nearest = int(np.argmin(distances))
+        if distances[nearest] <= _MAX_DISTANCE * typical or (
+            distances[nearest] <= _MAX_SIGN_DISTANCE * typical
+            and _is_between(boxes[fragment], boxes[rows[nearest]], typical)
+        ):
             rows[nearest] = np.append(rows[nearest], fragment)
     return [row[np.argsort(right[row], kind="stable")] for row in rows]
+
+
+def _is_between(box: Index, others: Index, typical: float) -> bool:
+    """Whether a fragment lies between two digits of a row, at half their height, as a minus."""
+    down, right = (others[:, :2] + others[:, 2:]).T / 2
+    own_down, own_right = (box[:2] + box[2:]) / 2
+    before, after = right < own_right, right > own_right
+    if not before.any() or not after.any():
+        return False
+    near = [
+        np.flatnonzero(before)[right[before].argmax()],
+        np.flatnonzero(after)[right[after].argmin()],
+    ]
+    return bool(abs(down[near].mean() - own_down) <= _MAX_SIGN_OFF * typical)
 
 
 def _middles(boxes: Index) -> tuple[Array, Array]:
@@ -147,11 +180,15 @@ def _middles(boxes: Index) -> tuple[Array, Array]:
     return down, right
 
 
-def _slope(down: Array, right: Array, typical: float) -> float:
-    """By how much the rows sink from left to right: the median over neighbouring digits."""
+def _slope(down: Array, right: Array, reach: Array) -> float:
+    """By how much the rows sink from left to right: the median over neighbouring digits.
+
+    ``reach`` (n,) is the height of a digit where each is.
+    """
     apart, sunk = right - right[:, None], down - down[:, None]
-    near = (apart > _MIN_PITCH * typical) & (apart < _MAX_PITCH * typical)
-    near &= abs(sunk) < _MAX_SINK * typical
+    usual = np.maximum(reach, reach[:, None])
+    near = (apart > _MIN_PITCH * usual) & (apart < _MAX_PITCH * usual)
+    near &= abs(sunk) < _MAX_SINK * usual
     apart = np.where(near, apart, np.inf)
     first, nearest = np.arange(len(down)), apart.argmin(1)
     found = np.isfinite(apart[first, nearest])
@@ -159,17 +196,20 @@ def _slope(down: Array, right: Array, typical: float) -> float:
     return float(np.median(slopes)) if slopes.size else 0.0
 
 
-def _sweep(down: Array, right: Array, typical: float) -> list[Index]:
+def _sweep(down: Array, right: Array, tall: Index, typical: float) -> list[Index]:
     """Find rows by a sweep from the left: a digit continues the row that leads to it or begins one.
 
-    A row leads from its last digit along the slope of all rows.
+    A row leads from its last digit along the slope of all rows. Small digits that follow each other
+    must lie closer to it.
     """
-    slope = _slope(down, right, typical)
+    reach = np.where(tall < _MIN_DIGIT * typical, tall / _MIN_DIGIT, typical)
+    slope = _slope(down, right, reach)
     rows: list[list[int]] = []
     for digit in np.argsort(right, kind="stable"):
         last = [row[-1] for row in rows]
         off = abs(down[digit] - down[last] - slope * (right[digit] - right[last]))
-        if rows and off.min() < _MAX_OFF_ROW * typical:
+        off /= np.maximum(reach[digit], reach[last])
+        if rows and off.min() < _MAX_OFF_ROW:
             rows[int(off.argmin())].append(int(digit))
         else:
             rows.append([int(digit)])
@@ -192,6 +232,12 @@ class Looks(NamedTuple):
     sure: Array  # how sure the reader is of it, 0..1
     thick: Array  # the cost of a digit with strokes of this width
     bar: Mask  # whether it is a straight stroke
+    pens: Array  # the width of its strokes in pixels
+
+    @property
+    def clear(self) -> Mask:
+        """Whether the reader is sure of it, and it is not a straight stroke."""
+        return np.asarray((self.sure >= CLEAR) & ~self.bar)
 
 
 def looks_of(
@@ -211,21 +257,30 @@ def looks_of(
         }
         if images:
             sure[list(images)] = confidence(np.stack(list(images.values())))
-    return Looks(sure, thick, find_bars(parts, lengths))
+    return Looks(sure, thick, find_bars(parts, lengths), widths)
 
 
-def _row_height(tall: Index, usual: float) -> float:
-    """The height of a digit in this row: its own median, or near the page's if it has few marks."""
+def _row_height(tall: Index, usual: float, clear: Mask) -> float:
+    """The height of a digit in this row: its own median, or near the page's if it has few marks.
+
+    If three marks are clearly digits, they alone count, each by its height.
+    """
     own = tall[tall >= 0.5 * tall.max()]
+    middle = float(np.median(own))
+    if np.count_nonzero(clear) >= _FEW_CLEAR:
+        own = np.sort(tall[clear])
+        middle = float(own[np.searchsorted(np.cumsum(own), own.sum() / 2)])
     share = len(own) / (len(own) + _PRIOR_MARKS)
-    return float(np.median(own) ** share * usual ** (1 - share))
+    return float(middle**share * usual ** (1 - share))
 
 
-def whole_of(mark: int, box: Index, looks: Looks, typical: float) -> Whole:
+def whole_of(mark: int, box: Index, looks: Looks, typical: float, sign: str = "") -> Whole:
     """A mark of a row in which a digit is ``typical`` pixels high."""
     sure, bar = float(looks.sure[mark]), bool(looks.bar[mark])
     odd = float(looks.thick[mark]) + (slash_cost(box, typical) if bar else 0.0)
-    return Whole(mark, sure, bar, odd, uncertainty_cost(sure) + shape_cost(box, typical) + odd)
+    odd += SIGN if sign else 0.0
+    shape = shape_cost(box, typical, bool(looks.clear[mark]))
+    return Whole(mark, sure, bar, odd, uncertainty_cost(sure) + shape + odd, sign)
 
 
 def row_of(page: PageInk, pieces: Pieces, typical: float) -> Row:
@@ -240,7 +295,11 @@ def row_of(page: PageInk, pieces: Pieces, typical: float) -> Row:
     gaps = (pieces.boxes[1:, 1] - ends[:-1]).astype(np.float32)
     within_mark = pieces.cuts > 0  # a path never changes its state there
     switches = np.where(within_mark, np.float32(np.inf), switch_costs(gaps / typical))
-    return Row(candidates, pieces.skips, pieces.cuts, pieces.passes, switches)
+    marks = tuple(
+        Mark((int(top), int(left), int(bottom), int(right)), sign)
+        for (top, left, bottom, right), sign in zip(pieces.boxes, pieces.signs, strict=True)
+    )
+    return Row(candidates, pieces.skips, pieces.cuts, pieces.passes, switches, marks, typical)
 
 
 def _candidate(
@@ -252,7 +311,8 @@ def _candidate(
     tall, wide = (box[2:] - box[:2]) / typical
     if last - first > 1 and (wide > _MAX_WIDTH or tall > _MAX_HEIGHT):
         return None
-    cost = shape_cost(box, typical) + float(pieces.odd[first:last].max())
+    clear = last - first == 1 and bool(pieces.clear[first])
+    cost = shape_cost(box, typical, clear) + float(pieces.odd[first:last].max())
     cost += GAP * _gaps(boxes, pieces.cuts[first:last]) / typical
     if last - first > 1 and cost >= pieces.limits[first:last].sum():
         return None

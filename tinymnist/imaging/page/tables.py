@@ -247,4 +247,5 @@ def _several(
 def _placed(row: Row, patch: Patch) -> Row:
     """The same row with its boxes on the page."""
     moved = [replace(one, box=patch.on_page(one.box)) for one in row.candidates]
-    return replace(row, candidates=moved)
+    marks = tuple(mark._replace(box=patch.on_page(mark.box)) for mark in row.marks)
+    return replace(row, candidates=moved, marks=marks)
