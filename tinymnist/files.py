@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import stat
+import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
@@ -24,12 +27,21 @@ PICTURE_SUFFIXES = frozenset(
 """The suffixes of files that count as pictures."""
 NOT_REGULAR = "is not a regular file; pipe it into - instead"
 """What is wrong with pipes and devices."""
+_MACHINE = getattr(os, "uname", lambda: ("", "", "", "", ""))()[1]
+_OWNER = f"tinymnist-{zlib.crc32(_MACHINE.encode()):08x}"
+"""What ends the names of temporary files begins so; the process and a random number follow."""
+_LONGEST_NAME = 255  # bytes, on most file systems
+_SEARCH_AGAIN = 60.0  # seconds after which a folder is searched for temporary files once more
+_searched: dict[str, float] = {}
 _EXPECTED = {"labels.csv", "thumbs.db", "desktop.ini", ".txt", ".md"}
 
 
 @contextmanager
 def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary file next to ``path``, and rename it to ``path`` when the block succeeds.
+
+    A file that is replaced passes its permissions on. Several threads or processes may write the
+    same path: each writes its own file, and the last one stays.
 
     Raises:
         InputError: if the file cannot be written; an existing file stays as it was.
@@ -39,17 +51,67 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     if not target.name:
         raise InputError(f"cannot write {str(path)!r}: expected the name of a file")
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         if target.exists() and not target.is_file():  # renaming would replace a device
             raise InputError(f"cannot write {target}: not a regular file; choose another name")
-        yield temporary
-        os.replace(temporary, target)
+        with temporary_file(target) as temporary:
+            yield temporary
+            with suppress(FileNotFoundError):
+                os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
+            os.replace(temporary, target)
     except OSError as error:
         raise InputError(f"cannot write {target}: {error.strerror or error}") from None
+
+
+@contextmanager
+def temporary_file(target: Path) -> Iterator[Path]:
+    """Create an empty file next to ``target``, and remove it if it is still there after the block.
+
+    Nobody can put a link in its place, as its name is random and it must not exist. Files that
+    were left by processes that have been killed are removed.
+
+    Raises:
+        OSError: if it cannot be created.
+    """
+    _remove_orphans(target.parent)
+    ending = f".{_OWNER}-{os.getpid()}-{os.urandom(8).hex()}.tmp"
+    stem = os.fsencode(target.name)[: _LONGEST_NAME - len(ending) - 1].decode("utf-8", "ignore")
+    temporary = target.with_name(f".{stem}{ending}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+    os.close(os.open(temporary, flags, 0o666))
+    try:
+        yield temporary
     finally:
-        with suppress(OSError):  # an invalid name cannot be looked up either
+        with suppress(OSError):
             temporary.unlink()
+
+
+def _remove_orphans(folder: Path) -> None:
+    """Remove temporary files whose processes are gone; a large folder is not searched each time."""
+    key, now = os.path.abspath(folder), time.monotonic()
+    if now < _searched.get(key, -math.inf) + _SEARCH_AGAIN:
+        return
+    _searched[key] = now
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            owner, _, rest = entry.name.rpartition(f".{_OWNER}-")
+            number = rest.partition("-")[0]
+            if owner and rest.endswith(".tmp") and number.isdecimal() and _is_gone(int(number)):
+                with suppress(OSError):
+                    os.unlink(entry.path)
+
+
+def _is_gone(process: int) -> bool:
+    """Whether a process of this machine has ended."""
+    if os.name == "nt":  # where the question would end it
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
 
 
 def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:

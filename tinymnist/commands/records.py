@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tinymnist.errors import InputError
-from tinymnist.files import is_picture
+from tinymnist.files import is_picture, temporary_file
 
 
 class ResultFile:
@@ -123,8 +123,9 @@ def copy_sorted(name: str, source: Any, label: str, folder: Path) -> Path:
         for number in count(1):
             target = place / (file.stem + f"-{number}" * (number > 1) + file.suffix)
             try:
-                with open(target, "xb") as copy:
-                    copy.write(content)
+                with temporary_file(target) as whole:
+                    whole.write_bytes(content)
+                    _rename_to_new(whole, target)
                 break
             except FileExistsError:
                 if target.is_file() and target.read_bytes() == content:
@@ -132,6 +133,18 @@ def copy_sorted(name: str, source: Any, label: str, folder: Path) -> Path:
     except OSError as error:
         raise InputError(f"{error.filename or place}: {error.strerror or error}") from None
     return target
+
+
+def _rename_to_new(file: Path, target: Path) -> None:
+    """Rename a file; FileExistsError if there is one of that name."""
+    try:
+        os.link(file, target)
+    except FileExistsError:
+        raise
+    except (OSError, NotImplementedError):  # a file system without links
+        if target.exists():
+            raise FileExistsError from None
+        os.replace(file, target)
 
 
 def _content(source: Any) -> bytes:

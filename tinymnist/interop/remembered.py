@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tinymnist.data.mnist import cache_folder
 from tinymnist.errors import InputError
+from tinymnist.files import whole_file
 from tinymnist.nn.sequential import Sequential
 from tinymnist.nn.sequential import load_model as load_weights
 
@@ -99,7 +100,8 @@ def _remember(place: Path, model: Sequential, doubts: list[str]) -> None:
     with suppress(OSError, InputError, ValueError):
         place.parent.mkdir(parents=True, exist_ok=True)
         lines = (" ".join(doubt.split()) for doubt in doubts)
-        place.with_suffix(".txt").write_text("\n".join(lines), "utf-8")
+        with whole_file(place.with_suffix(".txt")) as temporary:
+            temporary.write_text("\n".join(lines), "utf-8")
         model.save(place)
         kept = sorted(place.parent.glob("*.npz"), key=lambda file: -file.stat().st_mtime)
         for old in kept[_MOST_KEPT:]:
