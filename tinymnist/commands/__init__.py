@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tinymnist.reporting.text import count, percent, show_progress, table
+from tinymnist.reporting.text import count, percent, say, show_progress, table
 
 if TYPE_CHECKING:
     from tinymnist.data import LabelledSet
@@ -123,7 +123,7 @@ def show(
     elif arguments.json:
         print_json(record)
     else:
-        print(text, flush=True)
+        say(text)
     return 1 if failures else 0
 
 
@@ -148,7 +148,7 @@ def print_json(record: Mapping[str, Any]) -> None:
 
 def warn(message: object) -> None:
     """One line on standard error, whatever characters a file's name may hold."""
-    print(f"tinymnist: {' '.join(str(message).splitlines())}", file=sys.stderr, flush=True)
+    say(f"tinymnist: {' '.join(str(message).splitlines())}", sys.stderr)
 
 
 class Counter:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinymnist import commands
 from tinymnist.errors import InputError
-from tinymnist.reporting.text import percent, table
+from tinymnist.reporting.text import percent, say, table
 
 if TYPE_CHECKING:
     from tinymnist.finetuning import Trial
@@ -92,7 +92,7 @@ def _run(arguments: argparse.Namespace) -> int:
         reader,
         **commands.chosen(arguments, "unfreeze hidden epochs augment seed"),
         checkpoints=None if folder is None else Checkpoints(folder, arguments.resume),
-        say=lambda line: None if arguments.quiet else print(line, file=sys.stderr, flush=True),
+        say=lambda line: None if arguments.quiet else say(line, sys.stderr),
         verbose="auto" if sys.stderr.isatty() and not arguments.quiet else 0,
     )
     seconds = time.monotonic() - began

@@ -13,7 +13,7 @@ from tinymnist.lessons.catalogue import LESSONS, find_lesson
 from tinymnist.lessons.check import Problem
 from tinymnist.lessons.lesson import Lesson, empty_file, solution_file
 from tinymnist.lessons.process import SECONDS, check_file
-from tinymnist.reporting.text import table
+from tinymnist.reporting.text import say, table
 
 EXAMPLES = """\
 examples:
@@ -75,7 +75,7 @@ def _list(arguments: argparse.Namespace) -> int:
         return 0
     rows = [("", "lesson", "function to write")]
     rows += [(str(i), lesson.title, lesson.name) for i, lesson in enumerate(LESSONS, 1)]
-    print(table(rows, left=3))
+    say(table(rows, left=3))
     return 0
 
 

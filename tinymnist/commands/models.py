@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tinymnist.commands import Declared, add_options, print_json, show, warn
 from tinymnist.errors import InputError
-from tinymnist.reporting.text import count, percent, table
+from tinymnist.reporting.text import count, percent, say, table
 
 
 def add_summary(parser: argparse.ArgumentParser) -> Declared:
@@ -41,10 +41,10 @@ def _summary(arguments: argparse.Namespace) -> int:
         ]
         print_json({"name": model.name, "layers": layers, **model.metadata})
         return 0
-    model.summary()
-    print(f"\nsource: {provenance(model.metadata)}")
+    model.summary(print_fn=say)
+    say(f"\nsource: {provenance(model.metadata)}")
     for name, (accuracy, n) in accuracies(model.metadata).items():
-        print(f"{name}: accuracy {percent(accuracy)} of {count(n, 'picture')}")
+        say(f"{name}: accuracy {percent(accuracy)} of {count(n, 'picture')}")
     return 0
 
 
@@ -87,7 +87,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         figures = (f"{len(deviations) - 1}", f"{deviations[worst]:.1e}", worst)
         rows.append((name, *figures, "sound" if passed else "DIFFERS"))
     if not arguments.json and len(rows) > 1:
-        print(table(rows))
+        say(table(rows))
     return 2 if unusable else 0 if sound else 1
 
 

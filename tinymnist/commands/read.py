@@ -22,7 +22,7 @@ from tinymnist.commands import (
 )
 from tinymnist.errors import InputError
 from tinymnist.files import is_picture
-from tinymnist.reporting.text import count, percent
+from tinymnist.reporting.text import count, percent, printable, say
 from tinymnist.sources import SAMPLES, Inputs, Named
 
 if TYPE_CHECKING:
@@ -352,7 +352,7 @@ class _Results:
                 cells = ("",) * len(self.kind.columns) if error else self.kind.row(found)
                 self._print_row((name, *cells, error))
             elif is_wanted and not error:
-                print(self.kind.text(name, found), flush=True)
+                say(self.kind.text(printable(name), found))
         if self.counter is not None:
             notes = {"doubtful": self.doubtful, "failed": len(self.failures)}
             self.counter.tick(1, "".join(f", {n:,} {what}" for what, n in notes.items() if n))
@@ -369,6 +369,8 @@ class _Results:
         import csv
 
         writer = csv.writer(sys.stdout, lineterminator="\n")
+        if self._on_terminal:
+            row = tuple(printable(str(cell), keep="\n") for cell in row)
         if self._columns:
             writer.writerow(self._columns)
             self._columns = ()

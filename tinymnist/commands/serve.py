@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tinymnist.commands import Declared, add_options, number, warn
+from tinymnist.reporting.text import say
 
 if TYPE_CHECKING:
     from tinymnist.web.application import Routes
@@ -57,7 +58,7 @@ def run_server(arguments: argparse.Namespace, routes: Routes | None = None) -> i
     address = f"http://{name}:{server.server_port}/"
     if arguments.host not in _LOOPBACK:
         warn(f"{arguments.host} is reachable by other machines; there is no password")
-    print(f"tinymnist is at {address} (Ctrl-C ends it)", flush=True)
+    say(f"tinymnist is at {address} (Ctrl-C ends it)")
     if arguments.open:
         import webbrowser
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tinymnist import commands
 from tinymnist.errors import InputError
-from tinymnist.reporting.text import count, percent
+from tinymnist.reporting.text import count, percent, say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -141,5 +141,5 @@ def _painting(
 
     total = count_new(labels, recipe.scenes)
     message = f"painting {count(total, 'picture')} before the first epoch: takes some minutes"
-    print(message, file=sys.stderr)
+    say(message, sys.stderr)
     return commands.Counter(total).tick

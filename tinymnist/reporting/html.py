@@ -15,6 +15,7 @@ from string import Template
 from PIL import Image
 
 from tinymnist.files import whole_file
+from tinymnist.reporting.text import printable
 
 _PAGE = Path(__file__).with_name("page.html")
 """The skeleton of a page, with the style sheet of all reports."""
@@ -44,6 +45,7 @@ def write_page(html: str, path: Path) -> None:
         InputError: when the file cannot be written.
     """
     with whole_file(path) as temporary:
+        html = printable(html, keep="\n\t")
         temporary.write_text(html, encoding="utf-8", errors="xmlcharrefreplace")
 
 

@@ -5,10 +5,38 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
+from typing import TextIO
+
+_UNSAFE = "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
+"""Control characters, separators of lines, and what is invisible or turns the direction of text."""
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""Write ``\x1b`` for a control character, so that a name cannot rule the terminal or a page.
+
+    Args:
+        text: what somebody else may have written: names of files and classes, messages.
+        keep: characters that stay as they are.
+    """
+    if text.isprintable():
+        return text
+    import re  # few texts need it
+
+    def escaped(found: re.Match[str]) -> str:
+        character = found[0]
+        return character if character in keep else ascii(character)[1:-1]
+
+    return re.sub(_UNSAFE, escaped, text)
+
+
+def say(text: str, file: TextIO | None = None) -> None:
+    """Print lines for a person, on standard output or another file."""
+    print(printable(text, keep="\n"), file=file, flush=True)
 
 
 def table(rows: Sequence[Sequence[str]], left: int = 1) -> str:
     """Align cells; the first ``left`` columns to the left, the others to the right."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join(
         "  ".join(
@@ -48,4 +76,4 @@ def shortened(text: str, most: int) -> str:
 def show_progress(line: str) -> None:
     """Replace the moving line on a terminal, if there is one."""
     if sys.stderr is not None and sys.stderr.isatty():
-        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+        print(f"\r\x1b[K{printable(line)}", end="", file=sys.stderr, flush=True)

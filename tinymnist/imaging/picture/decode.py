@@ -40,8 +40,8 @@ LONGEST_SIDE = 1024
 _MAX_PIXELS = 100_000_000  # when decoded: 400 MB in Pillow's RGB. JPEGs are decoded smaller
 _MOST_MEMORY = 900_000_000  # bytes to decode a picture
 _BYTES_PER_PIXEL = {"WEBP": 16, "AVIF": 14, "JPEG2000": 24}
-"""At the peak of decoding, as measured; of other formats Pillow holds little besides the pixels."""
-_READ_WHOLE = ("WEBP", "AVIF", "JPEG2000")  # files that are held in memory besides
+"""At the peak of decoding, as measured, and besides the file itself. Of the other formats Pillow
+holds the pixels and little else."""
 _SMALL = 1 << 15  # pixels; glibc reuses freed arrays of up to 128 KiB by itself
 _DEEP = ("I", "F")  # modes whose names begin so hold one number of more than 8 bits per pixel
 _BAND = 1 << 20  # pixels of more than 8 bits that are reduced at a time
@@ -93,7 +93,7 @@ def decode_with_size(
     name = describe(source)
     if isinstance(source, Image.Image):
         return _read(source, source.size, name, longest_side)
-    with open_binary(source) as stream, identify(stream, source) as picture:
+    with open_binary(source) as stream, identify(stream, source, name) as picture:
         stored = picture.size
         _draft(picture, longest_side)
         return _read(picture, stored, name, longest_side)
@@ -120,7 +120,19 @@ def open_binary(source: Any) -> BinaryIO:
     if isinstance(source, (bytes, bytearray, memoryview)):
         return io.BytesIO(source)
     if isinstance(source, (str, os.PathLike)):
-        return _open_path(os.fspath(source))
+        path = os.fspath(source)
+        name = path or "''"
+        if os.path.isdir(path):
+            raise InputError(f"{name}: is a folder; expected a picture")
+        if os.path.exists(path) and not os.path.isfile(path):  # a pipe might hang, or never end
+            raise InputError(f"{name}: {NOT_REGULAR}")
+        try:
+            return open(path, "rb")
+        except FileNotFoundError:
+            raise InputError(f"{name}: no such file") from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(f"{name}: cannot be read: {reason}") from None
     if not hasattr(source, "read"):
         raise TypeError(
             "a picture is a path, bytes, a binary file, a Pillow image or an array. "
@@ -134,28 +146,14 @@ def open_binary(source: Any) -> BinaryIO:
     return io.BytesIO(content)
 
 
-def _open_path(path: str) -> BinaryIO:
-    name = path or "''"
-    if os.path.isdir(path):
-        raise InputError(f"{name}: is a folder; expected a picture")
-    if os.path.exists(path) and not os.path.isfile(path):  # a pipe might hang, /dev/zero never ends
-        raise InputError(f"{name}: {NOT_REGULAR}")
-    try:
-        return open(path, "rb")
-    except FileNotFoundError:
-        raise InputError(f"{name}: no such file") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{name}: cannot be read: {reason}") from None
-
-
-def identify(stream: BinaryIO, source: Source) -> Image.Image:
+def identify(stream: BinaryIO, source: Source, name: str = "") -> Image.Image:
     """Open a stream of the source's content as a picture, which is not decoded yet.
 
     Raises:
-        InputError: if it is empty, too large, or not in one of the formats that are opened.
+        InputError: if it is empty, too large, or not in one of the formats that are opened; it
+            has the ``name``, by default what :func:`describe` says.
     """
-    name = describe(source)
+    name = name or describe(source)
     start = stream.read(16)
     if not start:
         raise InputError(f"{name}: is empty; expected a picture")
@@ -177,11 +175,12 @@ def identify(stream: BinaryIO, source: Source) -> Image.Image:
         raise InputError(
             f"{name}: is not a picture that can be read; expected {DESCRIBED} file"
         ) from None
-    try:
-        _check_size(picture, size, name)
-    except InputError:
+    pixels, weight = picture.width * picture.height, _BYTES_PER_PIXEL.get(kind, 0)
+    needed = pixels * weight + size * (weight > 0)
+    is_progressive = "progressive" in picture.info  # all its coefficients are held
+    if needed > _MOST_MEMORY or (is_progressive and pixels > _MAX_PIXELS):
         picture.close()
-        raise
+        raise _too_large(name, _MOST_MEMORY // weight if weight else _MAX_PIXELS)
     return picture
 
 
@@ -189,15 +188,6 @@ def check_pixels(picture: Image.Image, name: str) -> None:
     """Raise an InputError if a picture has too many pixels to be decoded."""
     if picture.width * picture.height > _MAX_PIXELS:
         raise _too_large(name)
-
-
-def _check_size(picture: Image.Image, file_size: int, name: str) -> None:
-    """Raise an InputError if decoding a file would take too much memory."""
-    kind, pixels = picture.format or "", picture.width * picture.height
-    needed = pixels * _BYTES_PER_PIXEL.get(kind, 0) + file_size * (kind in _READ_WHOLE)
-    is_progressive = "progressive" in picture.info  # all its coefficients are held
-    if needed > _MOST_MEMORY or (is_progressive and pixels > _MAX_PIXELS):
-        raise _too_large(name, min(_MAX_PIXELS, _MOST_MEMORY // _BYTES_PER_PIXEL.get(kind, 9)))
 
 
 def _read(
@@ -288,16 +278,12 @@ def _grey(picture: Image.Image) -> Array:
         rgba = np.asarray(picture.convert("RGBA"))
         return grey_of_rgba(rgba[..., :3], np.asarray(rgba[..., 3] / 255, np.float32))
     if picture.mode in ("1", "L"):
-        return luminance(_as_bytes(picture, "L"))
-    colours = _as_bytes(picture, "RGB")
+        return luminance(np.asarray(picture if picture.mode == "L" else picture.convert("L")))
+    # Conversion would copy a picture that has the mode already.
+    colours = np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
     if (weights := separating_weights(colours)) is None:
         return luminance(np.asarray(picture.convert("L")))  # quicker than the sum of channels
     return weigh(colours, weights)
-
-
-def _as_bytes(picture: Image.Image, mode: str) -> npt.NDArray[np.uint8]:
-    """Convert to one of Pillow's modes; ``convert`` would copy a picture that has it already."""
-    return np.asarray(picture if picture.mode == mode else picture.convert(mode))
 
 
 def _has_alpha(picture: Image.Image) -> bool:
