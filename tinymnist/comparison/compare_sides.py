@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinymnist.comparison.comparison import Comparison, Findings
-from tinymnist.comparison.matching import in_layout_of, match
+from tinymnist.comparison.matching import Pair, folded, in_layout_of, match
 from tinymnist.comparison.measuring import measure
 from tinymnist.comparison.outputs import ATOL, RTOL, Output, Side, as_outputs
 from tinymnist.comparison.rerun import Rerun
-from tinymnist.comparison.runners import first_change, outputs_of
+from tinymnist.comparison.runners import first_change, outputs_of, precision_of
 from tinymnist.comparison.search_cause import find_causes
+from tinymnist.comparison.verdict import ARCHITECTURES, QUANTIZED, UNKNOWN, WEIGHTS, judge
 from tinymnist.errors import InputError
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.sequential import Sequential
@@ -56,7 +57,8 @@ def _side(model: Any, x: Array, name: str) -> Side:
     outputs = tuple(outputs_of(model, x))
     if isinstance(model, Sequential):
         return Side(name, outputs, model, np.asarray(x))
-    return Side(name, outputs, nondeterministic_layer=first_change(model, x, outputs))
+    changes = first_change(model, x, outputs)
+    return Side(name, outputs, nondeterministic_layer=changes, precision=precision_of(model))
 
 
 def compare(a: Side, b: Side, *, atol: float = ATOL, rtol: float = RTOL) -> Comparison:
@@ -83,7 +85,15 @@ def compare(a: Side, b: Side, *, atol: float = ATOL, rtol: float = RTOL) -> Comp
     rows = tuple(
         measure(*pair, exact.get(id(pair.a)) or exact.get(id(pair.b)), atol, rtol) for pair in pairs
     )
-    differ = any(not row.passes for row in rows)
+    inside = folded(a.outputs, outputs_b), folded(outputs_b, a.outputs)
+    verdict, explanation = UNKNOWN, None
+    if any(not row.passes for row in rows):
+        verdict = judge(a, b, pairs, rows, reference)
+        if verdict.kind not in (ARCHITECTURES, QUANTIZED):
+            thorough = verdict.kind != WEIGHTS
+            explanation = _explain(a, b, outputs_b, atol, rtol, thorough)
+        if verdict.kind == WEIGHTS and explanation is not None and explanation.complete:
+            verdict = UNKNOWN
     return Comparison(
         a=a.name,
         b=b.name,
@@ -91,12 +101,26 @@ def compare(a: Side, b: Side, *, atol: float = ATOL, rtol: float = RTOL) -> Comp
         atol=atol,
         rtol=rtol,
         rows=rows,
-        unmatched_a=_unmatched(a.outputs, [pair.a for pair in pairs]),
-        unmatched_b=_unmatched(outputs_b, [pair.b for pair in pairs]),
-        reference=reference,
-        notes=(*notes, *_remarks(a, b)),
-        explanation=_explain(a, b, outputs_b, atol, rtol) if differ else None,
+        unmatched_a=_unmatched(a.outputs, [pair.a for pair in pairs], inside[0]),
+        unmatched_b=_unmatched(outputs_b, [pair.b for pair in pairs], inside[1]),
+        reference="" if reference is None else reference.name,
+        notes=(*notes, *_folded_notes(pairs, *inside), *_remarks(a, b)),
+        verdict=verdict,
+        explanation=explanation,
     )
+
+
+def _folded_notes(
+    pairs: Sequence[Pair], inside_a: Mapping[str, Output], inside_b: Mapping[str, Output]
+) -> Iterator[str]:
+    """Which pair of layers on one side is one layer on the other."""
+    for one, other in pairs:
+        for name, norm in inside_a.items():
+            if norm is one:
+                yield f"{name} and {norm.name} of a are one layer of b, {other.name}"
+        for name, norm in inside_b.items():
+            if norm is other:
+                yield f"{name} and {norm.name} of b are one layer of a, {one.name}"
 
 
 def _check_counts(a: Side, b: Side) -> None:
@@ -108,19 +132,23 @@ def _check_counts(a: Side, b: Side) -> None:
         raise InputError(f"{a.name} has outputs for {n_a} examples, but {b.name} for {n_b}")
 
 
-def _unmatched(outputs: Sequence[Output], paired: Sequence[Output]) -> tuple[str, ...]:
+def _unmatched(
+    outputs: Sequence[Output], paired: Sequence[Output], inside: Mapping[str, Output]
+) -> tuple[str, ...]:
+    """The layers without a counterpart, except those that are part of a folded one."""
     known = {id(output) for output in paired}
-    rest = (one for one in outputs if id(one) not in known)
+    parts = {name for name, norm in inside.items() if id(norm) in known}
+    rest = (one for one in outputs if id(one) not in known and one.name not in parts)
     return tuple(one.name for one in rest if not (one.inner or one.is_input))
 
 
-def _exact_outputs(a: Side, b: Side) -> tuple[dict[int, Output], str]:
-    """The outputs of one side's model in float64, by the ``id`` of their counterparts; its name."""
+def _exact_outputs(a: Side, b: Side) -> tuple[dict[int, Output], Side | None]:
+    """The outputs of one side's model in float64, by the ``id`` of their counterparts; the side."""
     for side in (a, b):
         if side.model is not None and side.x is not None:
             outputs = Rerun(side.model.astype("float64"), side.x).run()
-            return {id(pair.b): pair.a for pair in match(outputs, side.outputs)}, side.name
-    return {}, ""
+            return {id(pair.b): pair.a for pair in match(outputs, side.outputs)}, side
+    return {}, None
 
 
 def _remarks(*sides: Side) -> list[str]:
@@ -138,7 +166,7 @@ def _remarks(*sides: Side) -> list[str]:
 
 
 def _explain(
-    a: Side, b: Side, outputs_b: Sequence[Output], atol: float, rtol: float
+    a: Side, b: Side, outputs_b: Sequence[Output], atol: float, rtol: float, thorough: bool
 ) -> Findings | None:
     """Experiments on one model, then on the other; the findings that explain more."""
     tried = []
@@ -146,7 +174,9 @@ def _explain(
         if side.model is None or side.x is None:
             continue
         rerun = Rerun(side.model, side.x)
-        if causes := find_causes(rerun, match(rerun.run(), target), atol, rtol):
+        outputs = rerun.run()
+        pairs = match(outputs, target if side is a else in_layout_of(outputs, target)[0])
+        if causes := find_causes(rerun, pairs, atol, rtol, thorough=thorough):
             complete = causes[-1].next_layer is None and not causes[-1].last_only
             tried.append(Findings(side.name, tuple(causes), complete))
             if tried[-1].complete:

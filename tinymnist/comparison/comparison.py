@@ -11,12 +11,11 @@ from typing import Any
 
 from tinymnist.comparison.measuring import Row
 from tinymnist.comparison.search_cause import Cause
+from tinymnist.comparison.verdict import OFF, UNKNOWN, Verdict
 from tinymnist.reporting import html, text
 from tinymnist.reporting.text import count
 
-_TITLES = ("a", "b", "shape", "max error", "mean error", "relative", "units a", "units b")
-_MAX_UNITS_OF_RIGHT_SIDE = 100.0
-"""A side is called right, and the other one wrong, only if its rounding error is below this."""
+_TITLES = ("a", "b", "shape", "max error", "mean error", "relative", "SQNR", "units a", "units b")
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,7 @@ class Comparison:
         unmatched_a, unmatched_b: layers without a counterpart.
         reference: the side whose model was run in float64; "" if none could be.
         notes: other remarks.
+        verdict: what kind of difference it is, if they differ and that is known.
         explanation: why the sides differ, if they do and a cause was found.
         gradients: a row for the gradient at each layer, from the last to the first.
     """
@@ -64,6 +64,7 @@ class Comparison:
     unmatched_b: tuple[str, ...]
     reference: str = ""
     notes: tuple[str, ...] = ()
+    verdict: Verdict = UNKNOWN
     explanation: Findings | None = None
     gradients: tuple[Row, ...] = ()
 
@@ -101,18 +102,24 @@ class Comparison:
         return f"<p>a: {escape(self.a)}, b: {escape(self.b)}<br>{words}</p>{html_table(self.rows)}"
 
     def explanation_lines(self) -> list[str]:
-        """The causes, in two lines each, or that none was found; empty if all outputs agree."""
+        """What kind of difference it is, and the causes; empty if all outputs agree.
+
+        A cause takes two lines; if none was found, that is said.
+        """
         if all(row.passes for row in self.rows):
             return []
-        if self.explanation is None:
+        lines = [self.verdict.words] if self.verdict.words else []
+        if self.explanation is None and self.verdict.kind in ("", OFF):
             return [
+                *lines,
                 "Cause: not found. None of the known ones explains it; the weights may differ, or "
-                "the models may compute something else."
+                "the models may compute something else.",
             ]
-        lines: list[str] = []
-        for cause in self.explanation.causes:
-            lead, change = "Then" if lines else "Cause", self.explanation.describe_change(cause)
+        found, lead = self.explanation, "Cause"
+        for cause in found.causes if found is not None else ():
+            change = found.describe_change(cause) if found is not None else ""
             lines += [f"{lead}: {cause.cause}. {change},", f"  {cause.outcome}."]
+            lead = "Then"
         return lines
 
     def unmatched_lines(self) -> list[str]:
@@ -162,6 +169,7 @@ class Comparison:
             "gradients": [_record(row) for row in self.gradients],
             "without_counterpart": {"a": self.unmatched_a, "b": self.unmatched_b},
             "notes": self.notes,
+            "verdict": self.verdict._asdict() if self.verdict.kind else None,
             "explanation": found and dataclasses.asdict(found),
         }
 
@@ -196,27 +204,23 @@ def names_of(row: Row) -> str:
 
 
 def _how_far(row: Row) -> str:
-    """How far two outputs are apart, and which side is wrong if that is clear."""
+    """How far two outputs are apart."""
     relative = row.relative_error
     share = "" if math.isinf(relative) else f", {number(relative)} of the largest"
-    words = f"up to {number(row.max_error)} apart{share}"
-    if row.units_a is not None and row.units_b is not None:
-        low, high = sorted((row.units_a, row.units_b))
-        if low <= _MAX_UNITS_OF_RIGHT_SIDE and high >= 10 * max(low, 1):
-            words += f"; {'a' if row.units_a > row.units_b else 'b'} is the side that is off"
-    return words
+    return f"up to {number(row.max_error)} apart{share}"
 
 
 def _cells(row: Row) -> list[str]:
     """What the tables show of a row, see :data:`_TITLES`."""
     errors = (row.max_error, row.mean_error, row.relative_error)
-    figures = [*map(number, errors), _units(row.units_a), _units(row.units_b)]
+    noise = "" if math.isinf(row.sqnr) or math.isnan(row.sqnr) else f"{row.sqnr:.1f} dB"
+    figures = [*map(number, errors), noise, _units(row.units_a), _units(row.units_b)]
     return [row.a, row.b, " x ".join(map(str, row.shape)), *figures]
 
 
 def _text_table(rows: Sequence[Row]) -> str:
     """Layers, shapes and errors; ``>`` marks the first layer that differs, ``x`` the others."""
-    shown = 8 if any(row.units_a is not None for row in rows) else 6
+    shown = 9 if any(row.units_a is not None for row in rows) else 7
     lines = [[mark, *_cells(row)[:shown]] for row, mark in _marked(rows, ">", "x")]
     return text.table([["", *_TITLES[:shown]], *lines], left=4)
 

@@ -8,6 +8,7 @@ outputs of the same shape without crossing, it takes the one with the highest to
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -18,6 +19,7 @@ import numpy as np
 from tinymnist.comparison.outputs import Output, channels_last
 from tinymnist.nn.arrays import Array, Shape
 
+_LEARNED = ("conv", "dense")
 _EXAMPLES_LOOKED_AT = 8
 _MIN_SIMILARITY, _MIN_SIMILARITY_INNER = 1.2, 1.7
 """Less similar outputs are not paired; a step inside a layer often has no counterpart."""
@@ -47,7 +49,8 @@ def match(a: Sequence[Output], b: Sequence[Output]) -> list[Pair]:
 def _aligned(a: Sequence[Output], b: Sequence[Output]) -> list[Pair]:
     """The best alignment: ``best[i, j]`` is the highest total of ``a[i:]`` and ``b[j:]``."""
     best = np.zeros((len(a) + 1, len(b) + 1))
-    score = np.array([[_similarity(one, other) for other in b] for one in a])
+    of_a, of_b = (list(zip(*both, strict=True)) for both in ((a, _kinds(a, b)), (b, _kinds(b, a))))
+    score = np.array([[_similarity(*one, *other) for other in of_b] for one in of_a])
     for i in range(len(a) - 1, -1, -1):
         for j in range(len(b) - 1, -1, -1):
             together = best[i + 1, j + 1] + score[i, j] if score[i, j] > 0 else 0.0
@@ -64,15 +67,44 @@ def _aligned(a: Sequence[Output], b: Sequence[Output]) -> list[Pair]:
     return pairs
 
 
-def _similarity(a: Output, b: Output) -> float:
+def _kinds(outputs: Sequence[Output], others: Sequence[Output]) -> list[str | None]:
+    """What each layer does; None for what :func:`folded` names: it has no counterpart."""
+    inside = folded(outputs, others)
+    kinds: list[str | None] = [None if one.name in inside else one.kind for one in outputs]
+    for index, one in enumerate(outputs[:-1]):
+        if one.name in inside:
+            kinds[index + 1] = one.kind
+    return kinds
+
+
+def folded(outputs: Sequence[Output], others: Sequence[Output]) -> dict[str, Output]:
+    """Convolutions and Dense layers, by name, with the batch normalization right behind them.
+
+    Exporters compute both as one layer, with other weights. So if the other side normalizes
+    nothing, the first output of the two is one that it does not have. The kinds of captured outputs
+    are guesses: there it takes one that is equal to the second.
+    """
+    if any(one.kind == "batchnorm" for one in others):
+        return {}
+    learned = [one for one in others if one.kind in _LEARNED]
+    pairs = itertools.pairwise(outputs)
+    found = {a.name: b for a, b in pairs if a.kind in _LEARNED and b.kind == "batchnorm"}
+    known = any(not one.guessed for one in learned)
+    same = any(_same(norm.values, one.values) for norm in found.values() for one in learned)
+    return found if known or same else {}
+
+
+def _similarity(a: Output, kind_a: str | None, b: Output, kind_b: str | None) -> float:
     """How similar two outputs are in values, name and kind; 0 if they cannot be a pair."""
     if a.values.shape != b.values.shape or a.is_input != b.is_input:
         return 0.0
+    if kind_a is None or kind_b is None:
+        return 0.0
     score = 2.0 + _closeness(a.values[:_EXAMPLES_LOOKED_AT], b.values[:_EXAMPLES_LOOKED_AT])
     score += 1.5 * (a.name == b.name)
-    if a.kind and b.kind:
+    if kind_a and kind_b:
         weight = 0.5 if a.guessed or b.guessed else 1.0
-        score += weight if a.kind == b.kind else -weight
+        score += weight if kind_a == kind_b else -weight
     score -= 0.75 * len(_signature(a.values) ^ _signature(b.values))
     inner = a.inner or b.inner
     enough = score >= (_MIN_SIMILARITY_INNER if inner else _MIN_SIMILARITY)

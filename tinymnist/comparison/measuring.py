@@ -31,6 +31,8 @@ class Row:
             of float32 at the layer's largest number; None without such a run.
         smallest_rtol: the smallest ``rtol`` that would pass, with the ``atol`` of the comparison.
         passes: whether ``max_error <= atol + rtol * largest``.
+        sqnr: the signal-to-noise ratio in dB, ``10 log10(mean b^2 / mean (a - b)^2)``: what is
+            given for quantized models. Infinite if both are equal.
     """
 
     a: str
@@ -45,6 +47,7 @@ class Row:
     units_b: float | None
     smallest_rtol: float
     passes: bool
+    sqnr: float
 
 
 def largest(values: Array) -> float:
@@ -93,7 +96,14 @@ def measure(a: Output, b: Output, exact: Output | None, atol: float, rtol: float
         units_b=_units(b.values, exact),
         smallest_rtol=_ratio(max(worst - atol, 0.0), size),
         passes=worst <= atol + rtol * size,
+        sqnr=_decibels(b.values, gap),
     )
+
+
+def _decibels(signal: Array, noise: Array) -> float:
+    with np.errstate(all="ignore"):
+        ratio = np.square(signal.astype(np.float64)).sum() / np.square(noise).sum()
+        return float(10 * np.log10(ratio)) if noise.any() else math.inf
 
 
 def _units(values: Array, exact: Output | None) -> float | None:

@@ -14,7 +14,13 @@ from tinymnist.comparison.comparison import Comparison
 from tinymnist.comparison.measuring import measure
 from tinymnist.comparison.outputs import RUNS, Output, Side, as_outputs, is_captured, read_arrays
 from tinymnist.comparison.rerun import Rerun, gradients_in_tinymnist, seed_weights
-from tinymnist.comparison.runners import first_change, framework_of, outputs_of, runner
+from tinymnist.comparison.runners import (
+    first_change,
+    framework_of,
+    outputs_of,
+    precision_of,
+    runner,
+)
 from tinymnist.comparison.runners.torch_network import build
 from tinymnist.errors import InputError
 from tinymnist.nn.arrays import Array, Shape
@@ -51,7 +57,7 @@ class Opened:
         if self.native is not None:
             outputs = tuple(outputs_of(self.native, x))
             changes = first_change(self.native, x, outputs)
-            return Side(self.name, outputs, self.model, own, changes)
+            return Side(self.name, outputs, self.model, own, changes, precision_of(self.native))
         if self.model is None or own is None:
             expected = "other examples" if self.model is None else self.model.input_shape
             raise InputError(f"{self.name} takes {expected}, not {x.shape[1:]}; see --inputs")

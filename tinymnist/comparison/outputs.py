@@ -109,6 +109,7 @@ class Side:
         model: tinymnist's own reading of the model: for the float64 run and for experiments.
         x: (n, *input_shape), the examples that the outputs belong to, as that model takes them.
         nondeterministic_layer: the first layer whose output changed in a second run; "" if none.
+        precision: what the framework says it computes with, if not with floats: "int8"; or "".
     """
 
     name: str
@@ -116,6 +117,7 @@ class Side:
     model: Sequential | None = None
     x: Array | None = None
     nondeterministic_layer: str = ""
+    precision: str = ""
 
 
 def channels_last(values: Array) -> Array:

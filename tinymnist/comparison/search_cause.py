@@ -54,7 +54,7 @@ _MIN_EXPLAINED = 0.5
 """Any change must explain this share of the error at the first mismatch."""
 _TOLERANCE_FACTOR = 10.0
 """By how much an experiment may exceed the tolerance: a change multiplies rounding errors."""
-_MAX_AT_ONCE, _MAX_RANK = 1500, 8
+_MAX_AT_ONCE, _MAX_RANK = 600, 8
 """How many pairs of experiments are tried at most, and how many experiments of each cause."""
 
 
@@ -109,7 +109,7 @@ class _Result(NamedTuple):
 
 
 def find_causes(
-    rerun: Rerun, pairs: Sequence[Pair], atol: float, rtol: float, *, at_once: int = _MAX_AT_ONCE
+    rerun: Rerun, pairs: Sequence[Pair], atol: float, rtol: float, *, thorough: bool = True
 ) -> list[Cause]:
     """Find the changes of a model or its input that give the outputs of the other side.
 
@@ -117,21 +117,21 @@ def find_causes(
         rerun: the model as it was run.
         pairs: its outputs beside those of the other side.
         atol, rtol: as for the comparison.
-        at_once: how many pairs of changes to try at most where no single one is enough.
+        thorough: whether to try two changes at once if no single one is enough.
 
     Returns:
         Causes in the order of the layers where they act; empty if nothing explains the difference.
     """
     with np.errstate(all="ignore"):  # an experiment may overflow
-        found = _find(rerun, pairs, atol, rtol, at_once)
+        found = _find(rerun, pairs, atol, rtol, thorough)
         if not found and len(pairs) > 1 and not _agree(pairs[-1], atol, rtol):
-            last = _find(rerun, pairs[-1:], atol, rtol, at_once=0)
+            last = _find(rerun, pairs[-1:], atol, rtol, thorough=False)
             return [replace(cause, last_only=True) for cause in last]
     return found
 
 
 def _find(
-    rerun: Rerun, pairs: Sequence[Pair], atol: float, rtol: float, at_once: int
+    rerun: Rerun, pairs: Sequence[Pair], atol: float, rtol: float, thorough: bool
 ) -> list[Cause]:
     found: list[Cause] = []
     first = _first_mismatch(pairs, atol, rtol)
@@ -141,9 +141,9 @@ def _find(
         steps = [best] if (best := _best(tried, len(pairs))) else []
         name = pairs[first].a.name
         if best is None or best.first <= first:  # not enough alone
-            steps = _two_at_once(mismatch, atol, rtol, at_once) or steps
+            steps = (_two_at_once(mismatch, atol, rtol) if thorough else []) or steps
         if not steps or (steps[-1].first <= first and steps[-1].explained < _MIN_EXPLAINED_ALONE):
-            if at_once and (words := dropout_spread(mismatch)) is not None:
+            if thorough and (words := dropout_spread(mismatch)) is not None:
                 found.append(Cause(DROPOUT, words, name, 1.0, None, is_observed=True))
             return found
         for step in steps:
@@ -158,14 +158,12 @@ def _find(
     return found
 
 
-def _two_at_once(mismatch: Mismatch, atol: float, rtol: float, most: int) -> list[_Result]:
+def _two_at_once(mismatch: Mismatch, atol: float, rtol: float) -> list[_Result]:
     """Two experiments after which the first mismatch is gone; empty if no pair does that.
 
     Every experiment is combined with those on the model's results, which cost little. Of all other
-    pairs at most ``most`` are run: of every cause, the experiments that explain most by themselves.
+    pairs, a bounded number is run: of every cause, the experiments that explain most by themselves.
     """
-    if not most:
-        return []
     ranked = _ranked(_results(mismatch, atol, rtol))
     unlikely = {one.experiment.change for one, rank in ranked if rank >= _MAX_RANK}
     seen: set[frozenset[str]] = set()
@@ -181,7 +179,7 @@ def _two_at_once(mismatch: Mismatch, atol: float, rtol: float, most: int) -> lis
             if len(both) == 1 or changes in seen or (best and both != _causes(best)):
                 continue  # of the two causes that were found, only what reaches further
             if experiment.cause not in RESULTS:
-                if runs >= most or rank >= _MAX_RANK or experiment.change in unlikely:
+                if runs >= _MAX_AT_ONCE or rank >= _MAX_RANK or experiment.change in unlikely:
                     continue
                 runs += 1
             seen.add(changes)

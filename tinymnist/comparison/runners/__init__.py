@@ -10,6 +10,7 @@ All raise InputError if the framework refuses the model or the examples.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike
@@ -66,6 +67,19 @@ def first_change(model: Any, x: Array, once: Sequence[Output]) -> str:
     return ""
 
 
+def precision_of(model: Any) -> str:
+    """``"int8"`` if a framework's model computes with integers; else ""."""
+    framework = framework_of(model)
+    if framework == "torch":
+        found = any("quantized" in type(module).__module__ for module in model.modules())
+    elif framework == "keras":
+        found = any(getattr(layer, "quantization_mode", None) for layer in model.layers)
+    else:
+        nodes = getattr(getattr(model, "graph", None), "node", ())
+        found = any(re.search("QLinear|QuantizeLinear|Integer", node.op_type) for node in nodes)
+    return "int8" if found else ""
+
+
 def framework_of(model: Any) -> str:
     """A key of :data:`RUNNERS`, judged by the modules of an object's classes.
 
@@ -73,10 +87,10 @@ def framework_of(model: Any) -> str:
         ValueError: when it is not a model of a known kind.
     """
     homes = {kind.__module__.split(".")[0] for kind in type(model).__mro__}
+    if homes & {"keras", "tf_keras"}:  # on PyTorch, a model of Keras is a module as well
+        return "keras"
     if "torch" in homes:
         return "torch"
-    if homes & {"keras", "tf_keras"}:
-        return "keras"
     is_file = isinstance(model, (str, PathLike)) and str(model).endswith(".onnx")
     if is_file or type(model).__name__ == "ModelProto":
         return "onnx"
