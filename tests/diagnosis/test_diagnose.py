@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+import textwrap
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -21,9 +22,12 @@ from tinymnist.diagnosis.costs import Change, change, costs_of, shapley
 from tinymnist.diagnosis.diagnose import diagnose
 from tinymnist.diagnosis.repairs import EVERY, NONE, PLANS, REPAIRS, in_sequence
 from tinymnist.diagnosis.results import Pictures
+from tinymnist.diagnosis.script import without_tinymnist
+from tinymnist.diagnosis.text import scripts
 from tinymnist.errors import InputError
 from tinymnist.imaging.digit import normalize as recipe
 from tinymnist.imaging.synthetic.paint import ink
+from tinymnist.interop import load_model
 from tinymnist.nn.arrays import Array
 from tinymnist.reader import Reader
 
@@ -416,3 +420,52 @@ def test_real_pictures_rank_polarity_first(reader: Reader, shared_folder: Path) 
     assert found.costs[0].repair == "polarity" and found.costs[0].is_certain
     assert found.right(NONE).mean() < 0.5 < 0.85 < found.right(EVERY).mean()
     assert len(PLANS) + 1 == found.found.shape[1]
+
+
+@pytest.fixture
+def photographed(tmp_path: Path) -> Path:
+    """Thirty digits drawn dark on uneven paper, in folders by class."""
+    rng = np.random.default_rng(7)
+    for number in range(30):
+        digit = number % 10
+        drawn = ink(digit, (140, 180), height=0.5, pen=0.09, slant=0.1 * (number // 10) - 0.1)
+        light = np.linspace(0.75, 0.95, 180)[None] * (1 - 0.7 * drawn)
+        values = np.clip(light + rng.normal(0, 0.02, drawn.shape), 0, 1)
+        (tmp_path / "photos" / str(digit)).mkdir(parents=True, exist_ok=True)
+        file = tmp_path / "photos" / str(digit) / f"{number}.png"
+        Image.fromarray(np.uint8(255 * values)).save(file)
+    return tmp_path / "photos"
+
+
+def test_the_printed_lines_repair_a_script(
+    photographed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both are run as they are printed, on every picture, and keep what the diagnosis promised."""
+    assert main(["diagnose", str(photographed), "--model", "keras-cnn"]) == 0
+    text = capsys.readouterr().out
+    before = float(re.findall(r"^nothing .*?([\d.]+) %", text, re.MULTILINE)[0]) / 100
+    promised = re.findall(r"In your own script, ([\d.]+) % are read right with", text)[0]
+    few, of = re.findall(r"Without tinymnist, (\d+) of (\d+) are read right with", text)[0]
+    shares = float(promised) / 100, int(few) / int(of)
+    assert before < 0.5 and shares[0] > 0.9 and shares[1] > 0.8
+    codes = [textwrap.dedent(code) for code in text.split("are read right with\n\n")[1:]]
+    codes[0] = codes[0].partition("Without")[0].replace("\n    ", "\n").strip()
+    model, files = load_model("keras-cnn"), sorted(photographed.rglob("*.png"))
+    for code, share in zip(codes, shares, strict=True):
+        right = 0
+        for file in files:
+            script = textwrap.dedent(code).replace('"photo.jpg"', repr(str(file)))
+            exec(compile(script, "script.py", "exec"), {"model": model})
+            right += capsys.readouterr().out.strip() == f"[{file.parent.name}]"
+        assert right / len(files) == pytest.approx(share, abs=1e-3)
+
+
+def test_the_lines_without_tinymnist_are_few_and_need_two_packages() -> None:
+    code = without_tinymnist()
+    assert set(re.findall(r"^(?:from|import) (\w+)", code, re.MULTILINE)) == {"numpy", "PIL"}
+    body = code.partition("def prepare")[2].partition("\n\n\n")[0].splitlines()
+    assert len(body) <= 32
+
+
+def test_no_script_is_printed_where_nothing_is_gained(digits: Digits, reader: Reader) -> None:
+    assert scripts(diagnose(planted(digits, lambda image: image), reader)) == {}

@@ -19,6 +19,7 @@ from tinymnist.diagnosis.ink_and_paper import separate_ink
 from tinymnist.diagnosis.properties import ALL, PROPERTIES, measure, mnist_reference
 from tinymnist.diagnosis.repairs import PLANS, every_repair
 from tinymnist.diagnosis.results import UNREAD, Diagnosis, Drift, Pictures
+from tinymnist.diagnosis.script import measure_by_hand
 from tinymnist.errors import InputError
 from tinymnist.files import is_picture, pictures_in
 from tinymnist.imaging.digit.isolate import NoDigitFound
@@ -105,9 +106,10 @@ def diagnose(
         while batch := [_ticked(study, tick) for study in islice(made, _BATCH)]:
             _read(batch, reader)
             studies += batch
-    if not any(study.squeezed is not None for study in studies):
+    if all(study.squeezed is None for study in studies):
         first = next((study.failure for study in studies if study.failure), "there is none")
         raise InputError(f"no picture of {pictures.name} could be read: {first}")
+    decoded = [i for i, study in enumerate(studies) if study.squeezed is not None]
     found = np.stack([study.found for study in studies])
     known = found[:, -1] if pictures.labels is None else pictures.labels
     counts = np.bincount(known[known != UNREAD], minlength=len(reader.class_names))
@@ -125,6 +127,7 @@ def diagnose(
         class_shares=shares,
         class_drift=drift,
         failures={i: study.failure for i, study in enumerate(studies) if study.failure},
+        by_hand=measure_by_hand([pictures.sources[i] for i in decoded], known[decoded], reader),
     )
 
 

@@ -15,6 +15,7 @@ from tinymnist.diagnosis.ink_and_paper import separate_ink
 from tinymnist.diagnosis.properties import ALL, mnist_reference
 from tinymnist.diagnosis.repairs import NONE, PLANS, REPAIRS, Repairs, every_repair, in_sequence
 from tinymnist.diagnosis.results import Diagnosis, place_of
+from tinymnist.diagnosis.text import scripts
 from tinymnist.errors import InputError
 from tinymnist.imaging.digit.isolate import NoDigitFound
 from tinymnist.imaging.digit.normalize import normalize
@@ -64,6 +65,10 @@ def write_report(diagnosis: Diagnosis, advice: Sequence[Advice], path: Path) -> 
     misread = "Misread all the same" if d.is_labelled else "The least certain"
     sections = {
         "What to do": f"<ol>{items}</ol>",
+        "In your own script": "".join(
+            f"{html.paragraph(title)}\n{html.scroll(f'<pre>{escape(code)}</pre>')}"
+            for title, code in scripts(d).items()
+        ),
         "One repair after the other": f"{html.paragraph(_SEQUENCE)}\n{chart}",
         "What each mismatch costs": f"{html.paragraph(_COSTS)}\n{_costs(d)}",
         "Class by class": _classes(d) if d.is_labelled else "",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tinymnist.diagnosis.costs import Cost, Flags, costs_of
 from tinymnist.diagnosis.repairs import NONE, PLANS, REPAIRS, Repairs, in_sequence
+from tinymnist.diagnosis.script import ByHand
 from tinymnist.errors import InputError
 
 UNREAD = -1
@@ -73,6 +74,7 @@ class Diagnosis:
         class_drift: their total variation distance from MNIST's, 0..1: half the sum of all
             differences; NaN if the network's classes are not the digits.
         failures: picture -> the reason why the recipe could not prepare it.
+        by_hand: what the main steps achieve in a few lines of NumPy and Pillow.
     """
 
     pictures: Pictures
@@ -84,6 +86,7 @@ class Diagnosis:
     class_shares: NDArray[np.float64]
     class_drift: float
     failures: dict[int, InputError]
+    by_hand: ByHand
 
     def __repr__(self) -> str:
         before, after = (float(self.right(plan).mean()) for plan in (NONE, None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from tinymnist.diagnosis.advice import Advice
 from tinymnist.diagnosis.costs import Change, Cost
 from tinymnist.diagnosis.properties import ALL, mnist_reference
 from tinymnist.diagnosis.results import Diagnosis
+from tinymnist.diagnosis.script import WITH_TINYMNIST, without_tinymnist
 from tinymnist.reporting.text import count, percent, signed, table
 
 _COSTS = """\
@@ -32,7 +34,31 @@ def as_text(diagnosis: Diagnosis, advice: list[Advice]) -> str:
     sequence = table([("repaired one after the other", kind, "confidence"), *stages])
     items = "\n".join(f"{i}. [{topic}] {text}" for i, (topic, text) in enumerate(advice, start=1))
     tables = (sequence, _cost_table(diagnosis), _drift_table(diagnosis))
-    return "\n\n".join([head, *tables, f"Advice\n{items}"])
+    return "\n\n".join([head, *tables, f"Advice\n{items}", *_script(diagnosis)])
+
+
+def _script(diagnosis: Diagnosis) -> list[str]:
+    """What to change in a script of one's own, if that is any use."""
+    return [
+        f"{title}\n\n{textwrap.indent(code.rstrip(), '    ')}"
+        for title, code in scripts(diagnosis).items()
+    ]
+
+
+def scripts(diagnosis: Diagnosis) -> dict[str, str]:
+    """Lines of Python for the user's own script, by what they do; none if they bring nothing."""
+    stages = [share for _, share, _ in diagnosis.sequence()]
+    if stages[-1] <= stages[0]:
+        return {}
+    read = "right" if diagnosis.is_labelled else "as by the full recipe"
+    right, n = diagnosis.by_hand
+    found = {
+        f"In your own script, {percent(stages[-1], 1)} are read {read} with": WITH_TINYMNIST,
+    }
+    if n and right / n > stages[0]:
+        with_few = f"Without tinymnist, {right} of {n} are read {read} with"
+        found[with_few] = without_tinymnist()
+    return found
 
 
 def _cost_table(diagnosis: Diagnosis) -> str:
@@ -108,6 +134,8 @@ def as_record(diagnosis: Diagnosis, advice: list[Advice]) -> dict[str, Any]:
         "properties": properties,
         "class_balance": {"yours": shares, "total_variation": _number(diagnosis.class_drift)},
         "advice": [one._asdict() for one in advice],
+        "scripts": scripts(diagnosis),
+        "by_hand": diagnosis.by_hand._asdict(),
     }
 
 
