@@ -48,7 +48,10 @@ _MIN_SIDE = 10  # pixels of a cell's sides, in the median,
 _MANY_CELLS, _MIN_SIDE_OF_FEW = 4, 16  # and if there are fewer cells: they might be a digit's
 _MIN_SHARED = 0.3  # groups that share this share of the smaller one's area are one grid,
 _MIN_UNITED = 4  # but fewer cells than this are those of a digit, as in an 8
-_BARE_BOX = 4  # corners of a single box, which is not a grid
+_BEYOND, _MIN_ON, _ASIDE = (0.2, 0.6), 0.75, 4
+"""Where lines that go on are looked for, in cells beyond the last; the share inked, and how many
+pixels aside."""
+_MAX_ASIDE = 2  # pixels from a curve beyond its line's end to where the line goes on
 
 
 class Cell(NamedTuple):
@@ -90,7 +93,7 @@ def find_grids(dark: Array) -> list[Lattice]:
     groups = _groups(_cells(ink, level, upright, crossings), crossings)
     for group in _united(groups, crossings):
         corners = _lattice(group, level, upright, crossings)
-        if corners is not None and corners[..., 0].size > _BARE_BOX:
+        if corners is not None:
             found.append(Lattice(corners * scale + (scale - 1) / 2))
     return found
 
@@ -274,6 +277,8 @@ def _lattice(cells: list[Cell], level: Lines, upright: Lines, at: _Crossings) ->
         ruling.extend(other)
     for ruling, other in ((rows, columns), (columns, rows)):
         ruling.trim(other)
+    if _goes_on(rows, columns) or _goes_on(columns, rows):
+        return None
     corners = _corners(rows.at, columns.at)
     slots = (len(rows.at) - 1) * (len(columns.at) - 1)
     sides = [np.median(np.linalg.norm(np.diff(corners, axis=axis), axis=-1)) for axis in (0, 1)]
@@ -281,6 +286,22 @@ def _lattice(cells: list[Cell], level: Lines, upright: Lines, at: _Crossings) ->
     if min(sides) < shortest or len(cells) < _MIN_FULL * slots:
         return None
     return corners
+
+
+def _goes_on(rows: _Ruling, columns: _Ruling) -> bool:
+    """Whether the two lines of a single row of cells both lead on beyond its first or last cell.
+
+    Then some of its cells were not found, or strokes of letters in one long box count as lines.
+    """
+    if len(rows.at) > 2:
+        return False
+    places = np.sort([float(at[columns.span[0] : columns.span[1]].mean()) for at in columns.at])
+    first, last = float(places[0]), float(places[-1])
+    cell = (last - first) / (len(places) - 1)
+    near, far = _BEYOND[0] * cell, _BEYOND[1] * cell
+    return rows.leads(round(first - far), round(first - near), _MIN_ON, 1.0, _ASIDE) or rows.leads(
+        round(last + near), round(last + far), _MIN_ON, 1.0, _ASIDE
+    )
 
 
 def _borders(cells: list[Cell], axis: int) -> dict[int, int]:
@@ -398,14 +419,20 @@ class _Ruling:
                 self.at = np.concatenate([at[None], self.at] if last == 0 else [self.at, at[None]])
                 other.span = min(other.span[0], start), max(other.span[1], end)
 
-    def leads(self, start: int, end: int, cover: float, share: float) -> bool:
+    def leads(
+        self, start: int, end: int, cover: float, share: float, aside: int = _MAX_ASIDE
+    ) -> bool:
         """Whether a share of the lines is inked, to a share, from one place to another."""
         there = slice(max(start, 0), end)
         columns = np.arange(self.lines.ridge.shape[1])[there]
         if len(columns) < _SHORTEST:
             return False
-        rows = np.clip(np.rint(self.at[:, there]).astype(int), 0, len(self.lines.ridge) - 1)
-        inked = self.lines.ridge[rows, columns] > _MIN_COVERED * self.usual
+        middle, limit = np.rint(self.at[:, there]).astype(int), len(self.lines.ridge) - 1
+        ridges = [
+            self.lines.ridge[np.clip(middle + off, 0, limit), columns]
+            for off in range(-aside, aside + 1)
+        ]
+        inked = np.max(ridges, axis=0) > _MIN_COVERED * self.usual
         return bool(np.mean(inked.mean(1) >= cover) >= share)
 
     def _nearest(self, at: Array, gap: float) -> tuple[Array, float]:

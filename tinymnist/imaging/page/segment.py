@@ -55,9 +55,10 @@ _CROWD, _GRAIN = 200, 10
 _MANY, _PRINT_SURE = 100, 0.45
 """If a page has this many marks, and its usual mark looks less surely like a digit, it is print;"""
 _LARGER_THAN_PRINT = 1.35  # what is written by hand there is taller by this factor
-_WRITING_SURE, _WRITING_SHARE = 0.5, 0.8
-"""It is taken for writing only if this share of what is left looks like digits: drawings, frames
-and headlines are larger than print as well."""
+_WRITING_SURE = 0.8  # it is taken for a number if its usual mark looks as surely like a digit,
+_MIN_LEVEL, _MAX_LETTER_GAP = 0.3, 1.2
+"""and its marks share at least this of their height with the next, which is at most this far, in
+heights."""
 _MAX_CANDIDATES = 4000  # on a page; a thousand digits have about this many
 _FEW_CLEAR = 3  # digits that are clear and enough to say how tall those of their row are
 _PRIOR_MARKS = 2
@@ -107,12 +108,11 @@ def segment(
         raise NoDigitFound("no digit found: nothing but specks")
     looks = looks_of(page, parts, usual, confidence)
     if confidence is not None and _is_print(parts, looks, usual):
-        parts = parts.only(np.flatnonzero(heights(parts.boxes) > _LARGER_THAN_PRINT * usual))
-        if len(parts.boxes):
-            usual = typical_height(parts.boxes, page.mask.shape)
-            looks = looks_of(page, parts, usual, confidence)
-        if len(parts.boxes) == 0 or np.mean(looks.sure > _WRITING_SURE) < _WRITING_SHARE:
+        parts = parts.only(_numbers_on_print(parts.boxes, looks, usual))
+        if len(parts.boxes) == 0:
             raise NoDigitFound("no digit found: nothing but print")
+        usual = typical_height(parts.boxes, page.mask.shape)
+        looks = looks_of(page, parts, usual, confidence)
     rows: list[Row] = []
     for marks in find_rows(parts.boxes, usual, looks.clear):
         typical = _row_height(heights(parts.boxes[marks]), usual, looks.clear[marks])
@@ -132,6 +132,36 @@ def _is_print(parts: Components, looks: Looks, usual: float) -> bool:
     tall = heights(parts.boxes)
     sized = (tall >= _MIN_DIGIT * usual) & (tall <= usual / _MIN_DIGIT)
     return bool(sized.sum() >= _MANY and np.median(looks.sure[sized]) < _PRINT_SURE)
+
+
+def _numbers_on_print(boxes: Index, looks: Looks, usual: float) -> Index:
+    """The marks of numbers written by hand on a page of print, whose usual mark is ``usual`` high.
+
+    They are larger than print, stand beside each other, and most of each number looks like digits:
+    headlines, drawings and logos do not.
+    """
+    tall = heights(boxes)
+    large = np.flatnonzero(tall > _LARGER_THAN_PRINT * usual)
+    groups: list[list[int]] = []
+    for mark in large[np.argsort(boxes[large, 1], kind="stable")]:
+        for group in groups:
+            last = group[-1]
+            height = min(tall[mark], tall[last])
+            shared = min(boxes[mark, 2], boxes[last, 2]) - max(boxes[mark, 0], boxes[last, 0])
+            apart = boxes[mark, 1] - boxes[group, 3].max()
+            if shared > _MIN_LEVEL * height and apart < _MAX_LETTER_GAP * height:
+                group.append(int(mark))
+                break
+        else:
+            groups.append([int(mark)])
+    kept: list[Index] = []
+    for group in groups:
+        digits = tall[group] >= _MIN_DIGIT * np.median(tall[group])
+        own = np.array(group)[digits]
+        several = len(own) >= _FEW_CLEAR or (len(own) == 2 and looks.clear[own].all())
+        if several and np.median(looks.sure[own]) >= _WRITING_SURE:
+            kept.append(np.array(group))
+    return np.sort(np.concatenate(kept)) if kept else np.zeros(0, np.intp)
 
 
 def find_rows(boxes: Index, typical: float, clear: Mask | None = None) -> list[Index]:

@@ -42,6 +42,10 @@ _MIN_EMPTY = 4  # empty cells; fewer may be the holes of digits or letters
 _MOST_TRIED = 60  # marks that show whether a grid holds digits
 _BORDER = 0.15  # of a cell, around the grid, that belongs to its lines
 _MIN_BESIDE = 0.6  # digits beside tables are at least this tall, in heights of those in them
+_MIN_ENTRY, _MAX_ENTRY_OFF, _MIN_ENTRY_SURE = 0.3, 0.6, 0.7
+"""In a single box, digits are at least this tall, as a share of the box, and their middles differ
+by at most this, in heights of a digit. In a single row of boxes, too, letters are often written:
+the usual mark looks at least as surely like a digit."""
 _MIN_SURE = 0.5  # a grid is print, or something else, if its usual mark is less surely a digit
 
 
@@ -86,7 +90,10 @@ def read_table(dark: Array, lattice: Lattice, confidence: Confidence) -> Table |
     marks = find_marks(patches)
     written = [number for number, parts in enumerate(marks) if len(parts.boxes)]
     lines: dict[int, Row] = {}
+    least = _MIN_SURE if lattice.rows > 1 else _MIN_ENTRY_SURE
     if not written and len(patches) < _MIN_EMPTY:
+        return None
+    if len(patches) == 1 and not _is_entry(marks[0], patches[0]):
         return None
     if written:
         own = [marks[number] for number in written]
@@ -95,14 +102,16 @@ def read_table(dark: Array, lattice: Lattice, confidence: Confidence) -> Table |
         pages = [_ink(patches[number], marks[number]) for number in written]
         rows = [_single(page, parts) for page, parts in zip(pages, own, strict=True)]
         if not _hold_one_digit(own):
-            if not _are_digits(_each_mark(pages, own), confidence):
+            if not _are_digits(_each_mark(pages, own), confidence, least):
                 return None
             rows = [
                 _several(page, parts, typical, confidence)
                 for page, parts in zip(pages, own, strict=True)
             ]
         elif not _are_digits(
-            [one.image for row in rows if row for one in row.candidates], confidence
+            [one.image for row in rows if row for one in row.candidates],
+            confidence,
+            least,
         ):
             return None
         lines = {n: _placed(row, patches[n]) for n, row in zip(written, rows, strict=True) if row}
@@ -181,13 +190,25 @@ def _each_mark(pages: list[PageInk], marks: list[Components]) -> list[Array]:
     return [image for image in images if image is not None]
 
 
-def _are_digits(images: list[Array], confidence: Confidence) -> bool:
+def _is_entry(parts: Components, patch: Patch) -> bool:
+    """Whether a single box holds one row of marks that are not much lower than the box."""
+    tall = heights(parts.boxes)
+    if len(tall) == 0:
+        return False
+    large = parts.boxes[tall >= _MIN_DIGIT * tall.max()]
+    usual = float(np.median(heights(large)))
+    off = np.ptp((large[:, 0] + large[:, 2]) / 2)
+    rows, _ = patch.inner
+    return bool(usual >= _MIN_ENTRY * (rows.stop - rows.start) and off <= _MAX_ENTRY_OFF * usual)
+
+
+def _are_digits(images: list[Array], confidence: Confidence, least: float) -> bool:
     """Whether most images (28, 28) look like digits, upright or all turned alike."""
     if not images:
         return False
     some = np.stack(images[:: -(-len(images) // _MOST_TRIED)])
     ways = (np.rot90(some, turns, (1, 2)) for turns in range(4))
-    return any(np.median(confidence(way)) >= _MIN_SURE for way in ways)
+    return any(np.median(confidence(way)) >= least for way in ways)
 
 
 def _digit_height(tables: list[Table]) -> float:
