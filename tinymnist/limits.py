@@ -80,7 +80,7 @@ def opening(path: str | PathLike[str] | None, kind: str) -> Iterator[None]:
 
 
 def _damaged(path: Any, kind: str, error: Exception) -> InputError:
-    return InputError(f"{path} is not {kind}, or is damaged: {reason(error)}")
+    return InputError(f"{path} cannot be read as {kind}: {reason(error)}")
 
 
 def reason(error: Exception) -> str:

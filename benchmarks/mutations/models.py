@@ -126,7 +126,10 @@ def _own(suffix: str) -> list[Seed]:
     model = _tiny()
     model.metadata = {
         "class_names": list("0123456789"),
-        "preprocessing": {"recipe": "mnist", "scaling": "x/255"},
+        "preprocessing": {
+            "recipe": "mnist",
+            "scaling": {"name": "x/255", "scale": 1.0, "offset": 0.0},
+        },
         "source": "benchmarks.mutations",
         "metrics": {"mnist-test": {"n": 10000, "accuracy": 0.5}},
     }

@@ -97,6 +97,7 @@ def test_what_may_not_be_read_is_refused(
     monkeypatch.setattr(Path, "iterdir", refusing(Path.iterdir))
     monkeypatch.setattr("os.scandir", refusing(os.scandir))
     monkeypatch.setattr("builtins.open", refusing(open))
+    monkeypatch.setattr("os.open", refusing(os.open))
     with pytest.raises(InputError, match=r"cannot read.*Permission denied"):
         load_set(tmp_path)
 
@@ -135,7 +136,7 @@ def test_a_wrong_table_is_refused(tmp_path: Path, table: str, complaint: str) ->
 
 def test_a_table_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_bytes(b"\xff\xfe\x00\xd8" * 5)
-    with pytest.raises(InputError, match="is not a table"):
+    with pytest.raises(InputError, match="cannot be read as a table"):
         load_set(tmp_path)
 
 

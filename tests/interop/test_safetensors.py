@@ -129,8 +129,11 @@ ENTRY = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
         (packed({"a": ENTRY}, bytes(4)), "it holds 4"),
         (packed(b'{"a": 1, "a": 2}'), "appears twice"),
         (packed({"__metadata__": {"x": 1}, "a": ENTRY}, bytes(8)), "metadata"),
-        (packed({"__metadata__": {"tinymnist": "[1"}, "a.weight": ENTRY}, bytes(8)), "metadata"),
-        (packed(b'{"a":' + b"[" * 50_000), "damaged"),
+        (
+            packed({"__metadata__": {"tinymnist": "[1"}, "a.weight": ENTRY}, bytes(8)),
+            "the description in",
+        ),
+        (packed(b'{"a":' + b"[" * 50_000), "nested too deeply"),
     ],
 )
 def test_every_rule_of_the_format_is_checked(data: Any, message: str, saved: Any) -> None:

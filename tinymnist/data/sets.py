@@ -135,8 +135,9 @@ def _from_csv(table: Path) -> LabelledSet:
     with limits.opening(table, "a table"):
         text = read_bytes(table).decode("utf-8-sig")
         rows = []
-        for row in csv.DictReader(io.StringIO(text, newline="")):
-            limits.work(len(row), str(table))
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        for row in reader:
+            limits.work(len(reader.fieldnames or ()) + len(row), str(table))
             rows.append(row)
     if not rows:
         raise InputError(f"{table}: holds no pictures; expected a header, and a line per picture")

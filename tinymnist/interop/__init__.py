@@ -16,6 +16,7 @@ import warnings
 from functools import partial
 from os import PathLike
 
+from tinymnist import limits
 from tinymnist.errors import InputError
 from tinymnist.nn.sequential import Sequential
 from tinymnist.nn.sequential import load_model as load_weights_file
@@ -142,16 +143,13 @@ def load_weights(model: Sequential, path: str | PathLike[str]) -> None:
     from tinymnist.interop.sniffing import Format, sniff
 
     place = find(path)
-    if sniff(place) is not Format.TINYMNIST:
-        from tinymnist.interop.keras.model_weights import load_weights as load
+    with limits.opening(path, "weights of this model"):
+        if sniff(place) is not Format.TINYMNIST:
+            from tinymnist.interop.keras.model_weights import load_weights as load
 
-        load(model, place)
-        return
-    arrays = load_weights_file(place).get_weights()
-    try:
-        model.set_weights(arrays)
-    except ValueError as error:
-        raise InputError(f"{path} does not fit this model: {error}") from None
+            load(model, place)
+        else:
+            model.set_weights(load_weights_file(place).get_weights())
 
 
 def to_json(model: Sequential) -> str:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from os import PathLike
+from pathlib import Path
 from typing import Any, TypeAlias
 
+from tinymnist import limits
 from tinymnist.errors import InputError
 from tinymnist.interop.bare.candidates import Candidates, defines_layers
 from tinymnist.interop.sniffing import Format, sniff
+from tinymnist.nn.metadata import check_finite, check_model
 from tinymnist.nn.sequential import load_model as load_weights
 from tinymnist.nn.weights import find
 
@@ -37,6 +40,16 @@ def read(source: str | PathLike[str], architecture: Architecture = None) -> Cand
             already defined.
     """
     path = find(source)
+    with limits.opening(path, "a model"):
+        found = _read(path, architecture)
+        if found.model is not None:
+            check_model(found.model, path)
+        for block in found.blocks:
+            check_finite(block.arrays, path)
+        return found
+
+
+def _read(path: Path, architecture: Architecture) -> Candidates:
     kind = sniff(path)
     if kind is None:
         raise InputError(

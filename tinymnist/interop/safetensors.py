@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from tinymnist.errors import InputError
-from tinymnist.files import read_bytes, whole_file
+from tinymnist import limits
+from tinymnist.files import parse_json, read_bytes, whole_file
 from tinymnist.interop.bare.architecture import TENSORS, Description, checked
 from tinymnist.interop.bare.blocks import associated, natural
 from tinymnist.interop.bare.candidates import Candidates, from_blocks
@@ -28,9 +28,6 @@ DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8",
           "I16": "<i2", "I8": "i1", "U8": "u1", "U16": "<u2", "U32": "<u4", "U64": "<u8",
           "BOOL": "?"}  # fmt: skip
 """The format's types as NumPy's; bfloat16 is the upper half of a float32."""
-_MOST_HEADER_BYTES = 100_000_000
-MOST_BYTES = 1 << 30
-"""Upper limit of a file; larger files are rejected."""
 METADATA = "__metadata__"
 DESCRIPTION = "tinymnist"
 """The key of the metadata under which tinymnist keeps the layers."""
@@ -65,12 +62,7 @@ def _description(text: str, path: Any) -> Description | None:
     """The layers, if :func:`write` put them into the metadata."""
     if not text:
         return None
-    try:
-        return checked(json.loads(text), Path(path))
-    except InputError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} has damaged metadata: {str(error)[:100]}") from None
+    return checked(parse_json(text, f"the description in {path}"), Path(path))
 
 
 def read_tensors(path: str | PathLike[str]) -> tuple[dict[str, Array], dict[str, str]]:
@@ -79,17 +71,15 @@ def read_tensors(path: str | PathLike[str]) -> tuple[dict[str, Array], dict[str,
     Raises:
         InputError: when the file breaks any rule of the format.
     """
-    data = read_bytes(path, MOST_BYTES)
-    try:
-        return _parse(data)
-    except (ValueError, struct.error, RecursionError) as error:
-        raise InputError(f"{path} is a damaged safetensors file: {str(error)[:150]}") from None
+    with limits.opening(path, "a safetensors file"):
+        return _parse(read_bytes(path))
 
 
 def _parse(data: bytes) -> tuple[dict[str, Array], dict[str, str]]:
     (length,) = struct.unpack_from("<Q", data)
-    if length > min(len(data) - 8, _MOST_HEADER_BYTES):
+    if length > len(data) - 8:
         raise ValueError(f"its header has {length:,} bytes, the file {len(data):,}")
+    limits.check_text(length, "its header")
     header = json.loads(data[8 : 8 + length], object_pairs_hook=_without_twins)
     if not isinstance(header, dict):
         raise ValueError("its header is not an object")
@@ -129,6 +119,7 @@ def _window(name: str, entry: Any) -> tuple[int, int]:
 
 def _tensor(entry: Mapping[str, Any], buffer: memoryview) -> Array:
     begin, end = entry["data_offsets"]
+    limits.charge(2 * (end - begin), "a tensor")
     flat = np.frombuffer(buffer[begin:end], DTYPES[entry["dtype"]])
     if entry["dtype"] == "BF16":
         flat = (flat.astype(np.uint32) << 16).view(np.float32)

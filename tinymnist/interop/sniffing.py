@@ -11,7 +11,8 @@ from mmap import ACCESS_READ, mmap
 from os import PathLike
 from pathlib import Path
 
-from tinymnist.errors import InputError
+from tinymnist import limits
+from tinymnist.files import open_regular
 from tinymnist.interop.wire import Damaged, fields
 
 _HEAD = 1 << 16
@@ -54,15 +55,16 @@ def sniff(path: str | PathLike[str]) -> Format | None:
     Raises:
         InputError: when it cannot be read.
     """
-    place = Path(path)
+    with limits.opening(path, "a model"):
+        return _sniff(Path(path))
+
+
+def _sniff(place: Path) -> Format | None:
     if place.is_dir():
         return _sniff_folder(place)
-    try:
-        with open(place, "rb") as file:
-            head = file.read(_HEAD)
-            size = file.seek(0, 2)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+    with open_regular(place) as file:
+        head = file.read(_HEAD)
+        size = file.seek(0, 2)
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         return _sniff_zip(place)
     by_magic = (kind for at, magic, kind in _MAGIC if head.startswith(magic, at))
@@ -78,11 +80,8 @@ def _sniff_folder(folder: Path) -> Format | None:
 
 
 def _sniff_zip(path: Path) -> Format | None:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError, EOFError) as error:
-        raise InputError(f"{path} is a damaged zip archive: {error}") from None
+    with limits.opening(path, "a zip archive"), zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
     leaves = {name.replace("\\", "/").rpartition("/")[2] for name in names}
     if "manifest.json" in names:
         return Format.TINYMNIST

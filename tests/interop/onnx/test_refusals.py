@@ -209,7 +209,7 @@ def test_shapes_that_the_bytes_do_not_fill(graph: Any, refused: Any, dims: list[
     model = graph.model(dense(graph, "x"))
     model.graph.initializer[0].dims[:] = dims
     message = refused(model)
-    assert "too large" in message or "states" in message
+    assert "would take" in message or "states" in message or "has the shape [-4" in message
 
 
 BOMBS = {
@@ -244,7 +244,7 @@ def test_doubling_again_and_again(graph: Any, refused: Any) -> None:
     x = np.ones((1, 64), np.float32)
     for _ in range(40):
         x = graph.node("Concat", x, x, axis=1)
-    assert "too large (limit" in refused(graph.model(dense(graph, graph.node("Add", "x", x))))
+    assert "would take" in refused(graph.model(dense(graph, graph.node("Add", "x", x))))
 
 
 def test_layers_that_would_fill_the_memory(graph: Any, refused: Any) -> None:
@@ -270,7 +270,7 @@ def test_functions_that_unfold_without_end(graph: Any, onnx: Any, refused: Any) 
     model = graph.model(dense(graph, graph.node("F29", "x", domain="f")))
     model.opset_import.append(helper.make_opsetid("f", 1))
     model.functions.extend(graph.functions)
-    assert "unfolds to more than" in refused(model)
+    assert "takes too much work" in refused(model)
 
 
 def test_functions_are_put_in_where_they_are_called(graph: Any, onnx: Any, tmp_path: Path) -> None:
@@ -292,7 +292,7 @@ def test_millions_of_empty_messages(refused: Any) -> None:
     while size:
         length += bytes([size & 0x7F | (0x80 if size > 0x7F else 0)])
         size >>= 7
-    assert "500,000 fields" in refused(b"\x3a" + length + nodes)
+    assert "takes too much work" in refused(b"\x3a" + length + nodes)
 
 
 def test_without_the_library_one_line_says_what_to_install(graph: Any, tmp_path: Path) -> None:

@@ -270,7 +270,7 @@ def test_a_saved_model_that_lacks_something(change: Any, message: str, tmp_path:
         ({"weightsManifest": [{"paths": ["no.bin"], "weights": []}]}, "are not beside it"),
         ({"weightsManifest": []}, "no arrays for the layer 'conv'"),
         ({"format": "graph-model"}, "a graph of TensorFlow's operations"),
-        ({"modelTopology": 3}, "does not describe a model"),
+        ({"modelTopology": 3}, "cannot be read as"),
     ],
 )
 def test_a_description_in_json_that_is_wrong(

@@ -17,7 +17,6 @@ Normalizations have PyTorch's epsilon, 1e-5, by default.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from tinymnist.errors import InputError
-from tinymnist.files import read_bytes
+from tinymnist.files import parse_json, read_bytes
 from tinymnist.nn.architectures import ARCHITECTURES
 from tinymnist.nn.arrays import Shape
 from tinymnist.nn.layers import LAYERS
@@ -34,7 +33,6 @@ TENSORS = "tensors"
 """The key that names the block of a layer; layers without it take blocks in order."""
 _REQUIRED = {"input_shape", "layers"}
 _DESCRIPTION_KEYS = _REQUIRED | {"wiring"}
-_MOST_JSON_BYTES = 1 << 24
 _MOST_LAYERS = 1000
 
 
@@ -81,12 +79,7 @@ def read_json(path: str | PathLike[str]) -> Any:
     if not Path(path).exists():
         expected = f"expected a JSON file or one of {sorted(ARCHITECTURES)}"
         raise InputError(f"cannot read the architecture {path}; {expected}")
-    try:
-        return json.loads(read_bytes(path, _MOST_JSON_BYTES).decode("utf-8-sig"))
-    except InputError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not a JSON file: {error}") from None
+    return parse_json(read_bytes(path), str(path))
 
 
 def checked(content: Any, path: Path) -> Description:

@@ -8,17 +8,16 @@ a ``keras_history`` (Keras 3); a layer may itself be a model.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from tinymnist.errors import InputError
+from tinymnist.files import parse_json
 from tinymnist.nn.arrays import Array, Shape
 
 Source: TypeAlias = tuple[str, int]
 """One output: the layer's name, and which of its calls, counted from 0."""
-MOST_JSON_LETTERS = 1 << 24
 _MOST_LAYERS = 10_000
 _MOST_NESTING = 20
 _MODELS = ("Sequential", "Functional")
@@ -99,19 +98,13 @@ class ModelConfig:
                 yield from layer.model.leaves()
 
 
-def parse(text: str, path: str) -> dict[str, Any]:
+def parse(text: str | bytes, path: str) -> dict[str, Any]:
     """Read JSON that describes a model.
 
     Raises:
         InputError: when it is not a JSON object, or too large.
     """
-    if len(text) > MOST_JSON_LETTERS:
-        found = f"{len(text):,} letters; expected at most {MOST_JSON_LETTERS:,}"
-        raise InputError(f"{path} has a configuration of {found}")
-    try:
-        config = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} has a damaged configuration: {error}") from None
+    config = parse_json(text, f"the configuration of {path}")
     if not isinstance(config, dict):
         raise InputError(f"{path} has a configuration that is not an object")
     return config

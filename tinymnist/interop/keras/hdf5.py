@@ -15,18 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from tinymnist import limits
 from tinymnist.errors import InputError
 from tinymnist.nn.arrays import Array
 
-MOST_BYTES = 1 << 30
-"""Upper limit of a file, and of all arrays that are read from it; larger files are rejected."""
-_MOST_EXPANSION = 200
-"""Upper limit of an array's size over that of its bytes in the file, which may be compressed."""
-_ALWAYS_ALLOWED_BYTES = 1 << 20
-_MOST_OBJECTS = 20_000
+_STEPS_PER_OBJECT = 100
 _MOST_DEPTH = 64
-_MOST_NAMES = 100_000
-_TOO_MANY_NAMES = f"holds more than {_MOST_NAMES:,} names in a list"
 
 
 class Hdf5:
@@ -43,7 +37,6 @@ class Hdf5:
     def __init__(self, file: Any, data: bytes, path: str) -> None:
         self.path = path
         self._data = data
-        self._left = MOST_BYTES
         self.groups: dict[str, Any] = {"": file}
         self.datasets: dict[str, Any] = {}
         self.members: dict[str, set[str]] = {}
@@ -64,8 +57,9 @@ class Hdf5:
                     seen.add(_address(member))
                     self.groups[place] = member
                     waiting.append((f"{place}/", member))
-                if len(seen) + len(self.datasets) > _MOST_OBJECTS or place.count("/") > _MOST_DEPTH:
-                    raise InputError(f"{self.path} holds too many groups, or nests them too deeply")
+                limits.work(_STEPS_PER_OBJECT, self.path)
+                if place.count("/") > _MOST_DEPTH:
+                    raise InputError(f"{self.path} nests groups too deeply")
         for place in (*self.groups, *self.datasets):
             names = place.split("/")  # a backslash may have split one
             for depth, name in enumerate(names if place else ()):
@@ -86,12 +80,12 @@ class Hdf5:
         if dataset.dtype.kind not in "fiub" or dataset.shape is None:
             found = f"something other than numbers at {place!r}: {dataset.dtype}"
             raise InputError(f"{self.path} holds {found}")
-        self._left -= size
-        if self._left < 0 or size > max(_MOST_EXPANSION * stored, _ALWAYS_ALLOWED_BYTES):
-            raise InputError(
-                f"{self.path} claims an array {dataset.shape} at {place!r}, of which only "
-                f"{stored:,} bytes are in the file"
-            )
+        # HDF5 unpacks whole chunks, and one chunk may be larger than the array.
+        chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
+        what = (
+            f"the array {dataset.shape} at {place!r} in {self.path}, {stored:,} bytes in the file,"
+        )
+        limits.charge(max(size, chunk), what)
         numbers = np.asarray(dataset[()])
         if dataset.attrs.get("dtype") in ("bfloat16", b"bfloat16") and numbers.dtype.itemsize == 2:
             return (numbers.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
@@ -107,8 +101,7 @@ class Hdf5:
             pieces = []
             while (piece := self._attribute(group, f"{name}{len(pieces)}")) is not None:
                 pieces.append(piece)
-                if len(pieces) > _MOST_NAMES:
-                    raise InputError(f"{self.path} {_TOO_MANY_NAMES}")
+                limits.work(_STEPS_PER_OBJECT, self.path)
         texts = [text for piece in pieces for text in np.asarray(piece).ravel()]
         decoded = [t.decode("utf-8") if isinstance(t, bytes) else str(t) for t in texts]
         return decoded if pieces else None
@@ -129,15 +122,14 @@ class Hdf5:
         h5py = load_h5py()
         attribute = h5py.h5a.open(holder.id, name.encode())
         count = math.prod(attribute.shape or ())
-        if count > _MOST_NAMES:
-            raise InputError(f"{self.path} {_TOO_MANY_NAMES}")
+        limits.work(count, self.path)
+        limits.charge(count * attribute.dtype.itemsize, f"{name} in {self.path}")
         text = h5py.check_string_dtype(attribute.dtype)
         if count > 1 and text is not None and text.length is None:
             # Texts are in a common heap, and many references may point to a huge one.
             found = re.finditer(rb"GCOL.{4}(.{8})", self._data, re.DOTALL)
             largest = max((int.from_bytes(heap[1], "little") for heap in found), default=0)
-            if count * min(largest, len(self._data)) > MOST_BYTES:
-                raise InputError(f"{self.path} holds names that are longer than the file")
+            limits.charge(count * min(largest, len(self._data)), f"{name} in {self.path}")
         return holder.attrs[name]
 
 
@@ -149,12 +141,8 @@ def opened(data: bytes, path: str) -> Iterator[Hdf5]:
         InputError: when h5py is missing, or the file is damaged or does not keep to the limits.
     """
     h5py = load_h5py()
-    try:
-        with h5py.File(io.BytesIO(data), "r") as file:
-            yield Hdf5(file, data, path)
-    except (OSError, RuntimeError, KeyError, UnicodeError, MemoryError) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise InputError(f"{path} is a damaged HDF5 file: {reason}") from None
+    with limits.opening(path, "an HDF5 file"), h5py.File(io.BytesIO(data), "r") as file:
+        yield Hdf5(file, data, path)
 
 
 def load_h5py() -> Any:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from tinymnist import limits
 from tinymnist.errors import InputError
 from tinymnist.interop.keras.config import (
     LayerConfig,
@@ -20,6 +22,7 @@ from tinymnist.nn.graph import Input
 from tinymnist.nn.layers import LAYERS
 from tinymnist.nn.layers.base import Tensor
 from tinymnist.nn.layers.keras_words import known_words
+from tinymnist.nn.metadata import check_size
 from tinymnist.nn.model import Model
 from tinymnist.nn.sequential import Sequential
 
@@ -46,11 +49,10 @@ def from_json(text: str) -> Sequential:
 
 def from_config(config: Mapping[str, Any]) -> Sequential:
     """Make a model from the parsed JSON; see :func:`from_json`."""
-    described = model_config(config, _PLACE)
-    try:
-        return _made(described)
-    except (ValueError, TypeError, KeyError, IndexError) as error:
-        raise InputError(f"{_PLACE} cannot be made into a model: {error}") from None
+    with limits.opening(_PLACE, "a model"):
+        model = _made(model_config(config, _PLACE))
+        check_size(model, _PLACE)
+        return model
 
 
 def _made(config: ModelConfig) -> Sequential:
@@ -63,7 +65,10 @@ def _made(config: ModelConfig) -> Sequential:
         elif layer.model is not None:
             tensors[layer.name] = _made(layer.model)(sources[0])
         else:
-            tensors[layer.name] = _layer(layer)(sources if len(sources) > 1 else sources[0])
+            made = _layer(layer)
+            numbers = sum(map(math.prod, made.weight_shapes(*(s.shape for s in sources)).values()))
+            limits.charge(4 * numbers, f"the weights of {layer.name} in {_PLACE}")
+            tensors[layer.name] = made(sources if len(sources) > 1 else sources[0])
     model = Model(start, tensors[config.outputs[0][0]], name=config.name)
     if model.wiring:
         return model

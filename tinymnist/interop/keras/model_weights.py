@@ -10,7 +10,7 @@ from tinymnist.errors import InputError
 from tinymnist.files import read_bytes, whole_file
 from tinymnist.interop.keras.config import LayerConfig, model_config
 from tinymnist.interop.keras.exporting import keras_layers
-from tinymnist.interop.keras.hdf5 import MOST_BYTES, opened
+from tinymnist.interop.keras.hdf5 import opened
 from tinymnist.interop.keras.reading import WEIGHTS, unpacked
 from tinymnist.interop.keras.weights import give_counted, give_listed, stored_layers
 from tinymnist.interop.keras.weights_alone import is_counted
@@ -43,7 +43,7 @@ def load_weights(model: Sequential, path: str | PathLike[str]) -> None:
     Raises:
         InputError: when the file is damaged, or holds other layers or shapes than the model.
     """
-    data, name = read_bytes(path, MOST_BYTES), str(path)
+    data, name = read_bytes(path), str(path)
     layers = keras_layers(model)
     config = model_config(model_json(model, layers), name)
     if data[:2] == b"PK":

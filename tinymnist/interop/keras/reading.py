@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from os import PathLike
 from pathlib import Path
 
+from tinymnist import limits
 from tinymnist.errors import InputError
 from tinymnist.files import read_bytes
 from tinymnist.interop.bare.candidates import Candidates, defines_layers
 from tinymnist.interop.keras.assembling import assemble, check_layers
-from tinymnist.interop.keras.config import MOST_JSON_LETTERS, ModelConfig, model_config, parse
-from tinymnist.interop.keras.hdf5 import MOST_BYTES, Hdf5, opened
+from tinymnist.interop.keras.config import ModelConfig, model_config, parse
+from tinymnist.interop.keras.hdf5 import Hdf5, opened
 from tinymnist.interop.keras.weights import give_counted, give_listed, stored_layers
 from tinymnist.interop.keras.weights_alone import (
     backend_by_names,
@@ -26,8 +26,6 @@ from tinymnist.interop.keras.weights_alone import (
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 """The files in a ``.keras`` archive: layers, version and arrays."""
-_MOST_ENTRIES = 10_000
-_DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 Architecture = str | PathLike[str] | None
 
 
@@ -48,27 +46,19 @@ def read(path: str | PathLike[str], architecture: Architecture = None) -> Candid
             architecture does not fit it.
     """
     file = str(path)
-    try:
-        data = read_bytes(path, MOST_BYTES)
+    with limits.opening(path, "a Keras model"):
+        data = read_bytes(path)
         if data[:2] == b"PK":
             if architecture is not None:
                 raise defines_layers(file, "architecture")
             return _read_archive(data, file)
         with opened(data, file) as hdf5:
             return _read_hdf5(hdf5, file, architecture)
-    except InputError:
-        raise
-    # Any error that a hostile description causes in a layer is the file's fault, not a bug.
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-        raise InputError(f"{path} does not describe a model: {error}") from None
-    except (OverflowError, MemoryError, RecursionError) as error:
-        kind = type(error).__name__
-        raise InputError(f"{path} has an invalid model configuration: {kind}") from None
 
 
 def _read_archive(data: bytes, path: str) -> Candidates:
     parts = unpacked(data, path)
-    config, metadata = (parse(parts[name].decode(), path) for name in (CONFIG, METADATA))
+    config, metadata = (parse(parts[name], path) for name in (CONFIG, METADATA))
     model = model_config(config, path)
     check_layers(model, path)
     with opened(parts[WEIGHTS], path) as file:
@@ -77,29 +67,24 @@ def _read_archive(data: bytes, path: str) -> Candidates:
 
 
 def unpacked(data: bytes, path: str) -> dict[str, bytes]:
-    """The three parts of an archive. No size that the archive states is trusted."""
-    limits = {CONFIG: MOST_JSON_LETTERS, METADATA: MOST_JSON_LETTERS, WEIGHTS: MOST_BYTES}
+    """The three parts of an archive; zipfile reads no more than the sizes that it states."""
     parts = {METADATA: b"{}"}
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if len(archive.infolist()) > _MOST_ENTRIES:
-                raise InputError(f"{path} is a zip of more than {_MOST_ENTRIES:,} files")
-            names = {name.replace("\\", "/"): name for name in archive.namelist()}
-            if WEIGHTS not in names and any(name.endswith(".weights.json") for name in names):
-                raise InputError(
-                    f"{path} holds its weights in several pieces; expected one: save it again "
-                    "with `model.save(PATH)` in Keras"
-                )
-            if missing := [part for part in (CONFIG, WEIGHTS) if part not in names]:
-                raise InputError(f"{path} is a zip without {missing[0]}, so not a Keras model")
-            for part, most in limits.items():
-                if part in names:
-                    with archive.open(names[part]) as member:
-                        parts[part] = member.read(most + 1)
-                    if len(parts[part]) > most:
-                        raise InputError(f"{path} unpacks {part} to more than {most:,} bytes")
-    except _DAMAGED_ZIP as error:
-        raise InputError(f"{path} is a damaged .keras file: {error}") from None
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        limits.work(10 * len(archive.infolist()), path)
+        names = {name.replace("\\", "/"): name for name in archive.namelist()}
+        if WEIGHTS not in names and any(name.endswith(".weights.json") for name in names):
+            raise InputError(
+                f"{path} holds its weights in several pieces; expected one: save it again "
+                "with `model.save(PATH)` in Keras"
+            )
+        if missing := [part for part in (CONFIG, WEIGHTS) if part not in names]:
+            raise InputError(f"{path} is a zip without {missing[0]}, so not a Keras model")
+        for part in {CONFIG, METADATA, WEIGHTS} & names.keys():
+            size = archive.getinfo(names[part]).file_size
+            limits.charge(size, f"{part} in {path}")
+            if part != WEIGHTS:
+                limits.check_text(size, f"{part} in {path}")
+            parts[part] = archive.read(names[part])
     return parts
 
 

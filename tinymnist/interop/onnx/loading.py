@@ -6,27 +6,25 @@ must lie in the model's own folder, and only the container is parsed: nothing is
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
-from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tinymnist import limits
 from tinymnist.errors import InputError
 from tinymnist.files import read_bytes
 from tinymnist.interop.onnx.nodes import Network, Node, Port, sort
 from tinymnist.interop.wire import count_fields
 from tinymnist.nn.arrays import Array
 
-MAX_BYTES = 1 << 30
-MAX_FIELDS = 500_000
+_STEPS_PER_FIELD = 4
 """A message of two bytes becomes an object of a hundred, so fields are counted before parsing."""
+_STEPS_PER_NODE = 20
 _MAX_BRANCH_DEPTH = 8
-_MAX_NODES = 100_000
 _NESTED: dict[str, dict[int, str]] = {
     "model": {7: "graph", 14: "leaf", 20: "graph", 25: "function"},
     "function": {7: "node"},
@@ -64,9 +62,9 @@ def load(path: str | PathLike[str]) -> tuple[Network, dict[str, Any], dict[str, 
         InputError: if the file is missing, damaged, hostile or of an unknown kind.
     """
     place = Path(path)
-    data = read_bytes(place, MAX_BYTES)
-    with _damage(f"{place} is not an ONNX model, or is damaged", "; get the file again"):
-        count_fields(data, _NESTED, "model", MAX_FIELDS)
+    data = read_bytes(place)
+    with limits.opening(path, "an ONNX model"):
+        limits.work(_STEPS_PER_FIELD * count_fields(data, _NESTED, "model"), str(path))
         model = library().ModelProto()
         model.ParseFromString(data)
     if not model.HasField("graph") or not model.graph.node:
@@ -82,23 +80,12 @@ def load(path: str | PathLike[str]) -> tuple[Network, dict[str, Any], dict[str, 
     return network_of(model, place), origin, metadata
 
 
-@contextlib.contextmanager
-def _damage(what: str, advice: str = "") -> Iterator[None]:
-    """Refuse a file at which a library fails, by an error of its own or of Python."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:  # protobuf's DecodeError, whose module differs between versions
-        raise InputError(f"{what}: {' '.join(str(error).split())[:200]}{advice}") from None
-
-
 def network_of(model: Any, path: Path) -> Network:
     """The graph of a parsed ``ModelProto``, local functions inlined; errors as :func:`load`."""
     opsets = _opsets(model, path)
     if model.functions:
         model = _inlined(model, path)
-    with _damage(f"{path} is damaged"):
+    with limits.opening(path, "an ONNX model"):
         return _Loader(path, opsets).network(model.graph, frozenset(), 0)
 
 
@@ -118,19 +105,21 @@ def _inlined(model: Any, path: Path) -> Any:
     def total(nodes: Any, depth: int = 0) -> int:
         if depth > 64:
             raise InputError(f"{path} has functions that call each other in a circle")
-        called = [(n.domain, n.op_type) for n in nodes]
-        for key in called:
+        count = 0
+        for node in nodes:
+            key = node.domain, node.op_type
             if key in bodies and key not in sizes:
                 sizes[key] = total(bodies[key].node, depth + 1)
-        return sum(sizes.get(key, 1) for key in called)
+            branches = (graph for a in node.attribute for graph in (a.g, *a.graphs) if graph.node)
+            count += sizes.get(key, 1) + sum(total(graph.node, depth + 1) for graph in branches)
+        return count
 
-    if total(model.graph.node) > _MAX_NODES:
-        raise InputError(f"{path} unfolds to more than {_MAX_NODES:,} nodes")
+    limits.work(_STEPS_PER_NODE * total(model.graph.node), f"{path}, unfolded,")
     try:
         from onnx.inliner import inline_local_functions
     except ImportError:
         raise InputError(f"{path} has local functions; `pip install 'onnx>=1.15'`") from None
-    with _damage(f"{path} is damaged"):
+    with limits.opening(path, "an ONNX model"):
         return inline_local_functions(model)
 
 
@@ -142,9 +131,9 @@ class _Loader:
 
     def network(self, graph: Any, outside: frozenset[str], depth: int) -> Network:
         """A graph, or a branch of a node, which sees the tensors ``outside``."""
-        if depth > _MAX_BRANCH_DEPTH or len(graph.node) > _MAX_NODES:
-            limits = f"(limit {_MAX_NODES:,} nodes, {_MAX_BRANCH_DEPTH} levels of branches)"
-            raise InputError(f"{self.path}: graph too large {limits}")
+        limits.work(_STEPS_PER_NODE * len(graph.node), str(self.path))
+        if depth > _MAX_BRANCH_DEPTH:
+            raise InputError(f"{self.path} nests branches more than {_MAX_BRANCH_DEPTH} deep")
         if graph.sparse_initializer:
             raise InputError(f"{self.path} holds sparse weights, which tinymnist does not read")
         constants = {t.name: self.array(t) for t in graph.initializer}
@@ -195,10 +184,10 @@ class _Loader:
 
     def array(self, tensor: Any) -> Array:
         """The numbers of a tensor, after its stated size was compared with the bytes there."""
-        name, count, most = tensor.name or "a constant", math.prod(tensor.dims), MAX_BYTES // 4
-        if any(side < 0 for side in tensor.dims) or count > most:
-            wrong = f"{list(tensor.dims)}, negative or too large (limit {most:,} numbers)"
-            raise InputError(f"{self.path}: {name} has the shape {wrong}")
+        name, count = tensor.name or "a constant", math.prod(tensor.dims)
+        if any(side < 0 for side in tensor.dims):
+            raise InputError(f"{self.path}: {name} has the shape {list(tensor.dims)[:8]}")
+        limits.charge(4 * count, f"{name} in {self.path}")
         if tensor.data_location == self.onnx.TensorProto.EXTERNAL:
             return self._external(tensor, count)
         there = len(tensor.raw_data) or max(

@@ -24,8 +24,8 @@ class Contradiction(Unmappable):
         super().__init__(" ".join(str(message).split()))
 
 
-DAMAGE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
-"""What Python and NumPy raise if a file contradicts itself."""
+DAMAGE = Exception
+"""What Python and NumPy raise if a file contradicts itself: whatever an operation trips over."""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from tinymnist import limits
 from tinymnist.errors import InputError
 from tinymnist.interop.onnx.activations import ACTIVATIONS
 from tinymnist.interop.onnx.arithmetic import ARITHMETIC
@@ -70,6 +71,11 @@ def read(path: str | PathLike[str]) -> Sequential:
         InputError: if the file is damaged or hostile, or has something that cannot be mapped;
             the message names the node and what it would need.
     """
+    with limits.opening(path, "an ONNX model"):
+        return _read(path)
+
+
+def _read(path: str | PathLike[str]) -> Sequential:
     network, origin, metadata = load(path)
     reasons: list[Unmappable] = []
     for scores, left_out, output in _endings(network):

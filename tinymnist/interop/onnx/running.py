@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from tinymnist import limits
 from tinymnist.interop.onnx.nodes import DAMAGE, Contradiction, Network, Node, Port, Unmappable
 from tinymnist.interop.onnx.views import View
 from tinymnist.nn.arrays import Array
@@ -22,7 +23,6 @@ TOLERANCE = 1e-3
 """As a share of the largest output: rounding stays far below, a wrong axis is far above."""
 MAX_NUMBERS = 1 << 26
 """Limit of one array: four times the weights of the largest network for such pictures."""
-_MAX_FOLDED_NUMBERS = 1 << 26
 _MAX_MULTIPLY_ADDS = 2_000_000_000
 _MAX_INPUT_NUMBERS = 1 << 24
 _EXAMPLES = 3
@@ -53,6 +53,7 @@ def bounded(shape: Sequence[int]) -> tuple[int, ...]:
     sides = tuple(int(side) for side in shape)
     if any(side < 0 for side in sides) or math.prod(sides) > MAX_NUMBERS:
         raise Unmappable(f"array of shape {sides} too large (limit {MAX_NUMBERS:,} numbers)")
+    limits.charge(4 * math.prod(sides), f"an array of the graph {sides}")
     return sides
 
 
@@ -116,7 +117,7 @@ def fold(network: Network, operations: Operations) -> Network:
 
     What cannot be computed stays; the mapping refuses it if it is needed.
     """
-    constants, left, made = dict(network.constants), [], 0
+    constants, left = dict(network.constants), []
     for node in network.nodes:
         known = all(name in constants for name in node.inputs if name)
         found = None
@@ -126,10 +127,7 @@ def fold(network: Network, operations: Operations) -> Network:
         if found is None:
             left.append(node)
             continue
-        made += sum(array.size for array in found.values())
-        if made > _MAX_FOLDED_NUMBERS:
-            limit = f"(limit {_MAX_FOLDED_NUMBERS:,} numbers)"
-            raise Unmappable(f"its computed constants are too large {limit}")
+        limits.charge(sum(array.nbytes for array in found.values()), "its computed constants")
         constants |= found
     return Network(left, constants, network.inputs, network.outputs).needed_for(*network.outputs)
 

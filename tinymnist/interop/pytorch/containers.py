@@ -7,26 +7,21 @@ it wrote five pickles and then the storages. TorchScript writes similar archives
 from __future__ import annotations
 
 import io
+import math
 import struct
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 from typing import Any, Literal
 
-from tinymnist.errors import InputError
-from tinymnist.interop.pytorch.machine import Instance, Machine, Refused
+from tinymnist import limits
+from tinymnist.files import read_bytes
+from tinymnist.interop.pytorch.machine import Instance, Machine, Refused, brief
 from tinymnist.interop.pytorch.tensors import KNOWN, Storage, Tensor, storage_of
 from tinymnist.nn.arrays import Array
 
-MOST_BYTES = 1 << 30
-"""Upper limit of a file, and of what it unpacks to; larger files are rejected."""
-_MOST_PICKLE_BYTES = 1 << 24
 _LEGACY_PROTOCOL = 1001
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, KeyError,
-           ValueError, struct.error, OSError)  # fmt: skip
 
 
 PREFERRED = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module")
@@ -53,6 +48,7 @@ class _Contents:
         """The numbers of a tensor."""
         data = self.storages.get(tensor.storage.key, b"")
         _check_size(tensor.storage, len(data))
+        limits.charge(4 * math.prod(tensor.shape), "a tensor")
         return tensor.of(data, self.order)
 
 
@@ -72,36 +68,23 @@ def read_tensors(path: str | PathLike[str]) -> tuple[dict[str, Array], str]:
         InputError: when it is damaged, too large, has no state_dict or several, or holds anything
             but containers, tensors and plain modules; the message names it.
     """
-    try:
-        if (size := Path(path).stat().st_size) > MOST_BYTES:
-            raise Refused(f"it has {size:,} bytes; expected at most {MOST_BYTES:,}")
-        with open(path, "rb") as file:
-            zipped = file.read(2) == b"PK"
-            file.seek(0)
-            contents = _load_zip(file, size) if zipped else _load_legacy(file.read())
+    with limits.opening(path, "a PyTorch file"):
+        data = read_bytes(path)
+        contents = _load_zip(data) if data[:2] == b"PK" else _load_legacy(data)
         tensors = _named_tensors(contents.root, contents.machine)
         return {name: contents.array(t) for name, t in tensors.items()}, contents.version
-    except Refused as error:
-        raise InputError(f"{path} cannot be read as a PyTorch file: {error}") from None
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-    except _DAMAGE as error:
-        raise InputError(f"{path} is a damaged PyTorch file: {str(error)[:120]}") from None
 
 
-def _load_zip(file: Any, size: int) -> _Contents:
-    with zipfile.ZipFile(file) as archive:
+def _load_zip(data: bytes) -> _Contents:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
         entries = {entry.filename: entry for entry in archive.infolist()}
-        total = sum(entry.file_size for entry in entries.values())
-        if total > max(4 * size, 1 << 26) or total > MOST_BYTES:
-            raise Refused(f"it has {size:,} bytes and unpacks to {total:,}")
+        limits.work(10 * len(entries))
+        limits.charge(sum(entry.file_size for entry in entries.values()), "its content")
         name = next((n for n in entries if n.rpartition("/")[2] == "data.pkl"), None)
         if name is None:
             raise Refused("it is an archive without data.pkl")
         folder = name.removesuffix("data.pkl")
-        if (length := entries[name].file_size) > _MOST_PICKLE_BYTES:
-            expected = f"expected at most {_MOST_PICKLE_BYTES:,}"
-            raise Refused(f"its pickle has {length:,} bytes; {expected}")
+        limits.check_text(entries[name].file_size, "its pickle")
         machine, wanted = _machine()
         root = machine.run(io.BytesIO(archive.read(name)))
         small = {part: archive.read(folder + part)[:20].decode("ascii", "replace").strip()
@@ -136,18 +119,21 @@ def _load_legacy(data: bytes) -> _Contents:
     machine, wanted = _machine()
     machine.run(file)  # the magic number
     if (protocol := machine.run(file)) != _LEGACY_PROTOCOL:
-        raise Refused(f"it has protocol {str(protocol)[:20]}; expected {_LEGACY_PROTOCOL}")
+        raise Refused(f"it has protocol {brief(protocol)}; expected {_LEGACY_PROTOCOL}")
     system = machine.run(file)
     root = machine.run(file)
     keys = machine.run(file)
     little = isinstance(system, dict) and system.get("little_endian", True)
     order: Literal["<", ">"] = "<" if little else ">"
-    if not isinstance(keys, list) or not {str(key) for key in keys} >= wanted.keys():
+    if (
+        not isinstance(keys, list)
+        or not {key for key in keys if isinstance(key, str)} >= wanted.keys()
+    ):
         raise Refused("it does not list all its storages")
     storages = {}
-    for key in map(str, keys):
+    for key in keys:
         if (storage := wanted.get(key)) is None:
-            raise Refused(f"it holds a storage {key[:20]} that no tensor uses")
+            raise Refused(f"it holds a storage {brief(key)} that no tensor uses")
         (count,) = struct.unpack(f"{order}q", file.read(8))
         if count != storage.count:
             raise Refused(f"its storage {key[:20]} holds {count} values of {storage.count}")
@@ -205,6 +191,7 @@ def _walk(value: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, T
     if depth > _MOST_NESTING:
         raise Refused("its tensors are nested too deeply")
     for key, item in _items(value):
+        limits.work(1)  # a dict may hold another one many times
         if isinstance(item, Tensor):
             yield f"{prefix}{key}", item
         elif isinstance(item, (dict, Instance)):

@@ -9,17 +9,22 @@ constructors; every other name stays a name.
 from __future__ import annotations
 
 import pickletools
-import struct
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-MOST_STEPS = 2_000_000
-"""Upper limit of opcodes; a checkpoint with a thousand tensors has some hundred thousand."""
+from tinymnist import limits
 
-_DAMAGE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError,
-           struct.error)  # fmt: skip
-"""Exceptions that wrong arguments in a file cause."""
+_STEPS = 1000  # charged together
+_MOST_BITS = 128
+_short = reprlib.Repr()
+_short.maxlevel = 2
+
+
+def brief(value: Any) -> str:
+    """A value of a pickle in few letters, however deep it is, or how often it holds a part."""
+    return _short.repr(value)[:100]
 
 
 class Refused(ValueError):
@@ -76,26 +81,26 @@ class Machine:
         """Run the pickle at the file's position, and leave the file positioned after it.
 
         Raises:
-            Refused: with the reason.
+            Refused: with the reason; damage may raise any exception.
         """
         self._stack, self._marks, self._memo = [], [], {}
-        try:
-            for steps, (opcode, argument, _) in enumerate(pickletools.genops(file)):
-                if steps > MOST_STEPS:
-                    raise Refused(f"it has more than {MOST_STEPS:,} steps")
-                if opcode.name == "STOP":
-                    return self._stack.pop()
-                if opcode.name not in _OPERATIONS:
-                    reason = "which tensors and containers do not need"
-                    raise Refused(f"it uses the opcode {opcode.name}, {reason}")
-                _OPERATIONS[opcode.name](self, argument)
-        except Refused:
-            raise
-        except _DAMAGE as error:
-            raise Refused(f"it is damaged: {str(error)[:100]}") from None
+        for steps, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+            if steps % _STEPS == 0:
+                limits.work(_STEPS)
+            if opcode.name == "STOP":
+                return self._stack.pop()
+            if opcode.name not in _OPERATIONS:
+                reason = "which tensors and containers do not need"
+                raise Refused(f"it uses the opcode {opcode.name}, {reason}")
+            _OPERATIONS[opcode.name](self, argument)
         raise Refused("it is cut off")
 
     def _push(self, value: Any) -> None:
+        self._stack.append(value)
+
+    def _push_literal(self, value: Any) -> None:
+        if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+            raise Refused(f"it has a number of {value.bit_length():,} bits")
         self._stack.append(value)
 
     def _pop(self, kind: type = object) -> Any:
@@ -149,7 +154,7 @@ class Machine:
             self.instances.append(Instance(kind))
             self._push(self.instances[-1])
         else:
-            raise Refused(f"it makes an object of {str(kind)[:100]}")
+            raise Refused(f"it makes an object of {brief(kind)}")
 
     def _build(self) -> None:
         state = self._pop()
@@ -174,7 +179,7 @@ _LITERALS = (
 )
 _OPERATIONS: dict[str, Callable[[Machine, Any], Any]] = {
     **dict.fromkeys(("PROTO", "FRAME"), lambda machine, _: None),
-    **dict.fromkeys(_LITERALS, lambda machine, value: machine._push(value)),
+    **dict.fromkeys(_LITERALS, Machine._push_literal),
     "NONE": lambda machine, _: machine._push(None),
     "NEWTRUE": lambda machine, _: machine._push(True),
     "NEWFALSE": lambda machine, _: machine._push(False),

@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tinymnist.interop.pytorch.machine import Known, Name, Refused
+from tinymnist import limits
+from tinymnist.interop.pytorch.machine import Known, Name, Refused, brief
 from tinymnist.nn.arrays import Array
 
 DTYPES = {
@@ -61,14 +62,15 @@ class Tensor:
         """The array, given the bytes of the storage; a view of them unless values change."""
         dtype = "u2" if self.storage.dtype == "bf16" else self.storage.dtype
         flat = np.frombuffer(data, np.dtype(dtype).newbyteorder(order), self.storage.count)
-        if self.storage.dtype == "bf16":  # the upper half of a float32
-            flat = (flat.astype(np.uint32) << 16).view(np.float32)
-        if 0 in self.shape:
-            return np.zeros(self.shape, flat.dtype)
         bytes_apart = [stride * flat.itemsize for stride in self.strides]
-        return np.lib.stride_tricks.as_strided(
+        if 0 in self.shape:
+            return np.zeros(self.shape, np.float32 if self.storage.dtype == "bf16" else flat.dtype)
+        found = np.lib.stride_tricks.as_strided(
             flat[self.offset :], self.shape, bytes_apart, writeable=False
         )
+        if self.storage.dtype == "bf16":  # the upper half of a float32
+            return (found.astype(np.uint32) << 16).view(np.float32)
+        return found
 
 
 def storage_of(identity: Any) -> Storage | Known | Name:
@@ -83,13 +85,13 @@ def storage_of(identity: Any) -> Storage | Known | Name:
         case ("storage", Known(make=make), str() | int() as key, str(), int() as count, *rest):
             dtype = make()
             if not isinstance(dtype, str) or not 0 <= count < 1 << 40:
-                raise Refused(f"it has a storage of {count} values of {str(dtype)[:50]}")
+                raise Refused(f"it has a storage of {count} values of {brief(dtype)}")
             if rest and rest[0] is not None:
                 raise Refused("it has a storage that is a view of another one")
             return Storage(str(key), dtype, count)
         case ("storage", Name() as kind, *_) if "Q" in kind.name:
             raise Refused(f"it holds quantised numbers ({kind}); expected floating-point weights")
-    raise Refused(f"it refers to something other than a storage: {str(identity)[:100]}")
+    raise Refused(f"it refers to something other than a storage: {brief(identity)}")
 
 
 def _rebuild(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Tensor:
@@ -98,9 +100,9 @@ def _rebuild(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Tens
         raise Refused("it has a tensor without a storage")
     numbers = (offset, *size, *stride)
     if not all(type(n) is int and 0 <= n < 1 << 40 for n in numbers) or len(size) != len(stride):
-        raise Refused(f"it has a tensor of size {str(size)[:60]} and stride {str(stride)[:60]}")
+        raise Refused(f"it has a tensor of size {brief(size)} and stride {brief(stride)}")
     if len(size) > MOST_DIMENSIONS or math.prod(max(n, 1) for n in size) > 1 << 40:
-        raise Refused(f"it has a tensor of size {str(size)[:60]}")
+        raise Refused(f"it has a tensor of size {brief(size)}")
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     if 0 not in size and (last >= storage.count or math.prod(size) > storage.count):
         raise Refused(f"it has a tensor of size {size} on a storage of {storage.count} values")
@@ -114,12 +116,13 @@ def _first(value: Any, *_: Any) -> Any:
 
 def _rebuild_subclass(function: Any, _: Any, arguments: Any, *__: Any) -> Any:
     if not isinstance(function, Known):
-        raise Refused(f"it calls {str(function)[:100]}")
+        raise Refused(f"it calls {brief(function)}")
     return function.make(*arguments)
 
 
 def _ordered(pairs: Any = ()) -> dict[Any, Any]:
     pairs = list(pairs.items()) if isinstance(pairs, dict) else pairs
+    limits.work(len(pairs))  # a pickle can copy one list many times
     if any(not isinstance(key, (str, int, float)) for key, _ in pairs):
         raise Refused("it has a dict with keys that are neither names nor numbers")
     return dict(pairs)
@@ -127,6 +130,7 @@ def _ordered(pairs: Any = ()) -> dict[Any, Any]:
 
 def _sequence(items: Any = (), *_: Any) -> Any:
     """Sets and sizes stay lists, so that nothing from the file is hashed."""
+    limits.work(len(items))
     return list(items)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from os import PathLike
 from pathlib import Path
 
-from tinymnist.errors import InputError
+from tinymnist import limits
 from tinymnist.interop.bare.candidates import Candidates, defines_layers
 from tinymnist.interop.sniffing import Format, sniff
 from tinymnist.interop.tensorflow import savedmodel, tfjs, tflite
@@ -32,17 +32,9 @@ def read(path: str | PathLike[str], architecture: str | PathLike[str] | None = N
     if architecture is not None:
         raise defines_layers(path, "architecture")
     kind = sniff(place)
-    try:
+    with limits.opening(path, "a model of TensorFlow"):
         if kind is Format.TFLITE:
             return Candidates(place, tflite.read(place))
         if kind is Format.TFJS:
             return Candidates(place, tfjs.read(place / "model.json" if place.is_dir() else place))
         return Candidates(place, savedmodel.read(place if place.is_dir() else place.parent))
-    except InputError:
-        raise
-    # Whatever a hostile description causes in a layer is the file's fault, not a bug.
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError) as error:
-        raise InputError(f"{path} does not describe a model: {str(error)[:200]}") from None
-    except (MemoryError, RecursionError) as error:
-        kind_of = type(error).__name__
-        raise InputError(f"{path} has an invalid model configuration: {kind_of}") from None

@@ -14,13 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
+from tinymnist import limits
 from tinymnist.errors import InputError
 from tinymnist.files import read_bytes
 from tinymnist.interop.wire import Damaged, message, varint
 from tinymnist.nn.arrays import Array
 
-MOST_BYTES = 1 << 30
-"""Upper limit of a file; larger ones are rejected."""
 DTYPES = {1: "<f4", 2: "<f8", 3: "<i4", 4: "<u1", 5: "<i2", 6: "<i1", 9: "<i8", 10: "?", 19: "<f2"}
 """TensorFlow's numbers of types."""
 _BFLOAT16 = 14
@@ -45,13 +44,11 @@ class Bundle:
         """
         self.path = prefix.with_name(f"{prefix.name}.index")
         self._prefix, self._files = prefix, dict[int, bytes]()
-        data = read_bytes(self.path, MOST_BYTES)
-        try:
+        data = read_bytes(self.path)
+        with limits.opening(self.path, "an index of variables"):
             self._entries = {key.decode(): message(value) for key, value in _pairs(data)}
             self._shards = self._number(self._entries.pop("", {1: [1]}), 1)
             self.names = list(self._entries)
-        except (Damaged, UnicodeDecodeError) as error:
-            raise InputError(f"{self.path} is a damaged index of variables: {error}") from None
 
     def array(self, name: str) -> Array:
         """A tensor of numbers.
@@ -69,6 +66,7 @@ class Bundle:
         data = self._data(entry, name)
         if len(data) != math.prod(shape) * dtype.itemsize:
             raise InputError(f"{self.path} states a wrong size of {name[:80]!r}")
+        limits.charge(4 * math.prod(shape), f"{name} in {self.path}")
         numbers = np.frombuffer(data, dtype).reshape(shape)
         if kind == _BFLOAT16:
             return (numbers.astype(np.uint32) << 16).view(np.float32)
@@ -81,10 +79,7 @@ class Bundle:
             InputError: when it is missing or damaged.
         """
         data = self._data(self._entries.get(name, {}), name)
-        try:
-            length, at = varint(data, 0)
-        except Damaged as error:
-            raise InputError(f"{self.path} holds a damaged {name}: {error}") from None
+        length, at = varint(data, 0)
         return data[at + 4 : at + 4 + length]
 
     def _data(self, entry: dict[int, list[object]], name: str) -> bytes:
@@ -95,7 +90,7 @@ class Bundle:
             if not 0 <= shard < self._shards < 10_000:
                 raise InputError(f"{self.path} refers to part {shard} of {self._shards}")
             file = f"{self._prefix.name}.data-{shard:05}-of-{self._shards:05}"
-            self._files[shard] = read_bytes(self._prefix.with_name(file), MOST_BYTES)
+            self._files[shard] = read_bytes(self._prefix.with_name(file))
         data = self._files[shard][start : start + size]
         if len(data) != size:
             raise InputError(f"{self.path}: the data of {name[:80]!r} are cut off")

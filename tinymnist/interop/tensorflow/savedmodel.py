@@ -18,7 +18,7 @@ from tinymnist.files import read_bytes
 from tinymnist.interop.keras.assembling import assemble, check_layers
 from tinymnist.interop.keras.config import ModelConfig, model_config
 from tinymnist.interop.keras.weights import has_arrays
-from tinymnist.interop.tensorflow.bundle import MOST_BYTES, OBJECT_GRAPH, Bundle
+from tinymnist.interop.tensorflow.bundle import OBJECT_GRAPH, Bundle
 from tinymnist.interop.wire import message, text_of
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.sequential import Sequential
@@ -71,10 +71,10 @@ def _described(folder: Path) -> dict[str, Any] | None:
     """Class and settings of the model, or None if Keras did not write them."""
     beside = folder / "keras_metadata.pb"
     if beside.is_file():
-        nodes = [message(node) for node in message(read_bytes(beside, MOST_BYTES)).get(1, [])]
+        nodes = [message(node) for node in message(read_bytes(beside)).get(1, [])]
         found = [(text_of(node, 4), text_of(node, 5)) for node in nodes if not node.get(2, [0])[0]]
     else:
-        graphs = message(read_bytes(folder / "saved_model.pb", MOST_BYTES)).get(2, [])
+        graphs = message(read_bytes(folder / "saved_model.pb")).get(2, [])
         objects = message(message(graphs[0]).get(7, [b""])[0]).get(1, []) if graphs else []
         user = message(message(objects[0]).get(4, [b""])[0]) if objects else {}
         found = [(text_of(user, 1), text_of(user, 3))]

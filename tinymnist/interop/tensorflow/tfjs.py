@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
+from tinymnist import limits
 from tinymnist.errors import InputError
 from tinymnist.files import read_bytes
 from tinymnist.interop.keras.assembling import assemble, check_layers
-from tinymnist.interop.keras.config import MOST_JSON_LETTERS, ModelConfig, model_config, parse
+from tinymnist.interop.keras.config import ModelConfig, model_config, parse
 from tinymnist.interop.keras.weights import has_arrays
 from tinymnist.interop.tensorflow.savedmodel import rank
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.sequential import Sequential
 
-_MOST_BYTES = 1 << 30
 _DTYPES = {
     **{"float32": "<f4", "float16": "<f2", "int32": "<i4", "uint8": "u1", "uint16": "<u2"},
     **{"bool": "?", "int64": "<i8"},
@@ -37,7 +37,7 @@ def read(path: Path) -> Sequential:
         InputError: when a file is missing or damaged, or it is a graph of operations.
         ValueError, KeyError, TypeError: when the description makes no sense.
     """
-    described = parse(read_bytes(path, MOST_JSON_LETTERS).decode("utf-8-sig"), str(path))
+    described = parse(read_bytes(path), str(path))
     topology = described.get("modelTopology", described)
     if described.get("format") == "graph-model" or "node" in topology:
         raise InputError(
@@ -70,6 +70,7 @@ def _arrays(group: dict[str, Any], path: Path) -> Iterator[tuple[str, Array]]:
         size = math.prod(shape) * dtype.itemsize
         if min(shape, default=1) < 0 or at + size > len(data):
             raise InputError(f"{path}: its weights are cut off at {entry['name']!r}")
+        limits.charge(4 * math.prod(shape), f"{entry['name']} in {path}")
         numbers = np.frombuffer(data, dtype, math.prod(shape), at).reshape(shape)
         at += size
         if "scale" in coded:
@@ -84,7 +85,7 @@ def _part(path: Path, name: str) -> bytes:
         raise InputError(f"{path} names weights in another folder: {name[:80]!r}")
     if not (path.parent / name).is_file():
         raise InputError(f"{path}: its weights {name[:80]!r} are not beside it")
-    return read_bytes(path.parent / name, _MOST_BYTES)
+    return read_bytes(path.parent / name)
 
 
 def _give(model: ModelConfig, arrays: list[tuple[str, Array]], path: Path) -> None:

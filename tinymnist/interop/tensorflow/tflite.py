@@ -18,7 +18,6 @@ from tinymnist.interop.tensorflow.operations import Layers
 from tinymnist.nn.arrays import Array, Shape
 from tinymnist.nn.sequential import Sequential
 
-_MOST_BYTES = 1 << 30
 _DTYPES = {0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 6: "?", 7: "<i2", 9: "i1", 10: "<f8"}
 """TensorFlow Lite's numbers of types."""
 _OPERATIONS = {
@@ -45,7 +44,7 @@ class _Graph:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.model = root(read_bytes(path, _MOST_BYTES))
+        self.model = root(read_bytes(path))
         graphs = self.model.tables(2)
         if not graphs:
             raise ValueError("it has no graph")

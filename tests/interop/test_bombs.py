@@ -1,0 +1,45 @@
+"""Small files that ask for gigabytes or hours are refused: one line, little time and memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.interop.bombs import BOMBS
+
+ROOT = Path(__file__).parents[2]
+MOST_SECONDS, MOST_MEGABYTES = 5, 800
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="limits of memory as Linux has them"
+)
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> dict[str, Any]:
+    """What came of each bomb, in one process with a limit of memory."""
+    command = [sys.executable, "-m", "tests.interop.bombs"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    return {line["name"]: line for line in lines} | {"stderr": done.stderr[-500:]}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_is_refused(name: str, outcomes: Any) -> None:
+    assert name in outcomes, f"the process died: {outcomes['stderr']}"
+    found = outcomes[name]
+    assert found["outcome"].startswith("refused: ") and "\n" not in found["outcome"]
+    assert found["seconds"] < MOST_SECONDS and found["peak"] < MOST_MEGABYTES
+
+
+def test_the_limits_can_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import tinymnist
+
+    monkeypatch.setattr(tinymnist.limits, "FILE_BYTES", 1000)
+    tinymnist.load_model("mlp").save(tmp_path / "m.npz")
+    with pytest.raises(tinymnist.InputError, match=r"expected at most 1,000 \(limits.FILE_BYTES\)"):
+        tinymnist.load_model(tmp_path / "m.npz")
