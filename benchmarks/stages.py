@@ -13,7 +13,8 @@ from PIL import Image
 
 from benchmarks.common import interleaved, last_json, medians, run_child
 from benchmarks.painted import encoded, paint, photo
-from tinymnist.imaging.digit.normalize import _run_stages, normalize, stages
+from tinymnist.imaging.digit import normalize as recipe
+from tinymnist.imaging.digit.normalize import normalize, stages
 from tinymnist.imaging.picture.decode import decode
 from tinymnist.imaging.picture.pixels import Array
 from tinymnist.reader import Reader
@@ -59,6 +60,10 @@ class Row(NamedTuple):
         return self.decode + self.normalize
 
 
+_CALLERS = [part.__code__ for part in (recipe._stages, recipe._run_stages)]
+"""Helpers of ``stages``, whose own callees are the stages."""
+
+
 def measure(case: Case, *, quick: bool = False) -> Row:
     """Read, then time, then profile the pictures of one size."""
     painted = paint(3 if quick else case.number, case.size)
@@ -92,7 +97,7 @@ def count_right(digits: Sequence[int], greys: Sequence[Array]) -> int:
 
 
 def stage_shares(greys: Sequence[Array]) -> dict[str, float]:
-    """The share of time by function that ``stages`` and ``_run_stages`` of the recipe call.
+    """The share of time by function that ``stages`` of the recipe and its helpers call.
 
     The profiler knows the callees of every function, so it finds the stages by any name. It slows
     small functions down, so only the shares are used.
@@ -101,9 +106,9 @@ def stage_shares(greys: Sequence[Array]) -> dict[str, float]:
     profile.runcall(lambda: [stages(grey) for grey in greys])
     entries = {entry.code: entry for entry in profile.getstats()}
     entry, parts = entries[stages.__code__], dict[str, float]()
-    for caller in (entry, entries.get(_run_stages.__code__)):
+    for caller in (entry, *map(entries.get, _CALLERS)):
         for callee in (caller and caller.calls) or []:
-            if callee.code is not _run_stages.__code__:
+            if callee.code not in _CALLERS:
                 name = callee.code if isinstance(callee.code, str) else callee.code.co_name
                 parts[name] = parts.get(name, 0.0) + callee.totaltime / entry.totaltime
     parts["(between)"] = 1 - sum(parts.values())

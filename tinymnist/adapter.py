@@ -202,6 +202,12 @@ def check_classifier(model: Sequential) -> None:
         raise InputError(f"{name} answers with {what}, {outputs}; {expected}")
 
 
+_SURE_OF_MARK = 0.6
+"""A mark that is read with this confidence counts as a digit, if there are others beside it."""
+_SURE_OF_PIECES = 0.9
+"""Marks that together are read with this confidence are pieces of one digit."""
+
+
 def mean_by_odds(ways: NDArray[np.float32], owners: NDArray[np.int64]) -> NDArray[np.float32]:
     """The mean of every picture's readings, each weighed by the odds on its most probable class.
 
@@ -215,3 +221,26 @@ def mean_by_odds(ways: NDArray[np.float32], owners: NDArray[np.int64]) -> NDArra
     means = np.zeros((len(totals), ways.shape[1]))
     np.add.at(means, owners, (odds / totals[owners])[:, None] * ways)
     return means.astype(np.float32)
+
+
+def share_among_marks(
+    shares: NDArray[np.float32], marks: NDArray[np.float32], is_gathered: bool
+) -> tuple[NDArray[np.float32], int]:
+    """The probabilities of a digit that may be one of several on a picture.
+
+    Args:
+        shares: (classes,), of the picture as a whole.
+        marks: (m, classes), of each mark alone.
+        is_gathered: whether the whole holds all the marks; then they may be pieces of one digit.
+
+    Returns:
+        The probabilities (classes,), of which the highest falls to its share of the digits, and
+        how many digits there are.
+    """
+    highest = float(shares.max())
+    count = int((marks.max(axis=1) >= _SURE_OF_MARK).sum())
+    if count < 2 or (is_gathered and highest >= _SURE_OF_PIECES):
+        return shares, 1
+    even = 1 / len(shares)
+    kept = max(highest / count - even, 0) / max(highest - even, 1e-6)
+    return np.asarray(even + kept * (shares - even), np.float32), count

@@ -8,16 +8,23 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import islice
+from operator import attrgetter
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinymnist.adapter import check_classifier, mean_by_odds, model_input, probabilities
+from tinymnist.adapter import (
+    check_classifier,
+    mean_by_odds,
+    model_input,
+    probabilities,
+    share_among_marks,
+)
 from tinymnist.errors import InputError
 from tinymnist.imaging.digit.recipes import (
     PreparedSet,
@@ -31,6 +38,7 @@ from tinymnist.nn.sequential import Sequential
 from tinymnist.reporting.text import percent
 
 if TYPE_CHECKING:
+    from tinymnist.imaging.digit.normalize import Readings
     from tinymnist.imaging.page.lattice import Box, Candidate, Row
     from tinymnist.imaging.page.tables import Table
 
@@ -41,6 +49,8 @@ SMALL = "small"
 """Why a mark is skipped that is much smaller than a digit."""
 _SINGLY, _BATCH = 8, 32
 """The first pictures of a stream are read one by one, the others in batches, which is faster."""
+_SURE_OF_DIGIT = 0.5
+"""With less confidence than this, what is on a picture may not be a digit."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -55,11 +65,14 @@ class Prediction:
         class_names: what the classes are called.
         picture: (28, 28) in 0..1, what the network saw; None if unknown. Of several readings of
             the picture it is the one that counts most.
+        count: how many digits seem to stand beside each other; with more than one, no answer is
+            more probable than its share of them.
     """
 
     probabilities: NDArray[np.float32]
     class_names: tuple[str, ...]
     picture: NDArray[np.float32] | None = None
+    count: int = 1
 
     @property
     def digit(self) -> int | str:
@@ -75,6 +88,15 @@ class Prediction:
     def runner_up(self) -> tuple[int | str, float]:
         """The second most probable class and its probability."""
         return self._ranked[1]
+
+    @property
+    def note(self) -> str:
+        """What speaks against the answer, in a few words; empty if nothing does."""
+        if self.count > 1:
+            return "several digits: use tinymnist read"
+        first, confidence = self._ranked[0]
+        is_doubtful = confidence < _SURE_OF_DIGIT and isinstance(first, int)
+        return "may not be a digit" if is_doubtful else ""
 
     @cached_property
     def _ranked(self) -> list[tuple[int | str, float]]:
@@ -364,24 +386,36 @@ class Reader:
             while batch := list(islice(prepared, _BATCH)):
                 yield from self._answers(batch)
 
-    def _answers(
-        self, batch: list[NDArray[np.float32] | InputError]
-    ) -> list[Prediction | InputError]:
+    def _answers(self, batch: list[Readings | InputError]) -> list[Prediction | InputError]:
         found = iter(self._predictions([one for one in batch if not isinstance(one, InputError)]))
         return [one if isinstance(one, InputError) else next(found) for one in batch]
 
-    def _predictions(self, pictures: list[NDArray[np.float32]]) -> list[Prediction]:
-        """One prediction from the readings (k, 28, 28, 1) of each picture."""
+    def _predictions(self, pictures: list[Readings]) -> list[Prediction]:
+        """One prediction for each picture."""
         if not pictures:
             return []
-        owners = np.repeat(np.arange(len(pictures)), list(map(len, pictures)))
-        ways = self.probabilities(np.concatenate(pictures))
+        wholes = list(map(attrgetter("whole"), pictures))
+        owners = np.repeat(np.arange(len(pictures)), list(map(len, wholes)))
+        ways = self.probabilities(np.concatenate(wholes))
         made = []
         for number, combined in enumerate(mean_by_odds(ways, owners)):
             surest = ways[owners == number].max(axis=1).argmax()
-            picture = pictures[number][surest, ..., 0]
-            made.append(Prediction(combined, self.class_names, picture))
+            picture = wholes[number][surest, ..., 0]
+            if len(pictures[number].marks):
+                made.append(self._of_marks(pictures[number], combined, picture))
+            else:
+                made.append(Prediction(combined, self.class_names, picture))
         return made
+
+    def _of_marks(
+        self, found: Readings, combined: NDArray[np.float32], picture: NDArray[np.float32]
+    ) -> Prediction:
+        """The prediction from a picture with several marks, given its probabilities as a whole."""
+        first, count = Prediction(combined, self.class_names, picture), 1
+        if isinstance(first.digit, int):
+            marks = self.probabilities(found.marks)
+            combined, count = share_among_marks(combined, marks, found.is_gathered)
+        return replace(first, probabilities=combined, count=count)
 
     def read(self, source: Any) -> Page:
         """Read a page with any number of digits in any number of rows.

@@ -49,7 +49,7 @@ def test_a_row_tells_times_stages_and_what_was_read() -> None:
     assert row.total == row.decode + row.normalize
     assert sum(row.stages.values()) == pytest.approx(row.total)
     assert min(row.stages.values()) >= -1e-9
-    assert {"ink_map", "denoise", "keep_digit", "fit_box"} <= row.stages.keys()
+    assert {"ink_map", "denoise", "isolate_digit", "fit_box"} <= row.stages.keys()
 
 
 def test_the_slowest_stage_is_found_whatever_it_is_called(monkeypatch: pytest.MonkeyPatch) -> None:

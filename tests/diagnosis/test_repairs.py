@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -131,7 +133,7 @@ def test_the_ink_is_what_the_recipe_cuts_out() -> None:
     """All stages of the recipe are done except the last three, which move the ink."""
     assert list(STAGES)[-3:] == ["slant", "box", "centre"]
     grey = seven(noise=0.02)
-    ink = grey
+    state: Any = grey
     for work, _ in list(STAGES.values())[:-3]:
-        ink = work(ink)
-    np.testing.assert_array_equal(separate_ink(grey).ink, ink)
+        state = work(state)
+    np.testing.assert_array_equal(separate_ink(grey).ink, state.picture)

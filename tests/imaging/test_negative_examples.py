@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tinymnist.imaging.digit.normalize import normalize
+from tinymnist.imaging.synthetic.negatives import KINDS, negative_example, pair
 from tinymnist.imaging.synthetic.paint import ink
-from tinymnist.imaging.synthetic.training_set import KINDS, negative_example, pair
 
 DIGITS = np.stack([normalize(1 - ink(n, (60, 60), height=0.7, pen=0.12)) for n in range(10)])
 

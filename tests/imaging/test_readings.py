@@ -29,7 +29,7 @@ def half_inverted(number: Any) -> Any:
 @pytest.mark.parametrize("number", range(10))
 def test_a_clear_picture_has_one(number: int) -> None:
     for picture in (drawn(number), 1 - drawn(number)):
-        made = readings(picture)
+        made = readings(picture).whole
         assert made.shape == (1, 28, 28) and made.dtype == np.float32
         np.testing.assert_array_equal(made[0], normalize(picture))
 
@@ -37,15 +37,15 @@ def test_a_clear_picture_has_one(number: int) -> None:
 def test_mnists_own_form_has_one() -> None:
     picture = normalize(drawn(3))
     assert is_mnist(picture)
-    np.testing.assert_array_equal(readings(picture), picture[None])
+    np.testing.assert_array_equal(readings(picture).whole, picture[None])
 
 
 def test_a_small_picture_is_also_read_as_it_is() -> None:
     picture = np.clip(normalize(drawn(3)) + 0.1, 0, 1)  # MNIST's size, but grey paper
-    made = readings(picture)
+    made = readings(picture).whole
     assert len(made) == 2
     np.testing.assert_array_equal(made[1], picture)
-    inverted = readings(1 - picture)
+    inverted = readings(1 - picture).whole
     np.testing.assert_allclose(inverted[1], picture, atol=1e-6)
 
 
@@ -53,7 +53,7 @@ def test_a_small_picture_is_also_read_as_it_is() -> None:
 def test_where_the_polarity_is_in_doubt_both_are_tried(number: int) -> None:
     picture = half_inverted(number)
     assert abs(ink_darkness(picture)) < 0.6
-    made = readings(picture)
+    made = readings(picture).whole
     assert len(made) in (3, 4)
     assert any(np.array_equal(way, picture) for way in made[1:])
     assert any(np.allclose(way, 1 - picture) for way in made[1:])
@@ -75,7 +75,7 @@ def test_a_blank_picture_has_no_readings() -> None:
 @pytest.mark.parametrize("recipe", ["mnist", "resize", "none"])
 def test_the_first_is_what_the_recipe_prepares(recipe: str) -> None:
     picture = np.clip(normalize(drawn(5)) + 0.1, 0, 1)
-    made = prepare_readings(picture, recipe)
+    made = prepare_readings(picture, recipe).whole
     assert made.shape[1:] == (28, 28, 1)
     np.testing.assert_array_equal(made[0], prepare_image(picture, recipe))
     assert len(made) == (2 if recipe == "mnist" else 1)

@@ -11,9 +11,16 @@ from tinymnist.augmentation.distort import RandomDistortion
 from tinymnist.imaging.digit.components import find_components
 from tinymnist.imaging.digit.frame import centre_of_mass
 from tinymnist.imaging.digit.normalize import normalize
+from tinymnist.imaging.synthetic.lettering import printed_digit
 from tinymnist.imaging.synthetic.paint import ink, pen_stroke
 from tinymnist.imaging.synthetic.scenes import bitmap, render_and_renormalize, scene, skeleton
-from tinymnist.imaging.synthetic.styles import low_four, with_bar, with_flag
+from tinymnist.imaging.synthetic.styles import (
+    drawn_seven,
+    european_one,
+    low_four,
+    with_bar,
+    with_flag,
+)
 from tinymnist.imaging.synthetic.training_set import count_new, training_set
 
 
@@ -83,6 +90,32 @@ def test_drawn_fours_are_fours_and_no_two_alike() -> None:
     assert mean[20:24, 14:20].sum() > 2 * mean[20:24, 4:10].sum()
 
 
+def test_drawn_ones_have_flags_of_every_length_and_fall() -> None:
+    ones = np.stack([european_one(np.random.default_rng(seed)) for seed in range(60)])
+    assert all(has_mnists_form(one) for one in ones)
+    widths = [np.ptp(np.flatnonzero((one > 0.3).any(0))) for one in ones]
+    assert min(widths) < 9 and max(widths) > 14
+    # The flag rises from the left to the top, which lies in the right half.
+    tops = [np.flatnonzero(one[np.flatnonzero((one > 0.3).any(1))[0]] > 0.3) for one in ones]
+    assert np.mean([top.mean() for top in tops]) > 13.5
+
+
+def test_drawn_sevens_begin_at_the_upper_left() -> None:
+    sevens = np.stack([drawn_seven(np.random.default_rng(seed)) for seed in range(60)])
+    assert all(has_mnists_form(seven) for seven in sevens)
+    mean = sevens.mean(0)
+    assert mean[4:9].sum() > 1.2 * mean[19:24].sum()
+    assert mean[4:9, :14].sum() > 4 * mean[19:24, 18:].sum()
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_printed_digits_are_alike_and_no_two_the_same(number: int) -> None:
+    made = np.stack([printed_digit(number, np.random.default_rng(seed)) for seed in range(12)])
+    assert all(has_mnists_form(one) for one in made)
+    likeness = np.asarray(np.corrcoef(made.reshape(12, -1)))[np.triu_indices(12, 1)]
+    assert np.median(likeness) > 0.4 and likeness.max() < 0.999
+
+
 def test_a_pen_stroke_is_as_wide_as_the_pen() -> None:
     line = pen_stroke((40, 60), [(20, 10), (20, 50)], 2.0)
     assert line.dtype == np.float32
@@ -104,11 +137,11 @@ def test_the_wider_set_does_not_depend_on_the_number_of_processes() -> None:
     np.testing.assert_array_equal(more, again)
     np.testing.assert_array_equal(more[:4], images)
     digits = [0, 1, 1, 7, 1, 1, 7]  # and two ones with flags, and a crossed seven
-    assert truth.argmax(1)[:-1].tolist() == digits * 3  # plain, and painted twice
-    np.testing.assert_array_equal(truth[:-1].max(1), 1)
-    np.testing.assert_allclose(truth[-1], 0.1)  # one picture without a digit
-    assert more.shape == (22, 28, 28, 1) and truth.shape == (22, 10)
-    assert sum(done) == count_new(labels, 2) == 3 + 2 * 7 + 1
+    assert truth.argmax(1)[:-2].tolist() == digits * 3  # plain, and painted twice
+    np.testing.assert_array_equal(truth[:-2].max(1), 1)
+    np.testing.assert_allclose(truth[-2:], 0.1)  # two pictures without a digit
+    assert more.shape == (23, 28, 28, 1) and truth.shape == (23, 10)
+    assert sum(done) == count_new(labels, 2) == 3 + 2 * 7 + 2
 
 
 def test_elastic_maps_bend() -> None:

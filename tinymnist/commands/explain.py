@@ -52,7 +52,9 @@ def _run(arguments: argparse.Namespace) -> int:
     explanation = explain(Path(arguments.picture), Reader(arguments.model), skip)
     digit, confidence = explanation.prediction.digit, explanation.prediction.confidence
     stages = [(step.name, step.note) for step in explanation.steps]
+    note = explanation.prediction.note
     text = f"{table(stages, left=2)}\n\nread as {digit}, confidence {percent(confidence)}"
+    text += f": {note}" * bool(note)
     if arguments.out:
         if arguments.out.suffix.lower() == ".html":
             _write_page(arguments)
@@ -64,6 +66,7 @@ def _run(arguments: argparse.Namespace) -> int:
         "stages": [{"stage": name, "note": note} for name, note in stages],
         "digit": digit,
         "confidence": round(confidence, 6),
+        **({"note": note} if note else {}),
     }
     return show(arguments, record, text)
 

@@ -145,7 +145,7 @@ def _predict(arguments: argparse.Namespace) -> int:
             f"{found.digit!s:>5}  {percent(found.confidence):>10}  {second} ({percent(share)})"
         )
         line, heading = f"{heading}{name.ljust(width)}  {figures}", ""
-        return line
+        return f"{line}  {found.note}".rstrip()
 
     kind = _Kind(
         partial(reader.predict_many, workers=arguments.workers),
@@ -172,8 +172,13 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 def _prediction_record(found: Prediction) -> dict[str, Any]:
     probabilities = [round(float(p), 6) for p in found.probabilities]
-    record = {"digit": found.digit, "confidence": round(found.confidence, 6)}
-    return {**record, "probabilities": probabilities, "class_names": list(found.class_names)}
+    return {
+        "digit": found.digit,
+        "confidence": round(found.confidence, 6),
+        "probabilities": probabilities,
+        "class_names": list(found.class_names),
+        **({"note": found.note} if found.note else {}),
+    }
 
 
 def _read(arguments: argparse.Namespace) -> int:

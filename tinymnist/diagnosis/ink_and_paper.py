@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -73,10 +74,11 @@ def separate_ink(grey: Array) -> InkAndPaper:
     small = shrink(grey, WORKING_SIDE)
     if is_empty(small):
         raise no_digit_error()
-    ink = small
+    state: Any = small
     for name, (work, _) in STAGES.items():
         if name not in _SHAPING:
-            ink = work(ink)
+            state = work(state)
+    ink: Array = state.picture
     if not (ink > 0.5).any():
         raise no_digit_error()
     is_dark = ink_is_dark(small)

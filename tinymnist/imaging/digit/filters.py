@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import reduce
-from math import hypot
 
 import numpy as np
 from PIL import Image
@@ -24,6 +23,21 @@ def shrink(grey: Array, longest_side: int) -> Array:
     if factor < 2:
         return grey
     return _block_means(_block_means(np.asarray(grey, np.float32), factor).T, factor).T
+
+
+def shrink_to_lines(grey: Array, longest_side: int) -> Array:
+    """Like :func:`shrink`, but a block becomes its darkest pixel, so that hairlines do not pale.
+
+    It becomes its lightest pixel if those differ more from the median than the darkest do.
+    """
+    factor = -(-max(grey.shape) // longest_side)
+    height, width = (side // factor * factor for side in grey.shape)
+    blocks = grey[:height, :width].reshape(height // factor, factor, width // factor, factor)
+    darkest, lightest = blocks.min(axis=(1, 3)), blocks.max(axis=(1, 3))
+    middle = np.median(darkest) + np.median(lightest)
+    is_dark = float((darkest + lightest - middle).sum()) < 0
+    lines: Array = darkest if is_dark else lightest
+    return lines
 
 
 def _block_means(lines: Array, factor: int) -> Array:
@@ -70,12 +84,9 @@ def dilate(ink: Array, radius: float) -> Array:
 
     Pixels that the disc covers in part count in part. The radius, in pixels, is not negative.
     """
-
-    def cover(down: int, right: int) -> float:
-        """The share of a pixel that the disc covers."""
-        return min(max(radius + 0.5 - hypot(down, right), 0.0), 1.0)
-
     reach = int(np.ceil(radius))
+    distances = np.hypot(*np.indices((reach + 1, reach + 2)))
+    cover = np.clip(radius + 0.5 - distances, 0, 1).tolist()  # of each pixel, down and right
     height, width = ink.shape
     padded = pad_edges(ink, reach)
     largest: dict[float, Array] = {}  # by the share of a pixel that is covered
@@ -85,7 +96,7 @@ def dilate(ink: Array, radius: float) -> Array:
         beside = np.maximum(left_one[:, :width], right_one[:, :width])
         within = np.maximum(within, beside)
         for down in range(reach + 1):
-            if (share := cover(down, right)) == 0 or cover(down, right + 1) == 1:
+            if (share := cover[down][right]) == 0 or cover[down][right + 1] == 1:
                 continue  # outside of the disc, or inside of a longer row of it
             row = within if share == 1 else beside
             both = np.maximum(row[reach - down :][:height], row[reach + down :][:height])

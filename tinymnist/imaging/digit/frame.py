@@ -20,6 +20,9 @@ MNIST_WIDTHS = (1.85, 3.35)
 _FINE = 4  # pixels drawn for each pixel of the box before the digit is reduced to it
 _ROOM = 2 * _FINE  # pixels drawn around the digit, into which strokes may grow
 
+_MIN_SHARE_KEPT = 0.6
+"""With less of the ink in pixels that are more than half ink, lines are too thin to be reduced."""
+
 
 def deskew(ink: Array) -> Array:
     """Take the slant away: shear the digit (h, w) until its mass leans to neither side.
@@ -80,7 +83,11 @@ def fit_box(ink: Array) -> Array:
         raise no_digit_error()
     height, width = _scaled_shape(digit.shape, BOX * _FINE)
     fine = np.zeros((height + 2 * _ROOM, width + 2 * _ROOM), np.float32)
-    fine[_ROOM:-_ROOM, _ROOM:-_ROOM] = np.clip(resize(digit, (height, width)), 0, 1)
+    inside = fine[_ROOM:-_ROOM, _ROOM:-_ROOM]
+    inside[:] = np.clip(resize(digit, (height, width)), 0, 1)
+    scale = max(digit.shape) / (BOX * _FINE)
+    if scale > 1 and float(inside[inside > 0.5].sum()) < _MIN_SHARE_KEPT * inside.sum():
+        inside[:] = np.clip(resize(dilate(digit, scale), (height, width)), 0, 1)
     fine = with_stroke_width(fine, _FINE * MNIST_WIDTHS[0], _FINE * MNIST_WIDTHS[1])
     if (cut := fine[bounds(fine > 0.5)]).size:
         fine = cut

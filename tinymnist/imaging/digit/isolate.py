@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from tinymnist.errors import InputError
@@ -17,6 +19,7 @@ from tinymnist.imaging.digit.components import (
 )
 from tinymnist.imaging.digit.filters import maximum
 from tinymnist.imaging.digit.paper import stands_out
+from tinymnist.imaging.digit.rules import has_sides
 from tinymnist.imaging.picture.otsu import OtsuSplit, split_at_otsu
 from tinymnist.imaging.picture.pixels import Array
 
@@ -28,6 +31,17 @@ _MIN_MASS = 0.02  # components with less ink than this share of the main one's a
 _MAX_FRAGMENT_GAP = 0.25  # from a fragment to its digit, as a share of the digit's longer side
 _CROWD = 100  # with more components, a picture is only grain, unless the main one has
 _MIN_SHARE_IN_CROWD = 0.05  # this share of the ink
+
+MOST_MARKS = 6
+"""Marks that are looked at one by one."""
+_MIN_MARK_MASS = 0.2  # of a mark that may be a digit of its own, as a share of the main one's
+_MIN_MARK_HEIGHT = 0.55
+_MAX_OVERLAP = 0.25  # of the rows, or of the columns, of two marks beside each other
+
+_MOST_ENCLOSURES = 3  # the marks with the most ink, one of which may be drawn around the digit
+_MIN_ENCLOSED = 0.28  # what is enclosed is at least this share of the enclosure's height tall
+_MAX_INK_BETWEEN = 0.02  # the share of the enclosure's own ink in the box of what it encloses
+_SLIMMEST_RING = 0.85  # width to height; a slimmer one may be a 0 with a stroke in it
 
 
 class NoDigitFound(InputError):
@@ -71,8 +85,26 @@ def _margin(ink: Mask) -> Mask:
     return parts.pixels((before | after).any(1))
 
 
-def keep_digit(ink: Array) -> Array:
+class Isolated(NamedTuple):
+    """A digit's own ink, and what it was found among.
+
+    Attributes:
+        picture: (h, w), the digit alone.
+        parts: the components of all ink; None if there is only one.
+        mass: (n,), the ink of each component; 0 for those drawn around others.
+        at_frame: (n,), the share of the picture's frame that each covers.
+    """
+
+    picture: Array
+    parts: Components | None = None
+    mass: Array = np.zeros(0, np.float32)
+    at_frame: Array = np.zeros(0, np.float32)
+
+
+def isolate_digit(ink: Array) -> Isolated:
     """Drop from ink (h, w) specks, fragments of the frame and anything else apart from the digit.
+
+    A circle or a box drawn around it is dropped as well.
 
     Raises NoDigitFound if nothing is left.
     """
@@ -80,18 +112,86 @@ def keep_digit(ink: Array) -> Array:
     if (count := count_components(mask)) < 2:
         if count == 0:
             raise no_digit_error()
-        return ink
+        return Isolated(ink)
     parts = find_components(mask)
     labels = parts.labels.ravel()
     has_label = labels >= 0
-    mass = np.bincount(labels.compress(has_label), ink.ravel().compress(has_label))
+    masses = np.bincount(labels.compress(has_label), ink.ravel().compress(has_label))
+    mass = masses.astype(np.float32)
+    mass[_enclosures(parts, mass)] = 0
     at_frame = _share_of_frame(parts)
     main = int(np.argmax(mass * (1 - at_frame) ** 8))
     candidates = (mass >= _MIN_MASS * mass[main]) & ((at_frame == 0) | (at_frame[main] > 0))
     if len(mass) > _CROWD and mass[main] < _MIN_SHARE_IN_CROWD * mass.sum():
         raise NoDigitFound(f"no digit found: nothing stands out among {len(mass)} marks")
     digit: Array = ink * parts.pixels(_gather(parts.boxes, main, candidates))
-    return digit
+    return Isolated(digit, parts, mass, at_frame)
+
+
+def separate_marks(ink: Array, found: Isolated) -> list[Array]:
+    """Find marks beside each other, each as tall as a digit, in the ink (h, w) of a picture.
+
+    Args:
+        ink: what :func:`isolate_digit` took.
+        found: what it returned.
+
+    Returns:
+        The ink of each, at most ``MOST_MARKS``; none if there are not two of them.
+    """
+    parts, mass = found.parts, np.where(found.at_frame > 0, 0, found.mass)
+    if parts is None or not mass.any():
+        return []
+    boxes, main = parts.boxes, int(np.argmax(mass))
+    heights = boxes[:, 2] - boxes[:, 0]
+    is_tall = (mass >= _MIN_MARK_MASS * mass[main]) & (heights >= _MIN_MARK_HEIGHT * heights[main])
+    tall = np.flatnonzero(is_tall)
+    if not 1 < len(tall) <= _CROWD:
+        return []
+    group = np.arange(len(tall))  # strokes of one digit lie across each other
+    for i, j in zip(*np.nonzero(_overlap(boxes[tall])), strict=True):
+        group[group == group[j]] = group[i]
+    groups = [tall[group == number] for number in np.unique(group)]
+    if len(groups) < 2:
+        return []
+    chosen = np.zeros((min(len(groups), MOST_MARKS), len(boxes)), bool)
+    for row, members in zip(chosen, groups, strict=False):
+        row[members] = True
+    marks = [ink * parts.pixels(row) for row in chosen]
+    return [mark for mark in marks if mark.max() > 0.5]
+
+
+def _enclosures(parts: Components, mass: Array) -> Mask:
+    """Mark the components (n,), each with its ink, that are drawn around others.
+
+    There is hardly any ink of their own among what they enclose.
+    """
+    boxes, found = parts.boxes, np.zeros(len(parts.boxes), bool)
+    heights = boxes[:, 2] - boxes[:, 0]
+    for one in np.argsort(-mass)[:_MOST_ENCLOSURES]:
+        within = (boxes[:, :2] > boxes[one, :2]).all(1) & (boxes[:, 2:] < boxes[one, 2:]).all(1)
+        within &= heights >= _MIN_ENCLOSED * heights[one]
+        if within.any():
+            top, left, bottom, right = surrounding_box(boxes[within])
+            between = float((parts.labels[top:bottom, left:right] == one).mean())
+            found[one] = between <= _MAX_INK_BETWEEN and _is_frame(parts, int(one))
+    return found
+
+
+def _is_frame(parts: Components, one: int) -> bool:
+    """Whether a component that surrounds others is a ring or a box, rather than a slim 0."""
+    top, left, bottom, right = parts.boxes[one]
+    if right - left >= _SLIMMEST_RING * (bottom - top):
+        return True
+    return has_sides(parts.labels[top:bottom, left:right] == one)
+
+
+def _overlap(boxes: Index) -> Mask:
+    """Which boxes (n, 4) share much of their rows and of their columns: (n, n)."""
+    starts = np.maximum(boxes[:, None, :2], boxes[:, :2])
+    shared = np.minimum(boxes[:, None, 2:], boxes[:, 2:]) - starts
+    sides = boxes[:, 2:] - boxes[:, :2]
+    overlap: Mask = (shared > _MAX_OVERLAP * np.minimum(sides[:, None], sides)).all(2)
+    return overlap
 
 
 def _share_of_frame(parts: Components) -> Array:

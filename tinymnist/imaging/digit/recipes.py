@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,11 @@ from PIL.Image import Image, Resampling
 from tinymnist.errors import InputError
 from tinymnist.imaging.digit.filters import resize
 from tinymnist.imaging.digit.frame import SIDE
-from tinymnist.imaging.digit.normalize import normalize, readings
+from tinymnist.imaging.digit.normalize import Readings, normalize, readings
 from tinymnist.imaging.picture.decode import Source, decode, describe
 from tinymnist.imaging.picture.pixels import Array
+
+T = TypeVar("T")
 
 
 def tutorial(grey: Array) -> Array:
@@ -59,53 +61,38 @@ def prepare_image(source: Source, recipe: str = "mnist") -> Array:
         NoDigitFound: an InputError, if recipe ``mnist`` finds a blank picture.
         ValueError: if there is no such recipe.
     """
-    return _apply(source, recipe, every_reading=False)[..., None]
+    if recipe not in RECIPES:
+        raise ValueError(f"recipe is one of {', '.join(RECIPES)}. Received: recipe={recipe!r}")
+    return _apply(source, RECIPES[recipe])[..., None]
 
 
-def prepare_readings(source: Source, recipe: str = "mnist") -> Array:
+def prepare_readings(source: Source, recipe: str = "mnist") -> Readings:
     """Turn one picture into a network's inputs, one for each way in which it may be understood.
 
     Arguments and errors are those of :func:`prepare_image`.
 
     Returns:
-        (k, 28, 28, 1) float32; the first is the result of :func:`prepare_image`. Recipe ``mnist``
-        gives up to four, see :func:`tinymnist.imaging.digit.normalize.readings`; the others one.
+        As :func:`tinymnist.imaging.digit.normalize.readings`, each (28, 28, 1): the first is the
+        result of :func:`prepare_image`. Other recipes than ``mnist`` give one.
     """
-    made = _apply(source, recipe, every_reading=recipe == "mnist")
-    return made.reshape(-1, SIDE, SIDE, 1)
+    if recipe == "mnist":
+        found = _apply(source, readings)
+        return Readings(found.whole[..., None], found.marks[..., None], found.is_gathered)
+    return Readings(prepare_image(source, recipe)[None])
 
 
-def _apply(source: Source, recipe: str, *, every_reading: bool) -> Array:
-    """Run a recipe, or :func:`.readings`; errors name the source."""
-    if recipe not in RECIPES:
-        raise ValueError(f"recipe is one of {', '.join(RECIPES)}. Received: recipe={recipe!r}")
+def _apply(source: Source, work: Callable[[Array], T]) -> T:
+    """Do something with a picture; errors name it."""
     grey = decode(source)
     try:
-        return readings(grey) if every_reading else RECIPES[recipe](grey)
+        return work(grey)
     except InputError as error:
         raise type(error)(f"{describe(source)}: {error}") from None
 
 
-def specification() -> str:
-    """Recipe ``mnist`` in one page, ``RECIPE.md``, for those who write it again elsewhere."""
-    with open(os.path.join(os.path.dirname(__file__), "RECIPE.md"), encoding="ascii") as page:
-        return page.read().strip()
-
-
-def recipe_vectors() -> dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Pictures by name, and what recipe ``mnist`` makes of them; ``RECIPE.md`` specifies it.
-
-    Returns:
-        Grey pictures (h, w) as displayed, and (28, 28) white ink on black, both 0..255.
-    """
-    with np.load(os.path.join(os.path.dirname(__file__), "recipe_vectors.npz")) as file:
-        names = [key.removesuffix("/input") for key in file.files if key.endswith("/input")]
-        return {name: (file[f"{name}/input"], file[f"{name}/expected"]) for name in names}
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class PreparedSet:
-    """Pictures after a recipe: r readings of those m that could be prepared."""
+    """Pictures after a recipe: r readings of those m that could be prepared, each taken as one."""
 
     readings: Array  # (r, 28, 28, 1), at least one per picture; see prepare_readings
     owners: NDArray[np.int64]  # (r,), the position in ``kept`` of each one's picture, ascending
@@ -152,7 +139,7 @@ def prepare_all(
             if isinstance(made, InputError):
                 failures[number] = made
             else:
-                ways[number] = made
+                ways[number] = made.whole
             tick()
             if len(ways) == most:
                 break
@@ -163,7 +150,7 @@ def prepare_all(
 
 def prepare_in_order(
     sources: Iterable[Source | InputError], recipe: str, workers: int | None = None
-) -> Generator[Array | InputError]:
+) -> Generator[Readings | InputError]:
     """:func:`prepare_readings` of a stream of pictures, or the error of one that is unreadable.
 
     An InputError among the sources stays what it is. Arguments are those of :func:`prepare_all`.
@@ -174,7 +161,7 @@ def prepare_in_order(
     return map_in_order(prepare, sources, workers, stays=is_of_this_process)
 
 
-def _prepare_one(source: Source | InputError, recipe: str) -> Array:
+def _prepare_one(source: Source | InputError, recipe: str) -> Readings:
     if isinstance(source, InputError):
         raise source
     return prepare_readings(source, recipe)

@@ -1,10 +1,10 @@
-"""Finds ruled lines and takes them out of the ink; strokes that cross them stay whole."""
+"""Finds ruled lines and boxes and takes them out of the ink; strokes that cross them stay whole."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from tinymnist.imaging.digit.components import Index, Mask, touches_frame, vertical_runs
+from tinymnist.imaging.digit.components import Index, Mask, bounds, touches_frame, vertical_runs
 from tinymnist.imaging.digit.filters import maximum
 from tinymnist.imaging.picture.pixels import Array
 
@@ -23,6 +23,13 @@ _MIN_COVER_ALONE = 0.9  # and if it is the only one: a long stroke covers less
 _AT_EDGE = 0.03  # a ruled line ends at most this share of the page's width from its edge,
 _MIN_FRAME = 2.0  # or else not at an upright line longer than this many times the largest thickness
 
+_SMALLEST_BOX = 24  # pixels on the shorter side of a box around a digit
+_MAX_THICKNESS_OF_BOX = 0.04  # of its sides, as a share of the longer one
+_MIN_SIDES = 3  # of a box that must be there
+_MIN_COVER_OF_SIDE = 0.9  # the share of a box's side that is inked
+_DEPTH = 5  # a box's side may lie as deep in it as a fifth of its height or width
+_MIN_INSIDE = 0.28  # what a box holds is at least this share of its height tall
+
 
 def erase_rules(ink: Array) -> Array:
     """Take ruled or squared paper out of a picture of one digit, ink (h, w) in 0..1 on paper of 0.
@@ -32,7 +39,7 @@ def erase_rules(ink: Array) -> Array:
     mask = ink > _MIN_INK
     if min(ink.shape) < _SMALLEST_RULED or not (_reaches_across(mask) or _reaches_across(mask.T)):
         return ink
-    lines, count = _find_rules(mask, _MAX_THICKNESS_OF_DIGIT)
+    lines, count = find_rules(mask, _MAX_THICKNESS_OF_DIGIT)
     kept = mask & ~lines
     is_own_stroke = count == 1 and touches_frame(kept)  # as in a 7 that fills its frame
     if count == 0 or is_own_stroke or kept.sum() < _MIN_INK_LEFT * lines.sum():
@@ -46,15 +53,62 @@ def _reaches_across(mask: Mask) -> bool:
     return bool(mask[:, :2].any() and mask[:, -2:].any())
 
 
+def erase_box(ink: Array) -> Array:
+    """Take out a box with straight sides that touches or crosses its digit, from ink (h, w).
+
+    Without such a box, the ink itself is returned.
+    """
+    all_ink = ink > 0
+    place = bounds(all_ink)
+    mask = all_ink[place]
+    if min(mask.shape) < _SMALLEST_BOX or not has_sides(mask):
+        return ink
+    lines, count = find_rules(mask, _MAX_THICKNESS_OF_BOX)
+    if count < _MIN_SIDES or not _fills_inside(mask & ~lines):
+        return ink
+    cleared = ink.copy()
+    cleared[place][lines] = 0
+    return cleared
+
+
+def _fills_inside(mask: Mask) -> bool:
+    """Whether what is left of a box's inside is tall enough for a digit."""
+    height, width = mask.shape
+    deep, wide = height // (2 * _DEPTH), width // (2 * _DEPTH)
+    rows, _ = bounds(mask[deep : height - deep, wide : width - wide])
+    return bool(rows.stop - (rows.start or 0) >= _MIN_INSIDE * height)
+
+
+def has_sides(mask: Mask) -> bool:
+    """Whether a picture (h, w) has ink all along most of its sides."""
+    rows, columns = -(-len(mask) // _DEPTH), -(-mask.shape[1] // _DEPTH)
+    missing = 0
+    for side in (mask[:rows], mask[:, :columns].T, mask[-rows:], mask[:, -columns:].T):
+        covered = np.count_nonzero(np.logical_or.reduce(side))
+        missing += covered < _MIN_COVER_OF_SIDE * side.shape[1]
+        if missing > 4 - _MIN_SIDES:
+            return False
+    return True
+
+
 def erase_page_rules(mask: Mask) -> Mask:
     """Take lines from edge to edge out of the ink of a page, across and along."""
     if min(mask.shape) < _SMALLEST_RULED:
         return mask
-    return mask & ~_find_rules(mask, _MAX_THICKNESS_ON_PAGE, tables=True)[0]
+    return mask & ~find_rules(mask, _MAX_THICKNESS_ON_PAGE, tables=True)[0]
 
 
-def _find_rules(mask: Mask, thickest: float, tables: bool = False) -> tuple[Mask, int]:
-    """The pixels of all lines, and their number; ``tables``: tables' lines are not rules."""
+def find_rules(mask: Mask, thickest: float, tables: bool = False) -> tuple[Mask, int]:
+    """Find nearly straight lines from edge to edge of a mask (h, w), across and along.
+
+    Args:
+        mask: True for ink.
+        thickest: lines are at most a pixel plus this share of the longer side thick.
+        tables: leave lines out that end at others, as in a table.
+
+    Returns:
+        The pixels of all lines (h, w), and the number of lines.
+    """
     limit = 1 + thickest * max(mask.shape)
     across, rows = _rule_pixels(mask, limit, tables)
     along, columns = _rule_pixels(mask.T, limit, tables)

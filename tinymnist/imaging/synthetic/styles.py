@@ -14,9 +14,9 @@ from tinymnist.imaging.digit.frame import SIDE, centre, fit_box, stroke_width
 from tinymnist.imaging.picture.pixels import Array
 from tinymnist.imaging.synthetic.paint import curve, pen_stroke
 
-_FLAG_ANGLES = (22.0, 58.0)  # degrees between stem and flag
-_STEEPEST = 62.0  # degrees between a flag and the vertical; a flatter flag makes a 7
-_FLAG_LENGTHS = (0.2, 0.6)
+_FLAG_DROPS = (18.0, 68.0)  # degrees by which a flag falls to the left, below the level
+_FLAG_LENGTHS = (0.2, 0.75)
+_LEVEL_FLAG = (28.0, 0.5)  # a flatter flag that is longer than this makes a 7
 _FOOT_LENGTHS = (0.3, 0.8)
 _FOOT_SHARE = 0.3  # the fraction of ones that also get a foot
 _MARGIN = 14  # pixels around a digit for strokes that leave its frame
@@ -30,17 +30,69 @@ def with_flag(one: Array, rng: np.random.Generator) -> Array:
     top, bottom = _ends(one)
     stem = bottom - top
     length = float(np.hypot(*stem))
-    lean = np.rad2deg(np.arctan2(-stem[1], stem[0]))
-    angle = np.deg2rad(max(min(rng.uniform(*_FLAG_ANGLES), _STEEPEST - lean), _FLAG_ANGLES[0] / 2))
-    turned = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) @ stem
-    tip = top + turned * rng.uniform(*_FLAG_LENGTHS)
-    bend = (top + tip) / 2 + rng.normal(0, 0.04 * length, 2)
+    tip = top + np.float32(length) * _flag(rng, np.arctan2(-stem[1], stem[0]))
+    bend = np.asarray((top + tip) / 2 + rng.normal(0, 0.04 * length, 2), np.float32)
     lines = [[top, bend, tip]]
     if rng.random() < _FOOT_SHARE:
         left, right = rng.uniform(*_FOOT_LENGTHS, 2) * length / 2
         up, down = rng.normal(0, 0.03 * length, 2)
         lines.append([bottom + np.array([up, -left]), bottom + np.array([down, right])])
     return _with_lines(one, lines, _pen_of(one, rng))
+
+
+def _flag(rng: np.random.Generator, lean: float) -> Array:
+    """From the top of a 1 to the tip of its upstroke, (down, right) for a stem of length 1.
+
+    ``lean`` is the angle of the stem, in radians, with the top to the right of the foot. The flag
+    keeps a distance from the stem.
+    """
+    drop, length = rng.uniform(*_FLAG_DROPS), rng.uniform(*_FLAG_LENGTHS)
+    if drop < _LEVEL_FLAG[0]:
+        length = min(length, _LEVEL_FLAG[1])
+    angle = min(np.deg2rad(drop), np.pi / 2 - lean - np.deg2rad(20))
+    return np.array([np.sin(angle), -np.cos(angle)], np.float32) * np.float32(length)
+
+
+def european_one(rng: np.random.Generator) -> Array:
+    """Draw a 1 (28, 28) in MNIST's form with an upstroke of any length, and sometimes a foot."""
+    lean = rng.normal(0.12, 0.12)  # radians
+    top = np.array([0.0, 0.0])
+    bottom = np.array([np.cos(lean), -np.sin(lean)])
+    tip = _flag(rng, max(lean, 0.0))
+    wobble = rng.normal(0, 0.02, (2, 2))
+    lines = [[top, (top + bottom) / 2 + wobble[0], bottom], [tip, (top + tip) / 2 + wobble[1], top]]
+    if rng.random() < _FOOT_SHARE:
+        left, right = rng.uniform(*_FOOT_LENGTHS, 2) / 2
+        lines.append(
+            [bottom - np.array([0, left]), bottom, bottom + np.array([rng.normal(0, 0.03), right])]
+        )
+    return _drawn(lines, rng)
+
+
+def drawn_seven(rng: np.random.Generator) -> Array:
+    """Draw a 7 (28, 28) in MNIST's form, with or without a bar and a serif."""
+    width, rise = rng.uniform(0.4, 0.75), np.tan(np.deg2rad(rng.uniform(-8, 10)))
+    lean = np.deg2rad(rng.uniform(2, 38))
+    corner = np.array([0.0, 0.0])
+    start = np.array([rise * width, -width])
+    bottom = np.array([np.cos(lean), -np.sin(lean)])
+    bend = (corner + bottom) / 2 + rng.normal(0, 0.03, 2)
+    lines = [[start, (start + corner) / 2 + rng.normal(0, 0.02, 2), corner], [corner, bend, bottom]]
+    if rng.random() < 0.3:
+        hook = start + np.array([rng.uniform(0.08, 0.25), rng.normal(-0.02, 0.03)])
+        lines.append([hook, (hook + start) / 2, start])
+    if rng.random() < 0.35:
+        middle = bottom * rng.uniform(0.4, 0.6)
+        reach = np.array([rng.normal(-0.02, 0.03), rng.uniform(0.12, 0.25)])
+        lines.append([middle - reach, middle, middle + reach])
+    return _drawn(lines, rng)
+
+
+def _drawn(lines: list[Line], rng: np.random.Generator) -> Array:
+    """Lines for a digit of height 1 as a digit in MNIST's form, by any pen."""
+    first = np.min([point for line in lines for point in line], axis=0)
+    scaled = [[SIDE * 0.7 * (point - first) for point in line] for line in lines]
+    return _with_lines(np.zeros((SIDE, SIDE), np.float32), scaled, rng.uniform(0.7, 2.0))
 
 
 def with_bar(seven: Array, rng: np.random.Generator) -> Array:
@@ -69,8 +121,7 @@ def low_four(rng: np.random.Generator) -> Array:
     is_round = rng.random() < 0.4
     written = [[start, side, *foot_line]] if is_round else [[start, side, corner], foot_line]
     lines = [*written, [low, bend, stem_end]]
-    scaled = [[SIDE * 0.7 * point for point in line] for line in lines]
-    return _with_lines(np.zeros((SIDE, SIDE), np.float32), scaled, rng.uniform(0.8, 2.0))
+    return _drawn(lines, rng)
 
 
 def _pen_of(digit: Array, rng: np.random.Generator) -> float:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from string import Template
 
-import numpy as np
-
 from tinymnist import adapter, errors, memory
 from tinymnist.adapter import SIDE, check_classifier, final_activation, picture_side
 from tinymnist.errors import InputError
@@ -20,12 +18,25 @@ from tinymnist.imaging.digit import (
     recipes,
     rules,
 )
-from tinymnist.imaging.picture import decode, otsu, pixels
+from tinymnist.imaging.picture import decode, formats, otsu, pixels
 from tinymnist.interop.standalone import source
 from tinymnist.nn.sequential import Sequential
 
 MODULES = (
-    *(errors, memory, otsu, pixels, decode, components, filters, paper, isolate, rules, frame),
+    *(
+        errors,
+        memory,
+        otsu,
+        pixels,
+        formats,
+        decode,
+        components,
+        filters,
+        paper,
+        isolate,
+        rules,
+        frame,
+    ),
     *(normalize, recipes, adapter),
 )
 """What reads pictures, each module before those that import it."""
@@ -49,18 +60,7 @@ def recipe_fields(model: Sequential) -> dict[str, str]:
     )
     names = source.used_names(read)
     copied = [text for text in source.needed(names, MODULES) if not text.startswith("Array")]
-    code, test = source.joined(copied), ""
-    if recipe == "mnist":
-        page = recipes.specification().replace("\n", "\n# ").replace("\n# \n", "\n#\n")
-        pairs = recipes.recipe_vectors().values()
-        numbers = np.concatenate([part.ravel() for pair in pairs for part in pair])
-        test = Template((_FOLDER / "recipe_test.txt").read_text(encoding="utf-8")).substitute(
-            pictures=source.packed({"": numbers}),
-            shapes="\n".join(f"    {grey.shape}," for grey, _ in pairs),
-        )
-        code = f"# {page}\n\n\n{code}"
-    is_tested = " and recipe_test()" if test else ""
-    return {"read": read, "recipe": f"{code}\n\n\n{test}", "is_recipe_tested": is_tested}
+    return {"read": read, "recipe": source.joined(copied) + "\n\n\n"}
 
 
 def _fit(model: Sequential, fit: str) -> str:
