@@ -132,7 +132,7 @@ def measure(
     """Fine-tune for every source, number of pictures and seed."""
     import numpy as np
 
-    from tinymnist.finetuning import finetune
+    from tinymnist.finetuning import attempt
 
     rows = []
     for source in sources:
@@ -143,7 +143,7 @@ def measure(
                 learnt = draw(source.y, count, seed)
                 others = np.setdiff1d(np.arange(len(source.y)), learnt)
                 own = dataclasses.replace(settings, seed=seed)
-                model = finetune(base, source.x[learnt], source.y[learnt], DIGITS, own)
+                model = attempt(base, source.x[learnt], source.y[learnt], DIGITS, own).model
                 row.before.append(float(at_first[others].mean()))
                 row.after.append(float(wrong(model, source.x, source.y)[others].mean()))
                 row.mnist.append(1 - float(wrong(model, *mnist).mean()))

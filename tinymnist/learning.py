@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinymnist.data import LabelledSet, load_set
+from tinymnist.data.sets import DIGITS
 from tinymnist.errors import InputError
 from tinymnist.files import class_folders
 from tinymnist.finetuning import Checkpoints, FineTuning, Trial, attempt
@@ -88,7 +89,26 @@ def finetune(
         if trial.accuracy_before is not None:
             figures["accuracy_before"] = trial.accuracy_before
         metadata["metrics"] = {"held-out": figures}
+    after = Reader(trial.model)
+    if set(DIGITS) <= {*reader.class_names} & {*after.class_names}:
+        metadata["metrics"]["mnist-sample"] = _on_mnist(reader, after)
     return trial
+
+
+def _on_mnist(before: Reader, after: Reader) -> dict[str, float]:
+    """What is left of MNIST, on the 1,000 training pictures that ship."""
+    sample = load_set("mnist-sample")
+    images, labels = in_mnist_form(sample.images), np.array(DIGITS)[sample.labels]
+
+    def accuracy(reader: Reader) -> float:
+        taken = np.array(reader.class_names)[reader.probabilities(images).argmax(axis=1)]
+        return float((taken == labels).mean())
+
+    return {
+        "n": len(labels),
+        "accuracy": accuracy(after),
+        "accuracy_before": accuracy(before),
+    }
 
 
 def check_folders(labelled: LabelledSet, folder: Path) -> None:

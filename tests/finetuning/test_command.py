@@ -47,7 +47,7 @@ def test_new_classes_from_a_folder_and_back(
     assert "6 pictures, of which 6 were measured" in text and f"saved {out}" in text
     assert "fold 1 of 3: 4 pictures, measured on 2" in err
     page = report.read_text("utf-8")
-    assert "mlp, fine-tuned on" in page and "<th>tick</th>" in page and "Still misread" in page
+    assert "mlp, fine-tuned on" in page and "<th>tick</th>" in page and "Class by class" in page
     told = load_model(out)
     assert told.name == "marks" and told.metadata["class_names"] == ["ring", "tick"]
     assert told.metadata["parent"]["name"] == "mlp"
@@ -72,7 +72,8 @@ def test_digits_keep_the_head_and_json_tells_all(
     record = json.loads(text)
     assert (code, err) == (0, "")
     assert record["classes"] == list("0123456789") and record["parent"] == "mlp"
-    assert record["held_out"] == 6 and record["folds"] == 2
+    assert record["held_out"] == 6 and record["folds"] == 5
+    assert record["mnist"]["n"] == 1000 and 0 <= record["kept"] <= 1
     assert 0 <= record["accuracy_before"] <= 1 and 0 <= record["accuracy"] <= 1
     assert np.array(record["confusion"]).sum() == 6
     assert load_model(out).metadata["metrics"]["held-out"]["n"] == 6

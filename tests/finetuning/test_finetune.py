@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tinymnist.augmentation.distort import RandomDistortion
 from tinymnist.data.sets import renumbered
 from tinymnist.errors import InputError
 from tinymnist.finetuning import Checkpoints, FineTuning, attempt, finetune, trial
+from tinymnist.finetuning.report import how_much
 from tinymnist.finetuning.stages import input_distortion, start_from
 from tinymnist.imaging.synthetic.paint import ink
 from tinymnist.nn.arrays import Array
@@ -205,12 +207,63 @@ def test_new_classes_are_measured_in_folds(base: Sequential) -> None:
 def test_a_base_that_knows_the_classes_is_measured_as_well(base: Sequential) -> None:
     x, y = painted((4, 7), 3)
     lying = x.swapaxes(1, 2).copy()  # what the base has never seen
-    found = attempt(base, lying, y, ("4", "7"), FineTuning(epochs=30, learning_rate=0.01))
+    settings = FineTuning(epochs=30, learning_rate=0.01)
+    found = attempt(base, lying, y, ("4", "7"), settings)
     assert found.class_names == DIGITS
     assert found.accuracy_before is not None and found.accuracy is not None
     assert found.accuracy_before < 0.7 < found.accuracy
     assert set(found.labels) == {4, 7}
     assert set(found.wrong) == set(np.flatnonzero(found.after != found.labels))
+    assert found.curve is not None and found.kept == trial.SHARES[found.curve.argmin()] > 0
+    by_hand = finetune(base, lying, y, ("4", "7"), replace(settings, average=1 - found.kept))
+    np.testing.assert_allclose(by_hand.predict(x), found.model.predict(x), atol=1e-5)
+
+
+def test_a_base_that_reads_everything_right_stays_to_the_bit(base: Sequential) -> None:
+    x, y = painted((4, 7), 3)
+    sure = copy.deepcopy(base)
+    head: Any = sure.layers[-1]
+    head.kernel *= 20  # so that no picture is doubtful
+    head.bias *= 20
+    assert sure.evaluate(x, np.array([4, 7])[y])[1] == 1.0
+    found = attempt(sure, x, y, ("4", "7"), FineTuning(epochs=3, learning_rate=0.1))
+    assert found.kept == 0 and same(found.model, sure)
+    assert "gained nothing; the base stayed" in found.model.metadata["source"]
+    assert how_much(found) == ["The base already reads all of these right, so it stays as it is."]
+
+
+def test_known_classes_are_measured_with_one_picture_each(base: Sequential) -> None:
+    found = attempt(base, *painted((1, 4, 8), 1), ("1", "4", "8"), QUICK)
+    assert found.folds == found.n == 3
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "best"),
+    [
+        ([0.5, 0.6, 0.4], [0.7, 0.9, 0.8], 1),
+        ([0.91, 0.92, 0.93], [0.99, 1.0, 1.0], 0),  # only more confident
+        ([0.9, 0.9, 0.2, 0.9], [0.4, 0.9, 0.9, 0.8], 0),  # one repaired, one lost
+        ([0.3, 0.4, 0.5, 1e-3], [0.8, 0.9, 0.9, 1e-9], 1),  # a hopeless picture
+    ],
+)
+def test_the_base_stays_unless_others_are_read_better(
+    before: list[float], after: list[float], best: int
+) -> None:
+    right = np.array([before, after], np.float32)
+    assert trial.best_share(trial.expected_errors(right)) == best
+
+
+def test_sigmoids_learn_each_class_by_itself(base: Sequential) -> None:
+    x, y = painted((4, 7), 3)
+    lying = x.swapaxes(1, 2).copy()
+    asked = copy.deepcopy(base)
+    head: Any = asked.layers[-1]
+    head.activation = "sigmoid"
+    head.bias += 4  # every picture is every digit; of shares of a sum, that would not be wrong
+    tuned = finetune(asked, lying, y, ("4", "7"), FineTuning(epochs=30, learning_rate=0.01))
+    others = np.delete(np.arange(10), [4, 7])
+    assert asked.predict(lying)[:, others].mean() > 0.8
+    assert tuned.predict(lying)[:, others].mean() < 0.3
 
 
 def test_one_picture_a_class_cannot_be_measured_but_learnt(base: Sequential) -> None:
@@ -329,6 +382,7 @@ def tune_and_save(state: Path, out: Path) -> None:
 KILLED = """
 import signal, sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from tests.finetuning.test_finetune import Interrupted, tune_and_save

@@ -101,7 +101,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.report:
         from tinymnist.finetuning.report import write_report
 
-        write_report(trial, pictures, reader.model.name, arguments.report)
+        write_report(trial, pictures, reader.model.name, arguments.out, arguments.report)
     record = _record(trial, pictures, arguments, seconds)
     text = _text(trial, arguments, len(pictures.failures), seconds)
     return commands.show(arguments, record, text, pictures.failures)
@@ -130,6 +130,8 @@ def _record(
         "folds": trial.folds,
         "accuracy_before": trial.accuracy_before,
         "accuracy": trial.accuracy,
+        "kept": trial.kept,
+        "mnist": trial.model.metadata["metrics"].get("mnist-sample"),
         "confusion": trial.confusion.tolist(),
         "wrong": wrong,
         "seconds": round(seconds, 3),
@@ -138,7 +140,7 @@ def _record(
 
 
 def _text(trial: Trial, arguments: argparse.Namespace, unread: int, seconds: float) -> str:
-    from tinymnist.finetuning.report import how_measured
+    from tinymnist.finetuning.report import how_measured, how_much, on_mnist
 
     lines = [f"{how_measured(trial, unread)} {seconds:.1f} s"]
     if trial.accuracy is not None:
@@ -151,18 +153,7 @@ def _text(trial: Trial, arguments: argparse.Namespace, unread: int, seconds: flo
         lines.append(table([("fine-tuning", "accuracy", ""), *rows]))
         if len(trial.class_names) <= 26:
             lines.append(commands.confusion_table(trial.class_names, trial.confusion))
-        lines.append(_advice(trial))
+    lines += [" ".join(how_much(trial)), on_mnist(trial)]
     report = f"report: {arguments.report}" if arguments.report else ""
-    return "\n\n".join(line for line in [*lines, f"saved {arguments.out}", report] if line)
-
-
-def _advice(trial: Trial) -> str:
-    before, after = trial.accuracy_before, trial.accuracy
-    if before is None or after is None or after > before:
-        return ""
-    if before == 1.0:
-        return "The base already reads all of these right: there was nothing to gain."
-    return (
-        "On the held-out pictures, fine-tuning gained nothing: the base may be as good, or more "
-        "pictures may be needed."
-    )
+    saved = f"saved {arguments.out}; use it: tinymnist predict --model {arguments.out} photo.jpg"
+    return "\n\n".join(line for line in [*lines, saved, report] if line)

@@ -259,20 +259,24 @@ def stratified_split(
 
 
 def stratified_folds(
-    labels: NDArray[np.int64], folds: int, rng: np.random.Generator | int
+    labels: NDArray[np.int64],
+    folds: int,
+    rng: np.random.Generator | int,
+    *,
+    singles: bool = False,
 ) -> NDArray[np.int64]:
     """Distribute every class over at least two folds, so that each picture is held out once.
 
     Returns:
-        (n,): the fold of each picture, or :data:`NEVER` for the only one of its class; so the
-        other folds always have at least one picture of every class.
+        (n,): the fold of each picture. Without ``singles`` it is :data:`NEVER` for the only one
+        of its class; so the other folds always have at least one picture of every class.
     """
     if folds < 2:
         raise ValueError(f"folds must be at least 2. Received: folds={folds!r}")
     dealt = np.full(len(labels), NEVER)
     next_fold = 0
     for own in _shuffled_classes(labels, rng):
-        if len(own) > 1:  # continue where the last class ended: folds of equal size
+        if len(own) > 1 or singles:  # continue where the last class ended: folds of equal size
             dealt[own] = (next_fold + np.arange(len(own))) % folds
             next_fold += len(own)
     return dealt

@@ -13,6 +13,8 @@ STEPS, MIN_EPOCHS = 200, 5
 """Optimizer steps of a stage, unless five epochs have more: see ``FineTuning.epochs``."""
 MANY = 2000
 """With this many pictures, augmentation is not needed and some can be held out."""
+AVERAGE = 0.3
+"""The share of the starting weights, if no pictures can be held out to choose it on."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,9 @@ class FineTuning:
         decay: the strength of the pull towards the starting weights (L2-SP: Li et al., "Explicit
             inductive bias for transfer learning with convolutional networks", 2018).
         average: the share of the starting weights in the result, in 0..1, if the head knew the
-            classes; see :func:`tinymnist.finetuning.stages.average_with`.
+            classes; see :func:`tinymnist.finetuning.stages.average_with`. None lets
+            :func:`tinymnist.finetuning.trial.attempt` choose it on held-out pictures; where there
+            are none, it is :data:`AVERAGE`.
         augment: whether pictures are bent, turned, moved and zoomed at random in the stage in
             which the base learns; None for fewer than :data:`MANY` pictures only.
         seed: of order, dropout, folds, augmentation and new kernels.
@@ -51,7 +55,7 @@ class FineTuning:
     new_rate: float = 0.01
     base_rate: float = 0.5
     decay: float = 0.1
-    average: float = 0.3
+    average: float | None = None
     augment: bool | None = None
     seed: int = 0
 
@@ -60,7 +64,7 @@ class FineTuning:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ValueError(f"{name} is at least {least}. Received: {name}={value}")
-        if not 0 <= self.average <= 1:
+        if self.average is not None and not 0 <= self.average <= 1:
             raise ValueError(f"average is in 0..1. Received: average={self.average}")
 
     def epochs_for(self, examples: int) -> int:

@@ -13,16 +13,18 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinymnist.adapter import model_input, picture_side, with_unit_length
+from tinymnist.adapter import final_activation, model_input, picture_side, with_unit_length
 from tinymnist.data.sets import renumbered
 from tinymnist.errors import InputError
-from tinymnist.finetuning.settings import Checkpoints, FineTuning
+from tinymnist.finetuning.settings import AVERAGE, Checkpoints, FineTuning
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.layers import Dense
+from tinymnist.nn.losses import one_hot
 from tinymnist.nn.optimizers import AdamW
 from tinymnist.nn.schedules import CosineDecay
 from tinymnist.nn.sequential import Sequential
@@ -30,10 +32,9 @@ from tinymnist.nn.training.callbacks import Callback, EarlyStopping
 from tinymnist.nn.training.state import Augment
 from tinymnist.nn.weights import fingerprint
 from tinymnist.reader import Reader
-from tinymnist.reporting.text import count
 
-Examples = tuple[NDArray[np.float32], NDArray[np.int64]]
-"""Pictures and class numbers (n,)."""
+Examples = tuple[NDArray[np.float32], NDArray[Any]]
+"""Pictures, and class numbers (n,) or rows (n, classes)."""
 PATIENCE = 4
 
 
@@ -141,14 +142,18 @@ def finetune(
         augment = input_distortion(model) if settings.augments(len(labels)) else None
         train(f"{name}-base", settings.learning_rate, augment)
     if not start.is_new:
-        average_with(model, base.weights, settings.average)
+        average_with(model, base.weights, AVERAGE if (a := settings.average) is None else a)
     model.trainable = True  # for training it further
+    sign(model, base, f"fine-tuned by tinymnist on {len(labels)} pictures: {settings}")
+    return model
+
+
+def sign(model: Sequential, base: Sequential, source: str) -> None:
+    """Note in a model's metadata how it was made, and from what."""
     parent = {"name": base.name, "fingerprint": fingerprint(base)}
     if "parent" in base.metadata:
         parent["parent"] = base.metadata["parent"]
-    source = f"fine-tuned by tinymnist on {count(len(labels), 'picture')}: {settings}"
     model.metadata |= {"source": source, "parent": parent, "metrics": {}}
-    return model
 
 
 def _train_stage(
@@ -177,7 +182,13 @@ def _train_stage(
         decay_to_start=True,
         multipliers=dict.fromkeys(learners[: -start.head_layers], settings.base_rate),
     )
-    model.compile(optimizer)
+    if final_activation(model)[0] == "sigmoid":  # yes or no for every class by itself
+        classes = model.output_shape[-1]
+        learn = learn[0], one_hot(learn[1], classes)
+        validation = validation and (validation[0], one_hot(validation[1], classes))
+        model.compile(optimizer, "binary_crossentropy")
+    else:
+        model.compile(optimizer)
     history = model.fit(
         *learn,
         batch_size=settings.batch_size,
@@ -206,7 +217,10 @@ def average_with(model: Sequential, start: Mapping[str, Array], share: float) ->
         share: the weight of ``start`` in the mean, 0..1.
     """
     for name, array in model.weights.items():
-        np.add(array, share * (start[name] - array), out=array)
+        if share == 1:  # to the bit
+            np.copyto(array, start[name])
+        else:
+            np.add(array, share * (start[name] - array), out=array)
 
 
 def input_distortion(model: Sequential) -> Augment:

@@ -1,9 +1,17 @@
-"""Is fine-tuning worth it? Measured on pictures that were held out, then done with all of them."""
+"""Is fine-tuning worth it? Measured on pictures that were held out, then done with all of them.
+
+A few pictures can also do harm: a network learns their accidents. On the line between the base's
+weights and the fine-tuned ones, a point in the middle often reads better than both ends (Wortsman
+et al., "Robust fine-tuning of zero-shot models", 2022). The models that are trained to measure show
+which one: how much of the change to keep. If none is surely better than the base, the base stays.
+"""
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +19,8 @@ from numpy.typing import NDArray
 
 from tinymnist.data.sets import renumbered, stratified_folds, stratified_split
 from tinymnist.errors import InputError
-from tinymnist.finetuning.settings import MANY, Checkpoints, FineTuning
-from tinymnist.finetuning.stages import finetune
+from tinymnist.finetuning.settings import AVERAGE, MANY, Checkpoints, FineTuning
+from tinymnist.finetuning.stages import average_with, finetune, sign, start_from
 from tinymnist.imaging.digit.recipes import PreparedSet
 from tinymnist.nn.metrics import confusion_matrix
 from tinymnist.nn.sequential import Sequential
@@ -23,6 +31,12 @@ FOLDS = 5
 HELD_OUT, TO_STOP_BY = 0.1, 0.1
 NOT_HELD_OUT = -1
 """The class read in a picture that no model was measured on."""
+SHARES = np.linspace(0, 1, 11)
+"""Shares of the change that may be kept: 0 is the base, 1 the fine-tuned model."""
+SURE = 0.9
+"""A probability of the true class that counts as certain; a higher one is only more confident."""
+MIN_GAIN = 1.2
+"""The standard errors that a gain must exceed, or the base stays; a single picture's gain has 1."""
 
 Labels = NDArray[np.int64]
 
@@ -40,6 +54,9 @@ class Trial:
         confidence: (n,) of ``after``, 0..1.
         folds: how many models were trained to measure; 0 if nothing could be held out.
         comparable: whether the base knows the classes, so that ``before`` can be compared.
+        kept: the share of the change that was kept, 0..1; 0 if the base stayed.
+        curve: (11,) the mean of :func:`expected_errors` of the pictures held out, 0..1, by
+            :data:`SHARES`; None if the share was not chosen on pictures.
     """
 
     model: Sequential
@@ -50,6 +67,8 @@ class Trial:
     confidence: NDArray[np.float32]
     folds: int
     comparable: bool
+    kept: float
+    curve: NDArray[np.float64] | None = None
 
     def __repr__(self) -> str:
         shares = (self.accuracy_before, self.accuracy)
@@ -88,6 +107,18 @@ class Trial:
         found = np.flatnonzero(self.measured & (self.after != self.labels))
         return found[np.argsort(-self.confidence[found], kind="stable")]
 
+    @property
+    def repaired(self) -> Labels:
+        """The indices of the held-out pictures that the base misread, and that are right now."""
+        was_wrong = self.comparable & (self.before != self.labels)
+        return np.flatnonzero(self.measured & was_wrong & (self.after == self.labels))
+
+    @property
+    def lost(self) -> Labels:
+        """The indices of the held-out pictures that the base read right, and that are wrong now."""
+        was_right = self.comparable & (self.before == self.labels)
+        return np.flatnonzero(self.measured & was_right & (self.after != self.labels))
+
     def _accuracy(self, found: Labels) -> float | None:
         rows = self.measured
         return float((found[rows] == self.labels[rows]).mean()) if rows.any() else None
@@ -110,7 +141,8 @@ def attempt(
     largest class has pictures) are fine-tuned for measuring, each without its fold, and one on all
     pictures, which is kept. With more, a tenth of every class is held out for measuring and a tenth
     for early stopping, and the one model is kept. Models learn from the first reading of every
-    picture, and are measured as :class:`~tinymnist.reader.Reader` reads, by all readings.
+    picture, and are measured as :class:`~tinymnist.reader.Reader` reads, by all readings. If the
+    base's head stays, :func:`best_share` says how much of the change is kept.
 
     Args:
         pictures: (n, 28, 28, 1) in MNIST's form, or pictures after a recipe.
@@ -129,37 +161,92 @@ def attempt(
         )
     if not isinstance(pictures, PreparedSet):
         pictures = PreparedSet.of(pictures)
-    images, folds = pictures.images, 0
-    after, confidence = np.full(len(labels), NOT_HELD_OUT), np.zeros(len(labels), np.float32)
-    for name, line, learn, stop, held in _runs(labels, settings.seed):
-        say(line)
-        model = finetune(
+    images, reader = pictures.images, Reader(base)
+    comparable = set(class_names) <= set(reader.class_names)
+    stays = comparable and settings.hidden is None
+    names = reader.class_names if stays else tuple(class_names)
+    truth = renumbered(labels, class_names, names)
+    chooses = stays and settings.average is None
+    shares = SHARES if chooses else np.ones(1)
+    own = replace(settings, average=0.0) if chooses else settings
+    *measuring, last = _runs(labels, settings.seed, singles=stays)
+    measuring += [last] if last.held.any() else []
+    held = np.zeros(len(labels), bool)
+    p = np.zeros((len(shares), len(labels), len(names)), np.float32)
+
+    def learn(run: _Run) -> Sequential:
+        say(run.line)
+        return finetune(
             base,
-            images[learn],
-            labels[learn],
+            images[run.learn],
+            labels[run.learn],
             class_names,
-            settings,
-            validation=(images[stop], labels[stop]) if stop.size else None,
+            own,
+            validation=(images[run.stop], labels[run.stop]) if run.stop.size else None,
             checkpoints=checkpoints,
-            name=name,
+            name=run.name,
             verbose=verbose,
         )
-        if held.any():
-            folds += 1
-            p = Reader(model).probabilities_of(pictures.only(held))
-            after[held], confidence[held] = p.argmax(axis=1), p.max(axis=1)
-    reader, names = Reader(base), Reader(model).class_names
+
+    for run in measuring:
+        model = learn(run)
+        held |= run.held
+        for number, share in enumerate(shares):
+            way = Reader(_between(base, model, share) if chooses else model)
+            p[number, run.held] = way.probabilities_of(pictures.only(run.held))
+    best, curve = 0, None
+    if chooses and measuring:
+        errors = expected_errors(p[:, held, truth[held]])
+        best, curve = best_share(errors), errors.mean(axis=1)
+    kept = float(shares[best]) if measuring or not chooses else 1 - AVERAGE
+    if kept == 0:
+        model = start_from(base, class_names).model
+        text = f"fine-tuning by tinymnist on {len(labels)} pictures gained nothing; the base stayed"
+        sign(model, base, text)
+    else:
+        model = learn(last) if last not in measuring else model
+        model = _between(base, model, kept) if chooses else model
     taken = reader.probabilities_of(pictures).argmax(axis=1)
     return Trial(
         model,
         names,
-        renumbered(labels, class_names, names),
+        truth,
         renumbered(taken, reader.class_names, names),
-        after,
-        confidence,
-        folds,
-        comparable=set(class_names) <= set(reader.class_names),
+        np.where(held, p[best].argmax(axis=1), NOT_HELD_OUT),
+        p[best].max(axis=1),
+        len(measuring),
+        comparable,
+        kept,
+        curve,
     )
+
+
+def expected_errors(right: NDArray[np.float32]) -> NDArray[np.float64]:
+    """How far each picture is from being read surely, 0..1, from the true class's probability.
+
+    A few pictures hold few errors, so probabilities are compared. They count up to :data:`SURE`
+    only: fine-tuning makes a network more confident, which by itself gains nothing. And a single
+    hopeless picture, which would dominate cross-entropy, counts like any other.
+    """
+    return 1 - np.minimum(right.astype(np.float64) / SURE, 1)
+
+
+def best_share(errors: NDArray[np.float64]) -> int:
+    """The number of the share with the smallest mean error; 0 if it is hardly better than the base.
+
+    Args:
+        errors: (k, n) by share and picture; the first row is the base's.
+    """
+    best = int(errors.mean(axis=1).argmin())
+    gain = errors[0] - errors[best]
+    return best if gain.mean() > MIN_GAIN * gain.std() / math.sqrt(gain.size) else 0
+
+
+def _between(base: Sequential, model: Sequential, share: float) -> Sequential:
+    """A copy of the model with that share of its change from the base."""
+    model = copy.deepcopy(model)
+    average_with(model, base.weights, 1 - share)
+    return model
 
 
 class _Run(NamedTuple):
@@ -172,8 +259,8 @@ class _Run(NamedTuple):
     held: NDArray[np.bool_]
 
 
-def _runs(labels: Labels, seed: int) -> Iterator[_Run]:
-    """The models to train; the last is kept."""
+def _runs(labels: Labels, seed: int, singles: bool) -> Iterator[_Run]:
+    """The models to train; the last is kept. ``singles`` as in ``stratified_folds``."""
     if len(labels) >= MANY:
         held = stratified_split(labels, HELD_OUT, seed)
         rest = np.flatnonzero(~held)
@@ -182,9 +269,10 @@ def _runs(labels: Labels, seed: int) -> Iterator[_Run]:
         line = f"{count(len(learn), 'picture')}, stopping by {len(stop)}, measuring on {held.sum()}"
         yield _Run("all", f"learning from {line}", learn, stop, held)
         return
-    none, folds = np.arange(0), min(FOLDS, int(np.bincount(labels).max()))
-    if folds > 1:  # with one picture per class, nothing can be held out
-        fold = stratified_folds(labels, folds, seed)
+    most = len(labels) if singles else int(np.bincount(labels).max())
+    none, folds = np.arange(0), min(FOLDS, most)
+    if folds > 1:  # with one picture per class, a new head leaves none to hold out
+        fold = stratified_folds(labels, folds, seed, singles=singles)
         for number in range(folds):
             held = fold == number
             learn = np.flatnonzero(~held)
