@@ -55,12 +55,12 @@ def _run(arguments: argparse.Namespace) -> int:
     doubtful = read_records(records, arguments.below)
     if not doubtful.items:
         least = f"each with a confidence of at least {arguments.below:g}"
-        print(f"{count(doubtful.total, 'reading')}, {least}: there is nothing to review")
+        say(f"{count(doubtful.total, 'reading')}, {least}: there is nothing to review")
         return 0
     if out is None:
         from tinymnist.web.review import Review
 
-        print(f"{count(len(doubtful.items), 'reading')} to review; labels go to {path}", flush=True)
+        say(f"{count(len(doubtful.items), 'reading')} to review; labels go to {path}")
         return run_server(arguments, Review(doubtful, labels).routes)
     from tinymnist.reporting.html import write_page
     from tinymnist.web.review import MOST_IN_A_FILE, review_file
@@ -70,5 +70,5 @@ def _run(arguments: argparse.Namespace) -> int:
     if shown < len(doubtful.items):
         left = len(doubtful.items) - shown
         warn(f"{out} has the {shown:,} most doubtful; without --out, {left:,} more are shown")
-    print(f"{count(shown, 'reading')} to review in {out}; put the labels beside it")
+    say(f"{count(shown, 'reading')} to review in {out}; put the labels beside it")
     return 0

@@ -160,7 +160,9 @@ def _find_lines(
     height, width = shape
     middle = columns - width // 2
     reach = int(np.ceil(abs(_SLOPES).max() * width / 2)) + 2
-    at = np.rint(rows - _SLOPES[:, None] * middle).astype(int) + reach  # (slopes, n)
+    at = np.empty((len(_SLOPES), len(rows)), np.int32)  # row by row, as there may be a million
+    for own, slope in zip(at, _SLOPES, strict=True):
+        own[:] = np.rint(rows - slope * middle) + reach
     votes = np.stack([np.bincount(row, minlength=height + 2 * reach) for row in at])
     free = np.ones(len(rows), bool)
     lines: list[tuple[Index, Index]] = []
@@ -174,8 +176,8 @@ def _find_lines(
         if len(np.unique(columns[line[abs(off) <= 1]])) >= _MIN_COVER * width:
             lines.append((line, off))
         free[line] = False
-        for counts, places in zip(votes, at[:, line], strict=True):
-            np.subtract.at(counts, places, 1)
+        for counts, places in zip(votes, at, strict=True):
+            np.subtract(counts, np.bincount(places[line], minlength=len(counts)), out=counts)
     return lines
 
 

@@ -40,6 +40,8 @@ _NORMAL_SPREAD = 1.4826  # standard deviation of normal numbers over the median 
 _MUCH_INK = 0.4
 """If more than this share of the picture is ink, its median need not be paper. It is ink if the"""
 _CLEAR_SURENESS = 0.8  # sureness of Otsu's split is more than this; in noise, it is 2 / pi
+_STRIP_ASPECT, _STRIP_STEP = 5, 4
+"""A page that is longer than this, in its shorter sides, is searched in parts as long as this."""
 _EDGE = 0.3  # between paper (0) and ink (1), the level at which a stroke ends
 _REACH = 3  # pixels from a mark to where paper is looked for; the first may be a soft edge
 _MIN_LIGHTER = 0.5
@@ -60,6 +62,38 @@ class PageInk:
 def page_ink(grey: Array) -> PageInk:
     """Find the ink of a page (h, w) in 0..1 as displayed; NoDigitFound if it is blank."""
     dark = dark_on_light(grey)
+    height, width = dark.shape
+    if width > _STRIP_ASPECT * height:
+        return _ink_of_strip(dark)
+    if height > _STRIP_ASPECT * width:
+        upright = _ink_of_strip(dark.T)
+        return PageInk(upright.flat.T, upright.mask.T, upright.dark.T, upright.paper.T)
+    return _ink_of(dark)
+
+
+def _ink_of_strip(dark: Array) -> PageInk:
+    """Find ink (h, w) in overlapping parts: shares of a strip's length say nothing about strokes."""
+    height, width = dark.shape
+    found = PageInk(np.zeros_like(dark), np.zeros(dark.shape, bool), dark, dark.copy())
+    step = _STRIP_STEP * height
+    for start in range(0, width, step):
+        first, end = max(start - height, 0), min(start + step + height, width)
+        own, inside = slice(start, min(start + step, width)), slice(start - first, None)
+        with suppress(NoDigitFound):
+            part = _ink_of(dark[:, first:end])
+            for whole, piece in (
+                (found.flat, part.flat),
+                (found.mask, part.mask),
+                (found.paper, part.paper),
+            ):
+                whole[:, own] = piece[:, inside][:, : own.stop - own.start]
+    if not found.mask.any():
+        raise no_digit_error()
+    return found
+
+
+def _ink_of(dark: Array) -> PageInk:
+    """Find the ink of a page (h, w) that is darker than the paper."""
     passes = _MAX_PASSES if min(dark.shape) >= 3 else 0
     narrow_ink = light_taken(dark, _WIDEST_STROKE, _MAX_PAPER_NOISE, passes)
     found: list[PageInk] = []
@@ -104,6 +138,12 @@ def dark_on_light(grey: Array) -> Array:
 
 def _ink_is_dark(grey: Array) -> bool:
     """Whether a page is dark on light; a shadow or a dark desk may cover most of it."""
+    height, width = grey.shape
+    if width > _STRIP_ASPECT * height:  # so that it is not reduced to a line; a sample is enough
+        middle = (width - _STRIP_STEP * height) // 2
+        return _ink_is_dark(grey[:, middle : middle + _STRIP_STEP * height])
+    if height > _STRIP_ASPECT * width:
+        return _ink_is_dark(grey.T)
     balance = ridge_darkness(shrink(grey, _FINE_SIDE))
     return balance > 0 if abs(balance) > _CLEAR_BALANCE else ink_is_dark(grey)
 

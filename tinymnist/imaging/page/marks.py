@@ -20,7 +20,7 @@ from tinymnist.imaging.digit.components import (
 )
 from tinymnist.imaging.picture.pixels import Array
 
-_MAX_MARKS = 1000  # only this many marks, the largest, are considered
+_MAX_MARKS = 3000  # only this many marks, the largest, are considered
 _MIN_SIZE = 0.08  # smaller marks, in heights of a digit, are dust; so are single pixels
 _MIN_COVER = 0.8  # marks that cover this share of the page's width are lines,
 _MIN_COVER_ALONG = 0.98  # as are those that cover this share of its height;
@@ -132,11 +132,13 @@ def _lines_and_leftovers(boxes: Index, shape: tuple[int, ...]) -> Mask:
 def _frames(parts: Components) -> Mask:
     """Which marks are drawn around others that are not much smaller, as boxes in a form are."""
     starts, ends, tall = parts.boxes[:, :2], parts.boxes[:, 2:], heights(parts.boxes)
-    inside = ((starts[:, None] < starts) & (ends[:, None] > ends)).all(2)
-    inside &= tall > _MIN_FRAMED * tall[:, None]
     found = np.zeros(len(tall), bool)
-    for outer, inner in np.argwhere(inside):
-        found[outer] |= _surrounds(parts, int(outer), int(inner))
+    for outer in np.flatnonzero(tall > tall.min(initial=0)):
+        inside = (starts[outer] < starts).all(1) & (ends[outer] > ends).all(1)
+        inside &= tall > _MIN_FRAMED * tall[outer]
+        found[outer] = any(
+            _surrounds(parts, int(outer), int(inner)) for inner in np.flatnonzero(inside)
+        )
     return found
 
 
@@ -154,22 +156,35 @@ def _join_halves(parts: Components) -> Components:
     typical = typical_height(parts.boxes, parts.labels.shape)
     few = np.count_nonzero(heights(parts.boxes) >= 0.5 * typical) <= _FEW
     limit = np.inf if few else _MAX_JOINED * typical
-    while True:
-        top, left, bottom, right = parts.boxes.T
-        whole = np.maximum(bottom[:, None], bottom) - np.minimum(top[:, None], top)
-        gap = top - bottom[:, None]  # of the second below the first
-        shared = np.minimum(right[:, None], right) - np.maximum(left[:, None], left)
-        halves = (top > top[:, None]) & (gap <= _MAX_BREAK * whole) & (whole <= limit)
-        halves &= shared >= 0.5 * np.minimum(widths(parts.boxes)[:, None], widths(parts.boxes))
-        halves &= np.minimum(heights(parts.boxes)[:, None], heights(parts.boxes)) >= 0.25 * whole
-        pairs = np.argwhere(halves)
-        if len(pairs) == 0:
-            return parts
-        first, second = pairs[0]
-        boxes = parts.boxes.copy()
-        boxes[first] = surrounding_box(boxes[[first, second]])
-        labels = np.where(parts.labels == second, first, parts.labels)
-        parts = Components(labels, boxes).only(np.delete(np.arange(len(boxes)), second))
+    boxes, whole = parts.boxes.copy(), np.arange(len(parts.boxes))
+    upper = 0
+    while upper < len(boxes):
+        alive = whole == np.arange(len(boxes))
+        lower = np.flatnonzero(alive & _are_halves(boxes[upper], boxes, limit))
+        if not alive[upper] or len(lower) == 0:
+            upper += 1
+            continue
+        boxes[upper] = surrounding_box(boxes[[upper, lower[0]]])
+        whole[whole == lower[0]] = upper
+        alive[lower[0]] = False
+        above = np.flatnonzero(alive & _are_halves(boxes, boxes[upper], limit))
+        upper = min(above.min(initial=upper), upper)  # it may now be the lower half of an earlier
+    kept = np.flatnonzero(whole == np.arange(len(boxes)))
+    if len(kept) == len(boxes):
+        return parts
+    return Components(np.append(whole, -1)[parts.labels], boxes).only(kept)
+
+
+def _are_halves(upper: Index, lower: Index, limit: float) -> Mask:
+    """Which boxes are the upper and lower half of a digit; (n, 4) and (4,), or the reverse: (n,)."""
+    (top, left, bottom, right), (top_2, left_2, bottom_2, right_2) = upper.T, lower.T
+    whole = np.maximum(bottom, bottom_2) - np.minimum(top, top_2)
+    gap = top_2 - bottom
+    shared = np.minimum(right, right_2) - np.maximum(left, left_2)
+    halves = (top_2 > top) & (gap <= _MAX_BREAK * whole) & (whole <= limit)
+    halves &= shared >= 0.5 * np.minimum(right - left, right_2 - left_2)
+    halves &= np.minimum(bottom - top, bottom_2 - top_2) >= 0.25 * whole
+    return np.asarray(halves)
 
 
 def _remove_lines(parts: Components, typical: float) -> Components:

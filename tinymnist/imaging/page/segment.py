@@ -59,7 +59,7 @@ _WRITING_SURE = 0.8  # it is taken for a number if its usual mark looks as surel
 _MIN_LEVEL, _MAX_LETTER_GAP = 0.3, 1.2
 """and its marks share at least this of their height with the next, which is at most this far, in
 heights."""
-_MAX_CANDIDATES = 4000  # on a page; a thousand digits have about this many
+_MAX_CANDIDATES = 12_000  # on a page; three thousand digits have about this many
 _FEW_CLEAR = 3  # digits that are clear and enough to say how tall those of their row are
 _PRIOR_MARKS = 2
 """The typical height of the whole page weighs as much as this many marks of a row."""

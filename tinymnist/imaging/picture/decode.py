@@ -7,6 +7,7 @@ out as float32 in 0..1, as displayed: white paper is 1. Nothing is inverted or c
 from __future__ import annotations
 
 import io
+import math
 import os
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, TypeAlias
@@ -36,7 +37,8 @@ Source: TypeAlias = (
 MOST_BYTES = 1 << 28
 """The largest file that is read from a pipe or an archive."""
 LONGEST_SIDE = 1024
-"""Pixels; larger pictures are reduced to this. A digit on a twentieth of it still has 50."""
+"""Pixels; larger pictures are reduced to this, except strips. A digit on a twentieth of it still has
+50."""
 _MAX_PIXELS = 100_000_000  # when decoded: 400 MB in Pillow's RGB. JPEGs are decoded smaller
 _MOST_MEMORY = 900_000_000  # bytes to decode a picture
 _BYTES_PER_PIXEL = {"WEBP": 16, "AVIF": 14, "JPEG2000": 24}
@@ -66,7 +68,8 @@ def decode(source: Source, *, longest_side: int = LONGEST_SIDE) -> Array:
             (h, w), (h, w, 1..4) or (1, h, w) of booleans, integers (0..1, 0..255 or 0..65535) or
             floats (0..1 or 0..255; anything else is stretched to 0..1). Four channels are RGBA,
             two are grey and alpha.
-        longest_side: a file that is larger in pixels is reduced, by averaging, to at most this.
+        longest_side: a file that is larger in pixels is reduced, by averaging, to at most this; but
+            a strip keeps as many pixels across as a row of digits needs.
 
     Returns:
         (h, w) float32, 0 black to 1 white, upright; of an animation the first frame. What is
@@ -226,7 +229,8 @@ def _draft(picture: Image.Image, longest_side: int) -> None:
     step = 8
     while step > 1 and shorter // step < longest_side:
         step //= 2
-    while step < 8 and (left := -(-longer // (step * longest_side))) % 2 == 0:
+    is_strip = _reduction(picture.size, longest_side) * longest_side < longer
+    while step < 8 and (left := -(-longer // (step * longest_side))) % 2 == 0 and not is_strip:
         if shorter // step < left:  # too narrow to be reduced
             break
         step *= 2
@@ -235,7 +239,7 @@ def _draft(picture: Image.Image, longest_side: int) -> None:
 
 def _reduce(picture: Image.Image, longest_side: int) -> Image.Image:
     """Average blocks of pixels, so that the later steps are cheap on large photos."""
-    factor = -(-max(picture.size) // longest_side)
+    factor = _reduction(picture.size, longest_side)
     if factor < 2 or min(picture.size) < factor:
         return picture
     if picture.mode in ("1", "P", "PA"):  # these index a palette, which cannot be averaged
@@ -243,6 +247,18 @@ def _reduce(picture: Image.Image, longest_side: int) -> Image.Image:
     return (
         _reduce_deep(picture, factor) if picture.mode.startswith(_DEEP) else picture.reduce(factor)
     )
+
+
+def _reduction(size: tuple[int, int], longest_side: int) -> int:
+    """By how much to reduce a picture whose longer side may have at most ``longest_side`` pixels.
+
+    A strip may be longer: its digits are no taller than its shorter side, which keeps a quarter of
+    that as long as the picture has no more pixels than a square one.
+    """
+    longer, shorter = max(size), min(size)
+    by_area = math.ceil(math.sqrt(longer * shorter) / longest_side)
+    needed = max(1, 4 * shorter // longest_side, by_area)
+    return min(-(-longer // longest_side), needed)
 
 
 def _reduce_deep(picture: Image.Image, factor: int) -> Image.Image:
