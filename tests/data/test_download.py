@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import os
 import re
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tinymnist.data import download as module
 from tinymnist.data.download import MIRRORS, SHA256, download_mnist
 from tinymnist.errors import InputError
 
 CONTENT = bytes(range(256)) * 1000
+MANNERS: dict[str, list[tuple[str, str]]] = {
+    "drip": [("Content-Length", "10000000")],
+    "silent": [("Content-Length", "10000000")],
+    "endless": [],
+    "odd-length": [("Content-Length", "many")],
+    "minus": [("Content-Length", "-5")],
+    "redirect-loop": [("Location", "/redirect-loop/a.gz")],
+    "redirect-file": [("Location", "file:///etc/passwd")],
+    "redirect-nowhere": [("Location", "http://[::")],
+}
+"""Headers of servers that are slow or lie, by the first folder of the address."""
 FILES = {"a.gz": hashlib.sha256(CONTENT).hexdigest()}
 
 
@@ -43,6 +58,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         content = b"wrong" * 50_000 if manner == "wrong" else CONTENT
         if manner == "missing":
             self.send_error(404)
+        elif manner in MANNERS:
+            self.send_response(302 if manner.startswith("redirect") else 200)
+            for header in MANNERS[manner]:
+                self.send_header(*header)
+            self.end_headers()
+            with suppress(OSError):  # who gives up closes the connection
+                while manner in ("drip", "endless", "silent"):
+                    self.wfile.write({"drip": b"x", "endless": bytes(1 << 20)}.get(manner, b""))
+                    time.sleep(0 if manner == "endless" else 0.05)
         elif start >= len(content):
             self.send_error(416)
         else:
@@ -168,3 +192,27 @@ def test_the_hashes_are_those_of_the_originals(mnist_folder: Path) -> None:
     ]
     # A copy of train-images may have been packed anew; its pixels are checked in test_mnist.py.
     assert set(SHA256) - set(same) <= {"train-images-idx3-ubyte.gz"}
+
+
+@pytest.mark.parametrize("manner", MANNERS)
+def test_slow_and_lying_servers_are_given_up(
+    server: Server, tmp_path: Path, manner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MAX_BYTES", 4_000_000)
+    began = time.monotonic()
+    with pytest.raises(InputError) as caught:
+        mirrors = [f"{server.address}/{manner}/"]
+        download_mnist(tmp_path, mirrors=mirrors, files=FILES, timeout=0.3)
+    assert len(str(caught.value).splitlines()) == 1
+    assert time.monotonic() - began < 5
+    assert not (tmp_path / "a.gz").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="symbolic links")
+def test_a_link_in_the_way_is_not_followed(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "cache" / "a.gz.part").symlink_to(tmp_path / "mine")
+    with pytest.raises(InputError):
+        download(server, tmp_path / "cache", "good")
+    assert (tmp_path / "mine").read_text() == "mine"

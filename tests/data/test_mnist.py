@@ -13,6 +13,7 @@ import pytest
 
 from tinymnist.data import find_mnist, load_mnist
 from tinymnist.data import mnist as module
+from tinymnist.data.download import download_mnist
 from tinymnist.errors import InputError
 
 
@@ -31,7 +32,11 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """An MNIST of three and two pictures."""
-    monkeypatch.setattr(module, "SIZES", {"train": 3, "test": 2})
+    sizes = {"train": 3, "test": 2}
+    content = {split: bytes(n * 784) + bytes(range(n)) for split, n in sizes.items()}
+    monkeypatch.setattr(module, "SIZES", sizes)
+    hashes = {split: hashlib.sha256(data).hexdigest() for split, data in content.items()}
+    monkeypatch.setattr(module, "SHA256", hashes)
 
 
 def write_files(folder: Path, joint: str = "-", sizes: tuple[int, int] = (3, 2)) -> Path:
@@ -120,3 +125,37 @@ def test_the_real_one(mnist_folder: Path) -> None:
         *(5421, 5918, 6265, 5851, 5949),
     ]
     assert load_mnist("test", mnist_folder)[1][:5].tolist() == [7, 2, 1, 0, 4]
+
+
+def test_another_set_under_its_name_is_used_only_if_it_is_named(
+    nowhere: Path, small: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_files(nowhere / "data" / "MNIST" / "raw")
+    images = folder / "t10k-images-idx3-ubyte"
+    images.write_bytes(images.read_bytes()[:-1] + b"\1")
+    assert load_mnist("train")[0].shape == (3, 28, 28)
+    with pytest.raises(InputError, match="something else"):
+        load_mnist("test")
+    assert load_mnist("test", folder)[0].max() == 1
+    monkeypatch.setenv("TINYMNIST_DATA", str(folder))
+    assert load_mnist("test")[0].max() == 1
+
+
+def test_the_hashes_are_those_of_the_real_one(mnist_folder: Path, nowhere: Path) -> None:
+    (nowhere / "MNIST").mkdir()
+    (nowhere / "MNIST" / "raw").symlink_to(mnist_folder, target_is_directory=True)
+    assert [len(load_mnist(split)[1]) for split in ("train", "test")] == [60_000, 10_000]
+
+
+def test_a_user_without_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("pathlib.Path.home", home)
+    monkeypatch.chdir(tmp_path)
+    for variable in ("TINYMNIST_DATA", "XDG_CACHE_HOME", "KERAS_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(InputError, match="not on this machine"):
+        find_mnist()
+    with pytest.raises(InputError, match="XDG_CACHE_HOME"):
+        download_mnist()

@@ -8,7 +8,7 @@ from pathlib import Path
 from tinymnist.commands import SHARE, Declared, warn
 from tinymnist.commands.serve import add_address, run_server
 from tinymnist.errors import InputError
-from tinymnist.reporting.text import count
+from tinymnist.reporting.text import count, say
 
 EXAMPLES = """\
 examples:

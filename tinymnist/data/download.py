@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +35,7 @@ Progress = Callable[[str, int, int], None]
 """``progress(file, bytes so far, total bytes or 0)``."""
 
 _CHUNK_BYTES = 1 << 16
+_SLOWEST = 2000  # bytes per second; a server that sends less is given up
 _MAX_BYTES = 1 << 26  # the largest file has 10 million
 
 
@@ -52,7 +54,7 @@ def download_mnist(
         mirrors: base addresses, tried in order.
         files: names and their SHA-256.
         progress: called as bytes arrive.
-        timeout: seconds without data before the next mirror is tried.
+        timeout: seconds without data, or with hardly any, before the next mirror is tried.
 
     Raises:
         InputError: if no mirror has a file with the right hash. Complete files stay, and the
@@ -77,8 +79,9 @@ def _download(
     for mirror in mirrors:
         try:
             _fetch(mirror + target.name, part, progress, timeout)
-        except (OSError, http.client.HTTPException) as error:
-            failures.append(f"{mirror}: {getattr(error, 'reason', None) or error}")
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            reason = " ".join(str(getattr(error, "reason", None) or error).split())
+            failures.append(f"{mirror}: {reason}")
             continue
         if _has_hash(part, digest):
             os.replace(part, target)
@@ -101,15 +104,25 @@ def _fetch(address: str, part: Path, progress: Progress, timeout: float) -> None
         raise OSError(f"HTTP {error.code} {error.msg}") from None
     with response:
         resumed = response.status == http.client.PARTIAL_CONTENT
-        total = int(response.headers.get("Content-Length") or 0) + (done if resumed else 0)
-        with open(part, "ab" if resumed else "wb") as file:
-            while chunk := response.read(_CHUNK_BYTES):
+        length = response.headers.get("Content-Length") or ""
+        total = (int(length) if length.isdecimal() else 0) + (done if resumed else 0)
+        began, before = time.monotonic(), done if resumed else 0
+        with open(part, "ab" if resumed else "wb", opener=_open_own) as file:
+            while chunk := response.read1(_CHUNK_BYTES):
                 file.write(chunk)
+                elapsed = time.monotonic() - began
+                if elapsed > timeout and file.tell() - before < _SLOWEST * elapsed:
+                    raise OSError(f"sends less than {_SLOWEST:,} bytes per second")
                 progress(part.stem, file.tell(), total)
                 if file.tell() > _MAX_BYTES:
                     raise OSError(f"received more than {_MAX_BYTES:,} bytes, which cannot be MNIST")
     if total and part.stat().st_size < total:
         raise OSError(f"cut off after {part.stat().st_size:,} of {total:,} bytes")
+
+
+def _open_own(path: str, flags: int) -> int:
+    """Open a file, but do not follow a link that lies there: it may lead to somebody else's."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def _has_hash(path: Path, digest: str) -> bool:

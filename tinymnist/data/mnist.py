@@ -25,6 +25,11 @@ from tinymnist.nn.archive import read_npz
 
 VARIABLE = "TINYMNIST_DATA"
 SIZES = {"train": 60_000, "test": 10_000}
+SHA256 = {
+    "train": "edc0d1098aa497be14ace79ddd5171e5a3dcf9c4d196c015389203eb3ba1f59b",
+    "test": "c3f9adf9c66efb572b1f9326c3a511b45910c7173b97be66ceceeeeaef6b802b",
+}
+"""Of the bytes of the images, followed by the labels."""
 _SAMPLE = Path(__file__).with_name("mnist-sample.npz")
 _PREFIXES = {"train": "train", "test": "t10k"}
 _KINDS = {"images": "idx3", "labels": "idx1"}
@@ -46,7 +51,8 @@ def load_mnist(
         images (n, 28, 28) uint8, white ink on black, and labels (n,) int64.
 
     Raises:
-        InputError: if MNIST is not found, or a file has unexpected contents.
+        InputError: if MNIST is not found, or a file has unexpected contents. What was found in a
+            usual place, so that nobody has named it, must be MNIST to the last byte.
         ValueError: for an unknown split.
     """
     if split not in SIZES:
@@ -61,6 +67,12 @@ def load_mnist(
         )
     if labels.min() < 0 or labels.max() > 9:
         raise InputError(f"{place}: has labels outside of 0..9")
+    is_named = folder is not None or os.environ.get(VARIABLE)
+    if not is_named and _digest(images, labels) != SHA256[split]:
+        raise InputError(
+            f"{place} holds something else under MNIST's name; to use it, set ${VARIABLE} to its "
+            "folder, or get MNIST with `tinymnist data download`"
+        )
     return images, labels.astype(np.int64)
 
 
@@ -91,9 +103,14 @@ def find_mnist(folder: str | PathLike[str] | None = None) -> Path:
         return _require(Path(folder), "the given folder")
     if named := os.environ.get(VARIABLE):
         return _require(Path(named), f"${VARIABLE}")
-    keras_home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
-    torchvision = [Path(base, "MNIST", "raw") for base in (".", "data", Path.home() / "data")]
-    usual = [cache_folder(), keras_home / "datasets" / "mnist.npz", *torchvision]
+    home = home_folder()
+    homes = [home] if home else []
+    keras = [Path(os.environ["KERAS_HOME"])] if "KERAS_HOME" in os.environ else []
+    usual = [
+        *([cache_folder()] if home or os.environ.get("XDG_CACHE_HOME") else []),
+        *(place / "datasets" / "mnist.npz" for place in keras or [h / ".keras" for h in homes]),
+        *(Path(base, "MNIST", "raw") for base in (".", "data", *(h / "data" for h in homes))),
+    ]
     if found := next(filter(_holds_mnist, usual), None):
         return found
     raise InputError(
@@ -103,11 +120,30 @@ def find_mnist(folder: str | PathLike[str] | None = None) -> Path:
 
 
 def cache_folder() -> Path:
-    """The folder in which tinymnist keeps this user's MNIST."""
-    home = Path.home()
-    usual = {"win32": os.environ.get("LOCALAPPDATA", home), "darwin": home / "Library" / "Caches"}
-    base = os.environ.get("XDG_CACHE_HOME") or usual.get(sys.platform, home / ".cache")
+    """The folder in which tinymnist keeps this user's MNIST; InputError if the user has no home."""
+    if not (base := os.environ.get("XDG_CACHE_HOME")):
+        if (home := home_folder()) is None:
+            raise InputError("this user has no home folder; set XDG_CACHE_HOME to a folder to use")
+        local = os.environ.get("LOCALAPPDATA", str(home))
+        usual = {"win32": local, "darwin": str(home / "Library" / "Caches")}
+        base = usual.get(sys.platform, str(home / ".cache"))
     return Path(base, "tinymnist", "mnist")
+
+
+def home_folder() -> Path | None:
+    """The user's home; None without $HOME and an entry in the list of users, as in a container."""
+    try:
+        return Path.home()
+    except (RuntimeError, KeyError):
+        return None
+
+
+def _digest(images: NDArray[np.uint8], labels: NDArray[Any]) -> str:
+    import hashlib  # takes time, and few read MNIST
+
+    digest = hashlib.sha256(np.ascontiguousarray(images).data)
+    digest.update(labels.astype(np.uint8).tobytes())
+    return digest.hexdigest()
 
 
 def _require(place: Path, what: str) -> Path:
