@@ -31,6 +31,7 @@ OPTIONAL = {
     "onnx",
     "onnxruntime",
     "pypdfium2",
+    "pytest",
     "sklearn",
     "tensorflow",
     "threadpoolctl",

@@ -577,6 +577,22 @@ def test_the_command_says_where_and_why_they_part(files: Path) -> None:
     page = report.read_text()
     assert "input scaling" in page and "<svg" in page
     assert "http" not in page and "<script" not in page
+    structure = page.partition("The two structures")[2].partition("<h2>")[0]
+    assert structure.count('class="differs first"') == structure.count("<small>first</small>") == 1
+    first = structure.partition('class="differs first"')[2].partition("</tr>")[0]
+    assert "<b>one</b><small>relu, 10 x 10 x 4</small>" in first
+    assert structure.count('class="layer"') == 2 * 9
+
+
+def test_a_layer_of_one_side_alone_stands_beside_nothing() -> None:
+    model, x = small(), pictures()
+    theirs = {name: y for name, y in model.capture(x).items() if name != "dropout"}
+    comparison = compare(side(model, x), captured(theirs))
+    lines = [[one and one.name, other and other.name] for one, other in comparison.structure]
+    assert [name for name, _ in lines] == [
+        "input", "one", "two", "norm", "relu", "flatten", "dropout", "three", "four",
+    ]  # fmt: skip
+    assert [name for name, other in lines if other is None] == ["dropout"]
 
 
 def test_json_tells_the_same(files: Path) -> None:

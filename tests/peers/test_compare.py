@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
+import sys
 import warnings
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -16,12 +18,14 @@ import pytest
 import tinymnist
 from tinymnist.cli import main
 from tinymnist.comparison import assert_model_matches, layer_outputs
+from tinymnist.comparison.runners.torch_network import build
 from tinymnist.nn import layers as L
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.sequential import Input, Sequential
 
 pytestmark = pytest.mark.peer
 RNG = np.random.default_rng
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -258,6 +262,87 @@ def test_gradients_of_keras_agree(keras_model: Any) -> None:
     theirs = {one.name: one.values for one in gradients(keras_model, pictures(), seed_weights)}
     for name, ours in gradients_in_tinymnist(network(), pictures()).items():
         assert np.allclose(theirs[name], ours.values, rtol=1e-4, atol=1e-5), name
+
+
+OTHER_BACKEND = """
+import numpy as np, keras, tinymnist
+from tinymnist.comparison.opening import open_side, with_gradients
+from tinymnist.comparison import compare
+
+x = np.random.default_rng(0).random((4, 28, 28, 1), np.float32)
+a = open_side("keras-cnn", None, tinymnist.load_model)
+b = open_side(FILE, "keras", tinymnist.load_model)
+found = with_gradients(compare(a.side(x), b.side(x)), a, b, x)
+assert found.agrees, found.as_text()
+print(keras.backend.backend(), len(found.rows), len(found.gradients))
+"""
+
+
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_keras_on_another_backend_is_a_side(backend: str, tmp_path: Path) -> None:
+    """In a process of its own: Keras takes its backend from the environment, once."""
+    for module in ("keras", "h5py", backend):
+        pytest.importorskip(module)
+    file = tmp_path / "keras-cnn.keras"
+    assert main(["export", "keras-cnn", str(file)]) == 0
+    code = OTHER_BACKEND.replace("FILE", repr(str(file)))
+    environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )
+    assert done.stdout.split()[:1] == [backend], done.stderr
+    rows, gradients = map(int, done.stdout.split()[1:])
+    layers = len(tinymnist.load_model("keras-cnn").layers)
+    assert rows == layers + 1 and gradients >= layers - 1
+
+
+# --- quantized models and layouts -------------------------------------------------------------
+
+
+def test_a_torch_module_that_permutes_before_flatten_matches(torch: Any) -> None:
+    """As a network that was ported from Keras with its Dense kernels as they are."""
+    model, x = network(), pictures()
+
+    class Ported(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = build(Sequential(model.layers[:5], input_shape=(12, 12, 1)))
+            self.fc = torch.nn.Linear(128, 10)
+
+        def forward(self, given: Any) -> Any:
+            pictures = self.body(given).permute(0, 2, 3, 1)
+            return torch.softmax(self.fc(torch.flatten(pictures, 1)), 1)
+
+    ported, fc = Ported().eval(), layer_of(model, "fc")
+    with torch.no_grad():
+        ported.fc.weight.copy_(torch.as_tensor(fc.kernel.T.copy()))
+        ported.fc.bias.copy_(torch.as_tensor(fc.bias))
+    assert assert_model_matches(ported, model, x).agrees
+    flat = layer_outputs(ported, x)["flatten"]
+    assert np.allclose(flat, layer_outputs(model, x)["flatten"], rtol=1e-4, atol=1e-5)
+
+
+def test_a_torch_module_with_folded_batch_normalization_matches(torch: Any, module: Any) -> None:
+    fused = torch.nn.utils.fusion.fuse_conv_bn_eval(module.conv1, module.bn)
+    module.conv1, module.bn = fused, torch.nn.Identity()
+    comparison = assert_model_matches(module, network(), pictures(), rtol=1e-4)
+    assert comparison.unmatched_b == ()
+    assert any(note.startswith("conv1 and bn of b are one layer of a") for note in comparison.notes)
+
+
+def test_a_quantized_onnx_model_is_called_that(proto: Any, tmp_path: Path) -> None:
+    quantization = pytest.importorskip("onnxruntime.quantization")
+    (tmp_path / "net.onnx").write_bytes(proto.SerializeToString())
+    small = tmp_path / "small.onnx"
+    quantization.quantize_dynamic(tmp_path / "net.onnx", small)
+    network().save(tmp_path / "net.npz")
+    np.savez(tmp_path / "x.npz", input=pictures())
+    files = [tmp_path / "net.npz", small, "--inputs", tmp_path / "x.npz"]
+    code, record = run(*files, "--run-b", "onnxruntime")
+    assert code == 1 and record["verdict"]["kind"] == "quantized"
+    assert (
+        "Not a fault: small.onnx in onnxruntime is quantized (int8)" in record["verdict"]["words"]
+    )
 
 
 # --- ONNX ------------------------------------------------------------------------------------

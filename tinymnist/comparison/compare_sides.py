@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinymnist.comparison.comparison import Comparison, Findings
+from tinymnist.comparison.comparison import Comparison, Findings, Place
 from tinymnist.comparison.matching import Pair, folded, in_layout_of, match
 from tinymnist.comparison.measuring import measure
 from tinymnist.comparison.outputs import ATOL, RTOL, Output, Side, as_outputs
@@ -107,7 +107,28 @@ def compare(a: Side, b: Side, *, atol: float = ATOL, rtol: float = RTOL) -> Comp
         notes=(*notes, *_folded_notes(pairs, *inside), *_remarks(a, b)),
         verdict=verdict,
         explanation=explanation,
+        structure=tuple(_structure(a.outputs, outputs_b, pairs)),
     )
+
+
+def _structure(
+    a: Sequence[Output], b: Sequence[Output], pairs: Sequence[Pair]
+) -> Iterator[tuple[Place | None, Place | None]]:
+    """The layers of both sides in order: pairs, and between them what has no counterpart."""
+    order_a, order_b = ({id(one): i for i, one in enumerate(side)} for side in (a, b))
+    i = j = 0
+    for pair in [*pairs, None]:
+        end_a = len(a) if pair is None else order_a[id(pair.a)]
+        end_b = len(b) if pair is None else order_b[id(pair.b)]
+        yield from ((_place(one), None) for one in a[i:end_a] if not one.inner)
+        yield from ((None, _place(one)) for one in b[j:end_b] if not one.inner)
+        if pair is not None:
+            yield _place(pair.a), _place(pair.b)
+        i, j = end_a + 1, end_b + 1
+
+
+def _place(output: Output) -> Place:
+    return Place(output.name, output.kind, output.values.shape[1:])
 
 
 def _folded_notes(

@@ -7,11 +7,12 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 from tinymnist.comparison.measuring import Row
 from tinymnist.comparison.search_cause import Cause
 from tinymnist.comparison.verdict import OFF, UNKNOWN, Verdict
+from tinymnist.nn.arrays import Shape
 from tinymnist.reporting import html, text
 from tinymnist.reporting.text import count
 
@@ -37,6 +38,14 @@ class Findings:
         return cause.change if cause.is_observed else f"With {cause.change}, in {self.changed_in}"
 
 
+class Place(NamedTuple):
+    """A layer in the structure of its side: its name, what it does, the shape for one example."""
+
+    name: str
+    kind: str
+    shape: Shape
+
+
 @dataclass(frozen=True)
 class Comparison:
     """The result of :func:`~tinymnist.comparison.compare_sides.compare`.
@@ -52,6 +61,7 @@ class Comparison:
         verdict: what kind of difference it is, if they differ and that is known.
         explanation: why the sides differ, if they do and a cause was found.
         gradients: a row for the gradient at each layer, from the last to the first.
+        structure: the layers of both sides in order; None beside a layer without a counterpart.
     """
 
     a: str
@@ -67,6 +77,7 @@ class Comparison:
     verdict: Verdict = UNKNOWN
     explanation: Findings | None = None
     gradients: tuple[Row, ...] = ()
+    structure: tuple[tuple[Place | None, Place | None], ...] = ()
 
     @property
     def first_mismatch(self) -> Row | None:

@@ -21,6 +21,8 @@ from tinymnist.nn.arrays import Array, Shape
 
 _LEARNED = ("conv", "dense")
 _EXAMPLES_LOOKED_AT = 8
+_MAX_NOISE = 0.3
+"""Up to this share of the signal, what two outputs differ by may be noise."""
 _MIN_SIMILARITY, _MIN_SIMILARITY_INNER = 1.2, 1.7
 """Less similar outputs are not paired; a step inside a layer often has no counterpart."""
 
@@ -112,12 +114,15 @@ def _similarity(a: Output, kind_a: str | None, b: Output, kind_b: str | None) ->
 
 
 def _closeness(a: Array, b: Array) -> float:
-    """5 for the same numbers, else their correlation, at least 0."""
+    """5 for the same numbers, 2 to 4 for noisy ones, else their correlation, at least 0."""
     a, b = a.astype(np.float64).ravel(), b.astype(np.float64).ravel()
     if not (np.isfinite(a).all() and np.isfinite(b).all()) or not a.size:
         return 0.0
     if np.abs(a - b).max() <= 1e-3 * max(np.abs(a).max(), np.abs(b).max()):
         return 5.0
+    noise = float(np.linalg.norm(a - b)) / max(float(np.linalg.norm(b)), 1e-30)
+    if noise < _MAX_NOISE:  # as in quantized models
+        return 4.0 - 2.0 * noise / _MAX_NOISE
     a, b = a - a.mean(), b - b.mean()
     norm = float(np.sqrt((a @ a) * (b @ b)))
     return max(float(a @ b) / norm, 0.0) if norm else 0.0

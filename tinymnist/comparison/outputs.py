@@ -62,6 +62,7 @@ _KINDS = {
     "dense": r"dense|linear|gemm|mat_?mul|inner_?product|(^|_|\.)fc|logits|head",
     "add": r"(^|_|\.)(add|sum|residual)",
     "concat": r"concat|(^|_|\.)cat",
+    "permute": r"permute|transpose|moveaxis|movedim",
 }
 """What a layer does, guessed from the name of its class or its own; the first match counts."""
 

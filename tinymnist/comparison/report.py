@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from tinymnist.comparison.comparison import Comparison, html_table, names_of, number
+from tinymnist.comparison.comparison import Comparison, Place, html_table, names_of, number
 from tinymnist.comparison.measuring import Row
 from tinymnist.reporting import charts, html
 from tinymnist.reporting.text import count, shortened
@@ -44,6 +44,7 @@ def render(comparison: Comparison) -> str:
     )
     sections = [
         _causes(comparison),
+        html.section("The two structures", _structure(comparison)),
         html.section("Relative error, layer by layer", scale, _chart(rows, rtol)),
         html.section("Figures", html.paragraph(measured), html_table(rows)),
     ]
@@ -71,7 +72,30 @@ def _causes(comparison: Comparison) -> str:
         f"{escape(found.describe_change(cause))}: {escape(cause.outcome)}.</li>"
         for cause in found.causes
     )
-    return html.section("Why", f"<ol>{items}</ol>")
+    words = html.paragraph(comparison.verdict.words) if comparison.verdict.words else ""
+    return html.section("Why", words, f"<ol>{items}</ol>")
+
+
+def _structure(comparison: Comparison) -> str:
+    """Both sides beside each other, layer by layer, with the first difference marked."""
+    rows = {(row.a, row.b): row for row in comparison.rows}
+    lines, first = [], comparison.first_mismatch
+    for one, other in comparison.structure:
+        row = rows.get((one.name if one else "", other.name if other else ""))
+        sign, kind = ("", "") if row is None else ("=", "") if row.passes else ("≠", "differs")
+        if row is not None and row is first:
+            sign, kind = "≠<small>first</small>", "differs first"
+        lines.append(html.row([_box(one), (sign, "link"), _box(other)], 0, kind))
+    return html.table([escape(comparison.a), "", escape(comparison.b)], lines, "structure")
+
+
+def _box(place: Place | None) -> html.Cell:
+    """A layer's name, what it does, and its shape; nothing where the side has no such layer."""
+    if place is None:
+        return ""
+    what = [place.kind.replace("_", " "), " x ".join(map(str, place.shape))]
+    words = escape(", ".join(word for word in what if word))
+    return f"<b>{escape(place.name)}</b><small>{words}</small>", "layer"
 
 
 def _chart(rows: Sequence[Row], rtol: float) -> str:

@@ -1,4 +1,7 @@
-"""Keras: every layer's output, recorded in each layer's ``call``, nested models included."""
+"""Keras: every layer's output, recorded in each layer's ``call``, nested models included.
+
+The backend may be TensorFlow, PyTorch or JAX; only gradients need to know which.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +37,11 @@ def _channels_first(model: Any) -> bool:
 
 def _in_our_layout(model: Any, found: Iterable[_Recorded]) -> Iterator[Output]:
     """Pictures channels last."""
+    from keras import ops
+
     first = _channels_first(model)
     for name, kind, tensor in found:
-        values = np.array(tensor)
+        values = np.array(ops.convert_to_numpy(tensor))
         yield Output(name, kind, channels_last(values) if first else values)
 
 
@@ -52,9 +57,13 @@ def _shaped(model: Any, x: Array) -> Array:
     return given.reshape(len(x), *stated[1:])
 
 
+_Change = Callable[[int, Any], Any]
+"""What becomes of the output with a number in the order of execution."""
+
+
 @contextmanager
-def _recording(model: Any) -> Iterator[list[_Recorded]]:
-    """Record every layer without layers inside, whenever it is called."""
+def _recording(model: Any, change: _Change | None = None) -> Iterator[list[_Recorded]]:
+    """Record every layer without layers inside, whenever it is called; and change its output."""
     found: list[_Recorded] = []
     layers = [
         layer
@@ -62,7 +71,7 @@ def _recording(model: Any) -> Iterator[list[_Recorded]]:
         if not layer._layers and type(layer).__name__ != "InputLayer"
     ]
     for layer in layers:
-        object.__setattr__(layer, "call", _recorder(layer, found))
+        object.__setattr__(layer, "call", _recorder(layer, found, change))
     try:
         yield found
     finally:
@@ -70,7 +79,7 @@ def _recording(model: Any) -> Iterator[list[_Recorded]]:
             object.__delattr__(layer, "call")
 
 
-def _recorder(layer: Any, found: list[_Recorded]) -> Any:
+def _recorder(layer: Any, found: list[_Recorded], change: _Change | None) -> Any:
     """The layer's ``call``, which also appends to ``found``."""
     original, kind = layer.call, kind_of(type(layer).__name__)
     activation = getattr(getattr(layer, "activation", None), "__name__", "linear")
@@ -80,6 +89,7 @@ def _recorder(layer: Any, found: list[_Recorded]) -> Any:
     def call(*arguments: Any, **settings: Any) -> Any:
         result = original(*arguments, **settings)
         if hasattr(result, "shape"):
+            result = result if change is None else change(len(found), result)
             found.append((layer.name, kind, result))
         return result
 
@@ -98,24 +108,60 @@ def load(path: str) -> Any:
 
 
 def gradients(model: Any, x: Array, weights: Callable[[Any], Array]) -> list[Output]:
-    """The gradient of the weighted sum of the outputs at every layer; needs Keras on TensorFlow."""
+    """The gradient of the weighted sum of the outputs at every layer."""
     import keras
 
-    if keras.backend.backend() != "tensorflow":
+    by_backend = {"tensorflow": _by_tensorflow, "torch": _by_torch, "jax": _by_jax}
+    backend = keras.backend.backend()
+    if backend not in by_backend:
         raise InputError(
-            "gradients of Keras need TensorFlow; set KERAS_BACKEND=tensorflow. "
-            f"Received: backend={keras.backend.backend()!r}"
+            f"gradients of Keras need one of the backends {', '.join(by_backend)}; set "
+            f"KERAS_BACKEND. Received: backend={backend!r}"
         )
+    slopes = by_backend[backend](model, _shaped(model, np.asarray(x, np.float32)), weights)
+    outputs = _in_our_layout(model, (slope for slope in slopes if slope[2] is not None))
+    return [
+        replace(one, values=one.values.reshape(x.shape)) if one.is_input else one for one in outputs
+    ]
+
+
+def _by_tensorflow(model: Any, x: Array, weights: Callable[[Any], Array]) -> list[_Recorded]:
     import tensorflow as tf
 
-    given = tf.convert_to_tensor(_shaped(model, np.asarray(x, np.float32)))
+    given = tf.convert_to_tensor(x)
     with tf.GradientTape(persistent=True) as tape, _recording(model) as found:
         tape.watch(given)
         last = model(given, training=False)
         total = tf.reduce_sum(last * tf.cast(weights(last.shape), last.dtype))
     tensors = [("input", INPUT_KIND, given), *found]
-    slopes = ((name, kind, tape.gradient(total, tensor)) for name, kind, tensor in tensors)
-    outputs = _in_our_layout(model, (slope for slope in slopes if slope[2] is not None))
-    return [
-        replace(one, values=one.values.reshape(x.shape)) if one.is_input else one for one in outputs
-    ]
+    return [(name, kind, tape.gradient(total, tensor)) for name, kind, tensor in tensors]
+
+
+def _by_torch(model: Any, x: Array, weights: Callable[[Any], Array]) -> list[_Recorded]:
+    import torch
+    from keras import ops
+
+    given = ops.convert_to_tensor(x).requires_grad_()
+    with _recording(model) as found:
+        last = model(given, training=False)
+    tensors = [("input", INPUT_KIND, given), *found]
+    total = (last * torch.as_tensor(weights(last.shape)).to(last)).sum()
+    slopes = torch.autograd.grad(total, [tensor for *_, tensor in tensors], allow_unused=True)
+    return [(name, kind, s) for (name, kind, _), s in zip(tensors, slopes, strict=True)]
+
+
+def _by_jax(model: Any, x: Array, weights: Callable[[Any], Array]) -> list[_Recorded]:
+    """JAX differentiates by arguments: add zeros to every output, and differentiate by these."""
+    import jax
+
+    with _recording(model) as found:
+        model(x, training=False)
+
+    def total(added: list[Any]) -> Any:
+        with _recording(model, lambda number, tensor: tensor + added[number + 1]):
+            last = model(x + added[0], training=False)
+        return (last * weights(last.shape)).sum()
+
+    tensors = [("input", INPUT_KIND, x), *found]
+    slopes = jax.grad(total)([jax.numpy.zeros_like(tensor) for *_, tensor in tensors])
+    return [(name, kind, s) for (name, kind, _), s in zip(tensors, slopes, strict=True)]

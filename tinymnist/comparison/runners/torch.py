@@ -93,6 +93,8 @@ def _recorded(model: Any, given: Any, keep: Callable[[Any], Any]) -> list[_Recor
             return result
 
     def note(name: str, kind: str, result: Any) -> None:
+        if isinstance(result, torch.Tensor) and result.is_quantized:
+            result = result.dequantize()
         is_floats = isinstance(result, torch.Tensor) and result.is_floating_point()
         if is_floats and result.ndim > 1 and len(result) == len(given):
             latest[0] = result
@@ -130,12 +132,16 @@ def _in_our_layout(events: Iterable[_Recorded]) -> list[Output]:
     outputs: list[Output] = []
     picture: tuple[int, int, int] | None = None  # the last one, (h, w, c)
     flattened = False  # whether the last vector is that picture, in the order (c, h, w)
+    last = False  # whether the network has moved the channels of pictures last
     for name, kind, values in events:
-        new = channels_last(values)
+        if kind == "permute" and values.ndim == 4:
+            last = picture is not None and values.shape[1:] == picture
+            continue  # the same numbers as before, in our layout
+        new = values if last else channels_last(values)
         if values.ndim == 4:
             picture = new.shape[1:]
         fits = values.ndim == 2 and picture is not None and math.prod(picture) == values.shape[1]
-        flattened = fits and (kind == "flatten" or (flattened and kind != "dense"))
+        flattened = fits and not last and (kind == "flatten" or (flattened and kind != "dense"))
         if flattened and picture is not None:
             new = reorder_vector(values, picture)
         outputs.append(Output(name, kind, np.ascontiguousarray(new)))
