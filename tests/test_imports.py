@@ -27,6 +27,7 @@ NEVER = {"imaging/": "nn/", "reporting/": "nn/"}
 """Pictures and reports know no network."""
 OPTIONAL = {
     "h5py",
+    "jax",
     "keras",
     "onnx",
     "onnxruntime",
