@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -208,3 +209,17 @@ def test_many_variants_take_several_lines(
             assert np.asarray(sheet.convert("L"))[-60:-20, 230:300].min() < 128  # the last line
     assert {width for width, _ in sizes.values()} == {sizes[16][0]}
     assert sizes[200][1] > sizes[17][1] > sizes[16][1]
+
+
+def test_fine_tuning_shows_one_moving_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = folder_of(tmp_path / "set", (3, 7), each=3)
+    shares: list[float] = []
+    tinymnist.finetune(folder, "mlp", epochs=2, hidden=8, watch=shares.append)
+    assert shares == sorted(shares) and shares[-1] == 1.0 and 0 < shares[0] < 0.1
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    arguments = ("finetune", folder, "--model", "mlp", "--epochs", 2, "--out", tmp_path / "m.npz")
+    code, _, err = run(capsys, *arguments)
+    assert code == 0 and "\n" not in err
+    assert re.search(r"\r\x1b\[Kfold 1 of 3; \d+% of all, \d+ s left", err)

@@ -41,6 +41,7 @@ def finetune(
     seed: int = 0,
     checkpoints: Checkpoints | None = None,
     say: Callable[[str], None] = lambda line: None,
+    watch: Callable[[float], None] | None = None,
     verbose: str | int = 0,
     workers: int | None = None,
 ) -> Trial:
@@ -58,6 +59,8 @@ def finetune(
         seed: everything random follows from it.
         checkpoints: where to keep the state of every stage, to continue after a kill.
         say: called with a line before each model is trained.
+        watch: called after every batch with the share of all work that is done, 0..1; it takes the
+            place of ``verbose``.
         verbose: as in ``fit``.
         workers: how many processes prepare pictures; None takes one per core.
 
@@ -80,6 +83,7 @@ def finetune(
         settings,
         checkpoints=checkpoints,
         say=say,
+        watch=watch,
         verbose=verbose,
     )
     metadata = trial.model.metadata  # scaling and size stay the base's

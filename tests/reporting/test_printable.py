@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from tinymnist.cli import main
-from tinymnist.commands.read import SAMPLES
 from tinymnist.reporting.html import page, write_page
 from tinymnist.reporting.text import printable
+from tinymnist.web.endpoints import SAMPLES
 
 EVIL = "7\x1b]0;owned\x07\r\x9b31m\u202egnp\n2"
 UNSAFE = set(EVIL) - set("7]0;owned31mgnp2\n")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinymnist import commands
 from tinymnist.errors import InputError
-from tinymnist.reporting.text import percent, say, table
+from tinymnist.reporting.text import percent, say, show_progress, table
 
 if TYPE_CHECKING:
     from tinymnist.finetuning import Trial
@@ -87,14 +87,16 @@ def _run(arguments: argparse.Namespace) -> int:
     pictures = commands.prepare(labelled, arguments.recipe, reader.recipe, arguments.workers)
     check_every_class(pictures)
     began = time.monotonic()
+    line = None if arguments.quiet else _Line()
     trial = finetune(
         pictures,
         reader,
         **commands.chosen(arguments, "unfreeze hidden epochs augment seed"),
         checkpoints=None if folder is None else Checkpoints(folder, arguments.resume),
-        say=lambda line: None if arguments.quiet else say(line, sys.stderr),
-        verbose="auto" if sys.stderr.isatty() and not arguments.quiet else 0,
+        say=line.say if line else lambda what: None,
+        watch=line.watch if line else None,
     )
+    show_progress("")
     seconds = time.monotonic() - began
     trial.model.name = arguments.out.stem
     trial.model.save(arguments.out)
@@ -105,6 +107,27 @@ def _run(arguments: argparse.Namespace) -> int:
     record = _record(trial, pictures, arguments, seconds)
     text = _text(trial, arguments, len(pictures.failures), seconds)
     return commands.show(arguments, record, text, pictures.failures)
+
+
+class _Line:
+    """One moving line on a terminal, with the time left for all models; else a line for each."""
+
+    def __init__(self) -> None:
+        self._what, self._began, self._painted = "", time.monotonic(), 0.0
+
+    def say(self, what: str) -> None:
+        """Note what is being learnt."""
+        self._what = what.partition(":")[0]
+        if not sys.stderr.isatty():
+            say(what, sys.stderr)
+
+    def watch(self, share: float) -> None:
+        """Repaint the line, not too often; ``share`` of all work is done."""
+        now = time.monotonic()
+        if share > 0 and now - self._painted > 0.2:
+            self._painted = now
+            left = (now - self._began) * (1 - share) / share
+            show_progress(f"{self._what}; {share:.0%} of all, {left:.0f} s left")
 
 
 def _record(

@@ -29,6 +29,7 @@ from tinymnist.nn.optimizers import AdamW
 from tinymnist.nn.schedules import CosineDecay
 from tinymnist.nn.sequential import Sequential
 from tinymnist.nn.training.callbacks import Callback, EarlyStopping
+from tinymnist.nn.training.fit import Progress
 from tinymnist.nn.training.state import Augment
 from tinymnist.nn.weights import fingerprint
 from tinymnist.reader import Reader
@@ -94,7 +95,7 @@ def finetune(
     validation: Examples | None = None,
     checkpoints: Checkpoints | None = None,
     name: str = "all",
-    verbose: str | int = 0,
+    verbose: str | int | Progress = 0,
 ) -> Sequential:
     """Train a copy of a model further on your own pictures.
 
@@ -162,7 +163,7 @@ def _train_stage(
     learn: Examples,
     validation: Examples | None,
     checkpoints: Checkpoints | None,
-    verbose: str | int,
+    verbose: str | int | Progress,
     name: str,
     rate: float,
     augment: Augment | None = None,

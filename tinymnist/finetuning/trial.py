@@ -24,6 +24,8 @@ from tinymnist.finetuning.stages import average_with, finetune, sign, start_from
 from tinymnist.imaging.digit.recipes import PreparedSet
 from tinymnist.nn.metrics import confusion_matrix
 from tinymnist.nn.sequential import Sequential
+from tinymnist.nn.training.fit import Progress
+from tinymnist.nn.training.state import Training
 from tinymnist.reader import Reader
 from tinymnist.reporting.text import count
 
@@ -133,6 +135,7 @@ def attempt(
     *,
     checkpoints: Checkpoints | None = None,
     say: Callable[[str], None] = lambda line: None,
+    watch: Callable[[float], None] | None = None,
     verbose: str | int = 0,
 ) -> Trial:
     """Fine-tune, and measure the gain.
@@ -149,6 +152,8 @@ def attempt(
         base, labels, class_names, settings, checkpoints, verbose: as for
             :func:`~tinymnist.finetuning.stages.finetune`.
         say: called with a line before each model.
+        watch: called after every batch with the share of the work that is done, 0..1, of all
+            models together; it takes the place of ``verbose``.
 
     Raises:
         InputError: when fewer than two classes have pictures.
@@ -174,6 +179,9 @@ def attempt(
     held = np.zeros(len(labels), bool)
     p = np.zeros((len(shares), len(labels), len(names)), np.float32)
 
+    runs = [*measuring, *([last] if last not in measuring else [])]
+    work = None if watch is None else _Work(runs, settings, 1 if stays else 2, watch)
+
     def learn(run: _Run) -> Sequential:
         say(run.line)
         return finetune(
@@ -185,7 +193,7 @@ def attempt(
             validation=(images[run.stop], labels[run.stop]) if run.stop.size else None,
             checkpoints=checkpoints,
             name=run.name,
-            verbose=verbose,
+            verbose=verbose if work is None else work.begin(run),
         )
 
     for run in measuring:
@@ -247,6 +255,37 @@ def _between(base: Sequential, model: Sequential, share: float) -> Sequential:
     model = copy.deepcopy(model)
     average_with(model, base.weights, 1 - share)
     return model
+
+
+class _Work:
+    """Reports how much of the work of several models is done, 0..1, after every batch."""
+
+    def __init__(
+        self, runs: list[_Run], settings: FineTuning, stages: int, watch: Callable[[float], None]
+    ) -> None:
+        sizes = [len(run.learn) for run in runs]
+        each = [settings.epochs_for(n) * settings.steps_per_epoch(n) for n in sizes]
+        self._ends = np.cumsum(each) / max(sum(each), 1)
+        self._names = [run.name for run in runs]
+        self._stages = stages if settings.unfreeze != 0 else 1
+        self._watch = watch
+
+    def begin(self, run: _Run) -> Progress:
+        """What ``fit`` shows of a model: its part of the whole."""
+        number, seen = self._names.index(run.name), list[Training]()
+        end = float(self._ends[number])
+        start = float(self._ends[number - 1]) if number else 0.0
+
+        def report(training: Training) -> None:
+            if not seen or seen[-1] is not training:
+                seen.append(training)
+            at = training.position
+            share = (at.epoch + at.batch / training.batches) / training.epochs
+            if self._stages == 2:  # the new head alone takes about a fifth of the time
+                share = 0.2 * share if len(seen) == 1 else 0.2 + 0.8 * share
+            self._watch(min(start + (end - start) * share, 1.0))
+
+        return Progress(0, report)
 
 
 class _Run(NamedTuple):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # what only a training needs is imported when one begins
 
     from tinymnist.nn.losses import Loss
     from tinymnist.nn.optimizers import Optimizer
+    from tinymnist.nn.training.fit import Progress
     from tinymnist.nn.training.metrics import Metric
     from tinymnist.nn.training.state import Augment, Callback, History
 
@@ -178,7 +179,7 @@ class Sequential(Graph):
         y: Any = None,
         batch_size: int | None = None,
         epochs: int = 1,
-        verbose: str | int = "auto",
+        verbose: str | int | Progress = "auto",
         callbacks: Callback | Sequence[Callback] | None = None,
         validation_split: float = 0.0,
         validation_data: Any = None,

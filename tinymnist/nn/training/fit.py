@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from os import PathLike
@@ -49,7 +49,7 @@ class Settings:
     y: Any
     batch_size: int | None
     epochs: int
-    verbose: str | int
+    verbose: str | int | Progress
     callbacks: Callback | Sequence[Callback] | None
     validation_split: float
     validation_data: Any
@@ -86,7 +86,8 @@ def fit(
     micro_batch_size, source = given.micro_batch_size, data.source
     if micro_batch_size is None and source is None:
         micro_batch_size = default_micro_batch_size(model, batch_size)
-    callbacks = [Progress(given.verbose), *in_order(given.callbacks)]
+    shown = given.verbose if isinstance(given.verbose, Progress) else Progress(given.verbose)
+    callbacks = [shown, *in_order(given.callbacks)]
     generator = model.rng if given.rng is None else np.random.default_rng(given.rng)
     key = int(generator.integers(2**63))  # all random numbers of the training follow from it
     training = Training(
@@ -209,11 +210,16 @@ def _split(examples: Examples, share: float, sample_weight: Any) -> tuple[Exampl
 class Progress(Callback):
     """What ``fit`` prints on standard error: time left, loss and accuracy."""
 
-    def __init__(self, verbose: str | int = "auto") -> None:
+    def __init__(
+        self,
+        verbose: str | int = "auto",
+        report: Callable[[Training], None] | None = None,
+    ) -> None:
         """Choose how much: "auto", 0 (nothing), 1 (a moving line) or 2 (a line per epoch).
 
-        "auto" is 1 on a terminal, and 2 if piped.
+        "auto" is 1 on a terminal, and 2 if piped. ``report`` is called after every batch.
         """
+        self.report = report
         if verbose not in ("auto", 0, 1, 2):
             raise ValueError(f'verbose must be "auto", 0, 1 or 2. Received: verbose={verbose!r}')
         self.level = (1 if sys.stderr.isatty() else 2) if verbose == "auto" else int(verbose)
@@ -225,6 +231,8 @@ class Progress(Callback):
 
     def on_batch_end(self, training: Training) -> None:
         """Repaint the moving line, not too often."""
+        if self.report is not None:
+            self.report(training)
         now = time.monotonic()
         if self.level != 1 or now - self._painted < REPAINT_SECONDS:
             return
