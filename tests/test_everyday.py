@@ -189,7 +189,7 @@ def test_one_is_counted_in_the_singular(capsys: pytest.CaptureFixture[str], tmp_
     folder_of(tmp_path / "set", (3,), each=1)
     out, m = tmp_path / "m.npz", ("--model", "mlp", "--epochs", 1)
     _, text, err = run(capsys, "finetune", tmp_path / "set", "--out", out, *m)
-    assert "2 pictures, one per class" in text and "1 pictures" not in text + err
+    assert text.startswith("2 pictures,") and "1 pictures" not in text + err
     _, text, _ = run(capsys, "compare", "mlp", "mlp", "--inputs", "mnist-sample", "--limit", 1)
     assert "1 example," in text
     assert "1 layer, 1 parameter," in repr(
@@ -222,4 +222,4 @@ def test_fine_tuning_shows_one_moving_line(
     arguments = ("finetune", folder, "--model", "mlp", "--epochs", 2, "--out", tmp_path / "m.npz")
     code, _, err = run(capsys, *arguments)
     assert code == 0 and "\n" not in err
-    assert re.search(r"\r\x1b\[Kfold 1 of 3; \d+% of all, \d+ s left", err)
+    assert re.search(r"\r\x1b\[Kfold 1 of \d; \d+% of all, \d+ s left", err)
