@@ -84,6 +84,21 @@ def test_only_digits_are_numbers(names: Any, first: Any) -> None:
     assert str(prediction.runner_up[0]) == names[1]
 
 
+@pytest.mark.parametrize("kind", [np.matrix, np.ma.MaskedArray])
+def test_subclasses_of_arrays_are_read_as_arrays(kind: Any) -> None:
+    picture = np.zeros((28, 28), np.float32)
+    picture[5:23, 13:16] = 1
+    for recipe in ("mnist", "none"):
+        reader = Reader("mlp", recipe)
+        assert reader.predict(picture.view(kind)) == reader.predict(picture)
+
+
+def test_an_array_beyond_measure_is_refused() -> None:
+    huge = np.broadcast_to(np.float32(0), (1 << 20, 1 << 20))
+    with pytest.raises(InputError, match="array of shape"):
+        Reader("mlp").predict(huge)
+
+
 def test_weights_that_are_not_numbers_are_neither_sound_nor_an_answer(tmp_path: Path) -> None:
     model = tinymnist.load_model("mlp")
     model.layers[1].weights["kernel"][0, 0] = np.nan

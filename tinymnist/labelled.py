@@ -22,6 +22,7 @@ from tinymnist.imaging.digit.recipes import PreparedSet, prepare_all
 from tinymnist.nn import metrics
 from tinymnist.nn.sequential import Sequential
 from tinymnist.reader import DEFAULT_MODEL, Reader
+from tinymnist.reporting.text import shortened
 
 
 def in_mnist_form(images: Sequence[Any] | NDArray[Any]) -> NDArray[np.float32]:
@@ -262,8 +263,9 @@ def known_labels(labelled: LabelledSet, reader: Reader) -> NDArray[np.int64]:
     """
     if unknown := unknown_classes(labelled, reader):
         raise InputError(
-            f"{labelled.name} has classes that {reader.model.name} does not know: {unknown}; "
-            f"expected some of {list(reader.class_names)}"
+            f"{labelled.name} has classes that {reader.model.name} does not know: "
+            f"{shortened(str(unknown), 200)}; expected some of "
+            f"{shortened(str(list(reader.class_names)), 1000)}"
         )
     return renumbered(labelled.labels, labelled.class_names, reader.class_names)
 

@@ -40,6 +40,7 @@ LONGEST_SIDE = 1024
 """Pixels; larger pictures are reduced to this, except strips. A digit on a twentieth of it still has
 50."""
 _MAX_PIXELS = 100_000_000  # when decoded: 400 MB in Pillow's RGB. JPEGs are decoded smaller
+_MOST_NUMBERS = 4 * _MAX_PIXELS  # in an array, with up to four channels
 _MOST_MEMORY = 900_000_000  # bytes to decode a picture
 _BYTES_PER_PIXEL = {"WEBP": 16, "AVIF": 14, "JPEG2000": 24}
 """At the peak of decoding, as measured, and besides the file itself. Of the other formats Pillow
@@ -89,6 +90,9 @@ def decode_with_size(
     Arguments, grey result and errors are those of :func:`decode`.
     """
     if isinstance(source, np.ndarray):
+        source = np.asarray(source)  # a matrix would stay one under every index
+        if source.size > _MOST_NUMBERS:
+            raise _too_large(describe(source))
         if source.size > _SMALL:
             reuse_freed_memory()
         grey = grey_of_array(source)
