@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import signal
+import subprocess
 import sys
+import urllib.request
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -246,3 +250,21 @@ def test_arrays_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     client = Client(Path("r.jsonl"))
     with Image.open(io.BytesIO(client.raw("GET", "/api/picture?number=0"))) as shown:
         assert shown.size == (28, 28)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a signal")
+def test_the_command_serves_until_ctrl_c(records: Path) -> None:
+    command = [sys.executable, "-m", "tinymnist", "review", "results.jsonl", "--port", "0"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline() == "5 readings to review; labels go to labels.csv\n"
+        address = process.stdout.readline().split()[3]
+        with urllib.request.urlopen(f"{address}api/review", timeout=30) as answer:
+            assert json.load(answer)["total"] == 5
+        with urllib.request.urlopen(address, timeout=30) as answer:
+            assert b"review.js" in answer.read()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0 and process.stderr.read() == ""

@@ -12,7 +12,8 @@ To read it: ``packing`` (arrays in JSON), ``digits`` (what ships with the page),
 ``effects`` (what a visitor changes), ``describing`` and ``views`` (what is shown, as pure
 functions), ``worker`` and ``jobs`` (training in a bounded process), ``visitors`` (each page's own
 models), ``onefile`` (one picture in one HTML file), ``requests``, ``endpoints`` and
-``application`` (HTTP), ``server``.
+``application`` (HTTP), ``server``. ``tinymnist review`` is another page on the same server:
+``doubtful`` (records and their pictures), ``labels`` (what is written) and ``review``.
 """
 
 from __future__ import annotations
