@@ -26,6 +26,7 @@ READABLE = {"nn/naive.py", "nn/plain_training.py"}
 NEVER = {"imaging/": "nn/", "reporting/": "nn/"}
 """Pictures and reports know no network."""
 OPTIONAL = {
+    "distributed",
     "h5py",
     "jax",
     "keras",

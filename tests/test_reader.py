@@ -34,7 +34,7 @@ def small(number: Any) -> Any:
 
 def answering(reader: Any, monkeypatch: pytest.MonkeyPatch, rows: Any) -> Any:
     """A reader whose network gives these probabilities."""
-    monkeypatch.setattr(reader, "probabilities", lambda images: np.array(rows, np.float32))
+    monkeypatch.setattr(reader, "probabilities", lambda images, **_: np.array(rows, np.float32))
     return reader
 
 

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from tinymnist.augmentation.generator import ImageDataGenerator
     from tinymnist.comparison import assert_model_matches, layer_outputs
     from tinymnist.data import load_mnist, load_set
+    from tinymnist.engines import make_predict_fn
     from tinymnist.errors import InputError
     from tinymnist.explanation import explain
     from tinymnist.imaging.digit.recipes import prepare_image
@@ -91,7 +92,7 @@ __all__ += [
     "verify",
 ]
 __all__ += ["Model", "activations", "backend", "constraints", "datasets"]
-__all__ += ["initializers", "limits", "metrics", "models", "regularizers"]
+__all__ += ["initializers", "limits", "make_predict_fn", "metrics", "models", "regularizers"]
 __version__ = "0.2.0"
 
 _HOMES = {
@@ -101,6 +102,7 @@ _HOMES = {
     "augmentation.generator": "ImageDataGenerator",
     "comparison": "assert_model_matches layer_outputs",
     "data": "load_mnist load_set",
+    "engines": "make_predict_fn",
     "errors": "InputError",
     "explanation": "explain",
     "imaging.digit.recipes": "prepare_image",

@@ -153,13 +153,17 @@ _MOST_ODDS = 1e4
 """The largest weight of one reading of a picture: a network is never quite certain."""
 
 
-def probabilities(model: Sequential, x: Array) -> NDArray[np.float32]:
+def probabilities(model: Sequential, x: Array, *, plain: bool | None = None) -> NDArray[np.float32]:
     """A model's output for ``x``, as probabilities (n, classes).
+
+    ``plain`` leaves out the inference plan; None does so for a few examples.
 
     Logits and log-probabilities go through a softmax, unless the model ends in one; sigmoids are
     divided by their sum.
     """
-    outputs = model.predict(x, logits=True, plain=len(x) < _MIN_FOR_A_PLAN)
+    if plain is None:
+        plain = len(x) < _MIN_FOR_A_PLAN
+    outputs = model.predict(x, logits=True, plain=plain)
     outputs = outputs.reshape(len(outputs), -1)
     activation, is_last = final_activation(model)
     if not is_last and activation == "softmax":

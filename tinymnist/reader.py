@@ -5,13 +5,12 @@ What it reads is one digit, or a page of them. Both show themselves in notebooks
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Generator, Iterable, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from itertools import islice
-from operator import attrgetter
+from operator import length_hint
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
@@ -26,12 +25,7 @@ from tinymnist.adapter import (
     share_among_marks,
 )
 from tinymnist.errors import InputError
-from tinymnist.imaging.digit.recipes import (
-    PreparedSet,
-    is_of_this_process,
-    prepare_in_order,
-    prepare_readings,
-)
+from tinymnist.imaging.digit.recipes import PreparedSet, is_of_this_process, prepare_readings
 from tinymnist.imaging.picture.decode import decode_with_size, describe
 from tinymnist.interop import load_model
 from tinymnist.nn.sequential import Sequential
@@ -47,8 +41,8 @@ PAGE_SIDE = 1600
 """Pixels on the longer side of a page; a larger one is reduced before digits are searched."""
 SMALL = "small"
 """Why a mark is skipped that is much smaller than a digit."""
-_SINGLY, _BATCH = 8, 32
-"""The first pictures of a stream are read one by one, the others in batches, which is faster."""
+MANY = 9
+"""Pictures that are worth an inference plan, which then reads them twice as fast."""
 _SURE_OF_DIGIT = 0.5
 """With less confidence than this, what is on a picture may not be a digit."""
 
@@ -319,6 +313,16 @@ class Reader:
         classes = self.model.output_shape[-1]
         self.class_names = tuple(metadata.get("class_names") or map(str, range(classes)))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is needed to read, so that workers get little more than the weights.
+
+        Optimizer, metrics and history of a training stay behind.
+        """
+        model = copy.copy(self.model)
+        for name in ("optimizer", "loss", "metrics", "history"):
+            vars(model).pop(name, None)
+        return {**vars(self), "model": model}
+
     @overload
     def predict(self, source: list[Any] | tuple[Any, ...]) -> list[Prediction]: ...
     @overload
@@ -341,7 +345,7 @@ class Reader:
                 :meth:`predict_many` to go on with the others.
         """
         if (several := _several(source)) is None:
-            return self._predictions([prepare_readings(source, self.recipe)])[0]
+            return self.prediction(prepare_readings(source, self.recipe), plain=True)
         found = []
         for number, one in enumerate(self.predict_many(several)):
             if isinstance(one, InputError):
@@ -355,7 +359,9 @@ class Reader:
         """Read a stream of pictures on all cores; results come in order, and as soon as they can.
 
         The stream is taken only a little ahead, so it may be endless. A script needs no
-        ``if __name__ == "__main__"`` for it. ::
+        ``if __name__ == "__main__"`` for it. What a picture is read as depends to the last bit on
+        itself alone, not on other pictures or the number of workers; but in a list of fewer than
+        nine, which is not worth an inference plan, it is rounded as by :meth:`predict`. ::
 
             for file, found in zip(files, reader.predict_many(files), strict=True):
                 print(file, "unreadable" if isinstance(found, InputError) else found.digit)
@@ -369,43 +375,32 @@ class Reader:
         Yields:
             For every source a prediction, or the InputError that says why it has none.
         """
-        stream, few = iter(sources), 0
-        for source in islice(stream, _SINGLY):
-            few += 1
+        if length_hint(sources, MANY) < MANY:
+            return self._predict_few(sources)
+        from tinymnist.processes import map_in_order  # a few pictures do not need it
+
+        predict = partial(_predict_one, self)
+        return map_in_order(predict, sources, workers, stays=is_of_this_process)
+
+    def _predict_few(self, sources: Iterable[Any]) -> Generator[Prediction | InputError]:
+        for source in sources:
             try:
                 if isinstance(source, InputError):
                     raise source
-                images = prepare_readings(source, self.recipe)
+                found = self.prediction(prepare_readings(source, self.recipe), plain=True)
             except InputError as error:
                 yield error
             else:
-                yield from self._predictions([images])
-        if few < _SINGLY:
-            return
-        with closing(prepare_in_order(stream, self.recipe, workers)) as prepared:
-            while batch := list(islice(prepared, _BATCH)):
-                yield from self._answers(batch)
+                yield found
 
-    def _answers(self, batch: list[Readings | InputError]) -> list[Prediction | InputError]:
-        found = iter(self._predictions([one for one in batch if not isinstance(one, InputError)]))
-        return [one if isinstance(one, InputError) else next(found) for one in batch]
-
-    def _predictions(self, pictures: list[Readings]) -> list[Prediction]:
-        """One prediction for each picture."""
-        if not pictures:
-            return []
-        wholes = list(map(attrgetter("whole"), pictures))
-        owners = np.repeat(np.arange(len(pictures)), list(map(len, wholes)))
-        ways = self.probabilities(np.concatenate(wholes))
-        made = []
-        for number, combined in enumerate(mean_by_odds(ways, owners)):
-            surest = ways[owners == number].max(axis=1).argmax()
-            picture = wholes[number][surest, ..., 0]
-            if len(pictures[number].marks):
-                made.append(self._of_marks(pictures[number], combined, picture))
-            else:
-                made.append(Prediction(combined, self.class_names, picture))
-        return made
+    def prediction(self, readings: Readings, *, plain: bool) -> Prediction:
+        """What the readings of one picture come to; ``plain`` as in ``Sequential.predict``."""
+        ways = self.probabilities(readings.whole, plain=plain)
+        combined = mean_by_odds(ways, np.zeros(len(ways), np.int64))[0]
+        picture = readings.whole[ways.max(axis=1).argmax(), ..., 0]
+        if len(readings.marks):
+            return self._of_marks(readings, combined, picture)
+        return Prediction(combined, self.class_names, picture)
 
     def _of_marks(
         self, found: Readings, combined: NDArray[np.float32], picture: NDArray[np.float32]
@@ -519,10 +514,15 @@ class Reader:
         rows = zip(self.probabilities(images), images[..., 0], strict=True)
         return [Prediction(row, self.class_names, picture) for row, picture in rows]
 
-    def probabilities(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The probabilities (n, classes) of pictures (n, 28, 28, 1) in MNIST's form."""
+    def probabilities(
+        self, images: NDArray[np.float32], *, plain: bool | None = None
+    ) -> NDArray[np.float32]:
+        """The probabilities (n, classes) of pictures (n, 28, 28, 1) in MNIST's form.
+
+        ``plain`` as in :meth:`tinymnist.Sequential.predict`; None chooses by their number.
+        """
         x = model_input(images, self.model.input_shape, self.preprocessing)
-        found = probabilities(self.model, x)
+        found = probabilities(self.model, x, plain=plain)
         if not np.isfinite(found).all():
             raise InputError(f"{self.model.name} answers with NaN; its weights may be damaged")
         return found
@@ -534,6 +534,12 @@ def _several(source: Any) -> Sequence[Any] | NDArray[Any] | None:
         is_one = source.ndim < 3 or source.shape[-1] <= 4 or source.shape[0] == 1
         return None if source.ndim != 4 and is_one else source
     return source if isinstance(source, list | tuple) else None
+
+
+def _predict_one(reader: Reader, source: Any) -> Prediction:
+    if isinstance(source, InputError):
+        raise source
+    return reader.prediction(prepare_readings(source, reader.recipe), plain=False)
 
 
 def _read_one(reader: Reader, source: Any) -> Page:

@@ -69,6 +69,7 @@ class Inputs:
     ``scans.zip/7.png``, and the first picture of an array ``set.npz[0]``.
 
     Attributes:
+        has_list: whether a text file or standard input names some of them.
         skipped: the number of files in folders and archives that were left out so far, as their
             names do not end like pictures', by their suffix.
     """
@@ -89,6 +90,7 @@ class Inputs:
         """
         self._below = os.path.join(below, "") if below else ""
         self._arguments, self._list = list(map(str, arguments)), lists
+        self.has_list = lists is not None
         self.skipped: Counter[str] = Counter()
 
     def __iter__(self) -> Iterator[Named]:

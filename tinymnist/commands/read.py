@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, nullcontext
 from functools import partial
+from itertools import chain, islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -62,6 +63,8 @@ def add_predict(parser: argparse.ArgumentParser) -> Declared:
     parser.add_argument("pictures", nargs="*", metavar="PICTURE", help=what)
     add_options(parser, "--model", "--recipe", "--json", "--workers")
     _add_result_options(parser)
+    what = "let dask's workers read: its scheduler's address, or local for some on this machine"
+    parser.add_argument("--dask", metavar="ADDRESS", help=what)
     what = "copy every picture to DIR/<digit>/; with --below, only the doubtful ones"
     parser.add_argument("--sort-into", metavar="DIR", help=what)
     examples = """\
@@ -71,6 +74,8 @@ examples:
   cat 7.png | tinymnist predict -                      a picture from standard input
   tinymnist predict --json *.jpg > digits.jsonl        for machines
   tinymnist predict scans/ --out scans.jsonl --resume  200,000 pictures, continued if interrupted
+  tinymnist predict scans/ --out scans.jsonl --dask scheduler:8786
+                                                       by a cluster's workers, with the same results
   tinymnist predict scans/ --below 0.9 --sort-into look-at/
                                                        only what the network is not sure of
   tinymnist predict --recipe resize --model keras-cnn my.jpg
@@ -147,8 +152,13 @@ def _predict(arguments: argparse.Namespace) -> int:
         line, heading = f"{heading}{name.ljust(width)}  {figures}", ""
         return f"{line}  {found.note}".rstrip()
 
+    find = partial(reader.predict_many, workers=arguments.workers)
+    if arguments.dask is not None:
+        from tinymnist.engines import predict_on_dask
+
+        find = partial(predict_on_dask, reader, address=arguments.dask, workers=arguments.workers)
     kind = _Kind(
-        partial(reader.predict_many, workers=arguments.workers),
+        find,
         attrgetter("confidence"),
         _prediction_record,
         ("digit", "confidence", "runner_up", "runner_up_confidence"),
@@ -296,11 +306,21 @@ class _Results:
 
     def collect(self, inputs: Iterable[Named]) -> int:
         """Read everything; returns and raises what :func:`_run` does."""
+        from tinymnist.reader import MANY
+
         if sys.stderr is not None and sys.stderr.isatty():
             total = inputs.outline()[0] if isinstance(inputs, Inputs) else len(list(inputs))
             self.counter = Counter(total)
+        # How a few are rounded depends on all inputs, with those that --resume leaves out. Names
+        # on standard input may come one by one, and each wants its answer.
+        stream = iter(inputs)
+        is_list = not (isinstance(inputs, Inputs) and inputs.has_list)
+        first = list(islice(stream, MANY if is_list else 0))
+        sources: Iterable[Any] = self._sources(chain(first, stream))
+        if is_list and len(first) < MANY:
+            sources = list(sources)
         try:
-            with closing(self.kind.find(self._sources(inputs))) as results:
+            with closing(self.kind.find(sources)) as results:
                 for found in results:
                     self._take(*self._waiting.popleft(), found)
         except KeyboardInterrupt:
