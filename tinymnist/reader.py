@@ -396,7 +396,9 @@ class Reader:
     def prediction(self, readings: Readings, *, plain: bool) -> Prediction:
         """What the readings of one picture come to; ``plain`` as in ``Sequential.predict``."""
         ways = self.probabilities(readings.whole, plain=plain)
-        combined = mean_by_odds(ways, np.zeros(len(ways), np.int64))[0]
+        combined = ways[0]
+        if len(ways) > 1:
+            combined = mean_by_odds(ways, np.zeros(len(ways), np.int64))[0]
         picture = readings.whole[ways.max(axis=1).argmax(), ..., 0]
         if len(readings.marks):
             return self._of_marks(readings, combined, picture)
