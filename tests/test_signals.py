@@ -62,7 +62,8 @@ def test_ended_in_the_middle(
         error = child.stderr.read()
         assert child.wait(10) == code
     assert "Traceback" not in error and "--resume" in error
-    assert [json.loads(line) for line in out.read_text().splitlines()][:3] == seen
+    records = [json.loads(line) for line in out.read_text().splitlines()][:3]
+    assert [{k: v for k, v in record.items() if k != "by"} for record in records] == seen
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

@@ -227,7 +227,9 @@ class TestResults:
         out = tmp_path / "results.jsonl"
         code, printed, err = predict(capsys, folder, "--out", out)
         assert code == 1
-        assert [json.loads(line) for line in out.read_text().splitlines()] == printed
+        records = [json.loads(line) for line in out.read_text().splitlines()]
+        assert {record.pop("by")[:8] for record in records} == {"predict "}
+        assert records == printed
         assert len(printed) == 4 and "error" in printed[2]
         assert "3 read" in err and "1 failed" in err
 
@@ -247,6 +249,17 @@ class TestResults:
         code, printed, _ = predict(capsys, folder, "--out", out, "--resume")
         assert (code, printed) == (0, [])
         assert out.read_bytes() == whole.read_bytes()
+
+    def test_results_of_another_model_are_not_continued(
+        self, capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path
+    ) -> None:
+        out = tmp_path / "r.jsonl"
+        predict(capsys, folder / "z.png", "--out", out)
+        before = out.read_bytes()
+        for other in (["predict", "--model", "lenet5"], ["predict", "--recipe", "none"], ["read"]):
+            options = [*other[1:], folder, "--out", out, "--resume"]
+            assert_refused(run(capsys, other[0], *options), "written by predict", "another name")
+        assert out.read_bytes() == before
 
     def test_nothing_is_overwritten(
         self, capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path

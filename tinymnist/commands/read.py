@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tinymnist.commands.records import ResultFile
-    from tinymnist.reader import Page, Prediction
+    from tinymnist.reader import Page, Prediction, Reader
 
 _DOUBTFUL = 0.9
 """Results below this confidence count as doubtful on the progress line, without ``--below``."""
@@ -55,6 +55,7 @@ class _Kind(NamedTuple):
     columns: tuple[str, ...]
     row: Callable[[Any], tuple[object, ...]]
     text: Callable[[str, Any], str]
+    by: Callable[[], str]
 
 
 def add_predict(parser: argparse.ArgumentParser) -> Declared:
@@ -164,6 +165,7 @@ def _predict(arguments: argparse.Namespace) -> int:
         ("digit", "confidence", "runner_up", "runner_up_confidence"),
         lambda found: (found.digit, round(found.confidence, 6), *found.runner_up),
         text,
+        partial(_describe, "predict", reader),
     )
     if arguments.sort_into is None:
         return _run(arguments, inputs, kind)
@@ -227,6 +229,7 @@ def _read(arguments: argparse.Namespace) -> int:
         ("text", "digits", "least_confidence"),
         lambda page: (page.text.replace("\n", "/"), len(page.digits), round(least(page), 6)),
         text,
+        partial(_describe, "read", reader),
     )
 
     def draw(name: str, source: Any, page: Page) -> None:
@@ -285,8 +288,15 @@ def _run(
         return _Results(arguments, kind, use, None).collect(inputs)
     from tinymnist.commands.records import result_file
 
-    with result_file(arguments.out, arguments.resume) as file:
+    with result_file(arguments.out, arguments.resume, kind.by()) as file:
         return _Results(arguments, kind, use, file).collect(inputs)
+
+
+def _describe(command: str, reader: Reader) -> str:
+    """What reads the pictures, so that results of different models are not mixed."""
+    from tinymnist.nn.weights import fingerprint
+
+    return f"{command} {reader.model.name} {reader.recipe} {fingerprint(reader.model)[:12]}"
 
 
 class _Results:

@@ -19,18 +19,19 @@ from tinymnist.files import is_picture, temporary_file
 class ResultFile:
     """A file of JSON lines, one per input; every line is written at once, so a kill cuts one."""
 
-    def __init__(self, path: Path, resume: bool = False) -> None:
+    def __init__(self, path: Path, resume: bool = False, by: str = "") -> None:
         """Open the file to append to it.
 
         Args:
             path: a new file, or with ``resume`` an older one, whose last line may be cut off.
             resume: whether to continue a file that exists.
+            by: what reads the pictures: every record says so, and nothing else may continue it.
 
         Raises:
             InputError: if it exists and is not to be continued, holds anything else than results,
-                or cannot be written.
+                holds those of another model, or cannot be written.
         """
-        self.path = path
+        self.path, self.by = path, by
         self.names: set[str] = set()
         if path.suffix.lower() == ".csv":
             raise InputError(f"--out {path}: JSON lines are written; name it .jsonl, or use --csv")
@@ -56,15 +57,21 @@ class ResultFile:
                 if not line.endswith(b"\n"):
                     break
                 try:
-                    self.names.add(str(json.loads(line)["file"]))
-                except (ValueError, KeyError, TypeError):
+                    record = json.loads(line)
+                    self.names.add(str(record["file"]))
+                    by = record.get("by", self.by)
+                except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                     rule = "is not a result of predict or read; give another name"
                     raise InputError(f"--out {self.path}: line {number} {rule}") from None
+                if by != self.by:
+                    rule = f"was written by {by}, not by {self.by}; give another name"
+                    raise InputError(f"--out {self.path}: line {number} {rule}")
                 end += len(line)
         return end
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Append a line."""
+        record = {**record, "by": self.by} if self.by else record
         line = memoryview(json.dumps(record).encode() + b"\n")
         while line:  # a disk that is nearly full takes a part
             line = line[os.write(self._file, line) :]
@@ -75,14 +82,14 @@ class ResultFile:
 
 
 @contextmanager
-def result_file(path: str | None, resume: bool) -> Iterator[ResultFile | None]:
+def result_file(path: str | None, resume: bool, by: str = "") -> Iterator[ResultFile | None]:
     """A :class:`ResultFile` for the block, or None without a path."""
     if path is None:
         if resume:
             raise InputError("--resume needs --out FILE, the results to continue")
         yield None
         return
-    file = ResultFile(Path(path), resume)
+    file = ResultFile(Path(path), resume, by)
     try:
         yield file
     finally:
