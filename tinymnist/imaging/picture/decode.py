@@ -209,7 +209,7 @@ def _read(
         if picture.width * picture.height > _SMALL:
             reuse_freed_memory()
         picture.load()
-        grey = _grey(_reduce(picture, longest_side))
+        grey = _grey(_reduce(picture, longest_side, name))
     except InputError:
         raise
     except MemoryError:
@@ -241,9 +241,11 @@ def _draft(picture: Image.Image, longest_side: int) -> None:
     picture.draft(picture.mode, (picture.width // step, picture.height // step))
 
 
-def _reduce(picture: Image.Image, longest_side: int) -> Image.Image:
+def _reduce(picture: Image.Image, longest_side: int, name: str) -> Image.Image:
     """Average blocks of pixels, so that the later steps are cheap on large photos."""
     factor = _reduction(picture.size, longest_side)
+    if min(picture.size) < factor and picture.width * picture.height > longest_side**2:
+        raise InputError(f"{name}: is a line of {picture.width}x{picture.height} pixels")
     if factor < 2 or min(picture.size) < factor:
         return picture
     if picture.mode in ("1", "P", "PA"):  # these index a palette, which cannot be averaged
