@@ -35,6 +35,7 @@ from benchmarks.mutations.mutators import (
 from tinymnist.errors import InputError
 
 _MOST_SEED_BYTES = 300_000
+_MOST_FOLDER_BYTES = 2_000_000
 """Larger models of other people are left out: their numbers would take most of the damage."""
 
 
@@ -172,7 +173,7 @@ def _shared_folders(kind: str) -> list[Seed]:
     found = []
     for folder in sorted(_models(kind).glob("*")):
         files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-        if files and sum(path.stat().st_size for path in files) <= 3 * _MOST_SEED_BYTES:
+        if files and sum(path.stat().st_size for path in files) <= _MOST_FOLDER_BYTES:
             named = {str(path.relative_to(folder)): path.read_bytes() for path in files}
             found.append(Seed(folder.name, named))
     return found

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import pickle
+import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
 
 from tinymnist.nn.architectures import ARCHITECTURES, keras_cnn, mlp
-from tinymnist.nn.layers import Add, BatchNormalization, Conv2D, Dense, Flatten, ReLU, Softmax
+from tinymnist.nn.layers import (
+    Add,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    Flatten,
+    GlobalMaxPooling2D,
+    ReLU,
+    Softmax,
+    ZeroPadding2D,
+)
 from tinymnist.nn.parallel import pieces, single_threaded_blas
 from tinymnist.nn.sequential import Input, Sequential
 
@@ -270,3 +281,16 @@ def test_a_model_upon_a_model() -> None:
         wiring={"sum": ["a", "b"]},
     )
     assert Sequential([residual, Dense(2)]).sources["sum"] == ("a", "b")
+
+
+def test_large_layers_take_fewer_examples_at_a_time() -> None:
+    """32 at a time would take 128 MB."""
+    layers = [ZeroPadding2D(500), GlobalMaxPooling2D(), Dense(2)]
+    model = Sequential(layers, input_shape=(2, 2, 1), rng=0)
+    x = np.random.default_rng(0).random((32, 2, 2, 1), np.float32)
+    tracemalloc.start()
+    found = model.predict(x, plain=True, workers=1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100_000_000
+    np.testing.assert_array_equal(found, model.predict(x, batch_size=1, plain=True))

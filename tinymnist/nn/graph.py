@@ -21,6 +21,8 @@ from tinymnist.reporting.text import count
 
 INPUT = "input"
 """The name under which a wiring refers to what goes into the model."""
+_BLOCK_NUMBERS = 1 << 24
+"""The most numbers in one layer's output for all examples of a block: 64 MB in float32."""
 
 
 class Input(Tensor):
@@ -400,10 +402,12 @@ class Graph:
         plain: bool = False,
     ) -> Array:
         """Run the model on examples, block by block; see :meth:`Sequential.predict`."""
-        batch_size = 32 if batch_size is None else batch_size
-        if batch_size < 1:
+        if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size must be at least 1. Received: {batch_size=}")
         x = self.cast(x)
+        if batch_size is None:
+            largest = max(map(math.prod, self.shapes.values()))
+            batch_size = max(1, min(32, _BLOCK_NUMBERS // max(largest, 1)))
         if self.dtype == np.float32 and len(x) and not plain:
             from tinymnist.nn.inference.plan import plan_of  # a reader of one file does without
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import subprocess
@@ -308,3 +309,22 @@ def test_without_the_library_one_line_says_what_to_install(graph: Any, tmp_path:
         [sys.executable, "-c", program, tmp_path / "m.onnx"], capture_output=True, text=True
     )
     assert "pip install onnx" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("elem", [0, 8, 99])
+def test_an_input_that_does_not_hold_numbers(graph: Any, refused: Any, elem: int) -> None:
+    model = graph.model(dense(graph, "x"))
+    model.graph.input[0].type.tensor_type.elem_type = elem
+    assert "would need numbers" in refused(model)
+
+
+@pytest.mark.parametrize("op", ["Conv", "Gemm", "BatchNormalization", "Clip", "Reshape", "LSTM"])
+@pytest.mark.parametrize("count", [0, 1, 2, 5])
+def test_another_number_of_inputs(graph: Any, tmp_path: Path, op: str, count: int) -> None:
+    """Whatever it may mean, nothing but an InputError is raised."""
+    x = graph.node(op, *["x"] * min(count, 1), *[np.ones((3, 3), np.float32)] * (count - 1))
+    model = graph.model(dense(graph, x))
+    model.graph.node[0].output.extend(["a", "b"] if count == 5 else [])
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    with contextlib.suppress(InputError):
+        read(tmp_path / "m.onnx")

@@ -53,6 +53,8 @@ _DECISIONS = {
 _OPEN_BATCH = 97
 """Stands for a batch of open size: a prime, so that no other axis is taken for it."""
 _SIDE = 28
+_NOT_NUMBERS = ("object", "unknown")
+"""What ``loading`` calls the types of inputs that hold texts, or are not known."""
 _MAX_PIXELS = 1 << 20
 _MAX_EXAMPLES = 1 << 17
 
@@ -177,6 +179,8 @@ def _with_one_input(network: Network) -> Network:
     if len(rest) != 1:
         names = [port.name for port in rest]
         raise Unmappable(f"it would need one input with pictures, and has {names}")
+    if rest[0].kind in _NOT_NUMBERS:
+        raise Unmappable("its input holds texts or an unknown type; it would need numbers")
     off = {port.name: np.zeros((1,) * len(port.shape or ()), bool) for port in flags}
     return Network(network.nodes, network.constants | off, rest, network.outputs)
 
