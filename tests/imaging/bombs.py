@@ -23,6 +23,7 @@ import zlib
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,9 +121,9 @@ def png_whose_chunk_is_4_gigabytes(folder: Path) -> Path:
 # --- other formats --------------------------------------------------------------------------------
 
 
-def saved(image: Image.Image, kind: str, **settings: object) -> bytes:
+def saved(image: Image.Image, kind: str, **settings: Any) -> bytes:
     file = io.BytesIO()
-    image.save(file, kind, **settings)  # type: ignore[arg-type]
+    image.save(file, kind, **settings)
     return file.getvalue()
 
 

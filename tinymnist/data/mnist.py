@@ -109,7 +109,7 @@ def find_mnist(folder: str | PathLike[str] | None = None) -> Path:
     usual = [
         *([cache_folder()] if home or os.environ.get("XDG_CACHE_HOME") else []),
         *(place / "datasets" / "mnist.npz" for place in keras or [h / ".keras" for h in homes]),
-        *(Path(base, "MNIST", "raw") for base in (".", "data", *(h / "data" for h in homes))),
+        *(p / "MNIST" / "raw" for p in (Path(), Path("data"), *(h / "data" for h in homes))),
     ]
     if found := next(filter(_holds_mnist, usual), None):
         return found
