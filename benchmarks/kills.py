@@ -2,10 +2,11 @@
 
     python -m benchmarks.kills [--count 1000] [--seed 0] [--json]
 
-Each round starts a program that saves a model, writes results or sorts copies, kills it with SIGKILL after a random time, and looks at the folder: every file must be
-an old or a new one to the last byte, or results whose last line is cut. Then the program runs to
-its end: its temporary files and those of the killed one must be gone. Most rounds kill a copy of
-this process that writes the same files, which is much quicker.
+Each round starts a program that saves a model, writes results or sorts copies, kills it (SIGKILL)
+after a random time, and looks at the folder: every file must be an old or a new one to the last
+byte, or results whose last line is cut. Then the program runs to its end: its temporary files and
+those of the killed one must be gone. Most rounds kill a copy of this process that writes the same
+files, which is much quicker.
 """
 
 from __future__ import annotations
@@ -203,7 +204,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     else:
         print(
-            f"{arguments.count:,} rounds, {killed:,} kills, {left:,} left a file, {len(wrong)} faults"
+            f"{arguments.count:,} rounds, {killed:,} kills, {left:,} left a temporary file, "
+            f"{len(wrong)} faults"
         )
         print("\n".join(wrong))
     return 1 if wrong else 0

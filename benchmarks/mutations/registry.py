@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks.mutations import models, sets
+from benchmarks.mutations import models, pictures, sets
 from benchmarks.mutations.kinds import Kind
 
-MAKERS = (models.kinds, sets.kinds)
+MAKERS = (models.kinds, sets.kinds, pictures.kinds)
 """Functions that return kinds: add yours here."""
 
 

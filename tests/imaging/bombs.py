@@ -31,7 +31,7 @@ from PIL import Image
 
 Maker = Callable[[Path], Path]
 BOMBS: dict[str, Maker] = {}
-"""What makes each in an empty folder, by name. Names that begin with ``page_`` are read as pages."""
+"""What makes each in an empty folder, by name; what is named ``page_...`` is read as a page."""
 MOST_BYTES = 2_000_000_000  # of address space, beyond what Python and NumPy take
 _MOST_PICTURES = 3  # of each that are opened; all are listed
 

@@ -72,7 +72,7 @@ def page_ink(grey: Array) -> PageInk:
 
 
 def _ink_of_strip(dark: Array) -> PageInk:
-    """Find ink (h, w) in overlapping parts: shares of a strip's length say nothing about strokes."""
+    """Find ink (h, w) part by part: the length of a strip says nothing about its strokes."""
     height, width = dark.shape
     found = PageInk(np.zeros_like(dark), np.zeros(dark.shape, bool), dark, dark.copy())
     step = _STRIP_STEP * height

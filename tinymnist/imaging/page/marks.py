@@ -176,7 +176,7 @@ def _join_halves(parts: Components) -> Components:
 
 
 def _are_halves(upper: Index, lower: Index, limit: float) -> Mask:
-    """Which boxes are the upper and lower half of a digit; (n, 4) and (4,), or the reverse: (n,)."""
+    """Which boxes (n, 4) are halves of a digit, with a box (4,) below or above them: (n,)."""
     (top, left, bottom, right), (top_2, left_2, bottom_2, right_2) = upper.T, lower.T
     whole = np.maximum(bottom, bottom_2) - np.minimum(top, top_2)
     gap = top_2 - bottom

@@ -37,8 +37,7 @@ Source: TypeAlias = (
 MOST_BYTES = 1 << 28
 """The largest file that is read from a pipe or an archive."""
 LONGEST_SIDE = 1024
-"""Pixels; larger pictures are reduced to this, except strips. A digit on a twentieth of it still has
-50."""
+"""Pixels; larger pictures, except strips, are reduced to this: a twentieth of it still has 50."""
 _MAX_PIXELS = 100_000_000  # when decoded: 400 MB in Pillow's RGB. JPEGs are decoded smaller
 _MOST_NUMBERS = 4 * _MAX_PIXELS  # in an array, with up to four channels
 _MOST_MEMORY = 900_000_000  # bytes to decode a picture
