@@ -649,7 +649,7 @@ def test_whole_numbers_are_divided_by_255(files: Path) -> None:
         (["model.npz", "missing.h5"], ["no such file", "missing.h5"]),
         (["model.npz", "noinput.npz"], ["does not hold the input", "--inputs"]),
         (["model.npz", "ragged.npz"], ["arrays of [3, 5] examples"]),
-        (["model.npz", "pickled.npz"], ["is not an .npz of arrays"]),
+        (["model.npz", "pickled.npz"], ["pickled.npz", "an .npz of arrays"]),
         (["model.npz", "words.npz"], ["expected numbers"]),
         (["model.npz", "right.npz", "--run-b", "keras"], ["leave out --run"]),
         (["model.npz", "other.npz", "--inputs", "x.npz"], ["no layer of other.npz has the shape"]),

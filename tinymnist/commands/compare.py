@@ -19,6 +19,9 @@ examples:
 captured.npz is what numpy.savez writes of {"input": x, "first layer": ..., "last layer": ...}:
 an array (n, ...) for each layer, in the order of execution, channels last or first.
 
+Two architectures, other weights and quantization (with the signal-to-noise ratio of each layer) are
+called that; for anything else, known causes are tried out, one by one and two at once.
+
 If a file's weights fit several architectures, first choose one with `tinymnist convert`.
 
 exit codes: 0 every layer agrees, 1 some layer differs or some pictures could not be read,
@@ -53,7 +56,7 @@ def add_compare(parser: argparse.ArgumentParser) -> commands.Declared:
         add(name, type=commands.NOT_NEGATIVE, default=default, help=f"{what}; default: {default:g}")
     what = "also compare the gradient of a fixed weighted sum of the outputs at every layer"
     add("--gradients", action="store_true", help=what)
-    add("--report", type=Path, metavar="OUT.html", help="write a report")
+    add("--report", type=Path, metavar="OUT.html", help="write a report, with both structures")
     commands.add_options(parser, "--json")
     return EXAMPLES, _run
 

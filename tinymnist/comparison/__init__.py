@@ -1,8 +1,9 @@
 """Compare two models layer by layer: the first layer that differs, how far, and why.
 
 To read it: ``outputs`` (what is compared), ``rerun`` and ``runners`` (where it comes from),
-``matching`` and ``measuring``, ``causes`` and ``search_cause``, then ``comparison`` and
-``compare_sides``; ``opening`` and ``report`` serve the command.
+``matching`` and ``measuring``, ``verdict`` (what kind of difference), ``causes`` and
+``search_cause``, then ``comparison`` and ``compare_sides``; ``opening`` and ``report`` serve the
+command.
 """
 
 from tinymnist.comparison.compare_sides import assert_model_matches, compare

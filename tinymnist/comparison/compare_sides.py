@@ -29,6 +29,8 @@ def assert_model_matches(
 
         assert_model_matches(my_torch_module.eval(), tinymnist.load_model("lenet5"), x)
 
+    With pytest, the fixture of :mod:`tinymnist.pytest_plugin` does the same in one line.
+
     Args:
         model: a model of tinymnist, Keras, PyTorch or ONNX; or outputs, as a dict of arrays by
             layer in the order of execution, or as one array: the last layer's.

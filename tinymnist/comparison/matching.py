@@ -9,7 +9,6 @@ outputs of the same shape without crossing, it takes the one with the highest to
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -192,14 +191,14 @@ def _arranged(output: Output, others: Sequence[Output], pictures: Iterable[Shape
 
 def _with_channels_moved(values: Array, pictures: Iterable[Shape]) -> Iterator[Array]:
     """Pictures, or flattened pictures, with channels moved from first to last, or back."""
-    orders = (0, 2, 3, 1), (0, 3, 1, 2)
+    to_last, to_first = (0, 2, 3, 1), (0, 3, 1, 2)
     if values.ndim == 4:
-        yield from (values.transpose(order) for order in orders)
-    for one, two, three in pictures if values.ndim == 2 else ():
-        for shape in ((one, two, three), (three, one, two), (two, three, one)):
-            if math.prod(shape) == values.shape[1]:
+        yield from (values.transpose(order) for order in (to_last, to_first))
+    for h, w, c in pictures if values.ndim == 2 else ():
+        if h * w * c == values.shape[1] and c > 1:  # a single channel has no order to change
+            for shape, order in (((c, h, w), to_last), ((h, w, c), to_first)):
                 whole = values.reshape(len(values), *shape)
-                yield from (whole.transpose(order).reshape(values.shape) for order in orders)
+                yield whole.transpose(order).reshape(values.shape)
 
 
 def _same(a: Array, b: Array) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinymnist.comparison.comparison import Comparison
+from tinymnist.comparison.matching import in_layout_of
 from tinymnist.comparison.measuring import measure
 from tinymnist.comparison.outputs import RUNS, Output, Side, as_outputs, is_captured, read_arrays
 from tinymnist.comparison.rerun import Rerun, gradients_in_tinymnist, seed_weights
@@ -161,7 +162,9 @@ def with_gradients(comparison: Comparison, a: Opened, b: Opened, x: Array) -> Co
     Raises:
         InputError: when a side cannot be differentiated.
     """
-    of_a, of_b = a.gradients(x), b.gradients(x)
+    of_a = a.gradients(x)
+    arranged, _ = in_layout_of([*of_a.values()], [*b.gradients(x).values()])
+    of_b = {output.name: output for output in arranged}
     exact: dict[str, Output] = {}
     if a.model is not None and a.native is None:
         exact = replace(a, model=a.model.astype("float64")).gradients(x)

@@ -51,8 +51,10 @@ class Rerun:
         return replace(self, model=model)
 
     def with_function(self, name: str, function: Callable[[Array], Array]) -> Rerun:
-        """The same run with a function applied to a layer's output."""
-        return replace(self, after={**self.after, name: function})
+        """The same run with a function applied to a layer's output, after those that are."""
+        earlier = self.after.get(name)
+        both = function if earlier is None else lambda y: function(earlier(y))
+        return replace(self, after={**self.after, name: both})
 
     def remembered(self) -> Rerun:
         """The same run, whose outputs are reused as far as a run with changes has the same ones."""

@@ -54,8 +54,10 @@ _MIN_EXPLAINED = 0.5
 """Any change must explain this share of the error at the first mismatch."""
 _TOLERANCE_FACTOR = 10.0
 """By how much an experiment may exceed the tolerance: a change multiplies rounding errors."""
-_MAX_AT_ONCE, _MAX_RANK = 600, 8
-"""How many pairs of experiments are tried at most, and how many experiments of each cause."""
+_MAX_AT_ONCE, _MAX_LAYER_RUNS = 1000, 6000
+"""How many pairs of experiments are tried at most, and how many layers they may run."""
+_RANKS = (4, 8, 24)
+"""Of every cause, this many experiments are paired: the best first, then more."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,8 @@ def find_causes(
         found = _find(rerun, pairs, atol, rtol, thorough)
         if not found and len(pairs) > 1 and not _agree(pairs[-1], atol, rtol):
             last = _find(rerun, pairs[-1:], atol, rtol, thorough=False)
-            return [replace(cause, last_only=True) for cause in last]
+            if last and last[-1].next_layer is None:
+                return [replace(cause, last_only=True) for cause in last]
     return found
 
 
@@ -159,38 +162,46 @@ def _find(
 
 
 def _two_at_once(mismatch: Mismatch, atol: float, rtol: float) -> list[_Result]:
-    """Two experiments after which the first mismatch is gone; empty if no pair does that.
-
-    Every experiment is combined with those on the model's results, which cost little. Of all other
-    pairs, a bounded number is run: of every cause, the experiments that explain most by themselves.
-    """
-    ranked = _ranked(_results(mismatch, atol, rtol))
-    unlikely = {one.experiment.change for one, rank in ranked if rank >= _MAX_RANK}
-    seen: set[frozenset[str]] = set()
+    """Two experiments after which the first mismatch is gone; empty if no pair does that."""
     best: list[_Result] = []
-    runs = 0
-    for base, rank in ranked:
-        if best and base.experiment.cause not in _causes(best):
-            continue
-        changed = replace(mismatch, rerun=base.experiment.rerun.remembered(), pairs=base.pairs)
-        for experiment in _experiments(changed):
-            both = {base.experiment.cause, experiment.cause}
-            changes = frozenset((base.experiment.change, experiment.change))
-            if len(both) == 1 or changes in seen or (best and both != _causes(best)):
-                continue  # of the two causes that were found, only what reaches further
-            if experiment.cause not in RESULTS:
-                if runs >= _MAX_AT_ONCE or rank >= _MAX_RANK or experiment.change in unlikely:
-                    continue
-                runs += 1
-            seen.add(changes)
-            result = _run(changed, experiment, atol, rtol)
-            if result and result.first > max(mismatch.first, best[-1].first if best else 0):
-                best = [base, result]
-                if result.first == len(mismatch.pairs):
-                    return best
+    seen: set[frozenset[str]] = set()
+    for base, changed, experiment in _pairs_to_try(
+        mismatch, _ranked(_results(mismatch, atol, rtol))
+    ):
+        both = {base.experiment.cause, experiment.cause}
+        changes = frozenset((base.experiment.change, experiment.change))
+        if len(both) == 1 or changes in seen or (best and both != _causes(best)):
+            continue  # of the two causes that were found, only what reaches further
+        seen.add(changes)
         show_progress(f"trying two causes at once: {len(seen)} pairs")
+        result = _run(changed, experiment, atol, rtol)
+        if result and result.first > max(mismatch.first, best[-1].first if best else 0):
+            best = [base, result]
+            if result.first == len(mismatch.pairs):
+                break
+        if len(seen) >= min(_MAX_AT_ONCE, _MAX_LAYER_RUNS // mismatch.depth):
+            break
     show_progress("")
     return best
+
+
+def _pairs_to_try(
+    mismatch: Mismatch, ranked: Sequence[tuple[_Result, int]]
+) -> Iterator[tuple[_Result, Mismatch, Experiment]]:
+    """An experiment's result, the mismatch after it, and a second experiment on that.
+
+    Those that explain most by themselves come first; then all are combined with those on the
+    model's results, which cost little.
+    """
+    for limit in (*_RANKS, len(ranked)):
+        unlikely = {one.experiment.change for one, rank in ranked if rank >= limit}
+        for base in (one for one, rank in ranked if rank < limit):
+            rerun = base.experiment.rerun.remembered()
+            changed = replace(mismatch, rerun=rerun, pairs=base.pairs)
+            for experiment in _experiments(changed):
+                is_likely = experiment.change not in unlikely and limit <= _RANKS[-1]
+                if is_likely or experiment.cause in RESULTS:
+                    yield base, changed, experiment
 
 
 def _causes(results: Sequence[_Result]) -> set[str]:

@@ -74,6 +74,14 @@ class Mismatch:
         """The mean error at the first mismatch."""
         return mean_error(*self.pairs[self.first])
 
+    @property
+    def depth(self) -> int:
+        """How many layers lie between what is known to agree and the first mismatch."""
+        layers = self.rerun.model.layers
+        last = self.pairs[self.first].a.layer or layers[-1].name
+        known = len(self.before(self.suspects[0].name)) if self.suspects else 0
+        return max(len(self.before(last)) + 1 - known, 1)
+
     def feed(self, cause: str, change: str, x: Array) -> Experiment:
         """The experiment of running on another input."""
         return Experiment(cause, change, self.rerun.with_input(x))

@@ -30,8 +30,8 @@ def masks(mismatch: Mismatch) -> Experiments:
         return
     factor = float(np.median(b[kept] / a[kept]))
     off = np.abs(b - a * np.where(dropped, 0, factor)).max() / np.abs(b).max()
-    if factor < 1 - 1e-3 or off > 1e-4:
-        return
+    if factor < 1 - 1e-3 or off > 1e-4 or (factor < 1 + 1e-3 and (a[dropped] < 0).all()):
+        return  # the last is what a ReLU does
     mask = np.where(dropped, 0.0, factor).astype(np.float32)
     rerun = mismatch.rerun.with_function(seen.layer, lambda y: y * mask)
     numbers = f"{100 * share:.0f} % of the numbers after {seen.layer}"
