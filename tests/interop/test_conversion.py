@@ -274,7 +274,7 @@ def test_the_command_converts_and_predict_is_right_afterwards(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nothing.pt", "x.npz"], "there is no model 'nothing.pt'"),
+        (["nothing.pt", "x.npz"], "nothing.pt: no such file"),
         (["mlp", "x.npz", "--plan", "1"], "drop --plan"),
         (["mlp", "x.npz", "--architecture", "mlp"], "drop --architecture"),
         (["mlp", "x.onnx"], "should end with .npz"),

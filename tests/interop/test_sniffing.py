@@ -103,11 +103,11 @@ def test_what_is_not_read_is_refused_in_one_line_that_helps(name: str, tmp_path:
 
 
 def test_missing_and_damaged_files(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no model"):
+    with pytest.raises(InputError, match="no such file"):
         open_model(tmp_path / "nothing")
     whole = zipped(tmp_path / "a", "data.pkl")
     (tmp_path / "a").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match="damaged zip"):
+    with pytest.raises(InputError, match="zip"):
         open_model(tmp_path / "a")
 
 
