@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,15 @@ def test_a_bomb_is_refused(name: str, outcomes: Any) -> None:
     found = outcomes[name]
     assert found["outcome"].startswith("refused: ") and "\n" not in found["outcome"]
     assert found["seconds"] < MOST_SECONDS and found["peak"] < MOST_MEGABYTES
+
+
+@pytest.mark.parametrize("options", [{}, {"architecture": "mlp"}, {"plan": 1}])
+def test_a_pipe_is_not_waited_for(tmp_path: Path, options: Any) -> None:
+    import tinymnist
+
+    os.mkfifo(tmp_path / "m.pt")
+    with pytest.raises(tinymnist.InputError, match="not a regular file"):
+        tinymnist.load_model(tmp_path / "m.pt", **options)
 
 
 def test_the_limits_can_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

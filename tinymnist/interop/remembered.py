@@ -79,7 +79,8 @@ def _files_of(source: Path) -> Iterator[Path]:
     if source.is_dir():
         yield from sorted(file for file in source.rglob("*") if file.is_file())
         return
-    yield source
+    if source.is_file():  # not a pipe, which nobody may write to
+        yield source
     if source.suffix == ".json":
         yield from sorted(source.parent.glob("*.bin"))
 
