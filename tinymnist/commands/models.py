@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tinymnist.commands import Declared, add_options, print_json, show, warn
+from tinymnist.commands import Declared, add_options, chosen, print_json, show, warn
 from tinymnist.errors import InputError
 from tinymnist.reporting.text import count, percent, say, table
 
@@ -95,10 +95,17 @@ def add_export(parser: argparse.ArgumentParser) -> Declared:
     """Declare ``export``."""
     add = parser.add_argument
     add("model", metavar="MODEL", help="a shipped model or a file of any framework")
-    what = "where to write; the ending chooses the format: .keras, .h5, .onnx, .safetensors, .py"
+    what = (
+        "where to write; the ending chooses the format: .keras, .h5, .onnx, .safetensors, .py, .c"
+    )
     add("destination", type=Path, metavar="DEST", help=what)
     what = "a .py file that reads photos as `tinymnist predict` does; it needs NumPy and Pillow"
     add("--with-recipe", action="store_true", help=what)
+    add(
+        "--int8",
+        action="store_true",
+        help="a .c file with weights of 8 bits: a quarter of the size",
+    )
     add_options(parser, "--json")
     examples = """\
 examples:
@@ -108,6 +115,8 @@ examples:
   tinymnist export my.npz my.py                 one readable file that needs only NumPy
   tinymnist export mnist-cnn digits.py --with-recipe
                                                 it also reads photos: python digits.py photo.jpg
+  tinymnist export mnist-cnn digits.c           one C99 file that reads grey pictures
+  tinymnist export mnist-cnn digits.c --int8    the same with weights of 8 bits
 
 exit codes: 0 written, 2 refused, with the reason
 """
@@ -120,9 +129,10 @@ def _export(arguments: argparse.Namespace) -> int:
     from tinymnist.interop import check_ending, export, load_model
 
     destination: Path = arguments.destination
-    check_ending(destination, arguments.with_recipe)
+    options = chosen(arguments, "with_recipe int8")
+    check_ending(destination, **options)
     check_outputs({"DEST": (Kind.MODEL, destination)}, [Path(arguments.model)])
-    export(load_model(arguments.model), destination, with_recipe=arguments.with_recipe)
+    export(load_model(arguments.model), destination, **options)
     size = destination.stat().st_size
     record = {"file": str(destination), "bytes": size}
     return show(arguments, record, f"wrote {destination}: {size:,} bytes")

@@ -5,7 +5,8 @@
   ``pytorch`` and ``safetensors``, each of which knows one format.
 - ``bare`` guesses the layers of weights without an architecture.
 - ``conversion`` also finds out how a model wants its pictures scaled; ``remembered`` keeps it.
-- :func:`export` writes; ``standalone`` writes a Python file that needs NumPy alone.
+- :func:`export` writes; ``standalone`` writes a Python file that needs NumPy alone; :mod:`c99` one
+  in C.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from tinymnist.nn.sequential import Sequential
 from tinymnist.nn.sequential import load_model as load_weights_file
 from tinymnist.nn.weights import find, is_shipped
 
-ENDINGS = (".keras", ".h5", ".hdf5", ".onnx", ".safetensors", ".py")
+ENDINGS = (".keras", ".h5", ".hdf5", ".onnx", ".safetensors", ".py", ".c")
 """The suffixes of the formats that :func:`export` writes."""
 
 
@@ -93,6 +94,7 @@ def export(
     path: str | PathLike[str],
     *,
     with_recipe: bool = False,
+    int8: bool = False,
 ) -> None:
     """Write a model in another framework's format, chosen by the suffix of the name.
 
@@ -100,19 +102,24 @@ def export(
         model: a model, the name of a shipped one, or a model file of any framework.
         path: where to write.
         with_recipe: for a .py file: whether it reads photos as ``tinymnist predict`` does, and not
-            only arrays in MNIST's form.
+            only arrays in MNIST's form. A .c file always reads grey pictures.
+        int8: for a .c file: whether it stores its weights in 8 bits.
 
     Raises:
         InputError: for a suffix that is not among :data:`ENDINGS`, when the format cannot hold the
             model or the recipe, when a package is missing, or when the file cannot be written.
     """
-    suffix = check_ending(path, with_recipe)
+    suffix = check_ending(path, with_recipe, int8)
     if suffix in (".keras", ".h5", ".hdf5"):
         from tinymnist.interop.keras import write
     elif suffix == ".onnx":
         from tinymnist.interop.onnx import write
     elif suffix == ".safetensors":
         from tinymnist.interop.safetensors import write
+    elif suffix == ".c":
+        from tinymnist import c99
+
+        write = partial(c99.write, int8=int8)
     else:
         from tinymnist.interop import standalone
 
@@ -169,14 +176,16 @@ def check_export(path: str | PathLike[str]) -> None:
         library()
 
 
-def check_ending(path: str | PathLike[str], with_recipe: bool = False) -> str:
+def check_ending(path: str | PathLike[str], with_recipe: bool = False, int8: bool = False) -> str:
     """The suffix of a name, one of :data:`ENDINGS`.
 
     Raises:
-        InputError: for any other, or if the format cannot hold the recipe.
+        InputError: for any other, or if an option does not apply to the format.
     """
     if (suffix := os.path.splitext(path)[1].lower()) not in ENDINGS:
         raise InputError(f"{path} should end with one of {', '.join(ENDINGS)}")
-    if with_recipe and suffix != ".py":
-        raise InputError(f"only a .py file can hold the recipe. Received: {path}")
+    if with_recipe and suffix not in (".py", ".c"):
+        raise InputError(f"only a .py or .c file can hold the recipe. Received: {path}")
+    if int8 and suffix != ".c":
+        raise InputError(f"only a .c file is written with 8-bit weights. Received: {path}")
     return suffix

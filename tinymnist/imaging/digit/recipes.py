@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -88,6 +89,23 @@ def _apply(source: Source, work: Callable[[Array], T]) -> T:
         return work(grey)
     except InputError as error:
         raise type(error)(f"{describe(source)}: {error}") from None
+
+
+def specification() -> str:
+    """Recipe ``mnist`` in one page, ``RECIPE.md``, for those who write it again elsewhere."""
+    with open(os.path.join(os.path.dirname(__file__), "RECIPE.md"), encoding="ascii") as page:
+        return page.read().strip()
+
+
+def recipe_vectors() -> dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    """Pictures by name, and what recipe ``mnist`` makes of them; ``RECIPE.md`` specifies it.
+
+    Returns:
+        Grey pictures (h, w) as displayed, and (28, 28) white ink on black, both 0..255.
+    """
+    with np.load(os.path.join(os.path.dirname(__file__), "recipe_vectors.npz")) as file:
+        names = [key.removesuffix("/input") for key in file.files if key.endswith("/input")]
+        return {name: (file[f"{name}/input"], file[f"{name}/expected"]) for name in names}
 
 
 @dataclass(frozen=True, eq=False, repr=False)

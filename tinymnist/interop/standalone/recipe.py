@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from string import Template
 
+import numpy as np
+
 from tinymnist import adapter, errors, memory
 from tinymnist.adapter import SIDE, check_classifier, final_activation, picture_side
 from tinymnist.errors import InputError
@@ -60,7 +62,18 @@ def recipe_fields(model: Sequential) -> dict[str, str]:
     )
     names = source.used_names(read)
     copied = [text for text in source.needed(names, MODULES) if not text.startswith("Array")]
-    return {"read": read, "recipe": source.joined(copied) + "\n\n\n"}
+    code, test = source.joined(copied), ""
+    if recipe == "mnist":
+        page = recipes.specification().replace("\n", "\n# ").replace("\n# \n", "\n#\n")
+        pairs = recipes.recipe_vectors().values()
+        numbers = np.concatenate([part.ravel() for pair in pairs for part in pair])
+        test = Template((_FOLDER / "recipe_test.txt").read_text(encoding="utf-8")).substitute(
+            pictures=source.packed({"": numbers}),
+            shapes="\n".join(f"    {grey.shape}," for grey, _ in pairs),
+        )
+        code = f"# {page}\n\n\n{code}"
+    is_tested = " and recipe_test()" if test else ""
+    return {"read": read, "recipe": f"{code}\n\n\n{test}", "is_recipe_tested": is_tested}
 
 
 def _fit(model: Sequential, fit: str) -> str:

@@ -1,0 +1,580 @@
+/* ---- The recipe. Pictures are arrays of rows, floats in 0..1. ----
+
+   Each function is the twin of one of the same name in tinymnist/imaging/digit/, which explains it. */
+
+enum { SIDE = 384, AREA = SIDE * SIDE, COARSE = 64, SAMPLE = 8192 };
+#define NORMAL_MEDIAN 0.6745f /* of the absolute value of a standard normal number */
+
+/* A component: its box (bottom and right exclusive), its ink, its pixels along the frame. */
+typedef struct { int up, top, left, bottom, right, frame, kept; double mass; } Part;
+
+static float small[AREA], ink[AREA], smooth[AREA];
+static int label[AREA];
+static Part part[AREA / 4 + SIDE]; /* 8-connected components cannot be denser */
+static float sample[2 * SAMPLE + 2];
+
+static int at_most(int value, int limit) { return value < limit ? value : limit; }
+static int at_least(int value, int limit) { return value > limit ? value : limit; }
+static int within(int value, int low, int high) { return at_most(at_least(value, low), high); }
+static float unit(float value) { return fminf(fmaxf(value, 0), 1); }
+
+/* Average blocks of pixels until no side is longer. The picture comes as bytes or as floats. */
+static void shrink(const unsigned char *bytes, const float *floats, int *h, int *w, int side, float *y)
+{
+    int factor = (at_least(*h, *w) + side - 1) / side;
+    int rows = (*h + factor - 1) / factor, columns = (*w + factor - 1) / factor;
+    for (int row = 0; row < rows; row++) {
+        for (int column = 0; column < columns; column++) {
+            int last_row = at_most((row + 1) * factor, *h), seen = 0;
+            float sum = 0;
+            for (int b = column * factor; b < at_most((column + 1) * factor, *w); b++, seen++) {
+                float down = 0;
+                for (int a = row * factor; a < last_row; a++) {
+                    long place = (long)a * *w + b;
+                    down += bytes ? bytes[place] / 255.0f : floats[place];
+                }
+                sum += down / (float)(last_row - row * factor);
+            }
+            y[row * columns + column] = sum / (float)seen;
+        }
+    }
+    *h = rows;
+    *w = columns;
+}
+
+/* The smallest box around what is above a level: 0 if there is none. */
+static int bounds(const float *x, int h, int w, float level, int box[4])
+{
+    box[0] = h, box[1] = w, box[2] = box[3] = 0;
+    for (int i = 0; i < h * w; i++) {
+        if (!(x[i] > level)) continue;
+        box[0] = at_most(box[0], i / w), box[1] = at_most(box[1], i % w);
+        box[2] = at_least(box[2], i / w + 1), box[3] = at_least(box[3], i % w + 1);
+    }
+    return box[2] > 0;
+}
+
+static void centre_of_mass(const float *x, int h, int w, double *down, double *right)
+{
+    double total = 0, vertical = 0, horizontal = 0;
+    for (int i = 0; i < h * w; i++) {
+        total += x[i], vertical += x[i] * (double)(i / w), horizontal += x[i] * (double)(i % w);
+    }
+    *down = vertical / total, *right = horizontal / total;
+}
+
+/* 28x28, black around a white digit of 20 pixels in the middle. */
+static int is_mnist(const float *grey, int h, int w)
+{
+    int box[4], zeros = 0, longest;
+    float most = 0;
+    double down, right;
+    if (h != 28 || w != 28) return 0;
+    for (int i = 0; i < 784; i++) zeros += grey[i] <= 0, most = fmaxf(most, grey[i]);
+    if (most < 0.9f || zeros < 393 || !bounds(grey, 28, 28, 0, box)) return 0;
+    longest = at_least(box[2] - box[0], box[3] - box[1]);
+    centre_of_mass(grey, 28, 28, &down, &right);
+    return longest >= 19 && longest <= 20 && fmax(fabs(down - 14), fabs(right - 14)) < 1;
+}
+
+/* Whether a polynomial of the second degree explains all pixels: then there is only light. */
+static int is_empty(const float *grey, int h, int w)
+{
+    double m[6][7] = {{0}}, most = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 0; i < h * w; i++) {
+            double y = h > 1 ? 2.0 * (i / w) / (h - 1) - 1 : -1;
+            double x = w > 1 ? 2.0 * (i % w) / (w - 1) - 1 : -1, error = grey[i];
+            double term[6] = {1, y, x, y * y, y * x, x * x};
+            for (int a = 0; a < 6; a++) {
+                for (int b = 0; b < 6 && !pass; b++) m[a][b] += term[a] * term[b];
+                if (pass) error -= term[a] * m[a][6];
+                else m[a][6] += term[a] * grey[i];
+            }
+            most = pass ? fmax(most, fabs(error)) : 0;
+        }
+        for (int a = 0; a < 6 && !pass; a++) { /* Gauss and Jordan; what is not determined is 0 */
+            double pivot = m[a][a];
+            for (int b = 0; b < 7; b++) m[a][b] = pivot > 1e-9 * h * w ? m[a][b] / pivot : 0;
+            for (int c = 0; c < 6; c++) {
+                double times = c == a ? 0 : m[c][a];
+                for (int b = 0; b < 7; b++) m[c][b] -= times * m[a][b];
+            }
+        }
+    }
+    return most < 0.04;
+}
+
+/* -1.25, certainly light on dark, to 1.25, certainly dark on light; of a coarse picture. */
+static double ink_darkness(const float *grey, int h, int w)
+{
+    double votes = 0, total = 0, mean = 0, skew = 0, spread = 0, darkness;
+    for (int i = 0; i < h * w; i++) mean += grey[i];
+    mean /= h * w;
+    for (int i = 0; i < h * w; i++) {
+        double off = mean - grey[i];
+        skew += off * off * off, spread += fabs(off * off * off);
+        for (int d = 1; d <= 4; d *= 2) { /* a stroke is darker than what lies on both its sides */
+            static const int step[4][2] = {{1, 1}, {1, 0}, {1, -1}, {0, 1}};
+            float darker = grey[i], lighter = grey[i];
+            double ridge;
+            for (int k = 0; k < 4; k++) {
+                int a = d * step[k][0], b = d * step[k][1], row = i / w, column = i % w;
+                float one = grey[within(row + a, 0, h - 1) * w + within(column + b, 0, w - 1)];
+                float two = grey[within(row - a, 0, h - 1) * w + within(column - b, 0, w - 1)];
+                darker = fmaxf(darker, fminf(one, two));
+                lighter = fminf(lighter, fmaxf(one, two));
+            }
+            ridge = darker - grey[i] >= grey[i] - lighter ? darker - grey[i] : lighter - grey[i];
+            votes += ridge * fabs(ridge), total += ridge * ridge;
+        }
+    }
+    darkness = (total > 0 ? votes / total : 0) + (spread > 0 ? skew / spread / 4 : 0);
+    return fabs(darkness) > 1e-5 ? darkness : 0;
+}
+
+/* Whether the median of n numbers is above a limit: they are counted, not sorted. */
+static int median_exceeds(const float *x, int n, float limit)
+{
+    int count = 0;
+    float below = -INFINITY, above = INFINITY;
+    for (int i = 0; i < n; i++) {
+        if (x[i] <= limit) count++, below = fmaxf(below, x[i]);
+        else above = fminf(above, x[i]);
+    }
+    if (n % 2 == 0 && count == n / 2) return (below + above) / 2 > limit;
+    return count <= n / 2;
+}
+
+/* Whether noise from pixel to pixel is stronger than a standard deviation. */
+static int noise_exceeds(const float *x, int h, int w, float limit)
+{
+    int n = 0, area = (h - 2) * (w - 2), step = at_least(1, area / SAMPLE);
+    for (int place = 0; place < area; place += step) {
+        const float *p = x + place / (w - 2) * w + place % (w - 2);
+        float row[3];
+        for (int i = 0; i < 3; i++) row[i] = p[2 * w + i] - 2 * p[w + i] + p[i];
+        sample[n++] = fabsf(row[2] - 2 * row[1] + row[0]);
+    }
+    return median_exceeds(sample, n, limit * 6 * NORMAL_MEDIAN);
+}
+
+/* The mean of 3x3 pixels, in place. */
+static void average(float *x, int h, int w)
+{
+    static float above[SIDE], row[SIDE];
+    memcpy(above, x, (size_t)w * sizeof *x);
+    for (int i = 0; i < h; i++) {
+        float *here = x + i * w, *below = i + 1 < h ? here + w : here;
+        memcpy(row, here, (size_t)w * sizeof *x);
+        for (int j = 0; j < w; j++) {
+            float sum = 0;
+            for (int k = j - 1; k <= j + 1; k++) {
+                int b = within(k, 0, w - 1);
+                sum += above[b] + row[b] + (below == here ? row[b] : below[b]);
+            }
+            here[j] = sum / 9;
+        }
+        memcpy(above, row, (size_t)w * sizeof *x);
+    }
+}
+
+/* The largest number (sign 1) or smallest one (-1) within so far of each, along a line. */
+static void extreme(float *x, int n, int stride, int radius, float sign)
+{
+    static float line[3 * SIDE];
+    int reach = at_most(radius, n - 1), length = n + 2 * reach, width = 2 * reach + 1;
+    for (int i = 0; i < length; i++) line[i] = sign * x[within(i - reach, 0, n - 1) * stride];
+    for (int covered = 1, step; covered < width; covered += step) {
+        step = at_most(covered, width - covered); /* of 2k numbers: that of two times k */
+        length -= step;
+        for (int i = 0; i < length; i++) line[i] = fmaxf(line[i], line[i + step]);
+    }
+    for (int i = 0; i < n; i++) x[i * stride] = sign * line[i];
+}
+
+static void extreme_of_squares(float *x, int h, int w, int radius, float sign)
+{
+    for (int i = 0; i < h; i++) extreme(x + i * w, w, 1, radius, sign);
+    for (int j = 0; j < w; j++) extreme(x + j, h, w, radius, sign);
+}
+
+/* How much of the paper's light is missing: paper is a grey closing of the smoothed picture. */
+static void ink_map(const float *grey, int h, int w, float *y)
+{
+    int passes = at_most(h, w) >= 40 ? 4 : 0;
+    float brightest = 0;
+    memcpy(smooth, grey, (size_t)(h * w) * sizeof *grey);
+    while (passes-- > 0 && noise_exceeds(smooth, h, w, 0.015f)) average(smooth, h, w);
+    int radius = at_least(1, (int)nearbyint(0.3 * at_least(h, w) / 2));
+    extreme_of_squares(smooth, h, w, radius, 1);
+    extreme_of_squares(smooth, h, w, radius, -1);
+    for (int i = 0; i < h * w; i++) brightest = fmaxf(brightest, smooth[i]);
+    for (int i = 0; i < h * w; i++) {
+        y[i] = unit(1 - grey[i] / fmaxf(smooth[i], 0.25f * brightest + 1e-6f));
+    }
+}
+
+/* The level that separates two classes best: Otsu's. */
+static float otsu_level(const float *x, int n)
+{
+    double counts[256] = {0}, between[255], total_mass = 0, below = 0, mass = 0, most = 0;
+    for (int i = 0; i < n; i++) counts[at_most((int)(x[i] * 256), 255)]++;
+    for (int k = 0; k < 256; k++) total_mass += counts[k] * (k + 0.5) / 256;
+    for (int k = 0; k < 255; k++) {
+        below += counts[k], mass += counts[k] * (k + 0.5) / 256;
+        double pairs = below * (n - below), off = total_mass * below / n - mass;
+        between[k] = pairs > 0 ? off * off / pairs : 0;
+        most = fmax(most, between[k]);
+    }
+    int first = 0, last;
+    while (between[first] < most * (1 - 1e-9)) first++;
+    for (last = first; last < 254 && between[last + 1] >= most * (1 - 1e-9);) last++;
+    return (float)((first + last + 2) / 512.0);
+}
+
+/* A picture split into ink, above the level, and paper. */
+typedef struct { float level, contrast; double paper, full; int stands_out; } Split;
+
+/* The median of the sample, which becomes sorted (Shell). */
+static double sorted_median(int n)
+{
+    for (int gap = n / 2; gap > 0; gap /= 2) {
+        for (int i = gap; i < n; i++) {
+            float value = sample[i];
+            int j = i;
+            for (; j >= gap && sample[j - gap] > value; j -= gap) sample[j] = sample[j - gap];
+            sample[j] = value;
+        }
+    }
+    return ((double)sample[n / 2] + sample[(n - 1) / 2]) / 2;
+}
+
+/* Evenly spaced numbers on one side of the level: as many as are enough for a median. */
+static int take_sample(const float *x, int n, float level, int above, int count)
+{
+    int step = at_least(1, count / SAMPLE), seen = 0, taken = 0;
+    for (int i = 0; i < n; i++) {
+        if ((x[i] > level) == above && seen++ % step == 0) sample[taken++] = x[i];
+    }
+    return taken;
+}
+
+static Split split_at_otsu(const float *x, int n)
+{
+    Split s = {otsu_level(x, n), 0, 0, 0, 0};
+    int above = 0, taken;
+    double sums[2] = {0, 0};
+    for (int i = 0; i < n; i++) above += x[i] > s.level, sums[x[i] > s.level] += x[i];
+    if (above == 0 || above == n) return s;
+    s.contrast = (float)(sums[1] / above - sums[0] / (n - above));
+    s.full = sorted_median(take_sample(x, n, s.level, 1, above));
+    taken = take_sample(x, n, s.level, 0, n - above);
+    s.paper = sorted_median(taken);
+    for (int i = 0; i < taken; i++) sample[i] = fabsf(sample[i] - (float)s.paper);
+    double contrast = s.full - s.paper;
+    s.stands_out = contrast >= 0.04
+        && !median_exceeds(sample, taken, (float)(contrast / 4) * NORMAL_MEDIAN);
+    return s;
+}
+
+/* Give isolated pixels the median of the eight around them, if they abound. */
+static void remove_specks(float *x, int h, int w)
+{
+    for (int pass = 0; pass < 4; pass++) {
+        int specks = 0;
+        memcpy(smooth, x, (size_t)(h * w) * sizeof *x);
+        for (int i = 0; i < h * w; i++) {
+            float eight[8];
+            int n = 0, alike = 0;
+            for (int a = -1; a <= 1; a++) {
+                for (int b = -1; b <= 1; b++) {
+                    int row = i / w + a, column = i % w + b, k = n;
+                    if (a == 0 && b == 0) continue;
+                    row = row < 0 ? 1 : row == h ? h - 2 : row; /* mirrored at the edge */
+                    column = column < 0 ? 1 : column == w ? w - 2 : column;
+                    float value = x[row * w + column];
+                    alike += fabsf(value - x[i]) < 0.3f;
+                    for (; k > 0 && eight[k - 1] > value; k--) eight[k] = eight[k - 1];
+                    eight[k] = value, n++;
+                }
+            }
+            if (alike <= 1) smooth[i] = (eight[3] + eight[4]) / 2, specks++;
+        }
+        if (specks <= 0.015 * h * w) return;
+        memcpy(x, smooth, (size_t)(h * w) * sizeof *x);
+    }
+}
+
+/* Make noise small against ink, and split the result. */
+static Split denoise(float *x, int h, int w)
+{
+    Split s;
+    if (at_most(h, w) < 40) {
+        if (at_most(h, w) < 24) return split_at_otsu(x, h * w);
+        remove_specks(x, h, w);
+        s = split_at_otsu(x, h * w);
+        if (s.stands_out) return s;
+        average(x, h, w);
+        return split_at_otsu(x, h * w);
+    }
+    for (int pass = 0; pass < 4; pass++) {
+        s = split_at_otsu(x, h * w);
+        if (s.stands_out && !noise_exceeds(x, h, w, 0.12f * s.contrast)) return s;
+        average(x, h, w);
+    }
+    return split_at_otsu(x, h * w);
+}
+
+static int root_of(int i)
+{
+    while (part[i].up != i) i = part[i].up = part[part[i].up].up;
+    return i;
+}
+
+/* Label the 8-connected components of what is above a level, from 0; -1 is paper. */
+static int find_components(const float *x, int h, int w, float level)
+{
+    static const int before[4][2] = {{0, -1}, {-1, -1}, {-1, 0}, {-1, 1}};
+    int n = 0, count = 0;
+    for (int i = 0; i < h * w; i++) {
+        label[i] = -1;
+        if (!(x[i] > level)) continue;
+        for (int k = 0; k < 4; k++) {
+            int row = i / w + before[k][0], column = i % w + before[k][1], other;
+            if (row < 0 || column < 0 || column >= w || label[row * w + column] < 0) continue;
+            other = root_of(label[row * w + column]);
+            if (label[i] < 0) label[i] = other;
+            else part[at_least(other, root_of(label[i]))].up = at_most(other, root_of(label[i]));
+        }
+        if (label[i] < 0) part[n].up = n, label[i] = n++;
+    }
+    for (int i = 0; i < n; i++) { /* ``kept`` holds the final number until all have one */
+        part[i].kept = part[i].up == i ? count++ : part[root_of(i)].kept;
+    }
+    for (int i = 0; i < h * w; i++) label[i] = label[i] < 0 ? -1 : part[label[i]].kept;
+    for (int i = 0; i < count; i++) part[i] = (Part){i, h, w, 0, 0, 0, 0, 0};
+    for (int i = 0; i < h * w; i++) {
+        int row = i / w, column = i % w;
+        if (label[i] < 0) continue;
+        Part *p = part + label[i];
+        p->top = at_most(p->top, row), p->bottom = at_least(p->bottom, row + 1);
+        p->left = at_most(p->left, column), p->right = at_least(p->right, column + 1);
+        p->frame += row == 0 || row == h - 1 || column == 0 || column == w - 1;
+        p->mass += x[i];
+    }
+    return count;
+}
+
+/* Take away what lies along the frame, if it is darker than the digit: then 1, to split again. */
+static int erase_margin(float *x, int h, int w, float level)
+{
+    int n = find_components(x, h, w, level), deep = h / 5, wide = w / 5, margin = 0, other = 0;
+    for (int i = 0; i < n; i++) {
+        Part *p = part + i;
+        p->kept = (p->top == 0 && p->bottom <= deep) || (p->bottom == h && p->top >= h - deep)
+            || (p->left == 0 && p->right <= wide) || (p->right == w && p->left >= w - wide);
+    }
+    for (int i = 0; i < h * w; i++) {
+        smooth[i] = label[i] >= 0 && part[label[i]].kept;
+        margin += smooth[i] > 0, other += label[i] >= 0 && !(smooth[i] > 0);
+    }
+    if (margin == 0 || other >= 0.1 * margin) return 0;
+    extreme_of_squares(smooth, h, w, 1, 1);
+    for (int i = 0; i < h * w; i++) x[i] = smooth[i] > 0 ? 0 : x[i];
+    return 1;
+}
+
+/* Clear the paper to 0, fill the ink to 1, keep the edges between them soft. */
+static int threshold(float *x, int h, int w, Split s)
+{
+    while (s.stands_out && erase_margin(x, h, w, s.level)) s = split_at_otsu(x, h * w);
+    if (!s.stands_out) return DIGITS_BLANK;
+    double low = s.paper + (s.full - s.paper) * 0.25, high = s.paper + (s.full - s.paper) * 0.75;
+    for (int i = 0; i < h * w; i++) x[i] = unit((x[i] - (float)low) / (float)(high - low));
+    return 0;
+}
+
+/* Drop specks, fragments of the frame and anything else apart from the digit. */
+static int keep_digit(float *x, int h, int w)
+{
+    int n = find_components(x, h, w, 0), frame = h > 1 ? 2 * w + 2 * (h - 2) : 2 * w, main = 0;
+    double best = -1, total = 0;
+    if (n == 0) return DIGITS_BLANK;
+    for (int i = 0; i < n; i++) {
+        double score = part[i].mass * pow(1 - (double)part[i].frame / frame, 8);
+        total += part[i].mass;
+        if (score > best) best = score, main = i;
+    }
+    if (n > 100 && part[main].mass < 0.05 * total) return DIGITS_CROWD;
+    Part box = part[main];
+    part[main].kept = 1;
+    for (int changed = 1; changed;) { /* what lies near, or near to what was gathered before */
+        Part around = box;
+        double reach = 0.25 * at_least(box.bottom - box.top, box.right - box.left);
+        changed = 0;
+        for (int i = 0; i < n; i++) {
+            Part *p = part + i;
+            int gap = at_least(at_least(p->top - box.bottom, box.top - p->bottom),
+                               at_least(p->left - box.right, box.left - p->right));
+            if (p->kept || gap > reach || p->mass < 0.02f * part[main].mass) continue;
+            if (p->frame > 0 && part[main].frame == 0) continue;
+            p->kept = changed = 1;
+            around.top = at_most(around.top, p->top), around.left = at_most(around.left, p->left);
+            around.bottom = at_least(around.bottom, p->bottom);
+            around.right = at_least(around.right, p->right);
+        }
+        box = around;
+    }
+    for (int i = 0; i < h * w; i++) x[i] = label[i] >= 0 && part[label[i]].kept ? x[i] : 0;
+    return 0;
+}
+
+/* One number of a line resampled to ``to`` numbers, by a triangle (or a box) as wide as needed. */
+static float resampled(const float *x, int n, int stride, int to, int place, int box)
+{
+    double scale = (double)n / to, wide = fmax(scale, 1), support = box ? wide / 2 : wide;
+    double centre = (place + 0.5) * scale, sum = 0, total = 0;
+    int first = at_least((int)(centre - support + 0.5), 0);
+    int last = at_most((int)(centre + support + 0.5), n);
+    for (int i = first; i < last; i++) {
+        double off = (i - centre + 0.5) / wide, share = fmax(1 - fabs(off), 0);
+        if (box) share = off > -0.5 && off <= 0.5;
+        sum += share * x[i * stride], total += share;
+    }
+    return (float)(sum / total);
+}
+
+enum { ROOM = 8, FINE = 80 + 2 * ROOM }; /* four pixels for one of the box, and room to grow */
+
+/* Resample ``x``, whose rows are ``stride`` long, to (rows, columns): across, then down. */
+static void resize(const float *x, int h, int w, int stride, float *y, int rows, int columns, int box)
+{
+    static float lines[SIDE * FINE];
+    for (int i = 0; i < h * columns; i++) {
+        lines[i] = resampled(x + i / columns * stride, w, 1, columns, i % columns, box);
+    }
+    for (int i = 0; i < rows * columns; i++) {
+        y[i] = resampled(lines + i % columns, h, columns, rows, i / columns, box);
+    }
+}
+
+static void scaled_shape(int *h, int *w, int side)
+{
+    double scale = (double)side / at_least(*h, *w);
+    *h = at_least(1, (int)nearbyint(*h * scale)), *w = at_least(1, (int)nearbyint(*w * scale));
+}
+
+/* The average width of the strokes: twice the ink over the sum of the gradient's length. */
+static float stroke_width(const float *x, int h, int w)
+{
+    double total = 0, climb = 0;
+    for (int i = 0; i < h * w; i++) total += x[i];
+    for (int a = -1; a <= h; a++) {
+        for (int b = -1; b <= w; b++) {
+            int row = within(a, 0, h - 1), column = within(b, 0, w - 1);
+            float down = x[within(a + 1, 0, h - 1) * w + column]
+                - x[within(a - 1, 0, h - 1) * w + column];
+            float right = x[row * w + within(b + 1, 0, w - 1)]
+                - x[row * w + within(b - 1, 0, w - 1)];
+            climb += sqrtf(down * down + right * right);
+        }
+    }
+    return climb > 0 ? (float)(4 * total / climb) : 0;
+}
+
+/* The largest number within a disc (invert: the smallest); pixels it cuts count in part. */
+static void dilate(float *x, int h, int w, float radius, int invert)
+{
+    static float y[FINE * FINE];
+    int reach = (int)ceilf(radius);
+    for (int i = 0; i < h * w; i++) {
+        float most = invert ? 1 - x[i] : x[i];
+        for (int a = -reach; a <= reach; a++) {
+            for (int b = -reach; b <= reach; b++) {
+                float share = unit(radius + 0.5f - hypotf((float)a, (float)b));
+                float value = x[within(i / w + a, 0, h - 1) * w + within(i % w + b, 0, w - 1)];
+                most = fmaxf(most, share * (invert ? 1 - value : value));
+            }
+        }
+        y[i] = invert ? 1 - most : most;
+    }
+    memcpy(x, y, (size_t)(h * w) * sizeof *x);
+}
+
+/* Scale the digit to 20x20 with strokes of MNIST's width, and centre its mass in 28x28. */
+static int fit_and_centre(const float *x, int h, int w, float *picture)
+{
+    static float fine[FINE * FINE], digit[FINE * FINE];
+    int box[4], high, wide;
+    if (!bounds(x, h, w, 0.5f, box)) return DIGITS_BLANK;
+    high = box[2] - box[0], wide = box[3] - box[1];
+    x += box[0] * w + box[1];
+    int rows = high, columns = wide;
+    scaled_shape(&rows, &columns, 80);
+    resize(x, high, wide, w, digit, rows, columns, 0);
+    high = rows + 2 * ROOM, wide = columns + 2 * ROOM;
+    for (int i = 0; i < high * wide; i++) fine[i] = 0;
+    for (int i = 0; i < rows * columns; i++) {
+        fine[(i / columns + ROOM) * wide + i % columns + ROOM] = unit(digit[i]);
+    }
+    float width = stroke_width(fine, high, wide), narrowest = 4 * 1.85f, widest = 4 * 3.35f;
+    if (width > 0 && width < narrowest) dilate(fine, high, wide, (narrowest - width) / 2, 0);
+    if (width > widest) dilate(fine, high, wide, fminf((width - widest) / 2, width / 4), 1);
+    if (!bounds(fine, high, wide, 0.5f, box)) box[0] = box[1] = 0, box[2] = high, box[3] = wide;
+    rows = box[2] - box[0], columns = box[3] - box[1];
+    int to_h = rows, to_w = columns;
+    scaled_shape(&to_h, &to_w, 20);
+    resize(fine + box[0] * wide + box[1], rows, columns, wide, digit, to_h, to_w, 1);
+    float most = 0;
+    double down, right;
+    for (int i = 0; i < to_h * to_w; i++) most = fmaxf(most, digit[i]);
+    for (int i = 0; i < to_h * to_w; i++) digit[i] = unit(digit[i] / most);
+    centre_of_mass(digit, to_h, to_w, &down, &right);
+    int top = within((int)nearbyint(14 - down), 0, 28 - to_h);
+    int left = within((int)nearbyint(14 - right), 0, 28 - to_w);
+    for (int i = 0; i < 784; i++) picture[i] = 0;
+    for (int i = 0; i < to_h * to_w; i++) {
+        picture[(top + i / to_w) * 28 + left + i % to_w] = digit[i];
+    }
+    return 0;
+}
+
+/* All stages on the reduced picture; inverted if the ink is light. */
+static int run_stages(int h, int w, int invert, float *picture)
+{
+    int error;
+    for (int i = 0; i < h * w && invert; i++) small[i] = 1 - small[i];
+    ink_map(small, h, w, ink);
+    for (int i = 0; i < h * w && invert; i++) small[i] = 1 - small[i]; /* as it was */
+    if ((error = threshold(ink, h, w, denoise(ink, h, w))) < 0) return error;
+    if ((error = keep_digit(ink, h, w)) < 0) return error;
+    return fit_and_centre(ink, h, w, picture);
+}
+
+int digits_readings(const unsigned char *grey, int width, int height, float pictures[4][784])
+{
+    static float coarse[COARSE * COARSE];
+    int h = height, w = width, count = 1, error;
+    if (!grey || width < 1 || height < 1) return DIGITS_NO_PICTURE;
+    shrink(grey, NULL, &h, &w, SIDE, small);
+    if (is_mnist(small, h, w)) {
+        memcpy(pictures[0], small, 784 * sizeof **pictures);
+        return 1;
+    }
+    int coarse_h = h, coarse_w = w;
+    shrink(NULL, small, &coarse_h, &coarse_w, COARSE, coarse);
+    if (is_empty(coarse, coarse_h, coarse_w)) return DIGITS_BLANK;
+    double darkness = ink_darkness(coarse, coarse_h, coarse_w);
+    int in_doubt = fabs(darkness) < 0.6, is_light = darkness < 0;
+    if ((error = run_stages(h, w, is_light, pictures[0])) < 0) return error;
+    if (in_doubt && run_stages(h, w, !is_light, pictures[1]) == 0) count++;
+    if (h == 28 && w == 28) { /* a damaged picture in MNIST's form may be read as it is */
+        for (int way = 0; way <= in_doubt; way++, count++) {
+            for (int i = 0; i < 784; i++) {
+                pictures[count][i] = is_light == (way == 0) ? small[i] : 1 - small[i];
+            }
+        }
+    }
+    return count;
+}
