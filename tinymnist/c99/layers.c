@@ -91,7 +91,8 @@ static void global_average_pool(const float *x, Shape from, float *y)
 }
 
 /* Batch normalization with the statistics of the training: x * slope + shift, per channel. */
-static void batch_normalization(float *x, int n, const float *slope, const float *shift, int channels)
+static void batch_normalization(float *x, int n, const float *slope, const float *shift,
+                                int channels)
 {
     for (int i = 0; i < n; i++) x[i] = x[i] * slope[i % channels] + shift[i % channels];
 }

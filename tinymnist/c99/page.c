@@ -12,8 +12,8 @@
 
        cc -std=c99 -O2 -DDIGITS_SELFTEST $file -lm -o selftest && ./selftest
 
-   Pictures of any size are reduced to at most 384 pixels on a side. The working memory, some 4 MB,
-   is static, so one thread may read at a time. $missing */
+   Pictures of any size are reduced to at most 384 pixels on a side. The working memory, some 5 MB,
+   is static, so one thread may read at a time. Decode files and colours to grey bytes first. */
 
 #include <math.h>
 #include <stddef.h>
@@ -69,7 +69,7 @@ int digits_read(const unsigned char *grey, int width, int height, float answer[D
     static float pictures[4][784], found[DIGITS_CLASSES];
     double sum[DIGITS_CLASSES] = {0}, total = 0;
     int best = 0, count = digits_readings(grey, width, height, pictures);
-    for (int way = 0; way < count; way++) { /* each counts by the network's odds on its best class */
+    for (int way = 0; way < count; way++) { /* each counts by the odds on its best class */
         float sure = 0;
         digits_network(pictures[way], found);
         for (int i = 0; i < DIGITS_CLASSES; i++) sure = fmaxf(sure, found[i]);

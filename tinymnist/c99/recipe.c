@@ -1,6 +1,6 @@
 /* ---- The recipe. Pictures are arrays of rows, floats in 0..1. ----
 
-   Each function is the twin of one of the same name in tinymnist/imaging/digit/, which explains it. */
+   Each function is the twin of one of the same name in tinymnist/imaging/digit/. */
 
 enum { SIDE = 384, AREA = SIDE * SIDE, COARSE = 64, SAMPLE = 8192 };
 #define NORMAL_MEDIAN 0.6745f /* of the absolute value of a standard normal number */
@@ -19,7 +19,8 @@ static int within(int value, int low, int high) { return at_most(at_least(value,
 static float unit(float value) { return fminf(fmaxf(value, 0), 1); }
 
 /* Average blocks of pixels until no side is longer. The picture comes as bytes or as floats. */
-static void shrink(const unsigned char *bytes, const float *floats, int *h, int *w, int side, float *y)
+static void shrink(const unsigned char *bytes, const float *floats, int *h, int *w, int side,
+                   float *y)
 {
     int factor = (at_least(*h, *w) + side - 1) / side;
     int rows = (*h + factor - 1) / factor, columns = (*w + factor - 1) / factor;
@@ -395,6 +396,133 @@ static int threshold(float *x, int h, int w, Split s)
     return 0;
 }
 
+static unsigned char mask[AREA], ruled[AREA];
+static short run[AREA], off[AREA];
+static short line_of[AREA]; /* from 1; 0 is a free pixel, -1 one of something else than a line */
+
+enum { SLOPES = 51, MOST_LINES = SIDE / 4 };
+
+/* The row at which a nearly level line of some slope through a pixel crosses the middle column. */
+static int height_of(int slope, int row, int column, int w)
+{
+    int reach = (int)ceil(0.1 * w / 2) + 2;
+    return (int)nearbyint(row - (0.004 * slope - 0.1) * (column - w / 2)) + reach;
+}
+
+/* Whether ink goes nearly all along the only line, from edge to edge. */
+static int runs_through(int h, int w, int down, int right)
+{
+    double n = 0, x = 0, y = 0, xx = 0, xy = 0;
+    int inked = 0;
+    for (int row = 0; row < h; row++) {
+        for (int column = 0; column < w; column++) {
+            if (line_of[row * down + column * right] < 1) continue;
+            n++, x += column, y += row, xx += (double)column * column, xy += (double)column * row;
+        }
+    }
+    double slope = (xy - x * y / n) / (xx - x * x / n), start = (y - slope * x) / n;
+    for (int column = 0; column < w; column++) {
+        int here = (int)nearbyint(start + slope * column), any = 0;
+        for (int a = here - 1; a <= here + 1; a++) {
+            any |= mask[within(a, 0, h - 1) * down + column * right];
+        }
+        inked += any;
+    }
+    return inked >= 0.9 * w;
+}
+
+/* Mark the pixels of nearly level lines that no stroke crosses (Hough); the number of lines. Steps
+   down and right lead from pixel to pixel: exchanged, they find the upright lines. */
+static int rule_pixels(int h, int w, int down, int right, double thickest)
+{
+    static int votes[SLOPES][SIDE + 64];
+    static unsigned char seen[SIDE];
+    int lines = 0, places = h + 2 * ((int)ceil(0.1 * w / 2) + 2);
+    memset(votes, 0, sizeof votes);
+    for (int column = 0; column < w; column++) {
+        for (int row = 0, end; row < h; row = end) {
+            int inked = mask[row * down + column * right];
+            for (end = row; end < h && mask[end * down + column * right] == inked;) end++;
+            for (int a = row; a < end; a++) {
+                int i = a * down + column * right;
+                run[i] = (short)(mask[i] ? end - row : 0), line_of[i] = 0;
+                if (!mask[i] || run[i] > thickest) continue;
+                for (int s = 0; s < SLOPES; s++) votes[s][height_of(s, a, column, w)]++;
+            }
+        }
+    }
+    for (int search = 0; search < h / 4; search++) {
+        int slope = 0, place = 0, count = 0, columns = 0;
+        for (int i = 0; i < SLOPES * places; i++) {
+            if (votes[i / places][i % places] <= votes[slope][place]) continue;
+            slope = i / places, place = i % places;
+        }
+        if (3 * votes[slope][place] < 0.55 * w) break;
+        memset(seen, 0, sizeof seen);
+        for (int k = 0; k < h * w; k++) {
+            int row = k / w, column = k % w, i = row * down + column * right, from;
+            if (!mask[i] || run[i] > thickest || line_of[i]) continue;
+            from = height_of(slope, row, column, w) - place;
+            if (from > 1 + (int)thickest || -from > 1 + (int)thickest) continue;
+            line_of[i] = (short)(lines + 1), off[i] = (short)from, count++;
+            if (from >= -1 && from <= 1) seen[column] = 1;
+            for (int s = 0; s < SLOPES; s++) votes[s][height_of(s, row, column, w)]--;
+        }
+        if (count == 0) break;
+        for (int column = 0; column < w; column++) columns += seen[column];
+        if (columns >= 0.55 * w && lines < MOST_LINES) {
+            lines++;
+            continue;
+        }
+        for (int i = 0; i < h * w; i++) line_of[i] = line_of[i] == lines + 1 ? -1 : line_of[i];
+    }
+    if (lines == 1 && !runs_through(h, w, down, right)) return 0;
+    for (int line = 1; line <= lines; line++) {
+        int counts[SIDE + 1] = {0}, n = 0, low = 0, high = 0, below = 0;
+        for (int i = 0; i < h * w; i++) {
+            if (line_of[i] == line && off[i] >= -1 && off[i] <= 1) counts[run[i]]++, n++;
+        }
+        for (int k = 0; k <= SIDE; k++) { /* the median, which lies between two if n is even */
+            if (below <= (n - 1) / 2) low = k;
+            if (below <= n / 2) high = k;
+            below += counts[k];
+        }
+        double thickness = (low + high) / 2.0;
+        for (int i = 0; i < h * w; i++) {
+            if (line_of[i] != line || run[i] > 1.5 * thickness + 1) continue;
+            if (off[i] <= thickness + 1 && -off[i] <= thickness + 1) ruled[i] = 1;
+        }
+    }
+    return lines;
+}
+
+/* Take lines from edge to edge out of the ink; strokes that cross them stay whole. */
+static void erase_rules(float *x, int h, int w)
+{
+    int edges[4] = {0, 0, 0, 0}, kept = 0, taken = 0, framed = 0;
+    for (int i = 0; i < h * w; i++) {
+        int row = i / w, column = i % w;
+        mask[i] = x[i] > 0.1f, ruled[i] = 0;
+        if (!mask[i]) continue;
+        edges[0] |= column < 2, edges[1] |= column >= w - 2;
+        edges[2] |= row < 2, edges[3] |= row >= h - 2;
+    }
+    if (at_most(h, w) < 32 || !((edges[0] && edges[1]) || (edges[2] && edges[3]))) return;
+    double thickest = 1 + 0.035 * at_least(h, w);
+    int count = rule_pixels(h, w, w, 1, thickest) + rule_pixels(w, h, 1, w, thickest);
+    for (int i = 0; i < h * w; i++) {
+        int row = i / w, column = i % w, is_kept = mask[i] && !ruled[i];
+        kept += is_kept, taken += ruled[i];
+        if (is_kept) framed |= row == 0 || row == h - 1 || column == 0 || column == w - 1;
+        smooth[i] = ruled[i];
+    }
+    if (count == 0 || (count == 1 && framed) || kept < 0.1 * taken) return;
+    extreme_of_squares(smooth, h, w, 1, 1); /* and their soft edges */
+    for (int i = 0; i < h * w; i++) {
+        if (ruled[i] || (smooth[i] > 0 && !mask[i])) x[i] = 0;
+    }
+}
+
 /* Drop specks, fragments of the frame and anything else apart from the digit. */
 static int keep_digit(float *x, int h, int w)
 {
@@ -448,7 +576,8 @@ static float resampled(const float *x, int n, int stride, int to, int place, int
 enum { ROOM = 8, FINE = 80 + 2 * ROOM }; /* four pixels for one of the box, and room to grow */
 
 /* Resample ``x``, whose rows are ``stride`` long, to (rows, columns): across, then down. */
-static void resize(const float *x, int h, int w, int stride, float *y, int rows, int columns, int box)
+static void resize(const float *x, int h, int w, int stride, float *y, int rows, int columns,
+                   int box)
 {
     static float lines[SIDE * FINE];
     for (int i = 0; i < h * columns; i++) {
@@ -548,6 +677,7 @@ static int run_stages(int h, int w, int invert, float *picture)
     ink_map(small, h, w, ink);
     for (int i = 0; i < h * w && invert; i++) small[i] = 1 - small[i]; /* as it was */
     if ((error = threshold(ink, h, w, denoise(ink, h, w))) < 0) return error;
+    erase_rules(ink, h, w);
     if ((error = keep_digit(ink, h, w)) < 0) return error;
     return fit_and_centre(ink, h, w, picture);
 }

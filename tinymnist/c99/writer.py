@@ -67,7 +67,6 @@ def render(model: Sequential, file: str, *, int8: bool = False) -> str:
         "title": plain(model.name) or "model",
         "file": plain(file),
         "about": plain(about),
-        "missing": _MISSING,
         "classes": classes,
         "class_names": ", ".join(map(_quoted, names)),
         "weight": "signed char" if int8 else "float",
@@ -85,11 +84,6 @@ def render(model: Sequential, file: str, *, int8: bool = False) -> str:
         ),
     }
     return Template((_FOLDER / "page.c").read_text(encoding="ascii")).substitute(fields)
-
-
-_MISSING = """What it lacks of tinymnist's
-   recipe: files and colours (decode them to grey bytes first), and lines of ruled paper that cross
-   a digit, which stay in the picture."""
 
 
 def _called(code: str) -> str:
@@ -119,8 +113,6 @@ def _tests(model: Sequential) -> str:
     ]
     entries = []
     for i, (name, (grey, form)) in enumerate(recipe_vectors().items()):
-        if "ruled" in name:  # see _MISSING
-            continue
         ways = prepare_readings(grey)
         x = model_input(ways, model.input_shape, model.metadata.get("preprocessing", {}))
         answer = mean_by_odds(probabilities(model, x), np.zeros(len(ways), int))[0]

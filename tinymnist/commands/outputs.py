@@ -94,8 +94,8 @@ def _sniffed(path: Path) -> Format | None:
 
 
 def _is_model(path: Path) -> bool:
-    if path.suffix.lower() == ".py":
-        return b"a neural network in one file" in _head(path)
+    if path.suffix.lower() in (".py", ".c"):
+        return b"a neural network in one" in _head(path)
     return _sniffed(path) in _MODELS.get(path.suffix.lower(), set())
 
 
