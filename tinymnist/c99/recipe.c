@@ -496,8 +496,8 @@ static int rule_pixels(int h, int w, int down, int right, double thickest)
     return lines;
 }
 
-/* Take lines from edge to edge out of the ink; strokes that cross them stay whole. */
-static void erase_rules(float *x, int h, int w)
+/* Take lines from edge to edge out of the ink; strokes that cross them stay whole. 1 if any. */
+static int erase_rules(float *x, int h, int w)
 {
     int edges[4] = {0, 0, 0, 0}, kept = 0, taken = 0, framed = 0;
     for (int i = 0; i < h * w; i++) {
@@ -507,7 +507,7 @@ static void erase_rules(float *x, int h, int w)
         edges[0] |= column < 2, edges[1] |= column >= w - 2;
         edges[2] |= row < 2, edges[3] |= row >= h - 2;
     }
-    if (at_most(h, w) < 32 || !((edges[0] && edges[1]) || (edges[2] && edges[3]))) return;
+    if (at_most(h, w) < 32 || !((edges[0] && edges[1]) || (edges[2] && edges[3]))) return 0;
     double thickest = 1 + 0.035 * at_least(h, w);
     int count = rule_pixels(h, w, w, 1, thickest) + rule_pixels(w, h, 1, w, thickest);
     for (int i = 0; i < h * w; i++) {
@@ -516,19 +516,80 @@ static void erase_rules(float *x, int h, int w)
         if (is_kept) framed |= row == 0 || row == h - 1 || column == 0 || column == w - 1;
         smooth[i] = ruled[i];
     }
-    if (count == 0 || (count == 1 && framed) || kept < 0.1 * taken) return;
+    if (count == 0 || (count == 1 && framed) || kept < 0.1 * taken) return 0;
     extreme_of_squares(smooth, h, w, 1, 1); /* and their soft edges */
     for (int i = 0; i < h * w; i++) {
         if (ruled[i] || (smooth[i] > 0 && !mask[i])) x[i] = 0;
     }
+    return 1;
 }
 
-/* Drop specks, fragments of the frame and anything else apart from the digit. */
+/* Whether a part has ink all along at least three of its sides, within a fifth from them. */
+static int has_sides(const Part *p, int number, int w)
+{
+    static unsigned char seen[4][SIDE]; /* along the top, the bottom, the left, the right */
+    int high = p->bottom - p->top, wide = p->right - p->left, missing = 0;
+    int rows = (high + 4) / 5, columns = (wide + 4) / 5;
+    memset(seen, 0, sizeof seen);
+    for (int i = 0; i < high * wide; i++) {
+        int row = i / wide, column = i % wide;
+        if (label[(p->top + row) * w + p->left + column] != number) continue;
+        seen[0][column] |= row < rows, seen[1][column] |= row >= high - rows;
+        seen[2][row] |= column < columns, seen[3][row] |= column >= wide - columns;
+    }
+    for (int side = 0; side < 4; side++) {
+        int length = side < 2 ? wide : high, covered = 0;
+        for (int k = 0; k < length; k++) covered += seen[side][k];
+        missing += covered < 0.9 * length;
+    }
+    return missing <= 1;
+}
+
+/* Whether a part is a circle or a box drawn around others, with hardly any ink among them. */
+static int is_enclosure(int number, int n, int w)
+{
+    const Part *p = part + number;
+    int box[4] = {SIDE, SIDE, 0, 0}, own = 0;
+    for (int i = 0; i < n; i++) {
+        const Part *q = part + i;
+        int inside = q->top > p->top && q->left > p->left && q->bottom < p->bottom
+            && q->right < p->right;
+        if (!inside || q->bottom - q->top < 0.28 * (p->bottom - p->top)) continue;
+        box[0] = at_most(box[0], q->top), box[1] = at_most(box[1], q->left);
+        box[2] = at_least(box[2], q->bottom), box[3] = at_least(box[3], q->right);
+    }
+    if (box[2] == 0) return 0;
+    for (int row = box[0]; row < box[2]; row++) {
+        for (int column = box[1]; column < box[3]; column++) {
+            own += label[row * w + column] == number;
+        }
+    }
+    if (own > 0.02 * (box[2] - box[0]) * (box[3] - box[1])) return 0;
+    return p->right - p->left >= 0.85 * (p->bottom - p->top) || has_sides(p, number, w);
+}
+
+/* Take the ink of enclosures, among the three parts with the most, out of the count. */
+static void drop_enclosures(int n, int w)
+{
+    int chosen[3] = {-1, -1, -1};
+    for (int k = 0; k < 3; k++) {
+        for (int i = 0; i < n; i++) {
+            if (i == chosen[0] || i == chosen[1]) continue;
+            if (chosen[k] < 0 || part[i].mass > part[chosen[k]].mass) chosen[k] = i;
+        }
+    }
+    for (int k = 0; k < 3; k++) {
+        if (chosen[k] >= 0 && is_enclosure(chosen[k], n, w)) part[chosen[k]].mass = 0;
+    }
+}
+
+/* Drop specks, fragments of the frame, a circle or box around the digit, anything apart from it. */
 static int keep_digit(float *x, int h, int w)
 {
     int n = find_components(x, h, w, 0), frame = h > 1 ? 2 * w + 2 * (h - 2) : 2 * w, main = 0;
     double best = -1, total = 0;
     if (n == 0) return DIGITS_BLANK;
+    if (n > 1) drop_enclosures(n, w);
     for (int i = 0; i < n; i++) {
         double score = part[i].mass * pow(1 - (double)part[i].frame / frame, 8);
         total += part[i].mass;
@@ -612,23 +673,23 @@ static float stroke_width(const float *x, int h, int w)
     return climb > 0 ? (float)(4 * total / climb) : 0;
 }
 
-/* The largest number within a disc (invert: the smallest); pixels it cuts count in part. */
-static void dilate(float *x, int h, int w, float radius, int invert)
+/* The largest number within a disc (invert: the smallest); pixels it cuts count in part. Rows of
+   ``x`` are ``stride`` long. */
+static void dilate(const float *x, int h, int w, int stride, float radius, int invert, float *y)
 {
-    static float y[FINE * FINE];
     int reach = (int)ceilf(radius);
     for (int i = 0; i < h * w; i++) {
-        float most = invert ? 1 - x[i] : x[i];
+        float most = 0;
         for (int a = -reach; a <= reach; a++) {
             for (int b = -reach; b <= reach; b++) {
                 float share = unit(radius + 0.5f - hypotf((float)a, (float)b));
-                float value = x[within(i / w + a, 0, h - 1) * w + within(i % w + b, 0, w - 1)];
+                int row = within(i / w + a, 0, h - 1), column = within(i % w + b, 0, w - 1);
+                float value = x[row * stride + column];
                 most = fmaxf(most, share * (invert ? 1 - value : value));
             }
         }
         y[i] = invert ? 1 - most : most;
     }
-    memcpy(x, y, (size_t)(h * w) * sizeof *x);
 }
 
 /* Scale the digit to 20x20 with strokes of MNIST's width, and centre its mass in 28x28. */
@@ -642,14 +703,28 @@ static int fit_and_centre(const float *x, int h, int w, float *picture)
     int rows = high, columns = wide;
     scaled_shape(&rows, &columns, 80);
     resize(x, high, wide, w, digit, rows, columns, 0);
+    float scale = (float)at_least(high, wide) / 80;
+    double all = 0, full = 0;
+    for (int i = 0; i < rows * columns; i++) {
+        float value = unit(digit[i]);
+        all += value, full += value > 0.5f ? value : 0;
+    }
+    if (scale > 1 && full < 0.6 * all) { /* lines too thin to be reduced */
+        dilate(x, high, wide, w, scale, 0, smooth);
+        resize(smooth, high, wide, wide, digit, rows, columns, 0);
+    }
     high = rows + 2 * ROOM, wide = columns + 2 * ROOM;
     for (int i = 0; i < high * wide; i++) fine[i] = 0;
     for (int i = 0; i < rows * columns; i++) {
         fine[(i / columns + ROOM) * wide + i % columns + ROOM] = unit(digit[i]);
     }
     float width = stroke_width(fine, high, wide), narrowest = 4 * 1.85f, widest = 4 * 3.35f;
-    if (width > 0 && width < narrowest) dilate(fine, high, wide, (narrowest - width) / 2, 0);
-    if (width > widest) dilate(fine, high, wide, fminf((width - widest) / 2, width / 4), 1);
+    if (width > 0 && (width < narrowest || width > widest)) {
+        float radius = width < narrowest ? (narrowest - width) / 2
+            : fminf((width - widest) / 2, width / 4);
+        dilate(fine, high, wide, wide, radius, width > widest, smooth);
+        memcpy(fine, smooth, (size_t)(high * wide) * sizeof *fine);
+    }
     if (!bounds(fine, high, wide, 0.5f, box)) box[0] = box[1] = 0, box[2] = high, box[3] = wide;
     rows = box[2] - box[0], columns = box[3] - box[1];
     int to_h = rows, to_w = columns;
@@ -669,23 +744,61 @@ static int fit_and_centre(const float *x, int h, int w, float *picture)
     return 0;
 }
 
-/* All stages on the reduced picture; inverted if the ink is light. */
-static int run_stages(int h, int w, int invert, float *picture)
+/* Take out a box with straight sides that touches or crosses its digit: 1 if there is one. */
+static int erase_box(float *x, int h, int w)
 {
-    int error;
+    int box[4], top = SIDE, bottom = 0;
+    if (!bounds(x, h, w, 0, box)) return 0;
+    int high = box[2] - box[0], wide = box[3] - box[1];
+    Part p = {0, box[0], box[1], box[2], box[3], 0, 0, 0};
+    for (int i = 0; i < h * w; i++) label[i] = x[i] > 0 ? 0 : -1;
+    if (at_most(high, wide) < 24 || !has_sides(&p, 0, w)) return 0;
+    for (int i = 0; i < high * wide; i++) {
+        mask[i] = label[(box[0] + i / wide) * w + box[1] + i % wide] == 0, ruled[i] = 0;
+    }
+    double thickest = 1 + 0.04 * at_least(high, wide);
+    int count = rule_pixels(high, wide, wide, 1, thickest);
+    if (count + rule_pixels(wide, high, 1, wide, thickest) < 3) return 0;
+    for (int row = high / 10; row < high - high / 10; row++) {
+        for (int column = wide / 10; column < wide - wide / 10; column++) {
+            if (!mask[row * wide + column] || ruled[row * wide + column]) continue;
+            top = at_most(top, row), bottom = row + 1;
+        }
+    }
+    if (bottom - top < 0.28 * high) return 0; /* what is left is too small for a digit */
+    for (int i = 0; i < high * wide; i++) {
+        if (ruled[i]) x[(box[0] + i / wide) * w + box[1] + i % wide] = 0;
+    }
+    return 1;
+}
+
+/* All stages on the reduced picture, inverted if the ink is light; with ``more`` also what it is if
+   ruled lines are strokes, and without a box that touches it. Returns how many pictures. */
+static int run_stages(int h, int w, int invert, int more, float pictures[][784])
+{
+    static float before[AREA];
+    int error, is_ruled, count = 1;
     for (int i = 0; i < h * w && invert; i++) small[i] = 1 - small[i];
     ink_map(small, h, w, ink);
     for (int i = 0; i < h * w && invert; i++) small[i] = 1 - small[i]; /* as it was */
     if ((error = threshold(ink, h, w, denoise(ink, h, w))) < 0) return error;
-    erase_rules(ink, h, w);
+    memcpy(before, ink, (size_t)(h * w) * sizeof *ink);
+    is_ruled = erase_rules(ink, h, w);
     if ((error = keep_digit(ink, h, w)) < 0) return error;
-    return fit_and_centre(ink, h, w, picture);
+    if ((error = fit_and_centre(ink, h, w, pictures[0])) < 0) return error;
+    if (more && is_ruled && keep_digit(before, h, w) == 0) {
+        count += fit_and_centre(before, h, w, pictures[count]) == 0;
+    }
+    if (more && erase_box(ink, h, w) && keep_digit(ink, h, w) == 0) {
+        count += fit_and_centre(ink, h, w, pictures[count]) == 0;
+    }
+    return count;
 }
 
-int digits_readings(const unsigned char *grey, int width, int height, float pictures[4][784])
+int digits_readings(const unsigned char *grey, int width, int height, float pictures[6][784])
 {
     static float coarse[COARSE * COARSE];
-    int h = height, w = width, count = 1, error;
+    int h = height, w = width, count;
     if (!grey || width < 1 || height < 1) return DIGITS_NO_PICTURE;
     shrink(grey, NULL, &h, &w, SIDE, small);
     if (is_mnist(small, h, w)) {
@@ -697,8 +810,8 @@ int digits_readings(const unsigned char *grey, int width, int height, float pict
     if (is_empty(coarse, coarse_h, coarse_w)) return DIGITS_BLANK;
     double darkness = ink_darkness(coarse, coarse_h, coarse_w);
     int in_doubt = fabs(darkness) < 0.6, is_light = darkness < 0;
-    if ((error = run_stages(h, w, is_light, pictures[0])) < 0) return error;
-    if (in_doubt && run_stages(h, w, !is_light, pictures[1]) == 0) count++;
+    if ((count = run_stages(h, w, is_light, 1, pictures)) < 0) return count;
+    if (in_doubt && run_stages(h, w, !is_light, 0, pictures + count) == 1) count++;
     if (h == 28 && w == 28) { /* a damaged picture in MNIST's form may be read as it is */
         for (int way = 0; way <= in_doubt; way++, count++) {
             for (int i = 0; i < 784; i++) {

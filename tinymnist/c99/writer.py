@@ -113,7 +113,7 @@ def _tests(model: Sequential) -> str:
     ]
     entries = []
     for i, (name, (grey, form)) in enumerate(recipe_vectors().items()):
-        ways = prepare_readings(grey)
+        ways = prepare_readings(grey).whole
         x = model_input(ways, model.input_shape, model.metadata.get("preprocessing", {}))
         answer = mean_by_odds(probabilities(model, x), np.zeros(len(ways), int))[0]
         for what, array in (("grey", grey), ("form", form)):

@@ -31,6 +31,8 @@ def shrink_to_lines(grey: Array, longest_side: int) -> Array:
     It becomes its lightest pixel if those differ more from the median than the darkest do.
     """
     factor = -(-max(grey.shape) // longest_side)
+    if min(grey.shape) < factor:  # too narrow for blocks
+        return shrink(grey, longest_side)
     height, width = (side // factor * factor for side in grey.shape)
     blocks = grey[:height, :width].reshape(height // factor, factor, width // factor, factor)
     darkest, lightest = blocks.min(axis=(1, 3)), blocks.max(axis=(1, 3))
