@@ -103,8 +103,8 @@ def run_once(folder: Path, workers: int, count: int) -> Run:
     began = time.perf_counter()
     with subprocess.Popen([*command, *limits], stdout=subprocess.PIPE) as process:
         memory: list[int] = []
-        watch = threading.Thread(target=lambda: memory.extend(_watch(process)))
-        watch.start()
+        watcher = threading.Thread(target=lambda: memory.extend(watch(process)))
+        watcher.start()
         assert process.stdout is not None  # noqa: S101
         first, right, lines = 0.0, 0, 0
         for line in process.stdout:
@@ -113,7 +113,7 @@ def run_once(folder: Path, workers: int, count: int) -> Run:
             right += record.get("digit") == int(Path(record["file"]).stem[-1])
             lines += 1
     seconds = time.perf_counter() - began
-    watch.join()
+    watcher.join()
     if lines != count or process.returncode:
         raise RuntimeError(f"{lines} of {count} results, exit code {process.returncode}")
     early = max(memory[: max(int(_SETTLED * len(memory)), 1)], default=0)
@@ -121,7 +121,7 @@ def run_once(folder: Path, workers: int, count: int) -> Run:
     return Run(seconds, first, count / seconds, max(memory, default=0), growth, right / count)
 
 
-def _watch(process: subprocess.Popen[bytes]) -> Iterator[int]:
+def watch(process: subprocess.Popen[bytes]) -> Iterator[int]:
     """The memory of a process and its children, 20 times a second; nothing but on Linux."""
     while process.poll() is None:
         if total := sum(map(_resident, [process.pid, *_children(process.pid)])):

@@ -84,7 +84,13 @@ def test_every_engine_gives_the_same_answers(names: tuple[str, str], folder: Pat
         for file, digit, confidence in zip(files, found["digit"], found["confidence"], strict=True)
     ]
     code = re.sub("^    ", "", PROGRAMS[names], flags=re.MULTILINE)
-    lines = [line for line in run(code, folder).splitlines() if ".png " in line]
+    try:
+        printed = run(code, folder)
+    except AssertionError as error:
+        if "node timed out during startup" not in str(error):
+            raise
+        pytest.skip("Ray did not start within its own limit of time; is the machine busy?")
+    lines = [line for line in printed.splitlines() if ".png " in line]
     assert lines == expected and expected[79] == "broken.png -1 0.0"
 
 
