@@ -71,3 +71,11 @@ def test_commands(
 def test_a_report_shows_them_escaped(tmp_path: Path) -> None:
     write_page(page(EVIL, "c", "<b>h</b>", EVIL, [f"a\tb{EVIL}"]), tmp_path / "a.html")
     assert not UNSAFE & set((tmp_path / "a.html").read_text())
+
+
+def test_commands_print_by_one_function() -> None:
+    """Only JSON, which escapes by itself, goes around it."""
+    folder = Path(SAMPLES).parent / "commands"
+    lines = [line for file in folder.glob("*.py") for line in file.read_text().splitlines()]
+    printing = [line.strip() for line in lines if line.strip().startswith("print(")]
+    assert printing == ["print(json.dumps(record), flush=True)"]
