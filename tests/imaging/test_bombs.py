@@ -44,7 +44,7 @@ def test_a_bomb_is_harmless(name: str, outcomes: Any) -> None:
     [
         ("tar_cut_in_a_header", "cut off"),
         ("tar_with_a_damaged_header", "cut off"),
-        ("tiff_whose_second_page_is_large", "too many pixels"),
+        ("tiff_whose_second_page_is_large", "2 listed"),
         ("tiff_of_3000_pages", "3000 listed"),
         ("zip_of_20000_pictures", "20000 listed"),
     ],
