@@ -56,6 +56,8 @@ _TOLERANCE_FACTOR = 10.0
 """By how much an experiment may exceed the tolerance: a change multiplies rounding errors."""
 _MAX_AT_ONCE, _MAX_LAYER_RUNS = 1000, 6000
 """How many pairs of experiments are tried at most, and how many layers they may run."""
+_MIN_ERROR_OF_TWO = 0.01
+"""Two faults at once are looked for if outputs differ by this share of their mean size."""
 _RANKS = (4, 8, 24)
 """Of every cause, this many experiments are paired: the best first, then more."""
 
@@ -144,7 +146,9 @@ def _find(
         steps = [best] if (best := _best(tried, len(pairs))) else []
         name = pairs[first].a.name
         if best is None or best.first <= first:  # not enough alone
-            steps = (_two_at_once(mismatch, atol, rtol) if thorough else []) or steps
+            size = float(np.abs(pairs[first].b.values).mean())
+            if thorough and not mismatch.error <= _MIN_ERROR_OF_TWO * size:
+                steps = _two_at_once(mismatch, atol, rtol) or steps
         if not steps or (steps[-1].first <= first and steps[-1].explained < _MIN_EXPLAINED_ALONE):
             if thorough and (words := dropout_spread(mismatch)) is not None:
                 found.append(Cause(DROPOUT, words, name, 1.0, None, is_observed=True))
