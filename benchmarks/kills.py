@@ -11,7 +11,6 @@ files, which is much quicker.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
@@ -22,6 +21,8 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from benchmarks.common import command_line
 
 SAVE = """
 import sys, numpy as np, tinymnist
@@ -172,7 +173,7 @@ def kill_fork(place: Path, rng: random.Random) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the rounds and print what was found."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line("kills", __doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=1000, help="how many kills; default: 1000")
     what = "how many of them are whole commands, which take longer; default: 30"
     parser.add_argument("--commands", type=int, default=30, help=what)

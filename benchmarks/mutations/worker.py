@@ -16,8 +16,11 @@ import sys
 import time
 import traceback
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from benchmarks.common import command_line
 
 MOST_BYTES = 3 << 29
 """Address space beyond what the imports take."""
@@ -56,9 +59,13 @@ class Watch:
                 self.deeds.append(f"{event} {args!r:.200}")
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Answer the lines on standard input until it ends."""
-    folder, key, seeds_file, *names = sys.argv[1:]
+    parser = command_line("mutations.worker", "One process of mutations; the others start it.")
+    for name in ("folder", "key", "seeds_file"):
+        parser.add_argument(name)
+    parser.add_argument("names", nargs="*")
+    folder, key, seeds_file, names = vars(parser.parse_args(arguments)).values()
     answers = os.fdopen(os.dup(1), "w")
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
