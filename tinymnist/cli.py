@@ -21,6 +21,7 @@ from tinymnist.threads import SETTING, THREADS_VARIABLE, limit_blas_to_come
 COMMANDS = {
     "predict": "read one digit from each picture",
     "read": "read all digits on each picture, row by row",
+    "fields": "find the boxes of a blank form, to be read from many scans",
     "explain": "show what is done to a picture before it is read",
     "serve": "open a page on which every number from photo to digit can be seen and changed",
     "review": "correct doubtful readings on a page, and have them as labels",

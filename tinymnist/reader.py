@@ -437,6 +437,44 @@ class Reader:
             raise NoDigitFound(f"{describe(source)}: no digit found: no mark looks like one")
         return page
 
+    def read_line(self, source: Any, length: int | None = None, allow: str = "") -> Page:
+        """Read a picture that holds one row and nothing else, such as a field of a form.
+
+        Args:
+            source: as for :meth:`predict`; an array is (h, w) in 0..1 or 0..255.
+            length: how many digits there are; None for any number.
+            allow: the digits that may be among them; "" for all.
+
+        Returns:
+            A page with one row: the most probable string that fits, each digit's probabilities
+            among those allowed.
+
+        Raises:
+            InputError: as for :meth:`read`, and if nothing fits the length.
+        """
+        from tinymnist.imaging.digit.isolate import NoDigitFound
+        from tinymnist.imaging.page.tables import read_line
+
+        allowed = np.array([not allow or name in allow for name in self.class_names])
+        if not allowed.any():
+            raise InputError(f"allow has none of the model's classes. Received: allow={allow!r}")
+
+        def confidence(images: NDArray[np.float32]) -> NDArray[np.float32]:
+            return np.asarray(self.probabilities(images[..., None])[:, allowed].max(axis=1))
+
+        grey, size = decode_with_size(source, longest_side=PAGE_SIDE)
+        try:
+            row = read_line(grey, confidence)
+        except NoDigitFound as error:
+            raise NoDigitFound(f"{describe(source)}: {error}") from None
+        found = self._read_rows([row], _View(grey.shape, size, 0), length, allowed)
+        digits, passed = found[0]
+        if not digits:
+            what = "no mark looks like one" if length is None else f"nothing fits length={length}"
+            raise NoDigitFound(f"{describe(source)}: no digit found: {what}")
+        text, marked = _joined(digits), _joined(digits, passed)
+        return Page((digits,), (), (text,), 0, passed, (marked,))
+
     def _page(self, rows: list[Row], tables: list[Table], view: _View) -> Page:
         """The likeliest digits of each row and cell, in the order of the page."""
         lines = [line for table in tables for line in table.lines]
@@ -481,9 +519,16 @@ class Reader:
         return map_in_order(partial(_read_one, self), sources, workers, stays=is_of_this_process)
 
     def _read_rows(
-        self, rows: list[Row], view: _View
+        self,
+        rows: list[Row],
+        view: _View,
+        length: int | None = None,
+        allowed: NDArray[np.bool_] | None = None,
     ) -> list[tuple[tuple[PageDigit, ...], tuple[Skipped, ...]]]:
-        """The likeliest digits of each row, and what is passed over."""
+        """The likeliest digits of each row, and what is passed over.
+
+        ``length`` is how many a row has, and ``allowed`` (classes,) says which there may be.
+        """
         images = [candidate.image for row in rows for candidate in row.candidates]
         if not images:
             return [((), ()) for _ in rows]
@@ -491,8 +536,12 @@ class Reader:
         read = []
         for row in rows:
             own = [self._with_print(next(predictions), one) for one in row.candidates]
-            sure = [prediction.confidence for prediction in own]
-            chosen = row.cheapest(sure)
+            if allowed is not None:
+                sure = [float(one.probabilities[allowed].max()) for one in own]
+                own = [_restricted(prediction, allowed) for prediction in own]
+            else:
+                sure = [prediction.confidence for prediction in own]
+            chosen = row.cheapest(sure, length)
             boxes = {i: view.box(row.candidates[i].box) for i in chosen}
             passed = [Skipped(view.box(one.box), one.why) for one in row.passed(chosen, sure)]
             read.append((tuple(PageDigit(own[i], box) for i, box in boxes.items()), tuple(passed)))
@@ -548,6 +597,12 @@ def _read_one(reader: Reader, source: Any) -> Page:
     if isinstance(source, InputError):
         raise source
     return reader.read(source)
+
+
+def _restricted(found: Prediction, allowed: NDArray[np.bool_]) -> Prediction:
+    """The prediction if no other classes can occur."""
+    kept = np.where(allowed, np.maximum(found.probabilities, np.float32(1e-9)), np.float32(0))
+    return Prediction(kept / kept.sum(), found.class_names, found.picture)
 
 
 class _Line(NamedTuple):

@@ -14,6 +14,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinymnist.commands import (
+    COUNT,
     SHARE,
     Counter,
     Declared,
@@ -97,12 +98,22 @@ def add_read(parser: argparse.ArgumentParser) -> Declared:
         help="draw what was read on the picture, green if certain and red if not, and write it to "
         "this file, or for several pictures into this folder",
     )
+    add = parser.add_argument
+    what = "read only these places of a form, one line each; tinymnist fields proposes such a file"
+    add("--fields", metavar="FORM.json", help=what)
+    add("--line", action="store_true", help="each picture is one row of digits and nothing else")
+    what = "each picture, or field without its own, holds this many digits; implies --line"
+    add("--length", type=COUNT, metavar="N", help=what)
+    what = "each picture, or field without its own, holds only these, as 0-3 or 0127"
+    add("--allow", metavar="DIGITS", default="", help=what)
     what = "put _ for every mark in a row that was not read, such as an operator"
     parser.add_argument("--show-skipped", action="store_true", help=what)
     _add_result_options(parser)
     examples = """\
 examples:
   tinymnist read letter.jpg                            all digits, one row per line
+  tinymnist read scans/ --fields form.json --csv       named places of a form, a column for each
+  tinymnist read code.png --length 4 --allow 0-5       the likeliest string that fits
   tinymnist read sum.png --show-skipped                12_7_5 for 12 + 7 = 5
   tinymnist read scans/ --json > digits.jsonl          with confidences and boxes, for machines
   tinymnist read forms.pdf --out forms.jsonl --resume  every page, continued if interrupted
@@ -222,8 +233,17 @@ def _read(arguments: argparse.Namespace) -> int:
     def least(page: Page) -> float:
         return min((digit.confidence for digit in page.digits), default=1.0)  # of an empty table
 
+    if arguments.fields is not None:
+        return _run(arguments, inputs, _fields_kind(arguments, reader))
+    find: Callable[[Iterable[Any]], Generator[Any]]
+    find = partial(reader.read_many, workers=arguments.workers)
+    if arguments.line or arguments.length or arguments.allow:
+        from tinymnist.forms import expand_digits
+
+        allow = expand_digits(arguments.allow)
+        find = partial(_each, lambda source: reader.read_line(source, arguments.length, allow))
     kind = _Kind(
-        partial(reader.read_many, workers=arguments.workers),
+        find,
         least,
         _page_record,
         ("text", "digits", "least_confidence"),
@@ -237,6 +257,56 @@ def _read(arguments: argparse.Namespace) -> int:
             _annotate(source, page, drawings[name])
 
     return _run(arguments, inputs, kind, draw)
+
+
+def _each(read: Callable[[Any], Any], sources: Iterable[Any]) -> Generator[Any]:
+    """What is read from each source, or the error."""
+    for source in sources:
+        try:
+            if isinstance(source, InputError):
+                raise source
+            yield read(source)
+        except InputError as error:
+            yield error
+
+
+def _fields_kind(arguments: argparse.Namespace, reader: Reader) -> _Kind:
+    """What ``read --fields`` finds: the fields of each scan, in a column of the table each."""
+    from dataclasses import replace
+
+    from tinymnist.forms import FieldText, expand_digits, load_fields, read_fields
+
+    if arguments.annotate is not None:
+        raise InputError("--annotate draws whole pages; it cannot be used with --fields")
+    allow = expand_digits(arguments.allow)
+    fields = [
+        replace(field, length=field.length or arguments.length, allow=field.allow or allow)
+        for field in load_fields(arguments.fields)
+    ]
+
+    def record(found: list[FieldText]) -> dict[str, Any]:
+        return {
+            "fields": {
+                one.name: {
+                    "text": one.text,
+                    "confidence": round(one.confidence, 6),
+                    "box": list(one.box),
+                }
+                for one in found
+            }
+        }
+
+    def least(found: list[FieldText]) -> float:
+        return min((one.confidence for one in found), default=1.0)
+
+    return _Kind(
+        partial(_each, lambda source: read_fields(reader, source, fields)),
+        least,
+        record,
+        (*(field.name for field in fields), "least_confidence"),
+        lambda found: (*(one.text for one in found), round(least(found), 6)),
+        lambda name, found: f"{name}  " + "  ".join(f"{one.name}: {one.text}" for one in found),
+    )
 
 
 def _page_record(page: Page) -> dict[str, Any]:

@@ -38,6 +38,7 @@ _MIN_REGULAR = 4  # lines that are enough to say that others are missing
 _MIN_COVERED = 0.3  # where a line's ridge is darker than this share of the usual, it is inked
 _MIN_COVER, _MIN_FILLED, _MIN_BEYOND = 0.55, 0.35, 0.7
 """The share that is inked of a grid's line, of one missing between others, and of one beyond."""
+_MIN_COVER_ASIDE = 0.85  # or, a few pixels beside where the line should be, this share
 _MIN_LED = 0.7  # the share of the other lines that lead to a grid's first and last line
 _MAX_UNEVEN = 0.8  # of one distance between lines to the next, the smallest ratio in a regular grid
 _MIN_CHAIN = 0.6  # the share of the lines that are regular, so that the others are not the grid's
@@ -377,10 +378,14 @@ class _Ruling:
 
     def trim(self, other: _Ruling) -> None:
         """Drop outer lines to which those of the other direction do not lead."""
-        while len(self.at) > 2 and not other.leads(*self._between(0, 1), _MIN_COVER, _MIN_LED):
-            self._drop(0)
-        while len(self.at) > 2 and not other.leads(*self._between(-2, -1), _MIN_COVER, _MIN_LED):
-            self._drop(-1)
+        for last, before in ((0, 1), (-1, -2)):
+            while len(self.at) > 2:
+                start, end = sorted(self._between(last, before))
+                if other.leads(start, end, _MIN_COVER, _MIN_LED, 0) or other.leads(
+                    start, end, _MIN_COVER_ASIDE, _MIN_LED
+                ):
+                    break
+                self._drop(last)
 
     def _between(self, one: int, other: int) -> tuple[int, int]:
         """The places of two lines, rounded."""

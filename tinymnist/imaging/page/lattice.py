@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -141,6 +141,23 @@ class Candidate:
     printed: Array | None = None  # (10,), how much it resembles printed digits, if it is blurred
 
 
+def joined(rows: Sequence[Row]) -> Row:
+    """Rows that follow each other, such as the cells of a comb, as one."""
+    before = np.cumsum([0, *(len(row.skips) for row in rows)]).tolist()
+    candidates = [
+        replace(one, first=one.first + start, last=one.last + start)
+        for row, start in zip(rows, before, strict=False)
+        for one in row.candidates
+    ]
+    names = ("skips", "cuts", "passes", "switches")
+    skips, cuts, passes, switches = (
+        np.concatenate([getattr(row, name) for row in rows]) for name in names
+    )
+    marks = tuple(mark for row in rows for mark in row.marks)
+    marks = marks if len(marks) == len(skips) else ()
+    return Row(candidates, skips, cuts, passes, switches, marks, rows[0].typical)
+
+
 class _Move(NamedTuple):
     """A step of a path: over a candidate (its number), or past a piece (-1)."""
 
@@ -228,28 +245,40 @@ class Row:
             found.append(Passed((top, left, bottom, right), why))
         return found
 
-    def cheapest(self, confidences: Sequence[float]) -> list[int]:
+    def cheapest(self, confidences: Sequence[float], length: int | None = None) -> list[int]:
         """Find the numbers of the candidates that are written here, from the left.
 
-        ``confidences`` are how sure the reader is of each candidate, 0..1.
+        Args:
+            confidences: how sure the reader is of each candidate, 0..1.
+            length: how many there are; None for any number.
+
+        Returns:
+            The candidates; none if no path has this length.
         """
-        best = [[math.inf, math.inf] for _ in range(len(self.skips) + 1)]  # by place and state
-        best[0][_DIGITS] = 0.0
-        steps: dict[tuple[int, int], tuple[_Move, int]] = {}
+        counts = 1 if length is None else length + 1
+        best = np.full((len(self.skips) + 1, 2, counts), np.inf)  # by place, state and digits
+        best[0, _DIGITS, 0] = 0.0
+        steps: dict[tuple[int, int, int], tuple[_Move, int]] = {}
         for move in self._moves(confidences):
-            costs = best[move.first].copy()  # of coming to the move from either state
-            costs[1 - move.state] += float(self.switches[move.first])
-            cost = min(costs)
-            if cost + move.cost < best[move.last][move.state]:
-                best[move.last][move.state] = cost + move.cost
-                steps[move.last, move.state] = move, costs.index(cost)
+            more = int(move.number >= 0 and length is not None)
+            for count in range(counts - more):
+                costs = best[move.first, :, count].copy()  # of coming to it from either state
+                costs[1 - move.state] += float(self.switches[move.first])
+                cost = float(costs.min()) + move.cost
+                if cost < best[move.last, move.state, count + more]:
+                    best[move.last, move.state, count + more] = cost
+                    steps[move.last, move.state, count + more] = move, int(costs.argmin())
         chosen: list[int] = []
-        place, state = len(self.skips), best[-1].index(min(best[-1]))
+        place, count = len(self.skips), counts - 1
+        state = int(best[-1, :, count].argmin())
+        if not np.isfinite(best[-1, state, count]):
+            return []
         while place > 0:
-            move, state = steps[place, state]
-            place = move.first
+            move, before = steps[place, state, count]
+            place, state = move.first, before
             if move.number >= 0:
                 chosen.append(move.number)
+                count -= int(length is not None)
         return chosen[::-1]
 
     def _moves(self, confidences: Sequence[float]) -> list[_Move]:

@@ -27,6 +27,7 @@ _MIN_COVER_ALONG = 0.98  # as are those that cover this share of its height;
 _MIN_LINE_ASPECT = 8  # lines are this many times longer than thick
 _MAX_SLIMNESS = 0.3  # slimmer marks (width by length) along the page's edge are leftovers of it
 _MIN_FRAMED = 0.4  # a frame holds marks at least this tall, as a share of its own height
+_MIN_HELD, _SEVERAL_HELD = 0.15, 2  # or several, of which two are this tall
 _MAX_BREAK = 0.06  # largest gap between the halves of a broken digit, as a share of its height
 _MAX_BAR_LENGTH = 1.05
 """A straight stroke is at most this long, in diagonals of its box; most digits but 1 are longer."""
@@ -78,7 +79,8 @@ def find_marks(mask: Mask) -> Components:
     There are none if there is only dust.
     """
     parts = find_components(mask)
-    parts = _remove_lines(parts, typical_height(parts.boxes, mask.shape))
+    kept = ~_hold_others(parts.boxes)
+    parts = _remove_lines(parts, typical_height(parts.boxes[kept], mask.shape))
     largest = np.argsort(-_sizes(parts.boxes), kind="stable")[:_MAX_MARKS]
     parts = parts.only(np.sort(largest))
     dropped = _frames(parts) | _lines_and_leftovers(parts.boxes, mask.shape)
@@ -129,13 +131,25 @@ def _lines_and_leftovers(boxes: Index, shape: tuple[int, ...]) -> Mask:
     return found
 
 
+def _hold_others(boxes: Index) -> Mask:
+    """Which marks may be frames, grids or tables: several lie within their boxes."""
+    large = np.argsort(-_sizes(boxes), kind="stable")[:_MAX_MARKS]
+    starts, ends, tall = boxes[large, :2], boxes[large, 2:], heights(boxes[large])
+    inside = ((starts[:, None] < starts) & (ends[:, None] > ends)).all(2)
+    inside &= tall > _MIN_HELD * tall.max(initial=0)
+    found = np.zeros(len(boxes), bool)
+    found[large] = inside.sum(1) >= _SEVERAL_HELD
+    return found
+
+
 def _frames(parts: Components) -> Mask:
     """Which marks are drawn around others that are not much smaller, as boxes in a form are."""
     starts, ends, tall = parts.boxes[:, :2], parts.boxes[:, 2:], heights(parts.boxes)
     found = np.zeros(len(tall), bool)
     for outer in np.flatnonzero(tall > tall.min(initial=0)):
         inside = (starts[outer] < starts).all(1) & (ends[outer] > ends).all(1)
-        inside &= tall > _MIN_FRAMED * tall[outer]
+        several = np.count_nonzero(inside & (tall > _MIN_HELD * tall[outer])) >= _SEVERAL_HELD
+        inside &= tall > (_MIN_HELD if several else _MIN_FRAMED) * tall[outer]
         found[outer] = any(
             _surrounds(parts, int(outer), int(inner)) for inner in np.flatnonzero(inside)
         )

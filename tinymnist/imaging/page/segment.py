@@ -116,15 +116,42 @@ def segment(
     rows: list[Row] = []
     for marks in find_rows(parts.boxes, usual, looks.clear):
         typical = _row_height(heights(parts.boxes[marks]), usual, looks.clear[marks])
-        signs = find_signs(parts, marks, looks.sure, looks.bar, looks.pens, typical)
-        wholes = [
-            whole_of(int(mark), parts.boxes[mark], looks, typical, sign)
-            for mark, sign in zip(marks, signs, strict=True)
-        ]
-        rows.append(row_of(page, find_pieces(parts, wholes, typical), typical))
+        rows.append(_row_of_marks(page, parts, marks, looks, typical))
         if sum(len(row.candidates) for row in rows) > _MAX_CANDIDATES:
             raise NoDigitFound("no digit found: too many marks that touch each other")
     return [row for row in rows if row.candidates]
+
+
+def segment_line(grey: Array, confidence: Confidence) -> Row:
+    """The candidates of a picture (h, w) that holds one row and nothing else, as a field of a form.
+
+    ``confidence`` and errors are those of :func:`segment`.
+    """
+    page = page_ink(grey)
+    parts = find_marks(page.mask)
+    usual = typical_height(parts.boxes, page.mask.shape)
+    if usual < _MIN_PIXELS:
+        raise NoDigitFound("no digit found: nothing but specks")
+    looks = looks_of(page, parts, usual, confidence)
+    tall = heights(parts.boxes)
+    if (looks.clear & (tall < usual)).any() and not looks.clear[tall >= usual].any():
+        usual = float(np.median(tall[looks.clear]))  # what is taller is a rest of the field's lines
+    marks = np.argsort(_middles(parts.boxes)[1], kind="stable")[:_MANY]
+    marks = marks[tall[marks] <= _MAX_DIGIT * usual]
+    typical = _row_height(tall[marks], usual, looks.clear[marks])
+    return _row_of_marks(page, parts, marks, looks, typical)
+
+
+def _row_of_marks(
+    page: PageInk, parts: Components, marks: Index, looks: Looks, typical: float
+) -> Row:
+    """The candidates of these marks, from the left, in which a digit is ``typical`` pixels high."""
+    signs = find_signs(parts, marks, looks.sure, looks.bar, looks.pens, typical)
+    wholes = [
+        whole_of(int(mark), parts.boxes[mark], looks, typical, sign)
+        for mark, sign in zip(marks, signs, strict=True)
+    ]
+    return row_of(page, find_pieces(parts, wholes, typical), typical)
 
 
 def _is_print(parts: Components, looks: Looks, usual: float) -> bool:

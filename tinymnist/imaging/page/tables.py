@@ -13,7 +13,7 @@ from tinymnist.imaging.digit.isolate import NoDigitFound
 from tinymnist.imaging.page.cells import Patch, cut_cells, find_marks
 from tinymnist.imaging.page.grid import Lattice, find_grids
 from tinymnist.imaging.page.ink import PageInk, dark_on_light
-from tinymnist.imaging.page.lattice import Box, Candidate, Row
+from tinymnist.imaging.page.lattice import Box, Candidate, Row, joined
 from tinymnist.imaging.page.marks import heights, widths
 from tinymnist.imaging.page.pieces import find_pieces
 from tinymnist.imaging.page.print import compare_with_print
@@ -23,6 +23,7 @@ from tinymnist.imaging.page.segment import (
     looks_of,
     row_of,
     segment,
+    segment_line,
     whole_of,
 )
 from tinymnist.imaging.page.sharpen import is_blurred, sharpen
@@ -168,6 +169,19 @@ def read_page(grey: Array, confidence: Confidence) -> tuple[list[Row], list[Tabl
         return segment(grey, confidence, area, _MIN_BESIDE * _digit_height(tables)), tables
     except NoDigitFound:
         return [], tables
+
+
+def read_line(grey: Array, confidence: Confidence) -> Row:
+    """What may be written on a picture of one row: in the boxes of a comb, or without any.
+
+    Arguments and errors are those of :func:`tinymnist.imaging.page.segment.segment`.
+    """
+    dark = dark_on_light(grey)
+    for lattice in find_grids(dark):
+        table = read_table(dark, lattice, confidence) if lattice.rows == 1 else None
+        if table is not None and table.lines:
+            return joined(table.lines)
+    return segment_line(grey, confidence)
 
 
 def _hold_one_digit(marks: list[Components]) -> bool:

@@ -1,0 +1,59 @@
+"""Boxes around numbers, tables with bent lines, and numbers on a page of print."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from tests.imaging.grids import CELL, MARGIN, digits_of, grid_of
+from tests.imaging.pages import written
+from tinymnist.imaging.page.grid import find_grids
+from tinymnist.reader import Reader
+
+
+def boxed(rows: Any, box: Any) -> Any:
+    """Digits, and a box (left, top, right, bottom) drawn in pixels, dark on light."""
+    page = Image.fromarray(np.uint8(255 * written(rows)))
+    ImageDraw.Draw(page).rectangle(box, outline=255, width=3)
+    return 1 - np.asarray(page, np.float32) / 255
+
+
+def test_a_box_around_two_digits() -> None:
+    page = Reader().read(boxed(["84"], (8, 5, 105, 68)))
+    assert page.text == "84"
+    assert [(grid.rows, grid.columns) for grid in page.grids] == [(1, 1)]
+
+
+def test_a_box_around_rows_is_a_frame() -> None:
+    page = Reader().read(boxed(["842", "375"], (5, 5, 170, 130)))
+    assert page.text == "842\n375" and page.grids == ()
+
+
+def test_a_long_box_that_digits_divide_is_no_row_of_cells() -> None:
+    page = grid_of(["......"])
+    height, width = page.shape
+    inner = slice(MARGIN + 4, height - MARGIN - 4), slice(MARGIN + 4, width - MARGIN - 4)
+    page[inner] = 0
+    page[MARGIN:-MARGIN, MARGIN + 40 : MARGIN + 160 : 40] = 1  # upright strokes from line to line
+    assert [(one.rows, one.columns) for one in find_grids(1 - page)] in ([], [(1, 4)])
+
+
+def test_a_table_whose_lines_are_off_goes_to_its_last_column() -> None:
+    table = ["38524", "70619", "25836", "91407"]
+    page = grid_of(table)
+    last = page.shape[1] - MARGIN - 2 * CELL + 4
+    page[:, last:] = np.roll(page[:, last:], 2, axis=0)  # as lines of a pen that slipped
+    (grid,) = find_grids(1 - np.maximum(page, digits_of(table, page.shape)))
+    assert (grid.rows, grid.columns) == (4, 5)
+
+
+def test_numbers_by_hand_on_a_page_of_print() -> None:
+    page = Image.fromarray(np.uint8(255 * written(["", "", "386"], size=(460, 640))))
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(19)
+    words = "Write your name and the number of your course below. Use only a pen, please; "
+    for line in [0, 1, 2, 3, *range(8, 18)]:
+        draw.text((20, 10 + 25 * line), (2 * words)[line * 3 :][:58], 255, font)
+    page_read = Reader().read(1 - np.asarray(page, np.float32) / 255)
+    assert page_read.text == "386"
