@@ -51,9 +51,9 @@ def test_a_table_whose_lines_are_off_goes_to_its_last_column() -> None:
 
 def test_numbers_by_hand_on_a_page_of_print() -> None:
     page = Image.fromarray(np.uint8(255 * written(["", "", "386"], size=(460, 640))))
-    draw, font = ImageDraw.Draw(page), ImageFont.load_default(19)
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(22)
     words = "Write your name and the number of your course below. Use only a pen, please; "
     for line in [0, 1, 2, 3, *range(8, 18)]:
-        draw.text((20, 10 + 25 * line), (2 * words)[line * 3 :][:58], 255, font)
+        draw.text((20, 10 + 25 * line), (2 * words)[line * 3 :][:50], 255, font)
     page_read = Reader().read(1 - np.asarray(page, np.float32) / 255)
     assert page_read.text == "386"

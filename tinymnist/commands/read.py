@@ -306,6 +306,7 @@ def _fields_kind(arguments: argparse.Namespace, reader: Reader) -> _Kind:
         (*(field.name for field in fields), "least_confidence"),
         lambda found: (*(one.text for one in found), round(least(found), 6)),
         lambda name, found: f"{name}  " + "  ".join(f"{one.name}: {one.text}" for one in found),
+        partial(_describe, "read --fields", reader),
     )
 
 
