@@ -39,7 +39,7 @@ STEPS = 2_000_000
 MULTIPLY_ADDS_PER_STEP = 10_000
 OUTPUT_NUMBERS = 1 << 24
 """The most numbers that a layer may give for one example."""
-_LETTERS = 200
+_LETTERS, _MOST_LETTERS = 200, 1500  # of a reason, and of a whole message
 
 
 _left: ContextVar[dict[str, int] | None] = ContextVar("tinymnist_left", default=None)
@@ -65,7 +65,12 @@ def opening(path: str | PathLike[str] | None, kind: str) -> Iterator[None]:
     token = _left.set(_full()) if _left.get() is None else None
     try:
         yield
-    except (InputError, ImportError, Warning):
+    except InputError as error:
+        text = str(error)
+        if len(text) <= _MOST_LETTERS and "\n" not in text:
+            raise
+        raise InputError(" ".join(text.split())[:_MOST_LETTERS]) from None  # a name in it is long
+    except (ImportError, Warning):
         raise
     except OSError as error:
         if error.strerror is None:

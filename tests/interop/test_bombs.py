@@ -46,6 +46,16 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path, options: Any) -> None:
         tinymnist.load_model(tmp_path / "m.pt", **options)
 
 
+def test_a_message_is_one_short_line() -> None:
+    from tinymnist.errors import InputError
+    from tinymnist.limits import opening
+
+    for error in (InputError("x\n" * 9000), ValueError("y\n" * 9000), KeyError("z" * 9000)):
+        with pytest.raises(InputError) as refusal, opening("path", "a file"):
+            raise error
+        assert "\n" not in str(refusal.value) and len(str(refusal.value)) <= 1500
+
+
 def test_the_limits_can_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import tinymnist
 
