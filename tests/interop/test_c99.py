@@ -20,6 +20,7 @@ from tinymnist.c99 import render, write
 from tinymnist.cli import main
 from tinymnist.imaging.digit.recipes import prepare_readings, recipe_vectors
 from tinymnist.imaging.picture.decode import decode
+from tinymnist.imaging.synthetic.paint import ink
 from tinymnist.nn import layers as L
 from tinymnist.nn.sequential import Input, Sequential
 
@@ -136,6 +137,9 @@ def test_the_recipe_makes_the_same_forms(lenet5: Compiled) -> None:
     samples = sorted((Path(tinymnist.__file__).parent / "samples").iterdir())
     pictures = {file.name: (decode(str(file)) * 255 + 0.5).astype(np.uint8) for file in samples}
     pictures |= {name: grey for name, (grey, _) in recipe_vectors().items()}
+    for pen in range(4, 20):  # from lines that are thickened to lines that are thinned
+        drawn = 1 - ink(7, (60, 60), height=0.7, pen=pen / 100)
+        pictures[f"pen {pen}"] = (drawn * 255 + 0.5).astype(np.uint8)
     for name, grey in pictures.items():
         expected, found = prepare_readings(grey).whole[..., 0], lenet5.readings(grey)
         assert found.shape == expected.shape, name

@@ -679,7 +679,7 @@ static void dilate(const float *x, int h, int w, int stride, float radius, int i
 {
     int reach = (int)ceilf(radius);
     for (int i = 0; i < h * w; i++) {
-        float most = 0;
+        float own = x[i / w * stride + i % w], most = invert ? 1 - own : own;
         for (int a = -reach; a <= reach; a++) {
             for (int b = -reach; b <= reach; b++) {
                 float share = unit(radius + 0.5f - hypotf((float)a, (float)b));
