@@ -162,13 +162,14 @@ def kill_fork(place: Path, rng: random.Random) -> list[str]:
             write_forever(folder, place / "set", ready)
         finally:
             os._exit(1)
+    os.close(ready)
     os.read(begun, 1)
+    os.close(begun)
     time.sleep(rng.random() * 0.05)
     os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    os.close(begun)
-    os.close(ready)
-    return faults(folder, place / "set")
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    ended = [] if code == -signal.SIGKILL else [f"it ended by itself, with code {code}"]
+    return ended + faults(folder, place / "set")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

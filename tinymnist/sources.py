@@ -28,6 +28,7 @@ from tinymnist.files import (
     suffix_of,
     walk,
 )
+from tinymnist.limits import reason
 
 Named = tuple[str, Any]
 """What a picture is called, and what ``Reader.predict`` takes, or the InputError instead of it."""
@@ -226,10 +227,10 @@ def _zip(archive: str, skipped: Counter[str], *, read: bool = True) -> Iterator[
     try:
         opened = zipfile.ZipFile(archive)
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise InputError(f"{archive}: is not a zip file, or is damaged: {error}") from None
+        raise InputError(f"{archive}: is not a zip file, or is damaged: {reason(error)}") from None
     with opened:
         for member in opened.infolist():
-            if member.is_dir() or not _is_wanted(member.filename, skipped):
+            if member.filename.endswith("/") or not _is_wanted(member.filename, skipped):
                 continue
             if not read:
                 yield f"{archive}/{member.filename}", b""
@@ -243,7 +244,11 @@ def _zip(archive: str, skipped: Counter[str], *, read: bool = True) -> Iterator[
                 *(zipfile.BadZipFile, zlib.error, EOFError, OSError),
                 *(RuntimeError, ValueError),  # encrypted; an unknown method
             ) as error:
-                reason = str(error) if isinstance(error, InputError) else f"cannot be read: {error}"
+                reason = (
+                    str(error)
+                    if isinstance(error, InputError)
+                    else f"cannot be read: {reason(error)}"
+                )
                 yield f"{archive}/{member.filename}", InputError(reason)
             else:
                 yield from _inside(archive, member.filename, content)
@@ -282,7 +287,7 @@ def _tar(archive: str, skipped: Counter[str]) -> Iterator[Named]:
     except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{archive}: is not a tar file, or is cut off: {error}") from None
+        raise InputError(f"{archive}: is not a tar file, or is cut off: {reason(error)}") from None
 
 
 def check_expansion(name: str, file: str | os.PathLike[str], size: int) -> None:
@@ -312,7 +317,7 @@ def _arrays(path: str, skipped: Counter[str]) -> Iterator[Named]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except Exception as error:  # NumPy and zipfile raise whatever their parsing trips over
-        raise InputError(f"{path}: is not an array file, or is damaged: {error}") from None
+        raise InputError(f"{path}: is not an array file, or is damaged: {reason(error)}") from None
     yield from _each(path, images)
 
 
@@ -382,7 +387,7 @@ def _further_pages(name: str, picture: Any) -> Iterator[Named]:
         except EOFError:
             return
         except Exception as error:  # Pillow raises whatever its parsing trips over
-            yield page, InputError(f"{page}: is broken or cut off: {error}")
+            yield page, InputError(f"{page}: is broken or cut off: {reason(error)}")
             return
         try:
             if not _is_reduced(picture):
@@ -391,7 +396,7 @@ def _further_pages(name: str, picture: Any) -> Iterator[Named]:
         except InputError as error:
             yield page, error
         except Exception as error:
-            yield page, InputError(f"{page}: is broken or cut off: {error}")
+            yield page, InputError(f"{page}: is broken or cut off: {reason(error)}")
     with suppress(Exception):
         picture.seek(MOST_PAGES)
         yield name, InputError(f"{name}: has more than {MOST_PAGES:,} pages, the rest is left out")
@@ -425,7 +430,7 @@ def _pdf(path: str, skipped: Counter[str]) -> Iterator[Named]:
     try:
         document = pypdfium2.PdfDocument(path)
     except (pypdfium2.PdfiumError, OSError) as error:
-        raise InputError(f"{path}: is not a PDF that can be read: {error}") from None
+        raise InputError(f"{path}: is not a PDF that can be read: {reason(error)}") from None
     try:
         for number in range(len(document)):
             name = f"{path}#{number + 1}" if number else path
@@ -434,7 +439,7 @@ def _pdf(path: str, skipped: Counter[str]) -> Iterator[Named]:
                 yield name, _as_file(page.render(scale=_pdf_scale(*page.get_size())).to_pil())
                 page.close()
             except pypdfium2.PdfiumError as error:
-                yield name, InputError(f"{name}: cannot be drawn: {error}")
+                yield name, InputError(f"{name}: cannot be drawn: {reason(error)}")
     finally:
         document.close()
 
