@@ -244,12 +244,9 @@ def _zip(archive: str, skipped: Counter[str], *, read: bool = True) -> Iterator[
                 *(zipfile.BadZipFile, zlib.error, EOFError, OSError),
                 *(RuntimeError, ValueError),  # encrypted; an unknown method
             ) as error:
-                reason = (
-                    str(error)
-                    if isinstance(error, InputError)
-                    else f"cannot be read: {reason(error)}"
-                )
-                yield f"{archive}/{member.filename}", InputError(reason)
+                why = f"cannot be read: {reason(error)}"
+                why = str(error) if isinstance(error, InputError) else why
+                yield f"{archive}/{member.filename}", InputError(why)
             else:
                 yield from _inside(archive, member.filename, content)
 
