@@ -18,5 +18,7 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     from difflib import get_close_matches  # nothing but a mistake needs it
 
     by_lower = {one.lower(): one for one in known}
-    close = get_close_matches(str(name).lower(), by_lower, 1)
+    wrong = str(name).lower()
+    close = get_close_matches(wrong, by_lower)
+    close.sort(key=lambda one: sorted(one) != sorted(wrong))  # letters in another order come first
     return f"; did you mean {by_lower[close[0]]!r}?" if close else ""

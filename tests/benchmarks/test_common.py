@@ -43,7 +43,7 @@ def test_candidates_take_turns() -> None:
 
 def test_a_quick_candidate_fills_its_turn() -> None:
     calls: list[int] = []
-    interleaved({"a": lambda: calls.append(1)}, rounds=1, shortest=0.001)
+    interleaved({"a": lambda: calls.append(1)}, rounds=1, shortest=0.02)
     assert len(calls) > 10
 
 

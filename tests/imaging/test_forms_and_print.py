@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from tests.imaging.grids import CELL, MARGIN, digits_of, grid_of
@@ -49,11 +50,12 @@ def test_a_table_whose_lines_are_off_goes_to_its_last_column() -> None:
     assert (grid.rows, grid.columns) == (4, 5)
 
 
-def test_numbers_by_hand_on_a_page_of_print() -> None:
-    page = Image.fromarray(np.uint8(255 * written(["", "", "386"], size=(460, 640))))
-    draw, font = ImageDraw.Draw(page), ImageFont.load_default(22)
+@pytest.mark.parametrize(("size", "number"), [(19, "386"), (20, "520"), (21, "374")])
+def test_numbers_by_hand_on_a_page_of_print(size: int, number: str) -> None:
+    page = Image.fromarray(np.uint8(255 * written(["", "", number], size=(460, 640))))
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(size)
     words = "Write your name and the number of your course below. Use only a pen, please; "
     for line in [0, 1, 2, 3, *range(8, 18)]:
-        draw.text((20, 10 + 25 * line), (2 * words)[line * 3 :][:50], 255, font)
+        draw.text((20, 10 + 25 * line), (2 * words)[line * 3 :][:55], 255, font)
     page_read = Reader().read(1 - np.asarray(page, np.float32) / 255)
-    assert page_read.text == "386"
+    assert page_read.text == number

@@ -300,7 +300,7 @@ def test_a_round_is_read_into_arrays() -> None:
 
 
 def test_targets_may_be_rows() -> None:
-    model = Sequential([Input((6, 6, 1)), Flatten(), Dense(2, activation="softmax")])
+    model = Sequential([Input((6, 6, 1)), Flatten(), Dense(2, activation="softmax")], rng=0)
     model.compile("adam", "categorical_crossentropy")
     x, y = pictures()
     flow = ImageDataGenerator().flow(x, np.eye(2)[y], seed=0)

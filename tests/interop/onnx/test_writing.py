@@ -67,7 +67,7 @@ def test_round_trip(case: Any, tmp_path: Path) -> None:
     same(read(tmp_path / "m.onnx").predict(x, workers=1), model.predict(x, workers=1))
 
 
-@pytest.mark.parametrize("suffix", sorted({*ENDINGS} - {".safetensors"}))
+@pytest.mark.parametrize("suffix", sorted({*ENDINGS} - {".safetensors", ".c"}))  # C: test_c99
 @pytest.mark.parametrize("kind", sorted(ONLY_READ))
 def test_what_is_only_read_is_refused_by_name(kind: str, suffix: str, tmp_path: Path) -> None:
     case = next(one for one in LAYER_CASES if type(one.make()).__name__ == kind)

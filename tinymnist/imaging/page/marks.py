@@ -73,14 +73,16 @@ def find_bars(parts: Components, lengths: Array) -> Mask:
     return straight
 
 
-def find_marks(mask: Mask) -> Components:
+def find_marks(mask: Mask, typical: float | None = None) -> Components:
     """Find the marks in a page's ink (h, w), without dust, frames, lines and leftovers of its edge.
 
-    There are none if there is only dust.
+    There are none if there is only dust. ``typical`` is the height of a digit, in pixels, by which
+    strokes and lines differ in length; None takes the page's.
     """
     parts = find_components(mask)
-    kept = ~_hold_others(parts.boxes)
-    parts = _remove_lines(parts, typical_height(parts.boxes[kept], mask.shape))
+    if typical is None:
+        typical = typical_height(parts.boxes[~_hold_others(parts.boxes)], mask.shape)
+    parts = _remove_lines(parts, typical)
     largest = np.argsort(-_sizes(parts.boxes), kind="stable")[:_MAX_MARKS]
     parts = parts.only(np.sort(largest))
     dropped = _frames(parts) | _lines_and_leftovers(parts.boxes, mask.shape)

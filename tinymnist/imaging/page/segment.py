@@ -100,7 +100,8 @@ def segment(
         NoDigitFound: if the page is blank, or its marks are not digits.
     """
     page = page_ink(grey)
-    parts = find_marks(page.mask if ignored is None else page.mask & ~ignored)
+    mask = page.mask if ignored is None else page.mask & ~ignored
+    parts = find_marks(mask)
     parts = parts.only(np.flatnonzero(find_outlined(parts, page.dark, page.paper)))
     parts = parts.only(np.flatnonzero(heights(parts.boxes) >= shortest))
     usual = typical_height(parts.boxes, page.mask.shape)
@@ -108,6 +109,10 @@ def segment(
         raise NoDigitFound("no digit found: nothing but specks")
     looks = looks_of(page, parts, usual, confidence)
     if confidence is not None and _is_print(parts, looks, usual):
+        large = heights(parts.boxes) > _LARGER_THAN_PRINT * usual
+        if large.any():  # their flat strokes may be as long as lines among print
+            parts = find_marks(mask, typical_height(parts.boxes[large], mask.shape))
+            looks = looks_of(page, parts, usual, confidence)
         parts = parts.only(_numbers_on_print(parts.boxes, looks, usual))
         if len(parts.boxes) == 0:
             raise NoDigitFound("no digit found: nothing but print")
