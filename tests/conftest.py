@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell's background job; children of the
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests inherit that, and wait for it
 if "PYTEST_XDIST_WORKER" in os.environ:  # every core has a worker of pytest, so more threads and
     # processes would only wait; before NumPy is imported
     for variable in ("OPENBLAS_NUM_THREADS", "TINYMNIST_THREADS"):
