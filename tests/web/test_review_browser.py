@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
 from tests.test_cli import SAMPLES
 from tests.web.test_browser import CHROMIUM, expect, listen
 from tests.web.test_browser import browser as browser  # noqa: PLC0414 (a fixture)
