@@ -38,7 +38,7 @@ _MIN_REGULAR = 4  # lines that are enough to say that others are missing
 _MIN_COVERED = 0.3  # where a line's ridge is darker than this share of the usual, it is inked
 _MIN_COVER, _MIN_FILLED, _MIN_BEYOND = 0.55, 0.35, 0.7
 """The share that is inked of a grid's line, of one missing between others, and of one beyond."""
-_MIN_COVER_ASIDE = 0.85  # or, a few pixels beside where the line should be, this share
+_MIN_COVER_ASIDE = 0.99  # or, a few pixels beside where the line should be, this share
 _MIN_LED = 0.7  # the share of the other lines that lead to a grid's first and last line
 _MAX_UNEVEN = 0.8  # of one distance between lines to the next, the smallest ratio in a regular grid
 _MIN_CHAIN = 0.6  # the share of the lines that are regular, so that the others are not the grid's
