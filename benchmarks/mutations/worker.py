@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import command_line
+from benchmarks.peak import peak_bytes
 
 MOST_BYTES = 3 << 29
 """Address space beyond what the imports take."""
@@ -102,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "text": text,
             "where": where,
             "seconds": time.process_time() - start,
-            "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10,
+            "peak": peak_bytes() or 0,
             "deeds": watch.deeds[:5],
         }
         print(json.dumps(answer), file=answers, flush=True)

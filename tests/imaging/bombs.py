@@ -29,6 +29,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.peak import peak_bytes
+
 Maker = Callable[[Path], Path]
 BOMBS: dict[str, Maker] = {}
 """What makes each in an empty folder, by name; what is named ``page_...`` is read as a page."""
@@ -471,7 +473,7 @@ def main() -> None:
             except BaseException as error:
                 outcome = f"wrong: {type(error).__name__}: {error}"
             seconds = round(time.process_time() - start, 3)
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+            peak = (peak_bytes() or 0) >> 20
             line = {"name": name, "outcome": outcome[:400], "seconds": seconds, "peak": peak}
             print(json.dumps(line), flush=True)
 

@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.peak import peak_bytes
+
 MOST_BYTES = 1 << 30
 """Address space beyond what the imports take."""
 Maker = Callable[[Path], Path]
@@ -628,7 +630,7 @@ def main() -> None:
             except BaseException as error:
                 outcome = f"wrong: {type(error).__name__}: {error}"
             seconds = round(time.process_time() - start, 3)
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+            peak = (peak_bytes() or 0) >> 20
             line = {"name": name, "outcome": outcome[:400], "seconds": seconds, "peak": peak}
             print(json.dumps(line), flush=True)
 
