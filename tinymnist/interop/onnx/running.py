@@ -102,6 +102,8 @@ def run_node(node: Node, values: Mapping[str, Array], operations: Operations) ->
     try:
         with np.errstate(all="ignore"):
             result = compute(node, *arrays)
+    except Unmappable:
+        raise
     except DAMAGE as error:
         raise Contradiction(error) from None
     results = result if isinstance(result, tuple) else (result,)
