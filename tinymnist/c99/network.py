@@ -13,7 +13,7 @@ from tinymnist.adapter import SIDE, check_classifier, final_activation, picture_
 from tinymnist.errors import InputError
 from tinymnist.nn import layers as L
 from tinymnist.nn.arrays import Array, Shape
-from tinymnist.nn.graph import INPUT
+from tinymnist.nn.graph import INPUT, cast_copy
 from tinymnist.nn.sequential import Sequential
 
 _ACTIVATIONS = {
@@ -202,12 +202,11 @@ def _sliding(before: Shape, windows: Any) -> str:
     return f"{shape(before)}, (Window){{{numbers}}}"
 
 
-def affine(layer: Any) -> tuple[Array, Array]:
+def affine(layer: L.BatchNormalization) -> tuple[Array, Array]:
     """Slope and shift (channels,) of a batch normalization, in float64."""
-    weights = {name: np.asarray(array, np.float64) for name, array in layer.weights.items()}
-    gamma, beta, mean, variance = weights.values()
-    slope = gamma / np.sqrt(variance + layer.epsilon)
-    return slope, beta - mean * slope
+    exact: Any = cast_copy(layer, np.dtype(np.float64))
+    slope = exact.inference_scale
+    return slope, exact.beta - exact.moving_mean * slope
 
 
 def number(value: Any) -> str:

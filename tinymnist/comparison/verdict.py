@@ -95,7 +95,7 @@ def _layers_with_weights(side: Side, other: Side) -> list[_Weights]:
         follows = side.model is not None and side.model.sources[layer.name] == (before.name,)
         is_folded = follows and "kernel" in before.arrays and not _normalizes(other.model)
         if isinstance(layer, BatchNormalization) and is_folded:
-            scale = layer.gamma / np.sqrt(layer.moving_variance + layer.epsilon)
+            scale = layer.inference_scale
             shift = before.arrays.get("bias", 0) - layer.moving_mean
             arrays = {"kernel": before.arrays["kernel"] * scale, "bias": shift * scale + layer.beta}
             found[-1] = _Weights(before.name, arrays)

@@ -150,8 +150,7 @@ def _pictures(title: str, trial: Trial, pictures: LabelledPictures, chosen: Labe
             trial.class_names[number] if number >= 0 else "-"
             for number in (trial.labels[i], trial.before[i], trial.after[i])
         ]
-        caption = f"{names[0]}: {names[1]} > {names[2]}"
-        caption += f" {trial.confidence[i]:.0%}"
+        caption = f"{names[0]}: {names[1]} > {names[2]} {trial.confidence[i]:.0%}"
         cards.append(Card(pictures.images[i], caption, Path(pictures.names[i]).name))
     if not cards:
         return ""

@@ -218,10 +218,7 @@ def average_with(model: Sequential, start: Mapping[str, Array], share: float) ->
         share: the weight of ``start`` in the mean, 0..1.
     """
     for name, array in model.weights.items():
-        if share == 1:  # to the bit
-            np.copyto(array, start[name])
-        else:
-            np.add(array, share * (start[name] - array), out=array)
+        np.add(array, share * (start[name] - array), out=array)
 
 
 def input_distortion(model: Sequential) -> Augment:

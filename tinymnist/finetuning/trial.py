@@ -167,6 +167,7 @@ def attempt(
     if not isinstance(pictures, PreparedSet):
         pictures = PreparedSet.of(pictures)
     images, reader = pictures.images, Reader(base)
+    before = reader.probabilities_of(pictures)
     comparable = set(class_names) <= set(reader.class_names)
     stays = comparable and settings.hidden is None
     names = reader.class_names if stays else tuple(class_names)
@@ -200,6 +201,9 @@ def attempt(
         model = learn(run)
         held |= run.held
         for number, share in enumerate(shares):
+            if share == 0:
+                p[number, run.held] = before[run.held]
+                continue
             way = Reader(_between(base, model, share) if chooses else model)
             p[number, run.held] = way.probabilities_of(pictures.only(run.held))
     best, curve = 0, None
@@ -214,12 +218,11 @@ def attempt(
     else:
         model = learn(last) if last not in measuring else model
         model = _between(base, model, kept) if chooses else model
-    taken = reader.probabilities_of(pictures).argmax(axis=1)
     return Trial(
         model,
         names,
         truth,
-        renumbered(taken, reader.class_names, names),
+        renumbered(before.argmax(axis=1), reader.class_names, names),
         np.where(held, p[best].argmax(axis=1), NOT_HELD_OUT),
         p[best].max(axis=1),
         len(measuring),

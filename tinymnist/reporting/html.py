@@ -101,10 +101,20 @@ def figures(items: Iterable[tuple[str, str, str]]) -> str:
 
 def image(picture: Image.Image, alt: str, kind: str = "") -> str:
     """A picture as its own PNG bytes (RFC 2397), inside the page; ``kind`` is its CSS class."""
-    stream = io.BytesIO()
-    picture.save(stream, "PNG", optimize=True)
-    source = "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+    source = data_address(png(picture, optimize=True))
     return f'<img{_class(kind)} alt="{escape(alt, quote=True)}" src="{source}">'
+
+
+def png(picture: Image.Image, *, optimize: bool = False) -> bytes:
+    """A picture as the bytes of a PNG file; ``optimize`` takes more time for fewer of them."""
+    stream = io.BytesIO()
+    picture.save(stream, "PNG", optimize=optimize)
+    return stream.getvalue()
+
+
+def data_address(png: bytes) -> str:
+    """The address of a picture that is its own content (RFC 2397)."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
 def _class(kind: str) -> str:

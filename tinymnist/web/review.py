@@ -6,8 +6,6 @@ labels are downloaded.
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import re
 import threading
@@ -16,6 +14,7 @@ from html import escape
 from typing import Any
 
 from tinymnist.errors import InputError
+from tinymnist.reporting.html import data_address, png
 from tinymnist.web.doubtful import Doubtful, Item, Pictures, holder_of
 from tinymnist.web.endpoints import Answer
 from tinymnist.web.labels import Labels
@@ -118,13 +117,6 @@ def describe(number: int, item: Item) -> dict[str, Any]:
     return described | {"confidence": max(item.confidence, 0)}
 
 
-def png(picture: Any) -> bytes:
-    """A Pillow image as the bytes of a PNG."""
-    stream = io.BytesIO()
-    picture.save(stream, "PNG")
-    return stream.getvalue()
-
-
 def review_file(doubtful: Doubtful, labels: Labels, title: str) -> str:
     """The page as one HTML file that holds the pictures.
 
@@ -151,7 +143,7 @@ def review_file(doubtful: Doubtful, labels: Labels, title: str) -> str:
             "missing": holder_of(item.name) is None,
             "label": labels.labels.get(entry),
             "rejected": entry in labels.rejected,
-            "picture": shown and "data:image/png;base64," + base64.b64encode(shown).decode("ascii"),
+            "picture": shown and data_address(shown),
         }
     data = {
         "title": f"{title} {hash_of(json.dumps([one['entry'] for one in described]))}",

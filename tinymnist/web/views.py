@@ -5,8 +5,6 @@ Every number comes from the functions that the commands use.
 
 from __future__ import annotations
 
-import base64
-import io
 import time
 from collections.abc import Collection
 from typing import Any
@@ -25,6 +23,7 @@ from tinymnist.imaging.picture.decode import decode
 from tinymnist.nn.arrays import Array
 from tinymnist.reader import Page, Prediction, Reader
 from tinymnist.reporting.figures import to_picture
+from tinymnist.reporting.html import data_address, png
 from tinymnist.web.describing import maps_of
 from tinymnist.web.digits import to_measure
 from tinymnist.web.editing import Edits, edited
@@ -122,10 +121,8 @@ def place_in_photo(explanation: Explanation) -> dict[str, Any]:
 
 def _png(image: Array) -> str:
     """A data URL of a picture (h, w) in 0..1 in its own pixels."""
-    stream = io.BytesIO()
     height, width = image.shape
-    to_picture(image, (width, height)).convert("L").save(stream, "PNG")
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+    return data_address(png(to_picture(image, (width, height)).convert("L")))
 
 
 def run_layers(

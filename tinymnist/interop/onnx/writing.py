@@ -159,7 +159,7 @@ def _batch_normalization(e: Emitter, layer: L.BatchNormalization, source: str) -
     """ONNX's own if channels are the second axis; else a scale and an offset per channel."""
     rank = len(e.shapes[source])
     if rank not in (1, 3):
-        scale = layer.gamma / np.sqrt(layer.moving_variance + layer.epsilon)
+        scale = layer.inference_scale
         _affine(e, layer, source, Mul=scale, Add=layer.beta - layer.moving_mean * scale)
         return
     inputs = [e.get(source, first=rank == 3), *e.weights(layer)]

@@ -168,7 +168,7 @@ def _fold(operation: Operation, after: Layer) -> Operation | None:
     is_linear = operation.activation == "linear"
     is_pooled = isinstance(operation, Convolution) and operation.is_pooled
     if isinstance(after, BatchNormalization) and is_linear and not is_pooled:
-        scale = after.gamma / np.sqrt(after.moving_variance + after.epsilon)
+        scale = after.inference_scale
         bias = (operation.bias - after.moving_mean) * scale + after.beta
         if isinstance(operation, Product):
             return replace(operation, kernel=operation.kernel * scale, bias=bias)

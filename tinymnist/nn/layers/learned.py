@@ -289,6 +289,11 @@ class BatchNormalization(_LearnedScale):
             xs[0], self.gamma, self.beta, self.moving_mean, self.moving_variance, self.epsilon
         )
 
+    @property
+    def inference_scale(self) -> Array:
+        """What inference multiplies each channel by: gamma / sqrt(variance + epsilon), (c,)."""
+        return np.asarray(self.gamma / np.sqrt(self.moving_variance + self.epsilon))
+
     def norm_backward(self, dy: Array, cache: Any) -> tuple[Array, Array, Array]:
         if isinstance(cache, NormCache):
             return F.batch_normalization_backward(dy, cache)
