@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.common import command_line
-from tinymnist.imaging.digit.recipes import prepare_image
 
 
 def peak_bytes() -> int | None:
@@ -33,10 +32,20 @@ def peak_bytes() -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+def limit_growth(most: int) -> None:
+    """Let this process take at most ``most`` more bytes of addresses than it has now (Linux)."""
+    import resource
+
+    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + most, size + most))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prepare the file as ``tinymnist predict`` does, and print the peak before and after."""
     parser = command_line("peak", "Measure the peak memory of the recipe on one file.")
     parser.add_argument("file", metavar="FILE")
+    from tinymnist.imaging.digit.recipes import prepare_image  # others measure without it
+
     file = parser.parse_args(arguments).file
     before = peak_bytes()
     prepare_image(file)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from benchmarks.peak import peak_bytes
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -67,14 +67,5 @@ def _serve(pipe: Connection, make: Callable[[Any], Any], task: Any) -> None:
 
 def peak_megabytes() -> float:
     """The most memory that this process has held: NaN where the system does not say."""
-    status = Path("/proc/self/status")  # Linux; ru_maxrss would count the parent's before exec
-    if status.exists():
-        for line in status.read_text(encoding="ascii").splitlines():
-            if line.startswith("VmHWM"):
-                return int(line.split()[1]) / 1024
-    if sys.platform == "win32":
-        return float("nan")
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+    peak = peak_bytes()
+    return float("nan") if peak is None else peak / (1 << 20)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import command_line
-from benchmarks.peak import peak_bytes
+from benchmarks.peak import limit_growth, peak_bytes
 
 MOST_BYTES = 3 << 29
 """Address space beyond what the imports take."""
@@ -80,8 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prepare()
     watch = Watch(folder)
     sys.addaudithook(watch)
-    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (size + MOST_BYTES, size + MOST_BYTES))
+    limit_growth(MOST_BYTES)
     print(json.dumps("ready"), file=answers, flush=True)
     for line in sys.stdin:
         name, number = line.split()

@@ -9,14 +9,9 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import os
-import resource
 import struct
-import sys
 import tarfile
-import tempfile
-import time
 import warnings
 import zipfile
 import zlib
@@ -29,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.peak import peak_bytes
+from tests.bombs import open_all
 
 Maker = Callable[[Path], Path]
 BOMBS: dict[str, Maker] = {}
@@ -457,25 +452,12 @@ def open_pictures(path: Path) -> str:
 def main() -> None:
     """Open all, or those named."""
     warnings.filterwarnings("ignore", module="PIL")
-    chosen = sys.argv[1:] or list(BOMBS)
-    with tempfile.TemporaryDirectory() as place:
-        made = {}
-        for name in chosen:
-            (folder := Path(place, name)).mkdir()
-            made[name] = BOMBS[name](folder)
-        open_pictures(written(Path(place, "a.png"), saved(SMALL, "PNG")))  # imports everything
-        size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (size + MOST_BYTES, size + MOST_BYTES))
-        for name in chosen:
-            start = time.process_time()
-            try:
-                outcome = open_pictures(made[name])
-            except BaseException as error:
-                outcome = f"wrong: {type(error).__name__}: {error}"
-            seconds = round(time.process_time() - start, 3)
-            peak = (peak_bytes() or 0) >> 20
-            line = {"name": name, "outcome": outcome[:400], "seconds": seconds, "peak": peak}
-            print(json.dumps(line), flush=True)
+    open_all(
+        BOMBS,
+        lambda _, made: open_pictures(made),
+        MOST_BYTES,
+        lambda place: open_pictures(written(place / "a.png", saved(SMALL, "PNG"))),
+    )
 
 
 if __name__ == "__main__":

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 if sys.platform != "linux":
     pytest.skip("limits of memory as Linux has them", allow_module_level=True)
 
+from tests.bombs import outcomes
 from tests.imaging.bombs import BOMBS
 
-ROOT = Path(__file__).parents[2]
 MOST_SECONDS, MOST_MEGABYTES = 10, 800
 READ = {"page_of_10000_specks", "page_of_a_grid"}
 """What may be read: a grid of empty cells."""
@@ -29,17 +25,9 @@ SAID = {
 """What must be said about what is left out, or how many there are."""
 
 
-def outcomes() -> dict[str, Any]:
-    """What came of each bomb, in one process with a limit of memory."""
-    command = [sys.executable, "-m", "tests.imaging.bombs"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    return {line["name"]: line for line in lines} | {"stderr": done.stderr[-500:]}
-
-
 def test_bombs_are_harmless_and_nothing_is_lost_silently() -> None:
     """One test, so that they run once, however many workers pytest has."""
-    found = outcomes()
+    found = outcomes("tests.imaging.bombs")
     for name in BOMBS:
         assert name in found, f"the process died: {found['stderr']}"
         outcome, seconds, peak = (found[name][key] for key in ("outcome", "seconds", "peak"))

@@ -10,11 +10,7 @@ import gzip
 import io
 import json
 import os
-import resource
 import struct
-import sys
-import tempfile
-import time
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -23,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peak import peak_bytes
+from tests.bombs import open_all
 
 MOST_BYTES = 1 << 30
 """Address space beyond what the imports take."""
@@ -612,27 +608,15 @@ def main() -> None:
     from tinymnist.errors import InputError
 
     found = openers()
-    chosen = sys.argv[1:] or list(BOMBS)
-    with tempfile.TemporaryDirectory() as place:
-        made = {}
-        for name in chosen:
-            (folder := Path(place, name)).mkdir()
-            made[name] = BOMBS[name][0](folder)
-        size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (size + MOST_BYTES, size + MOST_BYTES))
-        for name in chosen:
-            start = time.process_time()
-            outcome = "opened"
-            try:
-                found[BOMBS[name][1]](made[name])
-            except InputError as error:
-                outcome = f"refused: {error}"
-            except BaseException as error:
-                outcome = f"wrong: {type(error).__name__}: {error}"
-            seconds = round(time.process_time() - start, 3)
-            peak = (peak_bytes() or 0) >> 20
-            line = {"name": name, "outcome": outcome[:400], "seconds": seconds, "peak": peak}
-            print(json.dumps(line), flush=True)
+
+    def open_one(name: str, made: Any) -> str:
+        try:
+            found[BOMBS[name][1]](made)
+        except InputError as error:
+            return f"refused: {error}"
+        return "opened"
+
+    open_all({name: make for name, (make, _) in BOMBS.items()}, open_one, MOST_BYTES)
 
 
 if __name__ == "__main__":

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.bombs import outcomes
 from tests.interop.bombs import BOMBS
 
-ROOT = Path(__file__).parents[2]
 MOST_SECONDS, MOST_MEGABYTES = 5, 800
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="limits of memory as Linux has them"
 )
 
 
-def outcomes() -> dict[str, Any]:
-    """What came of each bomb, in one process with a limit of memory."""
-    command = [sys.executable, "-m", "tests.interop.bombs"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    return {line["name"]: line for line in lines} | {"stderr": done.stderr[-500:]}
-
-
 def test_bombs_are_refused() -> None:
     """One test, so that they run once, however many workers pytest has."""
-    found = outcomes()
+    found = outcomes("tests.interop.bombs")
     for name in BOMBS:
         assert name in found, f"the process died: {found['stderr']}"
         outcome, seconds, peak = (found[name][key] for key in ("outcome", "seconds", "peak"))

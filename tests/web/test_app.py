@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 from PIL import Image
 
 import tinymnist
+from tests.web.client import Client
 from tinymnist.adapter import model_input
 from tinymnist.cli import main
 from tinymnist.explanation import explain
@@ -32,43 +32,9 @@ PHOTO = SAMPLES / "7-tilted-photo.jpg"
 TOKEN = "a-test-that-is-not-secret"
 
 
-class Client:
-    """Calls the application as a WSGI server does."""
-
-    def __init__(self) -> None:
-        self.app = Application("mlp")
-        self.status = ""
-        self.headers: dict[str, str] = {}
-
-    def raw(self, method: str, path: str, body: bytes = b"", **environ: Any) -> bytes:
-        path, _, query = path.partition("?")
-        given = {
-            "REQUEST_METHOD": method,
-            "PATH_INFO": path,
-            "QUERY_STRING": query,
-            "HTTP_HOST": "localhost:8000",
-            "CONTENT_LENGTH": str(len(body)),
-            "wsgi.input": io.BytesIO(body),
-            "wsgi.errors": sys.stderr,
-            **environ,
-        }
-
-        def start(status: str, headers: list[tuple[str, str]]) -> None:
-            self.status, self.headers = status, dict(headers)
-
-        return b"".join(self.app(given, start))
-
-    def get(self, path: str, **environ: Any) -> Any:
-        return json.loads(self.raw("GET", path, **environ))
-
-    def post(self, path: str, body: Any = b"", **environ: Any) -> Any:
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return json.loads(self.raw("POST", path, data, **environ))
-
-
 @pytest.fixture(scope="module")
 def client() -> Client:
-    return Client()
+    return Client(Application("mlp"))
 
 
 @pytest.fixture(scope="module")

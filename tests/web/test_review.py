@@ -20,6 +20,7 @@ from PIL import Image
 
 import tinymnist
 from tests.test_cli import SAMPLES, assert_refused, run
+from tests.web.client import Client
 from tinymnist.web.application import Application
 from tinymnist.web.doubtful import read_records
 from tinymnist.web.labels import Labels
@@ -28,38 +29,20 @@ from tinymnist.web.review import Review, review_file
 EVIL = "<img src=x onerror=alert(1)>.png"
 
 
-class Client:
-    """The application on a file of records, called as a WSGI server does."""
+class Reviewing(Client):
+    """The application on a file of records."""
 
     def __init__(self, records: Path, below: float = 0.9) -> None:
         self.labels = records.with_name("labels.csv")
         self.review = Review(read_records(records, below), Labels(self.labels))
-        self.app, self.status = Application(routes=self.review.routes), ""
-
-    def raw(self, method: str, path: str, body: bytes = b"", **environ: Any) -> bytes:
-        path, _, query = path.partition("?")
-        given = {
-            "REQUEST_METHOD": method,
-            "PATH_INFO": path,
-            "QUERY_STRING": query,
-            "HTTP_HOST": "localhost:8000",
-            "CONTENT_LENGTH": str(len(body)),
-            "wsgi.input": io.BytesIO(body),
-            "wsgi.errors": sys.stderr,
-            **environ,
-        }
-
-        def start(status: str, headers: list[tuple[str, str]]) -> None:
-            self.status = status
-
-        return b"".join(self.app(given, start))
+        super().__init__(Application(routes=self.review.routes))
 
     def sheet(self, page: int = 0) -> Any:
-        return json.loads(self.raw("GET", f"/api/review?page={page}"))
+        return self.get(f"/api/review?page={page}")
 
     def say(self, number: int, label: str | None = None, rejected: bool = False) -> Any:
         body = {"number": number, "label": label, "rejected": rejected}
-        return json.loads(self.raw("POST", "/api/label", json.dumps(body).encode()))
+        return self.post("/api/label", body)
 
 
 def record(name: str, digit: int, confidence: float) -> dict[str, Any]:
@@ -93,7 +76,7 @@ def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_worst_come_first_and_labels_are_there_at_once(records: Path) -> None:
-    client = Client(records)
+    client = Reviewing(records)
     sheet = client.sheet()
     names = [Path(item["name"]).name for item in sheet["items"]]
     assert names == ["gone.png", SAMPLES[1].name, "7.jpg", EVIL, SAMPLES[0].name]
@@ -107,7 +90,7 @@ def test_the_worst_come_first_and_labels_are_there_at_once(records: Path) -> Non
     client.say(4, "2")
     client.say(1)  # undone
     client.say(1, "3")
-    again = Client(records).sheet()  # after a crash
+    again = Reviewing(records).sheet()  # after a crash
     assert [item["label"] for item in again["items"]] == [None, "3", "7", None, "2"]
     assert [item["rejected"] for item in again["items"]] == [False, False, False, True, False]
 
@@ -115,7 +98,7 @@ def test_the_worst_come_first_and_labels_are_there_at_once(records: Path) -> Non
 def test_evaluate_and_finetune_take_the_labels(
     records: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    client = Client(records)
+    client = Reviewing(records)
     for number, label in ((1, "3"), (2, "7"), (4, "2")):
         client.say(number, label)
     client.say(3, rejected=True)
@@ -132,7 +115,7 @@ def test_records_elsewhere_name_pictures_from_here(
 ) -> None:
     """Pictures that do not lie below the table are copied beside it, when they get a label."""
     Path("out").mkdir()
-    client = Client(records.rename("out/results.jsonl"))
+    client = Reviewing(records.rename("out/results.jsonl"))
     client.say(1, "3")
     assert len(list(Path("out/labels-pictures").iterdir())) == 1
     assert tinymnist.load_set("out/labels.csv").class_names == tuple("0123456789")
@@ -147,7 +130,7 @@ def test_digits_of_a_page_become_pictures(tmp_path: Path, monkeypatch: pytest.Mo
     digits.append({"digit": 8, "confidence": 0.3, "box": [200, 10, 280, 90]})
     line = {"file": "page.png", "text": "18", "digits": digits, "grids": [], "turned": 0}
     Path("r.jsonl").write_text(json.dumps(line) + "\n")
-    client = Client(Path("r.jsonl"))
+    client = Reviewing(Path("r.jsonl"))
     assert [item["box"] for item in client.sheet()["items"]] == [[200, 10, 280, 90]]
     with Image.open(io.BytesIO(client.raw("GET", "/api/picture?number=0&large=1"))) as shown:
         assert shown.size == (106, 100)  # with a little around it
@@ -156,7 +139,7 @@ def test_digits_of_a_page_become_pictures(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_only_pictures_in_the_records_are_served(records: Path) -> None:
-    client = Client(records)
+    client = Reviewing(records)
     Path("secret.png").write_bytes(SAMPLES[0].read_bytes())
     for path in (
         *("/secret.png", "/in/" + SAMPLES[0].name, "/../secret.png", "/results.jsonl"),
@@ -179,7 +162,7 @@ def test_only_pictures_in_the_records_are_served(records: Path) -> None:
 )
 def test_what_cannot_be_a_label_changes_nothing(records: Path, body: bytes) -> None:
     """The first picture is missing: a table that named it could not be read."""
-    client = Client(records)
+    client = Reviewing(records)
     assert "error" in json.loads(client.raw("POST", "/api/label", body))
     assert client.status.startswith("400") and not client.labels.exists()
 
@@ -188,7 +171,7 @@ def test_a_page_at_a_time(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     lines = [record(f"{i}.png", 3, i / 1000) for i in range(500)]
     path.write_text("".join(json.dumps(line) + "\n" for line in [*lines, lines[0]]))
-    client = Client(path)
+    client = Reviewing(path)
     sheets = [client.sheet(page) for page in range(9)]
     assert sheets[0]["pages"] == 9 and sheets[0]["total"] == 500
     assert [i["number"] for sheet in sheets for i in sheet["items"]] == list(range(500))
@@ -222,7 +205,7 @@ def test_unusable_records_and_outputs_are_refused(
         assert_refused(run(capsys, *review), "labels.csv")
         assert Path("labels.csv").read_text() == mine
     Path("labels.csv").write_text("file,label\nother.png,5\n")
-    Client(records).say(1, "3")  # what it does not know about stays
+    Reviewing(records).say(1, "3")  # what it does not know about stays
     assert Path("labels.csv").read_text().startswith("file,label\nother.png,5\n")
     Path("review.html").write_bytes(SAMPLES[5].read_bytes())
     assert_refused(run(capsys, *review), "review.html")
@@ -247,7 +230,7 @@ def test_arrays_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.chdir(tmp_path)
     np.save("x.npy", np.zeros((3, 28, 28), np.uint8) + np.arange(28, dtype=np.uint8) * 9)
     Path("r.jsonl").write_text(json.dumps(record("x.npy[2]", 3, 0.1)) + "\n")
-    client = Client(Path("r.jsonl"))
+    client = Reviewing(Path("r.jsonl"))
     with Image.open(io.BytesIO(client.raw("GET", "/api/picture?number=0"))) as shown:
         assert shown.size == (28, 28)
 
