@@ -543,6 +543,10 @@ def test_gradients_are_those_of_central_differences() -> None:
     expected = (up - down) / 2e-6
     assert float((found["input"].values * nudge).sum()) == pytest.approx(expected, rel=1e-5)
     assert set(found) == {"input", *(layer.name for layer in model.layers)}
+    for layer in model.layers:  # as in training, frozen layers and relus behind their poolings
+        layer.trainable = False
+    dx, _ = model.backward(weights, model.forward(x)[1], need_dx=True)
+    assert dx is not None and np.allclose(found["input"].values, dx, rtol=1e-12, atol=1e-15)
 
 
 # --- files and the command --------------------------------------------------------------------

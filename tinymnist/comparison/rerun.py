@@ -119,19 +119,5 @@ def gradients_in_tinymnist(model: Sequential, x: Array) -> dict[str, Output]:
     These gradients can be compared without matching the names of parameters or the layouts of
     kernels, and if all agree, those of the parameters follow by one product each.
     """
-    values, caches = {INPUT: model.cast(x)}, []
-    for layer in model.layers:  # one by one: a training may run two of them as one
-        y, cache = layer.forward(*(values[source] for source in model.sources[layer.name]))
-        values[layer.name] = y
-        caches.append(cache)
-    y = values[model.layers[-1].name]
-    arriving: dict[str, Array] = {model.layers[-1].name: seed_weights(y.shape).astype(y.dtype)}
-    for layer, cache in zip(reversed(model.layers), reversed(caches), strict=True):
-        if layer.name not in arriving:
-            continue
-        dxs, _ = layer.backward(arriving[layer.name], cache, need_dx=True)
-        for source, dx in zip(model.sources[layer.name], dxs, strict=True):
-            if dx is not None:
-                arriving[source] = arriving[source] + dx if source in arriving else dx
-    names = [INPUT, *(layer.name for layer in model.layers)]
-    return {name: Output(name, "", arriving[name]) for name in names if name in arriving}
+    found = model.capture_gradients(x, lambda y: seed_weights(y.shape).astype(y.dtype))
+    return {name: Output(name, "", values) for name, values in found.items()}

@@ -6,7 +6,7 @@ import copy
 import functools
 import math
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -441,19 +441,45 @@ class Graph:
         for layer in self.layers:
             if layer.learns or any(s in wanted for s in self.sources[layer.name]):
                 wanted.add(layer.name)
+        arriving, gradients = self._carry_back(dy, self._steps(logits), caches, wanted)
+        return arriving.get(INPUT), gradients
+
+    def _carry_back(
+        self,
+        dy: Array,
+        steps: Sequence[Layer],
+        caches: list[Any],
+        wanted: Collection[str],
+        keep: bool = False,
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """The gradients at the outputs in ``wanted``, let go after use or kept; those of arrays."""
         arriving: dict[str, Array] = {self.layers[-1].name: dy} if self.layers else {INPUT: dy}
         gradients: dict[str, Array] = {}
-        for layer, cache in zip(reversed(self._steps(logits)), reversed(caches), strict=True):
+        for layer, cache in zip(reversed(steps), reversed(caches), strict=True):
             sources = self.sources[layer.name]
             needs_dx = any(s in wanted for s in sources)
             if layer.name not in arriving or not (needs_dx or layer.learns):
                 continue
-            dxs, own = layer.backward(arriving.pop(layer.name), cache, need_dx=needs_dx)
+            dy = arriving[layer.name] if keep else arriving.pop(layer.name)
+            dxs, own = layer.backward(dy, cache, need_dx=needs_dx)
             gradients |= {f"{layer.name}/{key}": g for key, g in own.items()}
             for source, dx in zip(sources, dxs, strict=True):
                 if source in wanted and dx is not None:
                     arriving[source] = arriving[source] + dx if source in arriving else dx
-        return arriving.get(INPUT), gradients
+        return arriving, gradients
+
+    def capture_gradients(self, x: Array, dy_for: Callable[[Array], Array]) -> dict[str, Array]:
+        """The gradient at every layer's output by the layer's name, in order; at the input first.
+
+        Args:
+            x: as for :meth:`predict`.
+            dy_for: the gradient at the model's output, given that output.
+        """
+        caches: list[Any] = []
+        y = self._propagate(self.cast(x), caches=caches, learning=False)  # each layer by itself
+        every = {INPUT, *self.sources}
+        found, _ = self._carry_back(dy_for(y), self.layers, caches, every, keep=True)
+        return {name: found[name] for name in (INPUT, *self.sources) if name in found}
 
     def capture(self, x: Array) -> dict[str, Array]:
         """Every layer's output by the layer's name, in order; the input comes first."""
@@ -503,14 +529,17 @@ class Graph:
         *,
         caches: list[Any] | None = None,
         captured: dict[str, Array] | None = None,
+        learning: bool | None = None,
     ) -> Array:
         """Run layer by layer, letting go of every output after its last use.
 
-        The caches and the outputs go into ``caches`` and ``captured`` if they are given.
+        The caches and the outputs go into ``caches`` and ``captured`` if they are given. With
+        caches, layers run as in training unless ``learning`` is False.
         """
         last_use = {s: name for name, sources in self.sources.items() for s in sources}
         outputs, y = {INPUT: x}, x
-        for layer in self._steps(logits, learning=caches is not None):
+        learning = caches is not None if learning is None else learning
+        for layer in self._steps(logits, learning):
             name, sources = layer.name, self.sources[layer.name]
             inputs = map(outputs.__getitem__, sources)
             y, cache = layer.forward(*inputs, training=training, rng=rng)
