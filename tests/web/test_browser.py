@@ -263,6 +263,33 @@ def test_three_epochs_are_trained_and_the_network_is_looked_into(page: Any) -> N
     assert page.locator("#kernels canvas").count() == 6
 
 
+@pytest.mark.parametrize("late", ["model", "layers"])
+def test_what_arrives_late_is_not_shown_beside_another_network(
+    page: Any, address: str, late: str
+) -> None:
+    page.goto(f"{address}#model=keras-cnn&layer=dense")
+    expect(page.locator(".duel")).to_contain_text("read by keras-cnn")
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route(f"**/api/{late}*", hold, times=1)
+    if late == "layers":  # its own, which are on their way when another network is chosen
+        with page.expect_request("**/api/layers"):
+            page.click("[data-stage=noise]")
+        with page.expect_response("**/api/explain*"):
+            page.select_option("#model", "lenet5")
+    else:
+        with page.expect_request("**/api/model?*"):
+            page.select_option("#model", "lenet5")
+    page.click("#tab-layers")
+    expect(page.locator("#view-layers")).to_contain_text("There is no picture in the network yet")
+    held[0].continue_()
+    expect(page.locator(".layerlist")).to_have_attribute("data-model", "lenet5")
+    expect(page.locator("#sums")).to_contain_text("bias")
+
+
 def test_a_new_sign_is_taught(page: Any) -> None:
     page.click("#tab-teach")
     page.fill("#teach-name", "heart")

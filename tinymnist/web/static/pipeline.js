@@ -24,9 +24,10 @@ const picture = latest(async () => {
 const explain = latest(async () => {
   if (!state.blob) return set({ explained: null, image: null });
   try {
-    const explained = await api.explain(state.blob, state.model, state.skip);
+    const model = state.model;
+    const explained = await api.explain(state.blob, model, state.skip);
     say("");
-    set({ explained, image: explained.image });
+    if (model === state.model) set({ explained, image: explained.image });
   } catch (error) {
     set({ explained: null, image: null });
     throw error;
@@ -35,17 +36,22 @@ const explain = latest(async () => {
 
 const run = latest(async () => {
   if (!state.image) return set({ run: null });
-  set({ run: await api.layers(state.image, changes()) });
+  const model = state.model;
+  const found = await api.layers(state.image, changes());
+  if (model === state.model) set({ run: found });
 }, failed);
 
 const describe = latest(async () => {
   const model = state.model;
+  // Nothing of the model before may be shown beside what belongs to this one.
+  set({ description: null, run: null, weights: {} });
   const description = await api.model(model);
+  if (model !== state.model) return;
   const names = description.layers.map((layer) => layer.name);
   const layer = names.includes(state.layer) ? state.layer : names[0];
   const known = (name) => names.includes(name.split("/")[0]);
   const [edits, off] = [state.edits, state.off].map((list) => list.filter(([name]) => known(name)));
-  set({ description, weights: {}, layer, edits, off, run: null });
+  set({ description, layer, edits, off });
   await explain();
 }, failed);
 

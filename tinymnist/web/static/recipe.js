@@ -40,13 +40,13 @@ export function render(box) {
         h("h3", {}, "This recipe"),
         h("div", { class: "row" },
           picture(explained.image, "The picture after this recipe"),
-          verdict(explained.answer, `read by ${state.description.name}`))),
+          verdict(explained.answer, `read by ${state.model}`))),
       h("section", {},
         h("h3", {}, "The tutorials’ recipe"),
         h("div", { class: "row" },
           picture(explained.tutorial.image, "The picture resized to 28 by 28"),
           verdict(explained.tutorial.answer, `read by ${explained.tutorial.model}, the tutorials’ network`),
-          verdict(explained.tutorial.same_model, `read by ${state.description.name}`)),
+          verdict(explained.tutorial.same_model, `read by ${state.model}`)),
         h("p", { class: "quiet" }, "Grey, resize to 28×28, divide by 255: nothing else. It leaves paper, polarity, size, place and stroke as they were."))),
   );
 }

@@ -15,12 +15,15 @@ let shown = null; // what was computed last, and for what
 let box = null;
 
 const compute = latest(async () => {
-  const names = Object.keys(state.run.answer.probabilities);
-  const name = names.includes(target) ? target : String(state.run.answer.digit);
-  const found = await state.api.attribution(state.run.image, {
+  const { run } = state;
+  if (!run) return;
+  const names = Object.keys(run.answer.probabilities);
+  const name = names.includes(target) ? target : String(run.answer.digit);
+  const found = await state.api.attribution(run.image, {
     model: state.model, edits: state.edits, off: state.off, class: names.indexOf(name), side,
   });
-  shown = { ...found, name, names, run: state.run, side };
+  if (run !== state.run) return; // another picture or network meanwhile, whose own is on its way
+  shown = { ...found, name, names, run, side };
   show();
 }, (error) => say(error.message, true));
 
