@@ -6,6 +6,7 @@ import gc
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -251,6 +252,19 @@ def test_evaluate_prints_a_table(capsys: pytest.CaptureFixture[str], labelled: A
     code, out, _ = run(capsys, "evaluate", labelled)
     assert code == 0
     assert "accuracy 100.00 %: 2 of 2 right, 0 wrong" in out
+    assert "to check for 99.9 % of the others to be right: none" in out
+
+
+def test_evaluate_names_misread_pictures(capsys: pytest.CaptureFixture[str], labelled: Any) -> None:
+    (labelled / "7").mkdir()
+    (labelled / "1" / "b.png").rename(labelled / "7" / "c.png")
+    _, out, _ = run(capsys, "evaluate", labelled)
+    assert re.search(r"c\.png +7 +1 +[01]\.\d\d\n", out)
+    _, out, _ = run(capsys, "evaluate", labelled, "--json")
+    report = json.loads(out)
+    assert [Path(one["picture"]).name for one in report["misread"]] == ["c.png"]
+    assert (report["misread"][0]["label"], report["misread"][0]["read_as"]) == ("7", "1")
+    assert report["to_check"] == {"share": 1.0, "confidence_below": None}  # both as sure
 
 
 @pytest.mark.parametrize("name", ["nowhere", "mnist-validation"])

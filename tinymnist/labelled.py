@@ -179,6 +179,33 @@ class Evaluation:
         return metrics.expected_calibration_error(self._known, self.probabilities)
 
     @property
+    def to_check(self) -> tuple[float, float]:
+        """See :func:`tinymnist.nn.metrics.review_share`; those that cannot be read are checked."""
+        right = self.probabilities.argmax(axis=1) == self._known
+        share, least = metrics.review_share(self.probabilities.max(axis=1), right)
+        return (share * len(right) + self.n - len(right)) / self.n, least
+
+    @property
+    def misread(self) -> list[dict[str, Any]]:
+        """The pictures that were read wrong, the most confident first, without unreadable ones.
+
+        Each has a "picture" (its file, or its number in the set), "label", "read_as" and
+        "confidence".
+        """
+        confidence, found = self.probabilities.max(axis=1), self.probabilities.argmax(axis=1)
+        wrong = np.flatnonzero(found != self._known)
+        kept = self.pictures.prepared.kept
+        return [
+            {
+                "picture": self.pictures.source.name_of(int(kept[i])),
+                "label": self.class_names[self._known[i]],
+                "read_as": self.class_names[found[i]],
+                "confidence": float(confidence[i]),
+            }
+            for i in wrong[np.argsort(-confidence[wrong], kind="stable")]
+        ]
+
+    @property
     def failures(self) -> dict[str, str]:
         """What was wrong with each picture that could not be read, by its name."""
         return self.pictures.failures
@@ -197,6 +224,7 @@ class Evaluation:
     def as_record(self) -> dict[str, Any]:
         """All figures, ready for JSON; None stands for shares of nothing."""
         precision, _ = metrics.precision_recall(self.confusion)
+        share, least = self.to_check
         per_class = {}
         for i, name in enumerate(self.class_names):
             right = self.right[self.labels == i]
@@ -211,6 +239,8 @@ class Evaluation:
             "per_class": per_class,
             "confusion": self.confusion.tolist(),
             "calibration_error": self.calibration_error,
+            "to_check": {"share": share, "confidence_below": None if share == 1 else least},
+            "misread": self.misread,
             "unread": len(self.failures),
             "set": self.pictures.source.name,
             "model": self.model,

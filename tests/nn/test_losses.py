@@ -24,6 +24,7 @@ from tinymnist.nn.metrics import (
     confusion_matrix,
     expected_calibration_error,
     precision_recall,
+    review_share,
     top_k_accuracy,
 )
 
@@ -96,6 +97,18 @@ def test_expected_calibration_error() -> None:
     """Two at 0.7 (both right), one at 0.5 and one at 0.6 (both wrong), each in a bin of ten."""
     error = expected_calibration_error(LABELS, PROBABILITIES, bins=10)
     assert error == pytest.approx(2 / 4 * 0.3 + 1 / 4 * 0.5 + 1 / 4 * 0.6)
+
+
+def test_share_to_check() -> None:
+    """Of 2,000 predictions the 1,000th is wrong, and so are all that are less sure than 0.6."""
+    confidence = np.linspace(1, 0.5, 2000)
+    right = confidence >= 0.6
+    right[999] = False
+    share, least = review_share(confidence, right)
+    assert share == pytest.approx(0.2, abs=1e-3)
+    assert least == pytest.approx(0.6, abs=1e-3)
+    assert review_share(confidence, right, wanted=1.0)[0] == pytest.approx(1 - 999 / 2000)
+    assert review_share(np.ones(10), np.arange(10) > 0) == (1.0, np.inf)  # equally sure: all
 
 
 def test_certainty_that_is_always_right_is_calibrated() -> None:

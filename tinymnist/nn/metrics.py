@@ -72,3 +72,25 @@ def calibration_error(confidence: Array, right: Array, bins: int = 15) -> float:
         if inside.any()
     ]
     return float(sum(gaps))
+
+
+def review_share(confidence: Array, right: Array, wanted: float = 0.999) -> tuple[float, float]:
+    """How many of the least confident predictions a person must check for the others to be right.
+
+    Args:
+        confidence: (n,) in 0..1.
+        right: (n,), whether each prediction is correct.
+        wanted: the share of the others that is to be right.
+
+    Returns:
+        The smallest such share, 0..1, and the least confidence of the predictions that nobody has
+        to check; infinity if all must be checked.
+    """
+    order = np.argsort(-np.asarray(confidence), kind="stable")
+    ranked, hits = np.asarray(confidence)[order], np.asarray(right)[order].cumsum()
+    taken = np.arange(1, len(order) + 1)
+    is_last = np.append(ranked[1:] < ranked[:-1], True)[: len(order)]  # of those equally confident
+    good = np.flatnonzero(is_last & (hits >= wanted * taken))
+    if not good.size:
+        return 1.0, float("inf")
+    return 1 - float(taken[good[-1]]) / len(order), float(ranked[good[-1]])
