@@ -98,12 +98,14 @@ function showAnswer() {
 
 // All digits of a page, each with its box; a click takes one out as the picture.
 async function readPage() {
-  if (!state.blob) return;
+  const { blob } = state;
+  if (!blob) return;
   say("Reading every digit on the picture …");
   try {
-    const page = await api.read(state.blob, state.model);
+    const page = await api.read(blob, state.model);
+    if (blob !== state.blob) return; // another picture is shown meanwhile
     say("");
-    const bitmap = await createImageBitmap(state.blob);
+    const bitmap = await createImageBitmap(blob);
     const canvas = h("canvas", { width: bitmap.width, height: bitmap.height, role: "img", "aria-label": "The page with a box around each digit" });
     const context = canvas.getContext("2d");
     context.drawImage(bitmap, 0, 0);
