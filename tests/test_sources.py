@@ -86,7 +86,7 @@ def test_a_tar(
     path = tmp_path / f"a{ending}"
     with tarfile.open(path, "w" if ending == ".tar" else "w:gz") as archive:
         for name in NAMES:
-            archive.add(folder / name, name)
+            archive.add(folder / name, name if ending == ".tar" else f"./{name}")
     _, records, _ = predict(capsys, path)
     assert [record["file"] for record in records] == [f"{path}/{name}" for name in NAMES]
     assert digits(records) == [0, 1, "error", 7]
@@ -173,6 +173,10 @@ def write_text(path: Path) -> None:
     path.write_text("no archive, no array")
 
 
+def write_start_of_gzip(path: Path) -> None:
+    path.write_bytes(b"\x1f\x8b\x08\x04\0\0\0\0\0\xff")  # a field of its header follows
+
+
 def write_names(path: Path) -> None:
     np.save(path, np.array(["a"]))
 
@@ -183,6 +187,7 @@ def write_names(path: Path) -> None:
         ("a.zip", write_text),
         ("a.zip", write_empty_zip),
         ("a.tar.gz", write_text),
+        ("a.tar.gz", write_start_of_gzip),
         ("a.npz", write_text),
         ("a.npy", write_names),
         ("a.idx", write_text),

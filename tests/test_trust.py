@@ -46,7 +46,7 @@ def test_security_says_what_is_true() -> None:
     for link in re.findall(r"\]\((\.\./[^)]+)\)", text):
         assert (ROOT / ".github" / link).exists(), link
     assert "100 million pixels" in text and "256 MB" in text
+    from tinymnist.files import MOST_BYTES
     from tinymnist.imaging.picture.decode import _MAX_PIXELS
-    from tinymnist.sources import MOST_BYTES
 
     assert (_MAX_PIXELS, MOST_BYTES) == (100_000_000, 256 << 20)

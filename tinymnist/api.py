@@ -69,8 +69,8 @@ def diagnose(
     """Find out why a model fails on pictures, and what each mismatch with MNIST costs.
 
     Args:
-        pictures: a labelled set as for :func:`tinymnist.load_set`, a picture, or any folder of
-            pictures.
+        pictures: a labelled set as for :func:`tinymnist.load_set`, a picture, or any folder or
+            archive of pictures.
         model: see :data:`Model`.
         labels: whether to use labels; None uses them if there are any that the model knows.
         limit: how many pictures to draw at random, the same each time; None for all.

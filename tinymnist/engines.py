@@ -85,11 +85,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinymnist.errors import InputError
+from tinymnist.files import read_stream
 from tinymnist.imaging.picture.decode import describe, open_binary
 from tinymnist.nn.parallel import single_threaded_blas
 from tinymnist.nn.sequential import Sequential
 from tinymnist.reader import DEFAULT_MODEL, MANY, Prediction, Reader
-from tinymnist.sources import MOST_BYTES
 from tinymnist.threads import threads
 
 Found = dict[str, NDArray[Any]]
@@ -281,14 +281,11 @@ def _content(source: Any) -> Any:
         return source
     try:
         with open_binary(source) as stream:
-            content = stream.read(MOST_BYTES + 1)
+            return read_stream(stream, describe(source))
     except InputError as error:
         return error
     except OSError as error:
         return InputError(f"{describe(source)}: cannot be read: {error.strerror}")
-    if len(content) > MOST_BYTES:
-        return InputError(f"{describe(source)}: has more than {MOST_BYTES:,} bytes")
-    return content
 
 
 def _named(source: Any, found: Prediction | InputError) -> Prediction | InputError:

@@ -25,6 +25,8 @@ PICTURE_SUFFIXES = frozenset(
     )
 )
 """The suffixes of files that count as pictures."""
+MOST_BYTES = 1 << 28
+"""The largest picture in an archive, and the most that is read from a stream."""
 NOT_REGULAR = "is not a regular file; pipe it into - instead"
 """What is wrong with pipes and devices."""
 _MACHINE = getattr(os, "uname", lambda: ("", "", "", "", ""))()[1]
@@ -162,6 +164,14 @@ def read_bytes(path: str | os.PathLike[str], most: int | None = None) -> bytes:
         if isinstance(error, InputError):
             raise
         raise InputError(f"cannot read {path}: {limits.reason(error)}") from None
+
+
+def read_stream(stream: IO[bytes], name: str) -> bytes:
+    """All of a stream of at most :data:`MOST_BYTES`; InputError if there is more."""
+    content = stream.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise InputError(f"{name}: has more than {MOST_BYTES:,} bytes")
+    return content
 
 
 def regular_size(path: str | os.PathLike[str]) -> int:

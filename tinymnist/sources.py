@@ -22,8 +22,8 @@ from tinymnist.errors import InputError
 from tinymnist.files import (
     describe_skipped,
     is_expected,
-    is_hidden,
     is_picture,
+    read_stream,
     require_regular,
     suffix_of,
     walk,
@@ -35,15 +35,9 @@ Named = tuple[str, Any]
 
 SAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "samples")
 """The folder of sample pictures, which ``benchmarks/samples.py`` painted."""
-MOST_BYTES = 1 << 28
-"""The largest file in an archive that is read, and the most that is read from standard input."""
-_TOO_LARGE = f"has more than {MOST_BYTES:,} bytes"
 MOST_PAGES = 10_000
 """The pages of a TIFF that are read."""
-_MOST_EXPANSION, _ALWAYS_EXPANDED = 200, 1 << 29
-"""Archives that expand more than this many times are read up to this many bytes only."""
 _LONGEST_NAME = 1 << 16  # bytes of a line in a list of names
-_MOST_HEADER = 1 << 20  # bytes of a name or of further properties in a tar file
 PDF_DOTS = 200
 """The pixels per inch in which pages of a PDF are drawn."""
 _MOST_PDF_PIXELS = 50_000_000
@@ -127,10 +121,12 @@ class Inputs:
             with suppress(InputError, OSError):
                 if os.path.isdir(argument):
                     names = [file for file in walk(argument) if is_picture(file)]
-                elif kind is _zip:
+                elif argument.lower().endswith(".zip"):
+                    from tinymnist.archives import zip_names
+
                     require_regular(argument)
-                    names = [name for name, _ in _zip(argument, Counter(), read=False)]
-                elif kind in (_tar, _arrays, _idx, _pdf):
+                    names = [f"{argument}/{name}" for name in zip_names(argument)]
+                elif kind in (_archive, _arrays, _idx, _pdf):
                     return None, 0
             count += len(names)
             longest = max(longest, *map(len, names), 0)
@@ -151,7 +147,7 @@ class Inputs:
     def _open(self, argument: str) -> Iterable[Named]:
         if argument == "-":
             with _standard_input() as stream:
-                return [("-", _read_member(stream, "-"))]
+                return [("-", read_stream(stream, "-"))]
         if os.path.isdir(argument):  # also False if it cannot be looked up; reading will fail
             return self._folder(argument)
         if (kind := _kind(argument)) is not None:
@@ -204,100 +200,16 @@ def _is_tiff(name: str) -> bool:
     return name.lower().endswith((".tif", ".tiff"))
 
 
-def _inside(archive: str, name: str, content: bytes) -> Iterator[Named]:
-    """A picture in an archive, or all pages of it."""
-    path = f"{archive}/{name}"
-    yield from _pages(path, content, content) if _is_tiff(name) else [(path, content)]
+def _archive(archive: str, skipped: Counter[str]) -> Iterator[Named]:
+    """The pictures in a .zip or .tar, with all of their pages."""
+    from tinymnist.archives import entries
 
-
-def _is_wanted(name: str, skipped: Counter[str]) -> bool:
-    if any(map(is_hidden, name.split("/"))):
-        return False
-    if is_picture(name):
-        return True
-    if not is_expected(name.rpartition("/")[2]):
-        skipped[suffix_of(name)] += 1
-    return False
-
-
-def _zip(archive: str, skipped: Counter[str], *, read: bool = True) -> Iterator[Named]:
-    import zipfile
-    import zlib
-
-    try:
-        opened = zipfile.ZipFile(archive)
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise InputError(f"{archive}: is not a zip file, or is damaged: {reason(error)}") from None
-    with opened:
-        for member in opened.infolist():
-            if member.filename.endswith("/") or not _is_wanted(member.filename, skipped):
-                continue
-            if not read:
-                yield f"{archive}/{member.filename}", b""
-                continue
-            try:
-                if member.file_size > MOST_BYTES:
-                    raise InputError(f"{archive}/{member.filename}: {_TOO_LARGE}")
-                with opened.open(member) as stream:
-                    content = _read_member(stream, f"{archive}/{member.filename}")
-            except (
-                *(zipfile.BadZipFile, zlib.error, EOFError, OSError),
-                *(RuntimeError, ValueError),  # encrypted; an unknown method
-            ) as error:
-                why = f"cannot be read: {reason(error)}"
-                why = str(error) if isinstance(error, InputError) else why
-                yield f"{archive}/{member.filename}", InputError(why)
-            else:
-                yield from _inside(archive, member.filename, content)
-
-
-def _tar(archive: str, skipped: Counter[str]) -> Iterator[Named]:
-    import lzma
-    import tarfile
-    import zlib
-
-    class Header(tarfile.TarInfo):
-        """A header that is refused if it is damaged, where tarfile would end the file."""
-
-        @classmethod
-        def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Header:
-            try:
-                found = super().frombuf(buf, encoding, errors)
-            except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # the mark of its end
-                raise
-            except tarfile.HeaderError as error:
-                raise tarfile.ReadError(str(error)) from None
-            if not (found.isfile() or found.isdir()) and found.size > _MOST_HEADER:
-                raise tarfile.ReadError(f"a header of {found.size:,} bytes")
-            return found
-
-    try:
-        with tarfile.open(archive, "r|*", tarinfo=Header) as opened:
-            for member in opened:
-                check_expansion(archive, archive, member.offset_data + member.size)
-                if not member.isfile() or not _is_wanted(member.name, skipped):
-                    continue
-                stream = opened.extractfile(member)
-                if stream is not None:
-                    content = _read_member(stream, f"{archive}/{member.name}")
-                    yield from _inside(archive, member.name, content)
-    except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{archive}: is not a tar file, or is cut off: {reason(error)}") from None
-
-
-def check_expansion(name: str, file: str | os.PathLike[str], size: int) -> None:
-    """Raise an InputError if a compressed file expands to a size that no pictures have."""
-    if size > max(_ALWAYS_EXPANDED, _MOST_EXPANSION * os.stat(file).st_size):
-        raise InputError(f"{name}: expands to {size:,} bytes or more, which is not read")
-
-
-def _read_member(stream: IO[bytes], name: str) -> bytes:
-    content = stream.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise InputError(f"{name}: {_TOO_LARGE}")
-    return content
+    for name, content in entries(archive, skipped):
+        path = f"{archive}/{name}"
+        if isinstance(content, bytes) and _is_tiff(name):
+            yield from _pages(path, content, content)
+        else:
+            yield path, content
 
 
 def _arrays(path: str, skipped: Counter[str]) -> Iterator[Named]:
@@ -322,6 +234,8 @@ def _array_of_npz(path: str) -> Any:
     import zipfile
 
     import numpy as np
+
+    from tinymnist.archives import check_expansion
 
     with zipfile.ZipFile(path) as archive:
         sizes = {i.filename.removesuffix(".npy"): i.file_size for i in archive.infolist()}
@@ -447,8 +361,7 @@ def _pdf_scale(width: float, height: float) -> float:
 
 
 _OPENERS: dict[tuple[str, ...], Callable[[str, Counter[str]], Iterator[Named]]] = {
-    (".zip",): _zip,
-    (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz"): _tar,
+    (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz"): _archive,
     (".npz", ".npy"): _arrays,
     ("-ubyte", "-ubyte.gz", ".idx", ".idx.gz"): _idx,
     (".tif", ".tiff"): _tiff,

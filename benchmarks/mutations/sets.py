@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import struct
+import tarfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ def kinds() -> list[Kind]:
     archive = (*BYTES, *[inside_zip(lambda name: npy)] * 4)
     return [
         Kind("set-npz", _arrays, archive, _evaluate),
+        Kind("set-zip", _archives, (*BYTES, inside_zip(lambda name: any_bytes)), _evaluate),
         Kind("set-csv", _tables, (any_bytes, replace_text, replace_text), _evaluate),
         Kind("idx", _idx, (*BYTES, inside_gzip), _read_idx),
         Kind("captured", _captured, archive, _compare),
@@ -52,6 +55,25 @@ def _tables() -> list[Seed]:
     for name in ("a.pgm", "b/b.pgm"):
         files[name] = b"P5 28 28 255\n" + _pictures()[0][0].tobytes()
     return [Seed("table", files)]
+
+
+def _archives() -> list[Seed]:
+    seeds = []
+    for name in ("a.zip", "a.tar"):
+        file = io.BytesIO()
+        if name == "a.zip":
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+                for inner, content in _tables()[0].files.items():
+                    archive.writestr(f"my/{inner}", content)
+        else:
+            with tarfile.open(fileobj=file, mode="w") as packed:
+                for label in ("1", "7"):
+                    content = _tables()[0].files["a.pgm"]
+                    info = tarfile.TarInfo(f"{label}/a.pgm")
+                    info.size = len(content)
+                    packed.addfile(info, io.BytesIO(content))
+        seeds.append(Seed(name, {name: file.getvalue()}))
+    return seeds
 
 
 def _evaluate(path: Path) -> None:

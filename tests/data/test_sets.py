@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import tarfile
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,6 +134,48 @@ def test_a_wrong_table_is_refused(tmp_path: Path, table: str, complaint: str) ->
     touch(tmp_path, "outside.png")
     with pytest.raises(InputError, match=complaint):
         load_set(write_table(folder, table))
+
+
+def pack(folder: Path, archive: Path, *, below: str = "") -> Path:
+    """A .zip or .tar of what is in a folder."""
+    if archive.suffix == ".zip":
+        with zipfile.ZipFile(archive, "w") as packed:
+            for file in sorted(folder.rglob("*.*")):
+                packed.write(file, below + file.relative_to(folder).as_posix())
+    else:
+        with tarfile.open(archive, "w") as packed_tar:
+            packed_tar.add(folder, below or ".")
+    return archive
+
+
+@pytest.mark.parametrize(
+    ("name", "below"), [("a.zip", ""), ("a.zip", "my/digits/"), ("a.tar", ""), ("a.tar", "digits")]
+)
+@pytest.mark.parametrize("table", ["", "file,label,kind\n7/b.png,3,ink\n3/a.png,7,pen\n"])
+def test_an_archive_is_the_folder_in_it(tmp_path: Path, name: str, below: str, table: str) -> None:
+    folder = touch(tmp_path / "in", "7/b.png", "3/a.png", "3/.c.png", "__MACOSX/3/d.png")
+    if table:
+        write_table(folder, table)
+    packed = load_set(pack(folder, tmp_path / name, below=below))
+    plain = load_set(folder)
+    assert packed.labels.tolist() == plain.labels.tolist() and packed.columns == plain.columns
+    names = [packed.name_of(number) for number in range(2)]
+    assert [Path(file).name for file in names] == [file.name for file in plain.files]
+    assert all(file.startswith(f"{tmp_path / name}/") for file in names) and not packed.files
+    assert packed.images[0] == plain.files[0].read_bytes()
+
+
+def test_an_archive_that_is_not_a_set_is_refused(tmp_path: Path) -> None:
+    folder = touch(tmp_path / "in", "a.png", "notes.heic")
+    with pytest.raises(InputError, match=r"a\.tar: is not a labelled set.*\.heic"):
+        load_set(pack(folder, tmp_path / "a.tar"))
+    write_table(folder, "file,label\n../b.png,3\n")
+    with pytest.raises(InputError, match=r"labels\.csv: names a file that does not exist"):
+        load_set(pack(folder, tmp_path / "a.tar"))
+    damaged = pack(touch(tmp_path / "in", "3/b.png"), tmp_path / "a.zip")
+    damaged.write_bytes(damaged.read_bytes().replace(b"a picture, for", b"a picture, FOR"))
+    with pytest.raises(InputError, match=r"a\.zip/.*\.png: cannot be read: Bad CRC"):
+        load_set(damaged)
 
 
 def test_a_table_that_is_no_text_is_refused(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinymnist.data.sets import NEVER, stratified_folds, stratified_split
+from tinymnist.data.splits import NEVER, stratified_folds, stratified_split
 
 LABELS = np.repeat([0, 1, 2, 5], [40, 7, 2, 1])
 

@@ -44,8 +44,8 @@ BELOW_ONE = partial(number, float, "a number from 0 to below 1", lambda value: 0
 RECIPES = ("mnist", "resize", "none")
 SET_HELP = (
     "mnist-test, mnist-train, mnist-sample (1,000 pictures that ship with tinymnist), a folder "
-    "with one folder per class or with a labels.csv (columns file,label), or an .npz with images "
-    "and labels"
+    "with one folder per class or with a labels.csv (columns file,label), a .zip or .tar of such a "
+    "folder, or an .npz with images and labels"
 )
 """What a command says of an argument SET."""
 _OPTIONS: dict[str, dict[str, Any]] = {

@@ -25,7 +25,7 @@ exit codes: 0 measured, 1 measured, but some pictures could not be read, 2 nothi
 def add_diagnose(parser: argparse.ArgumentParser) -> commands.Declared:
     """Declare the command's arguments."""
     add = parser.add_argument
-    what = f"{commands.SET_HELP}; or a picture or any folder of them, without labels"
+    what = f"{commands.SET_HELP}; or a picture, or any folder or archive, without labels"
     add("set", metavar="SET|PICTURE", help=what)
     what = "insist on labels, or ignore them; default: use them if there are any"
     add("--labels", action=argparse.BooleanOptionalAction, help=what)

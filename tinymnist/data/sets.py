@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import os
+import posixpath
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinymnist import limits
+from tinymnist.archives import TABLE, FileContent, is_archive, read_archive
 from tinymnist.data.mnist import load_mnist, load_mnist_sample
 from tinymnist.errors import InputError, did_you_mean
 from tinymnist.files import (
@@ -32,8 +34,6 @@ from tinymnist.nn.archive import read_npz
 from tinymnist.reporting.text import count, shortened
 
 DIGITS = tuple("0123456789")
-NEVER = -1
-"""The fold of a picture that is never held out, as the only one of its class."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,7 +42,8 @@ class LabelledSet:
 
     Attributes:
         name: of the set.
-        images: an array (n, h, w) or (n, h, w, c), or the paths of n picture files.
+        images: an array (n, h, w) or (n, h, w, c), or the paths of n picture files, or the
+            contents of n files of an archive.
         labels: (n,) int64, indices into ``class_names``.
         class_names: names of the classes.
         is_mnist: whether the pictures are MNIST's own.
@@ -50,7 +51,7 @@ class LabelledSet:
     """
 
     name: str
-    images: NDArray[Any] | list[Path]
+    images: NDArray[Any] | list[Path] | list[FileContent]
     labels: NDArray[np.int64]
     class_names: tuple[str, ...]
     is_mnist: bool = False
@@ -62,12 +63,13 @@ class LabelledSet:
 
     @property
     def files(self) -> list[Path]:
-        """The files of the pictures; empty if they are an array."""
-        return self.images if isinstance(self.images, list) else []
+        """The files of the pictures; empty if they are an array, or lie in an archive."""
+        return [file for file in self.images if isinstance(file, Path)]
 
     def name_of(self, number: int) -> str:
         """What to call a picture: its file, or its number in the set, from 0."""
-        return str(self.files[number]) if self.files else f"picture {number}"
+        is_array = isinstance(self.images, np.ndarray)
+        return f"picture {number}" if is_array else str(self.images[number])
 
 
 def load_set(spec: str | PathLike[str] | tuple[Any, Any]) -> LabelledSet:
@@ -76,10 +78,10 @@ def load_set(spec: str | PathLike[str] | tuple[Any, Any]) -> LabelledSet:
     Args:
         spec: "mnist-train", "mnist-test", "mnist-sample" (1,000 of MNIST's training pictures, which
             ship with tinymnist), a folder with one folder per class (``3/xyz.png``) or with a
-            ``labels.csv`` (columns ``file`` and ``label``, paths relative to it), such a .csv
-            itself, or an .npz file with ``images`` and ``labels``; or a pair of pictures, an array
-            (n, h, w) or (n, h, w, c) or paths, and their labels: numbers or names (n,), or one-hot
-            rows (n, classes).
+            ``labels.csv`` (columns ``file`` and ``label``, paths relative to it), a .zip or .tar of
+            such a folder, such a .csv itself, or an .npz file with ``images`` and ``labels``; or a
+            pair of pictures, an array (n, h, w) or (n, h, w, c) or paths, and their labels: numbers
+            or names (n,), or one-hot rows (n, classes).
 
     Raises:
         InputError: if there is no such set, or it cannot be read.
@@ -100,9 +102,10 @@ def load_set(spec: str | PathLike[str] | tuple[Any, Any]) -> LabelledSet:
         if str(spec) and path.is_dir():  # Path("") is the current folder
             return _from_csv(table) if table.is_file() else _from_folders(path)
         if path.is_file():
-            return _from_csv(path) if path.suffix == ".csv" else _from_npz(path)
+            by_name = _from_archive if is_archive(path) else _from_npz
+            return (_from_csv if path.suffix == ".csv" else by_name)(path)
     known = ("mnist-test", "mnist-train", "mnist-sample")
-    rule = f"expected {', '.join(known)}, a folder, a labels.csv or an .npz"
+    rule = f"expected {', '.join(known)}, a folder, a .zip or .tar of one, a labels.csv or an .npz"
     wrong = f"{spec}: no such file or folder" if is_path(str(spec)) else f"there is no set {spec!r}"
     raise InputError(f"{wrong}; {rule}{did_you_mean(spec, known)}")
 
@@ -133,9 +136,50 @@ def _describe_others(found: list[Path]) -> str:
 def _from_csv(table: Path) -> LabelledSet:
     folder = table.parent
     with limits.opening(table, "a table"):
-        text = read_bytes(table).decode("utf-8-sig")
+        content = read_bytes(table)
+        return _from_table(str(folder), content, table, lambda name: _inside(folder, name, table))
+
+
+def _from_archive(path: Path) -> LabelledSet:
+    """Pictures in folders named after their classes, or with a labels.csv, in a .zip or .tar.
+
+    Folders around all of them do not count.
+    """
+    skipped: Counter[str] = Counter()
+    files = {content.name: content for content in read_archive(path, skipped)}
+    tables = [name for name in files if posixpath.basename(name) == TABLE]
+    table = min(tables, key=lambda name: name.count("/"), default="")
+    folder = posixpath.dirname(table)
+    if table and all(name.startswith(f"{folder}/") for name in files):
+
+        def listed(name: str | None) -> FileContent:
+            inside = posixpath.normpath(posixpath.join(folder, (name or "").strip()))
+            if inside not in files:
+                raise InputError(f"{table}: names a file that does not exist: {name!r}")
+            return files[inside]
+
+        return _from_table(str(path), files[table], table, listed)
+    pictures = [file for file in files.values() if is_picture(file.name)]
+    pairs = sorted((file.name.removeprefix(f"{path}/").split("/"), file) for file in pictures)
+    while len({parts[0] for parts, _ in pairs}) == 1 and min(len(parts) for parts, _ in pairs) > 2:
+        pairs = [(parts[1:], file) for parts, file in pairs]
+    pairs = [(parts, file) for parts, file in pairs if len(parts) > 1]
+    others = describe_skipped(skipped)
+    if not pairs:
+        rule = f"expected one folder of pictures per class (3/xyz.png) or a {TABLE}"
+        raise InputError(f"{path}: is not a labelled set; {rule}{others and f'; {others}'}")
+    if others:
+        warnings.warn(f"{path}: {others}: left out", stacklevel=3)
+    return _with_labels(str(path), [file for _, file in pairs], [parts[0] for parts, _ in pairs])
+
+
+def _from_table(
+    name: str, content: bytes, table: str | Path, find: Callable[[str | None], Any]
+) -> LabelledSet:
+    """A set from a table with the columns "file" and "label"; ``find`` gives a file by its name."""
+    with limits.opening(table, "a table"):
         rows = []
-        reader = csv.DictReader(io.StringIO(text, newline=""))
+        reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))
         for row in reader:
             limits.work(len(reader.fieldnames or ()) + len(row), str(table))
             rows.append(row)
@@ -143,13 +187,13 @@ def _from_csv(table: Path) -> LabelledSet:
         raise InputError(f"{table}: holds no pictures; expected a header, and a line per picture")
     if missing := " and ".join(sorted({"file", "label"} - rows[0].keys())):
         raise InputError(f"{table}: has no column {missing}; expected file,label")
-    files = [_inside(folder, row["file"], table) for row in rows]
-    if duplicates := len(files) - len(set(files)):
+    files = [find(row["file"]) for row in rows]
+    if duplicates := len(files) - len(set(map(str, files))):
         raise InputError(f"{table}: names {count(duplicates, 'picture')} twice")
     names = [_parse_label(row["label"], f"{table}: line {i}") for i, row in enumerate(rows, 2)]
     others = [name for name in rows[0] if name and name not in ("file", "label")]
     columns = {name: [row[name] or "" for row in rows] for name in others}
-    return _with_labels(str(folder), files, names, columns)
+    return _with_labels(name, files, names, columns)
 
 
 def _inside(folder: Path, name: str | None, table: Path) -> Path:
@@ -222,7 +266,7 @@ def _arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
 
 def _with_labels(
     name: str,
-    images: NDArray[Any] | list[Path],
+    images: NDArray[Any] | list[Path] | list[FileContent],
     names: Sequence[str],
     columns: dict[str, list[str]] | None = None,
 ) -> LabelledSet:
@@ -240,52 +284,3 @@ def renumbered(
     position = {name: number for number, name in enumerate(wanted)}
     table = np.array([position.get(name, -1) for name in names], np.int64)
     return table[labels]
-
-
-def stratified_split(
-    labels: NDArray[np.int64], share: float, rng: np.random.Generator | int
-) -> NDArray[np.bool_]:
-    """Hold out a random share (0..1) of every class of labels (n,), but never a whole class.
-
-    Returns:
-        (n,) bool: True for the pictures held out.
-    """
-    if not 0 <= share <= 1:
-        raise ValueError(f"share must be in 0..1. Received: share={share!r}")
-    held_out = np.zeros(len(labels), bool)
-    for own in _shuffled_classes(labels, rng):
-        held_out[own[: min(round(share * len(own)), len(own) - 1)]] = True
-    return held_out
-
-
-def stratified_folds(
-    labels: NDArray[np.int64],
-    folds: int,
-    rng: np.random.Generator | int,
-    *,
-    singles: bool = False,
-) -> NDArray[np.int64]:
-    """Distribute every class over at least two folds, so that each picture is held out once.
-
-    Returns:
-        (n,): the fold of each picture. Without ``singles`` it is :data:`NEVER` for the only one
-        of its class; so the other folds always have at least one picture of every class.
-    """
-    if folds < 2:
-        raise ValueError(f"folds must be at least 2. Received: folds={folds!r}")
-    dealt = np.full(len(labels), NEVER)
-    next_fold = 0
-    for own in _shuffled_classes(labels, rng):
-        if len(own) > 1 or singles:  # continue where the last class ended: folds of equal size
-            dealt[own] = (next_fold + np.arange(len(own))) % folds
-            next_fold += len(own)
-    return dealt
-
-
-def _shuffled_classes(
-    labels: NDArray[np.int64], rng: np.random.Generator | int
-) -> Iterator[NDArray[np.int64]]:
-    """The positions of each class's labels, in random order."""
-    generator = np.random.default_rng(rng)
-    for label in np.unique(labels):
-        yield generator.permutation(np.flatnonzero(labels == label))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinymnist import limits
+from tinymnist.archives import FileContent, is_archive, read_archive
 from tinymnist.data import load_set
 from tinymnist.data.sets import DIGITS, renumbered
 from tinymnist.diagnosis.ink_and_paper import separate_ink
@@ -39,10 +42,10 @@ _VARIANTS = len(PLANS) + 1
 def open_pictures(
     spec: str, reader: Reader, labels: bool | None = None, limit: int | None = None
 ) -> Pictures:
-    """Open a labelled set, any folder of pictures, or one picture.
+    """Open a labelled set, any folder or archive of pictures, or one picture.
 
     Args:
-        spec: as for :func:`tinymnist.load_set`, or a folder, or a picture.
+        spec: as for :func:`tinymnist.load_set`, or a folder, an archive or a picture.
         reader: whose classes the labels must be.
         labels: True insists on labels, False ignores them, None uses them if the reader knows all
             of their classes.
@@ -70,8 +73,11 @@ def _open(spec: str, reader: Reader, labels: bool | None) -> Pictures:
     try:
         labelled = load_set(spec)
     except InputError:
-        if labels or not (is_unsorted or is_picture(spec)):
+        is_bare = is_archive(spec) and Path(spec).is_file()
+        if labels or not (is_unsorted or is_bare or is_picture(spec)):
             raise
+        if is_bare:
+            return Pictures(spec, _pictures_of_archive(spec))
         return Pictures(spec, pictures_in(folder) if is_unsorted else [folder])
     if labels:
         return Pictures(labelled.name, labelled.images, known_labels(labelled, reader))
@@ -85,6 +91,14 @@ def _open(spec: str, reader: Reader, labels: bool | None) -> Pictures:
         return Pictures(labelled.name, labelled.images)
     numbers = renumbered(labelled.labels, labelled.class_names, reader.class_names)
     return Pictures(labelled.name, labelled.images, numbers)
+
+
+def _pictures_of_archive(path: str) -> list[FileContent]:
+    with limits.opening(path, "an archive"):
+        found = [file for file in read_archive(path, Counter()) if is_picture(file.name)]
+        if not found:
+            raise InputError(f"{path}: holds no pictures; expected files such as .png or .jpg")
+        return found
 
 
 def diagnose(

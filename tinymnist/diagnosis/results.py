@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinymnist.archives import FileContent
 from tinymnist.diagnosis.costs import Cost, Flags, costs_of
 from tinymnist.diagnosis.repairs import NONE, PLANS, REPAIRS, Repairs, in_sequence
 from tinymnist.diagnosis.script import ByHand
@@ -36,7 +37,9 @@ class Pictures:
     def name_of(self, number: int) -> str:
         """What to call a picture: its file, or its number in the set, from 0."""
         source = self.sources[number]
-        return str(source) if isinstance(source, str | PathLike) else f"picture {number}"
+        return (
+            str(source) if isinstance(source, str | PathLike | FileContent) else f"picture {number}"
+        )
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tinymnist.data.sets import renumbered, stratified_folds, stratified_split
+from tinymnist.data.sets import renumbered
+from tinymnist.data.splits import stratified_folds, stratified_split
 from tinymnist.errors import InputError
 from tinymnist.finetuning.settings import AVERAGE, MANY, Checkpoints, FineTuning
 from tinymnist.finetuning.stages import average_with, finetune, sign, start_from

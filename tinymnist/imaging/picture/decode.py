@@ -17,7 +17,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from tinymnist.errors import InputError
-from tinymnist.files import NOT_REGULAR
+from tinymnist.files import MOST_BYTES, NOT_REGULAR
 from tinymnist.imaging.picture.formats import DESCRIBED, STARTS, UNSIGNED
 from tinymnist.imaging.picture.pixels import (
     Array,
@@ -34,8 +34,6 @@ Source: TypeAlias = (
     " | npt.NDArray[Any]"
 )
 
-MOST_BYTES = 1 << 28
-"""The largest file that is read from a pipe or an archive."""
 LONGEST_SIDE = 1024
 """Pixels; larger pictures, except strips, are reduced to this: a twentieth of it still has 50."""
 _MAX_PIXELS = 100_000_000  # when decoded: 400 MB in Pillow's RGB. JPEGs are decoded smaller
