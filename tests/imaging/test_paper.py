@@ -9,18 +9,17 @@ from tinymnist.imaging.digit.paper import (
     ink_is_dark,
     noise_exceeds,
     noise_level,
-    stands_out,
 )
 from tinymnist.imaging.picture.otsu import split_at_otsu
 
 
 def test_noise_does_not_stand_out_and_ink_does() -> None:
     noise = np.random.default_rng(1).normal(0.3, 0.05, (90, 90)).astype(np.float32)
-    assert not stands_out(split_at_otsu(np.clip(noise, 0, 1)))
+    assert not split_at_otsu(np.clip(noise, 0, 1)).stands_out
     noise[30:60, 40:50] += 0.5
-    assert stands_out(split_at_otsu(np.clip(noise, 0, 1)))
+    assert split_at_otsu(np.clip(noise, 0, 1)).stands_out
     for grey in (0.0, 0.4, 1.0):
-        assert not stands_out(split_at_otsu(np.full((9, 9), grey, np.float32)))
+        assert not split_at_otsu(np.full((9, 9), grey, np.float32)).stands_out
 
 
 def test_light_that_falls_off_evenly_does_not_decide_which_is_ink() -> None:

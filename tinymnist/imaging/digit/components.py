@@ -74,10 +74,15 @@ def bounds(mask: Mask) -> tuple[slice, slice]:
 
     Both are empty if no pixel is True. ``ink[bounds(ink > 0.5)]`` cuts the box out.
     """
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if rows.size == 0:
+    rows, columns = np.logical_or.reduce(mask, 1), np.logical_or.reduce(mask, 0)
+    if not rows.any():
         return slice(0), slice(0)
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    return _extent(rows), _extent(columns)
+
+
+def _extent(line: Mask) -> slice:
+    """From the first True value (n,), of which there is one, past the last."""
+    return slice(int(line.argmax()), len(line) - int(line[::-1].argmax()))
 
 
 def surrounding_box(boxes: Index) -> Index:

@@ -56,7 +56,10 @@ def stroke_width(ink: Array) -> float:
     around = pad_edges(ink, 2)
     down = around[2:, 1:-1] - around[:-2, 1:-1]  # over two pixels
     right = around[1:-1, 2:] - around[1:-1, :-2]
-    climb = float(np.sqrt(down * down + right * right).sum()) / 2
+    down *= down
+    right *= right
+    down += right
+    climb = float(np.sqrt(down, out=down).sum()) / 2
     return 2 * float(ink.sum()) / climb if climb > 0 else 0.0
 
 

@@ -18,7 +18,6 @@ from tinymnist.imaging.digit.components import (
     touches_frame,
 )
 from tinymnist.imaging.digit.filters import maximum
-from tinymnist.imaging.digit.paper import stands_out
 from tinymnist.imaging.digit.rules import has_sides
 from tinymnist.imaging.picture.otsu import OtsuSplit, split_at_otsu
 from tinymnist.imaging.picture.pixels import Array
@@ -58,7 +57,7 @@ def threshold(split: OtsuSplit) -> Array:
 
     Raises NoDigitFound if ink and paper are too much alike.
     """
-    if not stands_out(split):  # a black picture is all ink
+    if not split.stands_out:  # a black picture is all ink
         raise no_digit_error()
     margin = _margin(split.is_above)
     if margin.any() and (split.is_above & ~margin).sum() < _MIN_INK_TO_MARGIN * margin.sum():

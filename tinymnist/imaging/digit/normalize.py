@@ -197,9 +197,9 @@ def _readings(image: Array) -> Readings:
     if image.shape == (SIDE, SIDE):
         ways += [light, dark] if in_doubt else [light]
     if found.parts is None or not (marks := separate_marks(made["rules"], found)):
-        return Readings(np.stack(ways))
+        return Readings(np.array(ways))
     held = sum(bool((mark * made["components"]).any()) for mark in marks)
-    return Readings(np.stack(ways), np.stack([*map(_digit_of, marks)]), held == len(marks))
+    return Readings(np.array(ways), np.stack([*map(_digit_of, marks)]), held == len(marks))
 
 
 def _digit_of(ink: Array) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinymnist.imaging.digit.filters import average, maximum, minimum, pad_edges, shrink
 from tinymnist.imaging.picture.otsu import (
+    MIN_CONTRAST,
     NORMAL_MEDIAN,
     SAMPLE_SIZE,
     OtsuSplit,
@@ -24,8 +25,6 @@ _NO_DARKNESS = 1e-5
 """Smaller values of :func:`ink_darkness` are rounding: light alone, without ink, leaves as much."""
 _WIDEST_STROKE = 0.3  # strokes are at most this share of the longer side wide; wider is paper
 _MIN_PAPER = 0.25  # paper in the shadow has at least this share of the brightest paper's light
-_MIN_CONTRAST = 0.04  # ink differs from paper by at least this much of the range 0..1
-_MIN_CONTRAST_TO_NOISE = 4  # and by at least this many standard deviations of the paper
 _MAX_PAPER_NOISE = 0.015
 """Standard deviation of noise that hardly moves the estimate of the paper's brightness."""
 _MAX_NOISE_TO_CONTRAST = 0.12  # up to this share of the ink's contrast, noise does no harm
@@ -61,7 +60,7 @@ def ink_darkness(grey: Array) -> float:
 def ridge_darkness(grey: Array) -> float:
     """Whether narrow strokes are dark on light: -1 (all are light) to 1 (all are dark)."""
     padded = pad_edges(grey, max(_RIDGE_DISTANCES))
-    ridges = np.stack([_ridges(padded, distance) for distance in _RIDGE_DISTANCES])
+    ridges = _ridges(padded)
     return _balance(ridges, np.abs(ridges))
 
 
@@ -111,7 +110,7 @@ def is_empty(grey: Array) -> bool:
     terms, values = terms.reshape(-1, 6), coarse.reshape(-1).astype(float)
     # The normal equations; a side of one or two pixels leaves them many solutions.
     weights = np.linalg.pinv(terms.T @ terms) @ (terms.T @ values)
-    return bool(np.abs(values - terms @ weights).max() < _MIN_CONTRAST)
+    return bool(np.abs(values - terms @ weights).max() < MIN_CONTRAST)
 
 
 def _bends_too_much(grey: Array) -> bool:
@@ -123,7 +122,7 @@ def _bends_too_much(grey: Array) -> bool:
     for step in (1, 2, 4):
         if len(grey) > 2 * step:
             bends = grey[2 * step :] - 2 * grey[step:-step] + grey[: -2 * step]
-            if float(np.ptp(bends)) > 8 * _MIN_CONTRAST:
+            if float(np.ptp(bends)) > 8 * MIN_CONTRAST:
                 return True
     return False
 
@@ -166,28 +165,14 @@ def denoise(ink: Array) -> OtsuSplit:
         return split_at_otsu(ink)
     if min(ink.shape) < _SMALLEST_NOISY:
         split = split_at_otsu(_remove_specks(ink))
-        return split if stands_out(split) else split_at_otsu(average(split.picture))
+        return split if split.stands_out else split_at_otsu(average(split.picture))
     for _ in range(_MAX_PASSES):
         split = split_at_otsu(ink)
         too_noisy = noise_exceeds(ink, _MAX_NOISE_TO_CONTRAST * split.contrast)
-        if not too_noisy and stands_out(split):
+        if not too_noisy and split.stands_out:
             return split
         ink = average(ink)
     return split_at_otsu(ink)
-
-
-def stands_out(split: OtsuSplit) -> bool:
-    """Whether ink differs from paper by more than paper from paper.
-
-    Otsu's level splits anything, noise as well: then the medians of both sides are 2.1 standard
-    deviations of the lower side apart, as those of a normal distribution cut in the middle. If
-    noise hides a digit, averaging brings them further apart; it does not if there is only noise.
-    """
-    if split.is_uniform:
-        return False
-    paper, full = split.medians
-    contrast = full - paper
-    return contrast >= _MIN_CONTRAST and not split.noise_exceeds(contrast / _MIN_CONTRAST_TO_NOISE)
 
 
 def _remove_specks(ink: Array) -> Array:
@@ -213,19 +198,28 @@ def _remove_specks(ink: Array) -> Array:
     return ink
 
 
-def _ridges(padded: Array, distance: int) -> Array:
+def _ridges(padded: Array) -> Array:
     """How much darker each pixel is than both neighbours in some direction; lighter is negative.
 
-    The picture (h, w) is in a margin as wide as the largest distance.
+    The picture (h, w) is in a margin as wide as the largest distance. The result is (d, h, w), for
+    each distance.
     """
-    margin = max(_RIDGE_DISTANCES)
-    around = _neighbours(padded, distance, margin)
-    (left, grey, right), above, below = around[1], around[0], around[2, ::-1]
-    # Opposite neighbours, in four directions: three of them from above to below.
-    darker = np.maximum.reduce(np.minimum(above, below))
-    lighter = np.minimum.reduce(np.maximum(above, below))
-    dark = np.maximum(np.maximum(darker, np.minimum(left, right)), grey) - grey
-    light = grey - np.minimum(np.minimum(lighter, np.maximum(left, right)), grey)
+    margin, around = max(_RIDGE_DISTANCES), []
+    for distance in _RIDGE_DISTANCES:
+        around.append(_neighbours(padded, distance, margin))
+    grey = around[0][1, 1]
+    # Opposite neighbours in four directions, and the pixel itself: no ridge is lower than 0.
+    darker = np.empty((5, len(around), grey.size), padded.dtype)
+    lighter = np.empty_like(darker)
+    for i, near in enumerate(around):
+        (left, _, right), above, below = near[1], near[0], near[2, ::-1]
+        np.minimum(above, below, out=darker[:3, i])
+        np.maximum(above, below, out=lighter[:3, i])
+        np.minimum(left, right, out=darker[3, i])
+        np.maximum(left, right, out=lighter[3, i])
+    darker[4] = lighter[4] = grey
+    dark = np.maximum.reduce(darker) - grey
+    light = grey - np.minimum.reduce(lighter)
     return _unflattened(np.where(dark >= light, dark, -light), padded.shape, margin)
 
 
@@ -243,10 +237,11 @@ def _neighbours(padded: Array, distance: int, margin: int) -> Array:
 
 
 def _unflattened(line: Array, shape: tuple[int, ...], margin: int) -> Array:
-    """A line of pixels as in :func:`_neighbours` as the picture (h, w), without its margin."""
-    whole = np.empty((shape[0] - 2 * margin) * shape[1], line.dtype)
-    whole[: len(line)] = line
-    return whole.reshape(-1, shape[1])[:, : shape[1] - 2 * margin]
+    """Lines (..., n) as in :func:`_neighbours` as pictures (..., h, w), without the margin."""
+    height, width = shape
+    whole = np.empty((*line.shape[:-1], (height - 2 * margin) * width), line.dtype)
+    whole[..., : line.shape[-1]] = line
+    return whole.reshape(*line.shape[:-1], -1, width)[..., : width - 2 * margin]
 
 
 def _balance(values: Array, weights: Array) -> float:
