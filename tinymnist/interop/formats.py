@@ -54,8 +54,8 @@ def _read(path: Path, architecture: Architecture) -> Candidates:
     if kind is None:
         raise InputError(
             f"{path} is not a model of a known kind; expected weights of tinymnist, .keras, .h5, "
-            "ONNX, a PyTorch state_dict, safetensors, or a SavedModel, .tflite or model.json of "
-            "TensorFlow"
+            "ONNX, a PyTorch state_dict, safetensors, or a SavedModel, .pb, .tflite or model.json "
+            "of TensorFlow"
         )
     if kind in ADVICE:
         advice = ADVICE[kind].replace("{path}", str(path))
@@ -70,7 +70,7 @@ def _read(path: Path, architecture: Architecture) -> Candidates:
         return Candidates(path, read_onnx(path))
     if kind in (Format.KERAS_ZIP, Format.HDF5):
         from tinymnist.interop.keras import read as read_file
-    elif kind in (Format.SAVED_MODEL, Format.TFLITE, Format.TFJS):
+    elif kind in (Format.SAVED_MODEL, Format.GRAPH_DEF, Format.TFLITE, Format.TFJS):
         from tinymnist.interop.tensorflow import read as read_file
     elif kind is Format.SAFETENSORS:
         from tinymnist.interop.safetensors import read as read_file
@@ -102,10 +102,6 @@ _SAVE_FOR_TORCH = (
     "'fc1.bias': torch.tensor(b1), ...}, 'weights.pt')`"
 )
 ADVICE = {
-    Format.GRAPH_DEF: (
-        "convert it: `python -m tf2onnx.convert --graphdef FILE.pb --inputs NAME:0 "
-        "--outputs NAME:0 --output model.onnx`"
-    ),
     Format.CHECKPOINT: (
         "build the model in Keras, then `model.load_weights(CHECKPOINT); model.save('model.h5')`"
     ),

@@ -79,6 +79,17 @@ def read(path: str | PathLike[str]) -> Sequential:
 
 def _read(path: str | PathLike[str]) -> Sequential:
     network, origin, metadata = load(path)
+    model, about = model_of(network, path)
+    model.metadata = {"source": origin | about} | _carried(metadata.get(METADATA_KEY, ""))
+    return model
+
+
+def model_of(network: Network, path: str | PathLike[str]) -> tuple[Sequential, dict[str, Any]]:
+    """A model of a graph, and what was chosen: its output, and how it wants its input.
+
+    Raises:
+        InputError: if it has something that cannot be mapped; the message names the node.
+    """
     reasons: list[Unmappable] = []
     for scores, left_out, output in _endings(network):
         try:
@@ -87,11 +98,7 @@ def _read(path: str | PathLike[str]) -> Sequential:
             reasons.append(reason)
             continue
         others = [name for name in network.outputs if name != output]
-        chosen = {"left_out": left_out, "output": output, "other_outputs": others}
-        model.metadata = {"source": origin | chosen | about} | _carried(
-            metadata.get(METADATA_KEY, "")
-        )
-        return model
+        return model, {"left_out": left_out, "output": output, "other_outputs": others, **about}
     raise InputError(f"{path}: {reasons[0]}")
 
 

@@ -1,8 +1,9 @@
 """TensorFlow's own formats, read without TensorFlow: SavedModel, TensorFlow Lite, TensorFlow.js.
 
-``bundle`` reads variables, ``savedmodel`` what Keras says of its layers; ``tflite`` turns each
-operation into the Keras layer that does the same, so that Keras's reader builds all of them;
-``tfjs`` finds the weights of a model described in JSON.
+``bundle`` reads variables, ``savedmodel`` what Keras says of its layers, ``tfjs`` a model that is
+described in JSON. Where nobody described layers, ``tflite`` and ``graph`` (whose nodes ``graphdef``
+reads) turn each operation into the Keras layer that does the same, so that Keras's reader builds
+all of them.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from pathlib import Path
 from tinymnist import limits
 from tinymnist.interop.bare.candidates import Candidates, defines_layers
 from tinymnist.interop.sniffing import Format, sniff
-from tinymnist.interop.tensorflow import savedmodel, tfjs, tflite
+from tinymnist.interop.tensorflow import graph, savedmodel, tfjs, tflite
 
 __all__ = ["read"]
 
 
 def read(path: str | PathLike[str], architecture: str | PathLike[str] | None = None) -> Candidates:
-    """Read a SavedModel folder, a ``.tflite`` file or a ``model.json`` of TensorFlow.js.
+    """Read a SavedModel folder, a frozen ``.pb``, a ``.tflite`` or TensorFlow.js's ``model.json``.
 
     Args:
         path: the folder or the file.
@@ -35,6 +36,8 @@ def read(path: str | PathLike[str], architecture: str | PathLike[str] | None = N
     with limits.opening(path, "a model of TensorFlow"):
         if kind is Format.TFLITE:
             return Candidates(place, tflite.read(place))
+        if kind is Format.GRAPH_DEF:
+            return Candidates(place, graph.read(place))
         if kind is Format.TFJS:
             return Candidates(place, tfjs.read(place / "model.json" if place.is_dir() else place))
         return Candidates(place, savedmodel.read(place if place.is_dir() else place.parent))

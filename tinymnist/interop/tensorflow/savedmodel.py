@@ -1,4 +1,4 @@
-"""A SavedModel folder whose layers Keras described.
+"""A SavedModel folder: its layers if Keras described them, else its graph of operations.
 
 Keras 2 wrote its layers as JSON: into ``keras_metadata.pb`` since TensorFlow 2.5, before that into
 the graph of objects in ``saved_model.pb``. The variables lie in a checkpoint, whose own graph of
@@ -19,6 +19,8 @@ from tinymnist.interop.keras.assembling import assemble, check_layers
 from tinymnist.interop.keras.config import ModelConfig, model_config
 from tinymnist.interop.keras.weights import has_arrays
 from tinymnist.interop.tensorflow.bundle import OBJECT_GRAPH, Bundle
+from tinymnist.interop.tensorflow.graph import translate
+from tinymnist.interop.tensorflow.graphdef import Graph, from_protobuf, integers
 from tinymnist.interop.wire import message, text_of
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.sequential import Sequential
@@ -45,19 +47,21 @@ def read(folder: Path) -> Sequential:
     """Read a SavedModel.
 
     Raises:
-        InputError: when the folder lacks a file, a file is damaged, or Keras did not describe the
-            layers.
+        InputError: when the folder lacks a file, a file is damaged, or it computes something that
+            no layer does.
         ValueError, KeyError, IndexError, TypeError: when the description makes no sense.
     """
     described = _described(folder)
     if described is None:
-        raise InputError(
-            f"{folder} does not describe its layers, only a graph of TensorFlow's operations; "
-            "expected a model that Keras 2 saved. Convert it: "
-            "`python -m tf2onnx.convert --saved-model FOLDER --output model.onnx`"
-        )
-    model = model_config(described, str(folder))
-    check_layers(model, str(folder))
+        return _read_graph(folder)
+    try:
+        model = model_config(described, str(folder))
+        check_layers(model, str(folder))
+    except InputError as refusal:  # code of the author's own: what it does is in the graph
+        try:
+            return _read_graph(folder)
+        except InputError:
+            raise refusal from None
     bundle = Bundle(folder / "variables" / "variables")
     _give(model, _Objects(bundle), 0, str(folder))
     result = assemble(model, str(folder), 2, theano=False, name=folder.stem)
@@ -83,8 +87,49 @@ def _described(folder: Path) -> dict[str, Any] | None:
             described = json.loads(metadata)
             if isinstance(described, dict) and "config" in described:
                 return described
-            raise InputError(f"{folder} holds a model whose code is not in it")
     return None
+
+
+def _read_graph(folder: Path) -> Sequential:
+    """The model that the graph computes when it is served."""
+    found = message(message(read_bytes(folder / "saved_model.pb"))[2][0])
+    graph = from_protobuf(found.get(2, [b""])[-1])
+    signatures = {text_of(m, 1): message(m[2][-1]) for m in map(message, found.get(5, []))}
+    served = [signatures.get("serving_default", {}), *signatures.values()]
+    outputs = next((one[2] for one in served if 1 in one and 2 in one), [])
+    ends = [text_of(message(message(entry)[2][-1]), 1) for entry in outputs]
+    if not ends:
+        raise InputError(f"{folder} holds no function to be served, only its parts")
+    variables = _Variables(folder, graph, found.get(7, [b""])[-1])
+    return translate(graph, folder, ends, "TensorFlow (SavedModel)", variables)
+
+
+class _Variables:
+    """The values of a graph's variables, by the names of their nodes.
+
+    TensorFlow 1 keeps them by these names. TensorFlow 2 lists for each function the objects that
+    are its last arguments, and the checkpoint has the same objects.
+    """
+
+    def __init__(self, folder: Path, graph: Graph, objects: bytes) -> None:
+        self._keys: dict[str, str] = {}
+        self._bundle = Bundle(folder / "variables" / "variables")
+        if OBJECT_GRAPH not in self._bundle.names:
+            return
+        kept = _Objects(self._bundle)
+        functions = {
+            text_of(m, 1): message(m[2][-1]) for m in map(message, message(objects).get(2, []))
+        }
+        for called, inputs in graph.calls:
+            bound = integers(functions.get(called, {}).get(2))
+            for result, number in zip(reversed(inputs), reversed(bound), strict=False):
+                if key := kept.key(number):
+                    self._keys[result.rpartition(":")[0]] = key
+
+    def __call__(self, name: str) -> Array | None:
+        """A value, or None if there is none."""
+        key = self._keys.get(name, name)
+        return self._bundle.array(key) if key in self._bundle.names else None
 
 
 class _Objects:
@@ -104,6 +149,10 @@ class _Objects:
     def children(self, node: int) -> dict[str, int]:
         """The objects below one, by name."""
         return self._children[node]
+
+    def key(self, node: int) -> str | None:
+        """The key of the variable that an object is, if it is one."""
+        return self._keys[node][0] if self._keys[node] else None
 
     def arrays(self, node: int) -> list[Array]:
         """A layer's variables in Keras's order, those of its cells included."""

@@ -1,4 +1,4 @@
-"""TensorFlow.js's layers models: a ``model.json`` with Keras's description, and files of weights.
+"""TensorFlow.js: a ``model.json`` with Keras's layers or a graph, and files of weights.
 
 The manifest in the JSON names files beside it; their bytes, one after another, are the arrays it
 lists, possibly as 8 or 16 bit numbers with a scale and a minimum. Format:
@@ -20,35 +20,35 @@ from tinymnist.files import read_bytes
 from tinymnist.interop.keras.assembling import assemble, check_layers
 from tinymnist.interop.keras.config import ModelConfig, model_config, parse
 from tinymnist.interop.keras.weights import has_arrays
+from tinymnist.interop.tensorflow.graph import translate
+from tinymnist.interop.tensorflow.graphdef import from_json
 from tinymnist.interop.tensorflow.savedmodel import rank
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.sequential import Sequential
 
-_DTYPES = {
-    **{"float32": "<f4", "float16": "<f2", "int32": "<i4", "uint8": "u1", "uint16": "<u2"},
-    **{"bool": "?", "int64": "<i8"},
-}
+_DTYPES = {"float32": "<f4", "float16": "<f2", "int32": "<i4", "uint8": "u1", "uint16": "<u2",
+           "bool": "?", "int64": "<i8"}  # fmt: skip
 
 
 def read(path: Path) -> Sequential:
-    """Read a layers model.
+    """Read a layers model or a graph model.
 
     Raises:
-        InputError: when a file is missing or damaged, or it is a graph of operations.
+        InputError: when a file is missing or damaged, or it computes something that no layer does.
         ValueError, KeyError, TypeError: when the description makes no sense.
     """
     described = parse(read_bytes(path), str(path))
     topology = described.get("modelTopology", described)
-    if described.get("format") == "graph-model" or "node" in topology:
-        raise InputError(
-            f"{path} holds a graph of TensorFlow's operations; expected a layers model: save "
-            "the Keras model itself, or convert it with tensorflowjs_converter "
-            "--output_format=tfjs_layers_model"
-        )
+    groups = described.get("weightsManifest", [])
+    arrays = [pair for group in groups for pair in _arrays(group, path)]
+    if "node" in topology:
+        graph = from_json(topology["node"], dict(arrays))
+        signature = described.get("signature") or described["userDefinedMetadata"]["signature"]
+        ends = [str(output["name"]) for output in signature["outputs"].values()]
+        return translate(graph, path, ends, "TensorFlow.js (graph model)")
     model = model_config(topology.get("model_config", topology), str(path))
     check_layers(model, str(path))
-    groups = described.get("weightsManifest", [])
-    _give(model, [pair for group in groups for pair in _arrays(group, path)], path)
+    _give(model, arrays, path)
     version = str(topology.get("keras_version") or "2")
     major = int(version[0]) if version[:1].isdecimal() else 2
     result = assemble(model, str(path), major, theano=False, name=path.stem)
@@ -76,7 +76,7 @@ def _arrays(group: dict[str, Any], path: Path) -> Iterator[tuple[str, Array]]:
         if "scale" in coded:
             scale, lowest = float(coded["scale"]), float(coded.get("min", 0.0))
             numbers = numbers * np.float32(scale) + np.float32(lowest)
-        yield str(entry["name"]), numbers.astype(np.float32)
+        yield str(entry["name"]), numbers if numbers.dtype.kind == "i" else numbers.astype("f4")
 
 
 def _part(path: Path, name: str) -> bytes:
