@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import struct
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,10 @@ def frozen(side: int, kernel: Any, bias: Any, dense: Any) -> bytes:
     arrays = {"conv/kernel": kernel, "conv/bias": bias, "dense/kernel": dense}
     nodes = [node("x", "Placeholder", dtype=1, shape=[-1, side, side, 1])]
     nodes += [node(name, "Const", value=array, dtype=1) for name, array in arrays.items()]
-    nodes += [*body("x", *arrays), node("one", "Const", value=np.array(1, "<i4"), dtype=3)]
+    nodes += [
+        *body("x", "conv/kernel", "conv/bias", "dense/kernel"),
+        node("one", "Const", value=np.array(1, "<i4"), dtype=3),
+    ]
     return b"".join(field(1, n) for n in [*nodes, node("class", "ArgMax", "dense/MatMul", "one")])
 
 
@@ -94,7 +98,8 @@ def served(side: int, bound: Sequence[int]) -> bytes:
     nodes = [node("x", "Placeholder", dtype=1, shape=[-1, side, side, 1])]
     nodes += [*(node(name, "VarHandleOp", dtype=1) for name in names), call]
     inside = [node(f"read_{name}", "ReadVariableOp", f"{name}_resource") for name in names]
-    inside += body("inputs", *(f"read_{name}:value:0" for name in names), port=":output:0")
+    kernel, bias, dense = (f"read_{name}:value:0" for name in names)
+    inside += body("inputs", kernel, bias, dense, ":output:0")
     taken = ("inputs", *(f"{name}_resource" for name in names))
     signature = field(1, "serve") + b"".join(field(2, field(1, name)) for name in taken)
     signature += field(3, field(1, "scores"))
@@ -131,3 +136,44 @@ def in_json(side: int, arrays: dict[str, Any]) -> dict[str, Any]:
     outputs = {"y": {"name": "y:0"}}
     return {"format": "graph-model", "modelTopology": {"node": nodes},
             "signature": {"inputs": {"x": {"name": "x:0"}}, "outputs": outputs}}  # fmt: skip
+
+
+def table(pairs: dict[str, bytes]) -> bytes:
+    """A table of LevelDB of one block."""
+
+    def block(entries: list[tuple[bytes, bytes]]) -> bytes:
+        out, before = b"", b""
+        for key, value in entries:
+            pairs_of = zip(before, key, strict=False)
+            shared = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs_of)))
+            out += varint(shared) + varint(len(key) - shared) + varint(len(value))
+            out, before = out + key[shared:] + value, key
+        return out + struct.pack("<II", 0, 1)
+
+    data = block([(key.encode(), pairs[key]) for key in sorted(pairs)])
+    index = block([(b"\xff", varint(0) + varint(len(data)))])
+    handles = varint(0) + varint(0) + varint(len(data) + 5) + varint(len(index))
+    out = data + bytes(5) + index + bytes(5) + handles.ljust(40, b"\0")
+    return out + 0xDB4775248B80FB57.to_bytes(8, "little")
+
+
+def leaf(key: str) -> bytes:
+    """The object of a checkpoint that is the variable with this key."""
+    return field(1, field(2, field(1, "VARIABLE_VALUE") + field(3, key)))
+
+
+def checkpoint(arrays: dict[str, Any], objects: bytes) -> dict[str, bytes]:
+    """The files of a SavedModel's variables by their names, with its graph of objects."""
+    text = varint(len(objects)) + bytes(4) + objects
+    entries, data = {"": field(1, 1)}, b""
+    for key, array in arrays.items():
+        place = field(4, len(data)) + field(5, array.nbytes)
+        entries[key] = field(1, 1) + field(2, shape(array.shape)) + place
+        data += array.tobytes()
+    entries["_CHECKPOINTABLE_OBJECT_GRAPH"] = (
+        field(1, 7) + field(2, b"") + field(4, len(data)) + field(5, len(text))
+    )
+    return {
+        "variables/variables.index": table(entries),
+        "variables/variables.data-00000-of-00001": data + text,
+    }

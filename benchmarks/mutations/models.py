@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.mutations import graphs
 from benchmarks.mutations.kinds import Kind, Mutator, Seed
 from benchmarks.mutations.mutators import (
     BYTES,
@@ -53,7 +54,8 @@ def kinds() -> list[Kind]:
         _kind("onnx", (*BYTES, *[protobuf] * 6), lambda: [*_own("onnx"), *_shared("onnx")], "onnx"),
         _kind("safetensors", (*BYTES, safetensors, safetensors), lambda: _own("safetensors")),
         _kind("pytorch", (*BYTES, *[inside_zip(_in_torch, 0)] * 4), _torch_seeds),
-        _kind("savedmodel", (*BYTES, protobuf, protobuf), lambda: _shared_folders("savedmodel")),
+        _kind("savedmodel", (*BYTES, protobuf, protobuf), _saved_model_seeds),
+        _kind("graphdef", (*BYTES, *[protobuf] * 6), lambda: [_graph_seed(), *_shared("pb")]),
         _kind("tflite", BYTES, lambda: _shared("tflite")),
         _kind("tfjs", (*BYTES, json_value, json_value), _tfjs_seeds),
         Kind("json", _json_seeds, (any_bytes, json_value, json_value, replace_text), _open_json),
@@ -74,7 +76,7 @@ def _prepare() -> None:
     from tinymnist.interop.formats import read
 
     tinymnist.Reader("mlp").predict(_DIGIT)
-    for kind in kinds()[:9]:
+    for kind in kinds()[:10]:
         for seed in kind.seeds()[:1]:
             with tempfile.TemporaryDirectory() as folder:
                 for name, content in seed.files.items():
@@ -143,6 +145,26 @@ def _own(suffix: str) -> list[Seed]:
         return [Seed(path.name, {path.name: path.read_bytes()})]
 
 
+def _arrays() -> dict[str, Any]:
+    """The arrays of a tiny graph of TensorFlow's operations."""
+    rng = np.random.default_rng(0)
+    shapes = {"conv/kernel": (5, 5, 1, 2), "conv/bias": (2,), "dense/kernel": (1152, 10)}
+    return {name: rng.normal(0, 0.1, shape).astype("f4") for name, shape in shapes.items()}
+
+
+def _graph_seed() -> Seed:
+    return Seed("frozen.pb", {"frozen.pb": graphs.frozen(28, *_arrays().values())})
+
+
+def _saved_model_seeds() -> list[Seed]:
+    """A graph whose function takes variables, and other people's folders."""
+    arrays = _arrays()
+    objects = graphs.field(1, b"") + b"".join(map(graphs.leaf, arrays))
+    files = graphs.checkpoint(arrays, objects)
+    own = Seed("served", {"saved_model.pb": graphs.served(28, [1, 2, 3]), **files})
+    return [own, *_shared_folders("savedmodel")]
+
+
 def _tfjs_seeds() -> list[Seed]:
     """The tiny model as TensorFlow.js keeps it: Keras's description, and the arrays beside it."""
     from tinymnist.interop import to_json
@@ -157,7 +179,16 @@ def _tfjs_seeds() -> list[Seed]:
         "weightsManifest": [{"paths": ["w.bin"], "weights": described}],
     }
     own = Seed("tfjs", {"model.json": json.dumps(content).encode(), "w.bin": data})
-    return [own, *_shared_folders("tfjs")]
+    arrays = _arrays() | {"flat/shape": np.array([-1, 1152], "<i4")}
+    listed = [
+        {"name": name, "shape": list(array.shape), "dtype": "float32" if i < 3 else "int32"}
+        for i, (name, array) in enumerate(arrays.items())
+    ]
+    graph = graphs.in_json(28, arrays)
+    graph["weightsManifest"] = [{"paths": ["w.bin"], "weights": listed}]
+    data = b"".join(array.tobytes() for array in arrays.values())
+    other = Seed("graph", {"model.json": json.dumps(graph).encode(), "w.bin": data})
+    return [own, other, *_shared_folders("tfjs")]
 
 
 def _shared(folder: str) -> list[Seed]:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.mutations import graphs
 from tests.bombs import open_all
 
 MOST_BYTES = 1 << 30
@@ -582,6 +583,45 @@ def table_that_names_a_circle(folder: Path) -> Path:
     (folder / "b").symlink_to(folder / "a")
     (folder / "labels.csv").write_text("file,label\na,1\n")
     return folder / "labels.csv"
+
+
+# --- TensorFlow's graphs --------------------------------------------------------------------------
+
+
+@bomb()
+def graph_of_functions_in_functions(folder: Path) -> Path:
+    """Each calls the next one twice, and their names grow."""
+    functions = b""
+    for i in range(20):
+        calls = [graphs.node("c" * 90 + str(k), f"f{i + 1}", "x") for k in range(2)]
+        signature = graphs.field(1, f"f{i}") + graphs.field(2, graphs.field(1, "x"))
+        functions += graphs.field(
+            1, graphs.field(1, signature) + b"".join(graphs.field(3, call) for call in calls)
+        )
+    nodes = [graphs.node("x", "Placeholder", dtype=1, shape=[-1, 784]), graphs.node("y", "f0", "x")]
+    graph = b"".join(graphs.field(1, one) for one in nodes) + graphs.field(2, functions)
+    (folder / "m.pb").write_bytes(graph)
+    return folder / "m.pb"
+
+
+@bomb()
+def graph_of_a_huge_constant(folder: Path) -> Path:
+    zeros = graphs.field(
+        8,
+        graphs.field(1, 1)
+        + graphs.field(2, graphs.shape([1 << 36]))
+        + graphs.field(5, b"\0\0\0\0"),
+    )
+    constant = graphs.node("k", "Const") + graphs.field(
+        5, graphs.field(1, "value") + graphs.field(2, zeros)
+    )
+    nodes = [
+        graphs.node("x", "Placeholder", dtype=1, shape=[-1, 784]),
+        constant,
+        graphs.node("y", "Mul", "x", "k"),
+    ]
+    (folder / "m.pb").write_bytes(b"".join(graphs.field(1, one) for one in nodes))
+    return folder / "m.pb"
 
 
 # --- running them ---------------------------------------------------------------------------------

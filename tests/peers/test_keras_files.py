@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("h5py")
 
-from tests.peers.tensorflow_keras import keras
+from tests.peers.tensorflow_keras import keras, tf
 from tinymnist.adapter import SCALINGS
 from tinymnist.data import load_mnist
 from tinymnist.errors import InputError
@@ -207,3 +207,36 @@ def test_small_files_reach_the_accuracy_on_record(shared_folder: Path, mnist_fol
         assert abs(found - float(row["accuracy"] or row["accuracy_ours"])) <= 2e-4, row["file"]
         measured += 1
     assert measured > 3
+
+
+def test_what_tensorflow_saved_without_layers(tmp_path: Path) -> None:
+    """Keras's export, and TensorFlow 1's graph for training: saved with variables, and frozen."""
+    keras.utils.set_random_seed(0)
+    model = chain(
+        L.Rescaling(2.0), L.Conv2D(4, 3), L.BatchNormalization(), L.LeakyReLU(0.1),
+        L.DepthwiseConv2D(3, strides=2, padding="same"), L.ZeroPadding2D(1),
+        L.Conv2D(4, 3, dilation_rate=2, padding="same"), L.AveragePooling2D(2), L.Flatten(),
+        L.Dropout(0.3), L.Dense(8, activation="relu"), L.Dense(10, activation="softmax"),
+    )  # fmt: skip
+    rng = np.random.default_rng(1)
+    shapes = [w.shape for w in model.get_weights()]
+    model.set_weights([rng.normal(0, 0.3, s) if len(s) > 1 else rng.random(s) for s in shapes])
+    model.export(str(tmp_path / "keras"), verbose=False)
+    found = open_model(tmp_path / "keras")
+    assert np.abs(found.predict(X) - model.predict(X, verbose=0)).max() < 1e-5
+    v1, path = tf.compat.v1, tmp_path / "frozen.pb"
+    with tf.Graph().as_default() as graph, v1.Session() as session:
+        x, keep = v1.placeholder("float", [None, 784]), v1.placeholder("float", name="keep_prob")
+        kernel, bias = v1.get_variable("conv/w", [5, 5, 1, 4]), v1.get_variable("conv/b", [4])
+        y = tf.nn.conv2d(tf.reshape(x, [-1, 28, 28, 1]), kernel, 1, "SAME") + bias
+        y = tf.reshape(v1.nn.max_pool(tf.nn.relu(y), 2, 2, "SAME"), [-1, 784])
+        dense = v1.get_variable("fc/w", [784, 10], use_resource=False)
+        scores = tf.nn.softmax(tf.matmul(v1.nn.dropout(y, keep_prob=keep), dense), name="scores")
+        tf.argmax(scores, 1, name="digit")
+        session.run(v1.global_variables_initializer())
+        expected = session.run(scores, {x: X.reshape(4, 784), keep: 1.0})
+        v1.saved_model.simple_save(session, str(tmp_path / "v1"), {"x": x}, {"y": scores})
+        frozen = v1.graph_util.convert_variables_to_constants
+        path.write_bytes(frozen(session, graph.as_graph_def(), ["digit"]).SerializeToString())
+    for place in (tmp_path / "v1", path):
+        assert np.abs(open_model(place).predict(X) - expected).max() < 1e-5

@@ -6,14 +6,13 @@ import json
 import struct
 import warnings
 from collections.abc import Callable
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks.mutations.graphs import field, frozen, in_json, served, varint
+from benchmarks.mutations.graphs import checkpoint, field, frozen, in_json, leaf, served
 from tinymnist.errors import InputError
 from tinymnist.interop import open_model
 
@@ -43,25 +42,6 @@ def expected() -> Any:
     return np.maximum(y, 0).reshape(2, -1) @ DENSE
 
 
-def table(pairs: dict[str, bytes]) -> bytes:
-    """A table of LevelDB of one block."""
-
-    def block(entries: list[tuple[bytes, bytes]]) -> bytes:
-        out, before = b"", b""
-        for key, value in entries:
-            pairs_of = zip(before, key, strict=False)
-            shared = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs_of)))
-            out += varint(shared) + varint(len(key) - shared) + varint(len(value))
-            out, before = out + key[shared:] + value, key
-        return out + struct.pack("<II", 0, 1)
-
-    data = block([(key.encode(), pairs[key]) for key in sorted(pairs)])
-    index = block([(b"\xff", varint(0) + varint(len(data)))])
-    handles = varint(0) + varint(0) + varint(len(data) + 5) + varint(len(index))
-    out = data + bytes(5) + index + bytes(5) + handles.ljust(40, b"\0")
-    return out + 0xDB4775248B80FB57.to_bytes(8, "little")
-
-
 def saved_model(folder: Path) -> Path:
     """A SavedModel of TensorFlow 2.4: Keras's layers in the graph of objects."""
     (folder / "variables").mkdir(parents=True)
@@ -72,24 +52,12 @@ def saved_model(folder: Path) -> Path:
     def child(name: str, node: int) -> bytes:
         return field(1, field(1, node) + field(2, name))
 
-    def leaf(key: str) -> bytes:
-        return field(1, field(2, field(1, "VARIABLE_VALUE") + field(3, key)))
-
     nodes = field(1, child("layer_with_weights-0", 1) + child("layer_with_weights-1", 2))
     nodes += field(1, child("bias", 4) + child("kernel", 3)) + field(1, child("kernel", 5))
     nodes += leaf("a/kernel") + leaf("a/bias") + leaf("b/kernel")
-    text = varint(len(nodes)) + bytes(4) + nodes
-    entries, data = {"": field(1, 1)}, b""
-    for key, array in {"a/bias": BIAS, "a/kernel": KERNEL, "b/kernel": DENSE}.items():
-        shape = b"".join(field(2, field(1, side)) for side in array.shape)
-        place = field(4, len(data)) + field(5, array.nbytes)
-        entries[key] = field(1, 1) + field(2, shape) + place
-        data += array.tobytes()
-    entries["_CHECKPOINTABLE_OBJECT_GRAPH"] = (
-        field(1, 7) + field(2, b"") + field(4, len(data)) + field(5, len(text))
-    )
-    (folder / "variables" / "variables.index").write_bytes(table(entries))
-    (folder / "variables" / "variables.data-00000-of-00001").write_bytes(data + text)
+    arrays = {"a/bias": BIAS, "a/kernel": KERNEL, "b/kernel": DENSE}
+    for name, content in checkpoint(arrays, nodes).items():
+        (folder / name).write_bytes(content)
     return folder
 
 

@@ -25,7 +25,7 @@ from tinymnist.nn.arrays import Array
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _SECOND = ("output_true", "batch_mean")
 """Names of results that are not an operation's first, although they are counted from 0."""
-_MOST_NODES = 50_000
+_MOST_NODES = 20_000
 _MOST_NESTING = 20
 _MOST_LETTERS, _MOST_STEPS = 2000, 1000
 _TYPED = {1: 5, 2: 6, 3: 7, 4: 7, 5: 7, 6: 7, 9: 10, 10: 11}
