@@ -24,7 +24,18 @@ from tinymnist.interop.conversion import Conversion, convert
 from tinymnist.labelled import in_mnist_form
 
 WEIGHTS = "h5, weights alone"
-FORMATS = ("h5", "keras", WEIGHTS, "onnx", "pt", "safetensors")
+FORMATS = (
+    "h5",
+    "keras",
+    WEIGHTS,
+    "onnx",
+    "pt",
+    "safetensors",
+    "savedmodel",
+    "pb",
+    "tflite",
+    "tfjs",
+)
 """Supported formats in the order of the table; all others should be refused."""
 CLOSE = 2e-4 + 1e-9
 """0.02 points."""
@@ -40,6 +51,7 @@ class Outcome:
         reason: of a refusal.
         expected, found: accuracy on MNIST's test images; None if unknown.
         scaling, plan: the chosen ones.
+        recorded: the scaling in the manifest, which was chosen by accuracy.
         plans: number of architectures that fit the weights; 0 if the file defines one.
         first: whether the likeliest of them was chosen.
         seconds: of processor time.
@@ -52,6 +64,7 @@ class Outcome:
     expected: float | None = None
     found: float | None = None
     scaling: str = ""
+    recorded: str = ""
     plan: str = ""
     plans: int = 0
     first: bool = False
@@ -90,6 +103,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(_line(outcome), flush=True)
         outcomes.append(outcome)
     print("\n" + table(outcomes))
+    known = [o for o in outcomes if o.recorded and o.scaling]
+    same = sum(o.scaling.partition(", ")[0] == o.recorded for o in known)
+    print(f"\nscaling as on record: {same} of {len(known)} files")
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(o) for o in outcomes], indent=1))
     return 0
@@ -122,7 +138,8 @@ def outcome_of(row: dict[str, str], folder: Path, pictures: Labelled) -> Outcome
     """Convert one file."""
     accuracy = row["accuracy_ours"] or row["accuracy"]
     kind = WEIGHTS if row["subformat"].startswith("weights-only") else row["format"]
-    blank = Outcome(row["file"], kind, "", expected=float(accuracy) if accuracy else None)
+    expected = float(accuracy) if accuracy else None
+    blank = Outcome(row["file"], kind, "", expected=expected, recorded=row["scaling"])
     source = folder / row["file"]
     try:
         found = convert(source, pictures=pictures, architecture=_architecture(row, folder))

@@ -76,8 +76,9 @@ def _key(source: Path, architecture: str | PathLike[str] | None, plan: int | Non
 
 def _files_of(source: Path) -> Iterator[Path]:
     """The files that hold a model: one, those in a folder, or a description and its weights."""
-    if source.is_dir():
-        yield from sorted(file for file in source.rglob("*") if file.is_file())
+    folder = source.parent if source.name == "saved_model.pb" else source
+    if folder.is_dir():
+        yield from sorted(file for file in folder.rglob("*") if file.is_file())
         return
     if source.is_file():  # not a pipe, which nobody may write to
         yield source

@@ -15,6 +15,7 @@ import pytest
 from benchmarks.mutations.graphs import checkpoint, field, frozen, in_json, leaf, served
 from tinymnist.errors import InputError
 from tinymnist.interop import open_model
+from tinymnist.interop.remembered import convert_once
 
 RNG = np.random.default_rng(0)
 KERNEL = RNG.normal(size=(3, 3, 1, 2)).astype("f4")
@@ -223,6 +224,16 @@ def test_a_path_inside_a_folder_opens_it(tmp_path: Path) -> None:
     assert np.allclose(open_model(folder / "saved_model.pb").predict(X), expected(), atol=1e-4)
     folder = tensorflow_js(tmp_path / "js").parent
     assert np.allclose(open_model(folder).predict(X), expected(), atol=1e-4)
+
+
+def test_what_is_kept_of_a_folder_depends_on_its_variables(tmp_path: Path) -> None:
+    """Models with the same layers and other weights have the same saved_model.pb."""
+    first, _ = convert_once(saved_model(tmp_path / "1" / "m") / "saved_model.pb")
+    folder = saved_model(tmp_path / "2" / "m")
+    place = folder / "variables" / "variables.data-00000-of-00001"
+    place.write_bytes(place.read_bytes().replace(BIAS.tobytes(), (BIAS + 1).tobytes()))
+    second, _ = convert_once(folder / "saved_model.pb")
+    assert not np.allclose(first.predict(X), second.predict(X))
 
 
 def test_keras_metadata_beside_the_graph_is_preferred(tmp_path: Path) -> None:
