@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and 
 
 
 def test_eight_kills(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--count", "8", "--commands", "0", "--json"]) == 0
+    assert main(["--count", "8", "--commands", "0", "--learning", "0", "--json"]) == 0
     assert '"killed": 8' in capsys.readouterr().out
 
 
