@@ -140,3 +140,30 @@ def test_threads_that_write_one_path_all_succeed(tmp_path: Path) -> None:
     content = (tmp_path / "a").read_bytes()
     assert len(content) == 1000 and len({*content}) == 1
     assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="copies this process")
+def test_processes_that_save_to_one_path_all_succeed(tmp_path: Path) -> None:
+    """Each looks for what killed ones have left, and leaves the files of the others alone."""
+    path, children = tmp_path / "a", []
+    path.write_bytes(b"0" * 1000)
+    for number in range(1, 4):
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                for _ in range(20):
+                    with whole_file(path) as temporary:
+                        temporary.write_bytes(b"%d" % number * 1000)
+                code = 0
+            finally:
+                os._exit(code)
+        children.append(child)
+    while children:
+        content = path.read_bytes()
+        assert len(content) == 1000 and len({*content}) == 1
+        ended, status = os.waitpid(children[-1], os.WNOHANG)
+        if ended:
+            assert status == 0
+            children.pop()
+    assert os.listdir(tmp_path) == ["a"]
