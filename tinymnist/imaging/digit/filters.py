@@ -10,6 +10,9 @@ from PIL.Image import Resampling
 
 from tinymnist.imaging.picture.pixels import Array
 
+_CACHED = 1 << 15
+"""Numbers in a band of a picture that goes through several steps while a core's cache holds it."""
+
 
 def resize(grey: Array, shape: tuple[int, int], how: Resampling = Resampling.BILINEAR) -> Array:
     """Resample (h, w) to ``shape``; Pillow widens its filter when it reduces, against aliasing."""
@@ -124,14 +127,31 @@ def _running(extreme: np.ufunc, grey: Array, radius: int) -> Array:
     """
     height, width = grey.shape
     down, right = min(radius, height - 1), min(radius, width - 1)
-    first, last = grey[:, :1].repeat(right, 1), grey[:, -1:].repeat(right, 1)
-    # All rows one after the other are one long line, which is quick; the windows that reach from
-    # one row into the next come out in the columns that are cut off.
-    wide = np.concatenate([first, grey, last], axis=1)
+    tall = np.empty((height + 2 * down, width), grey.dtype)
+    lines = tall[down : down + height]
+    step = max(1, _CACHED // (width + 2 * right))
+    for top in range(0, height, step):
+        lines[top : top + step] = _along_rows(extreme, grey[top : top + step], right)
+    tall[:down], tall[down + height :] = lines[0], lines[-1]
+    if len(tall) * width <= 2 * _CACHED:
+        return _extreme_ahead(extreme, tall, 2 * down + 1)
+    step = max(1, 2 * _CACHED // len(tall))
+    for left in range(0, width, step):
+        columns = tall[:, left : left + step]
+        columns[:height] = _extreme_ahead(extreme, columns, 2 * down + 1)
+    return tall[:height]
+
+
+def _along_rows(extreme: np.ufunc, grey: Array, right: int) -> Array:
+    """The extreme of ``right`` pixels on either side of each pixel in a row, and of itself.
+
+    All rows one after the other are one long line, which is quick; the windows that reach from one
+    row into the next come out in the columns that are cut off.
+    """
+    width = grey.shape[1]
+    wide = np.concatenate([grey[:, :1].repeat(right, 1), grey, grey[:, -1:].repeat(right, 1)], 1)
     ahead = _extreme_ahead(extreme, wide.ravel(), 2 * right + 1)
-    lines = np.concatenate([ahead, wide[-1, width:]]).reshape(wide.shape)[:, :width]
-    tall = np.concatenate([lines[:1].repeat(down, 0), lines, lines[-1:].repeat(down, 0)])
-    return _extreme_ahead(extreme, tall, 2 * down + 1)
+    return np.concatenate([ahead, wide[-1, width:]]).reshape(wide.shape)[:, :width]
 
 
 def _extreme_ahead(extreme: np.ufunc, lines: Array, width: int) -> Array:

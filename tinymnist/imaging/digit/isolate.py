@@ -65,8 +65,9 @@ def threshold(split: OtsuSplit) -> Array:
         return threshold(split_at_otsu(np.where(covered, np.float32(0), split.picture)))
     paper, full = split.medians
     low, high = paper + (full - paper) * _SOFT[0], paper + (full - paper) * _SOFT[1]
-    clear: Array = np.clip((split.picture - low) / (high - low), 0, 1)
-    return clear
+    clear = split.picture - low
+    clear /= high - low
+    return clear.clip(0, 1, out=clear)
 
 
 def _margin(ink: Mask) -> Mask:

@@ -181,10 +181,12 @@ def _readings(image: Array) -> Readings:
         raise no_digit_error()
     darkness = ink_darkness(coarse)
     other = (*_OFF, "polarity")
-    made, found = _run_stages(image if darkness >= 0 else 1 - image, other)
+    dark = image if darkness >= 0 else 1 - image
+    made, found = _run_stages(dark, other)
     ways = [made["centre"]]
-    light, dark = (1 - image, image) if darkness >= 0 else (image, 1 - image)
-    in_doubt = abs(darkness) < _SURE_DARKNESS
+    in_doubt, may_be_prepared = abs(darkness) < _SURE_DARKNESS, image.shape == (SIDE, SIDE)
+    if in_doubt or may_be_prepared:
+        light = 1 - image if darkness >= 0 else image
     if in_doubt:
         with suppress(NoDigitFound):
             ways.append(normalize(light, skip=other))
@@ -194,7 +196,7 @@ def _readings(image: Array) -> Readings:
     if (opened := erase_box(made["components"])) is not made["components"]:
         with suppress(NoDigitFound):
             ways.append(_digit_of(isolate_digit(opened).picture))
-    if image.shape == (SIDE, SIDE):
+    if may_be_prepared:
         ways += [light, dark] if in_doubt else [light]
     if found.parts is None or not (marks := separate_marks(made["rules"], found)):
         return Readings(np.array(ways))

@@ -91,7 +91,7 @@ def light_taken(grey: Array, widest_stroke: float, most_noise: float, passes: in
         smooth = average(smooth)
     radius = max(1, round(widest_stroke * max(grey.shape) / 2))
     paper = minimum(maximum(smooth, radius), radius)
-    paper = np.maximum(paper, _MIN_PAPER * paper.max() + 1e-6)
+    np.maximum(paper, _MIN_PAPER * paper.max() + 1e-6, out=paper)
     ink: Array = np.divide(grey, paper, out=paper)
     return np.subtract(1, ink, out=ink).clip(0, 1, out=ink)
 
@@ -144,7 +144,9 @@ def noise_exceeds(grey: Array, limit: float) -> bool:
 
 def _second_differences(grey: Array) -> Array:
     """The sizes of second differences in both directions (n,), of a large picture a sample."""
-    rows = grey[2:] - 2 * grey[1:-1] + grey[:-2]
+    rows = 2 * grey[1:-1]
+    np.subtract(grey[2:], rows, out=rows)
+    rows += grey[:-2]
     height, width = rows.shape[0], rows.shape[1] - 2
     if (step := height * width // SAMPLE_SIZE) < 2:
         both: Array = np.abs(rows[:, 2:] - 2 * rows[:, 1:-1] + rows[:, :-2])

@@ -15,6 +15,7 @@ MIN_CONTRAST = 0.04
 """Ink differs from paper by at least this much of the range 0..1,"""
 _MIN_CONTRAST_TO_NOISE = 4  # and by at least this many standard deviations of the paper
 _LEVEL_CENTRES = (np.arange(256) + 0.5) / 256
+_PORTION = 1 << 15
 SAMPLE_SIZE = 8192
 """Values from which the median of a large picture is estimated, and up to twice as many."""
 
@@ -90,11 +91,8 @@ def otsu_level(values: Array) -> tuple[float, float]:
         The level in 0..1 (the middle if an empty stretch between the classes makes it ambiguous),
         and the share of the variance that lies between the classes, 0..1.
     """
-    levels = (values * 256).astype(np.intp).ravel()
-    counts = np.bincount(levels, minlength=257).astype(float)  # mixed with integers, all is slower
-    counts[255] += counts[256:].sum()  # 1 itself belongs to the last level
-    counts = counts[:256]
-    below, total = counts.cumsum()[:-1], float(levels.size)
+    counts = _histogram(values.ravel())
+    below, total = counts.cumsum()[:-1], float(values.size)
     mass = (counts * _LEVEL_CENTRES).cumsum()
     between = np.square(below / total * mass[-1] - mass[:-1])  # exactly 0 if a class is empty
     between /= np.maximum(below * (total - below), 1)
@@ -105,6 +103,16 @@ def otsu_level(values: Array) -> tuple[float, float]:
     level = (2 * first + width + 1) / 512
     variance = float(counts @ (_LEVEL_CENTRES - mass[-1] / total) ** 2) / total
     return level, most / variance if variance > 0 else 0.0
+
+
+def _histogram(values: Array) -> npt.NDArray[np.float64]:
+    """How many of (n,) values in 0..1 are in each of 256 levels; 1 itself belongs to the last."""
+    counts = np.zeros(257)
+    for first in range(0, len(values), _PORTION):  # all at once would leave the cache
+        levels = (values[first : first + _PORTION] * 256).astype(np.intp)
+        counts += np.bincount(levels, minlength=257)
+    counts[255] += counts[256]
+    return counts[:256]
 
 
 def sample(values: Array) -> Array:
