@@ -305,5 +305,63 @@ model.compile(loss='categorical_crossentropy', optimizer='adam')
 model.fit(x_train, y_train, epochs=1, verbose=0)
 result = [image, model.predict(image)]
 """,
+    "quickstart": """
+import tensorflow as tf
+mnist = tf.keras.datasets.mnist
+(x_train, y_train), (x_test, y_test) = mnist.load_data()
+x_train, x_test = x_train / 255.0, x_test / 255.0
+model = tf.keras.models.Sequential([
+    tf.keras.layers.Flatten(input_shape=(28, 28)),
+    tf.keras.layers.Dense(16, activation=tf.nn.relu),
+    tf.keras.layers.Dense(10),
+])
+loss_fn = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+optimizer = tf.keras.optimizers.get('adam')
+model.compile(optimizer=optimizer, loss=loss_fn, metrics=['accuracy'])
+history = model.fit(x_train, y_train, epochs=2, verbose=0)
+logits = model(x_test[:2]).numpy()
+result = [history.history, model.predict([x_test])[:2], logits, tf.nn.softmax(logits).numpy(),
+          loss_fn(y_test[:2], logits).numpy(), history.params['epochs']]
+""",
+    "a subclass": """
+import csv
+import keras
+from keras import layers
+from keras.callbacks import CSVLogger, EarlyStopping
+class Digits(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.flat = layers.Flatten()
+        self.hidden = layers.Dense(16, activation='swish')
+        self.mixed = layers.Average()
+        self.last = layers.Dense(10, activation='softmax')
+    def call(self, x):
+        x = self.hidden(self.flat(x))
+        return self.last(self.mixed([x, layers.Activation('relu')(x)]))
+(x_train, y_train), (x_test, y_test) = keras.datasets.mnist.load_data()
+model = Digits()
+model.compile(loss='sparse_categorical_crossentropy', optimizer='sgd', metrics=['accuracy'],
+              loss_weights=None)
+model(x_train[:1] / 255.0)
+stop = EarlyStopping('loss', baseline=1e-9, patience=2, start_from_epoch=1)
+history = []
+for append in (False, True):
+    log = CSVLogger('log.csv', separator=';', append=append)
+    fitted = model.fit(x_train / 255.0, y_train, epochs=6, verbose=0, callbacks=[log, stop])
+    history += fitted.history['loss']
+model.summary(line_length=80, expand_nested=True)
+with open('log.csv') as file:
+    rows = list(csv.DictReader(file, delimiter=';'))
+result = [history, [float(row['loss']) for row in rows], model.predict(x_test / 255.0)]
+""",
+    "a copy": VECTORS + """
+from keras.models import clone_model, save_model, load_model
+first = Sequential([Dense(8, activation='relu', input_shape=(784,)), Dense(10, activation='softmax')])
+model = clone_model(first)
+model.compile(loss='categorical_crossentropy', optimizer='adam')
+model.fit(x_train, y_train, epochs=1, verbose=0)
+save_model(model, 'copy.keras')
+result = [len(first.get_weights()), model.predict(x_test), load_model('copy.keras').predict(x_test)]
+""",
 }  # fmt: skip
 """The text of each script, by what is special in it."""

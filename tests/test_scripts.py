@@ -26,6 +26,7 @@ def with_changed_imports(script: str) -> str:
     """The script, importing from tinymnist what it imported from Keras."""
     script = script.replace("keras.src.legacy.preprocessing", "tinymnist.preprocessing")
     script = re.sub(r"^import keras$", "import tinymnist as keras", script, flags=re.M)
+    script = re.sub(r"^import tensorflow as tf$", "import tinymnist as tf", script, flags=re.M)
     return re.sub(r"^(\s*)from keras\b", r"\1from tinymnist", script, flags=re.M)
 
 
@@ -41,15 +42,16 @@ def test_a_script_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 PUBLIC = {
-    "models": "Sequential Model load_model model_from_json",
+    "models": "Sequential Model load_model save_model clone_model model_from_json",
     "layers": "Input Dense Conv2D Convolution2D DepthwiseConv2D MaxPooling2D MaxPool2D Flatten "
     "AveragePooling2D GlobalAveragePooling2D GlobalMaxPooling2D Dropout BatchNormalization "
     "Activation LeakyReLU ReLU ELU PReLU Softmax Add Concatenate Multiply Reshape Permute "
-    "ZeroPadding2D Rescaling Normalization LayerNormalization add concatenate multiply",
-    "optimizers": "SGD RMSprop Adam AdamW Adagrad Adadelta Adamax Nadam Lion schedules",
+    "ZeroPadding2D Rescaling Normalization LayerNormalization Average add average "
+    "concatenate multiply",
+    "optimizers": "SGD RMSprop Adam AdamW Adagrad Adadelta Adamax Nadam Lion get schedules",
     "losses": "CategoricalCrossentropy SparseCategoricalCrossentropy BinaryCrossentropy Huber "
     "MeanSquaredError MeanAbsoluteError categorical_crossentropy mse mae mean_squared_error "
-    "sparse_categorical_crossentropy binary_crossentropy",
+    "sparse_categorical_crossentropy binary_crossentropy get",
     "metrics": "Accuracy BinaryAccuracy CategoricalAccuracy SparseCategoricalAccuracy Precision "
     "Recall TopKCategoricalAccuracy MeanSquaredError categorical_crossentropy",
     "callbacks": "Callback EarlyStopping ModelCheckpoint ReduceLROnPlateau LearningRateScheduler "

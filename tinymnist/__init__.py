@@ -36,7 +36,8 @@ Words that mean one thing throughout the package:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any
 
 from tinymnist.lazy import lazy_names
 
@@ -121,4 +122,9 @@ _HOMES = {
 _RENAMED = {"prepare": "prepare_image"}
 """A name of version 0.1, kept for one version more."""
 
-__getattr__, __dir__ = lazy_names(__name__, _HOMES, _RENAMED)
+_find, __dir__ = lazy_names(__name__, _HOMES, _RENAMED)
+
+
+def __getattr__(name: str) -> Any:
+    """Public names; and ``keras``, for ``import tinymnist as tf`` and ``tf.keras.layers``."""
+    return sys.modules[__name__] if name == "keras" else _find(name)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinymnist.nn.arrays import Array
+from tinymnist.nn.arrays import Array, Eager
 from tinymnist.nn.layers.activation import ACTIVATIONS, check_activation
 
 
@@ -28,7 +28,7 @@ def get(identifier: Any) -> Callable[[Any], Array]:
     def activation(x: Any) -> Array:
         numbers = np.asarray(x)
         real = numbers if numbers.dtype.kind == "f" else numbers.astype(np.float32)
-        return ACTIVATIONS[name][0](real)[0]
+        return ACTIVATIONS[name][0](real)[0].view(Eager)
 
     activation.__name__ = activation.__qualname__ = name
     activation.__doc__ = f"Compute ``{name}`` of an array."
@@ -36,7 +36,7 @@ def get(identifier: Any) -> Callable[[Any], Array]:
 
 
 def __getattr__(name: str) -> Callable[[Any], Array]:
-    if name not in ACTIVATIONS:
+    if name not in (*ACTIVATIONS, "swish"):
         rule = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(rule, name=name, obj=sys.modules[__name__])
     return get(name)

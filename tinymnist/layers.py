@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinymnist.nn import layers
@@ -26,6 +26,16 @@ def concatenate(inputs: Sequence[Tensor], axis: int = -1) -> Any:
 def multiply(inputs: Sequence[Tensor]) -> Any:
     """``Multiply()(inputs)``."""
     return layers.Multiply()(inputs)
+
+
+def average(inputs: Sequence[Tensor]) -> Any:
+    """The mean of two or more tensors: their sum, scaled."""
+    return layers.Rescaling(1 / len(inputs))(layers.Add()(inputs))
+
+
+def Average() -> Callable[[Sequence[Tensor]], Any]:
+    """:func:`average`, to be called on tensors."""
+    return average
 
 
 InputLayer = Input

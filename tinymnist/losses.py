@@ -18,11 +18,12 @@ from tinymnist.nn.losses import (
     SparseCategoricalCrossentropy,
     loss_values,
 )
+from tinymnist.nn.losses import get_loss as get
 
 __all__ = ["BinaryCrossentropy", "CategoricalCrossentropy", "Huber", "Loss", "MeanAbsoluteError"]
 __all__ += ["MeanSquaredError", "SparseCategoricalCrossentropy", "binary_crossentropy"]
 __all__ += ["categorical_crossentropy", "mae", "mean_absolute_error", "mean_squared_error", "mse"]
-__all__ += ["sparse_categorical_crossentropy"]
+__all__ += ["get", "sparse_categorical_crossentropy"]
 
 
 def categorical_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False) -> Array:

@@ -10,7 +10,8 @@ from tinymnist.interop.keras.model_json import from_json
 from tinymnist.nn.model import Model
 from tinymnist.nn.sequential import Sequential
 
-__all__ = ["Model", "Sequential", "load_model", "model_from_json"]
+__all__ = ["Model", "Sequential", "clone_model", "load_model", "model_from_json"]
+__all__ += ["save_model"]
 
 
 def load_model(
@@ -32,6 +33,16 @@ def load_model(
         InputError: if the file cannot be used.
     """
     return open_model(filepath)
+
+
+def save_model(model: Sequential, filepath: str | PathLike[str], overwrite: bool = True) -> None:
+    """``model.save(filepath)``."""
+    model.save(filepath, overwrite)
+
+
+def clone_model(model: Sequential) -> Sequential:
+    """A model of the same layers, with new weights."""
+    return from_json(model.to_json())
 
 
 def model_from_json(json_string: str, custom_objects: Any = None) -> Sequential:

@@ -27,6 +27,7 @@ from tinymnist.comparison.causes.dropout import dropout_spread, masks
 from tinymnist.comparison.matching import Pair, arranged_alike
 from tinymnist.comparison.measuring import difference, largest, mean_error
 from tinymnist.comparison.rerun import Rerun
+from tinymnist.nn.arrays import Array
 from tinymnist.reporting.text import show_progress
 
 EXPERIMENTS: tuple[Callable[[Mismatch], Experiments], ...] = (
@@ -47,6 +48,8 @@ EXPERIMENTS: tuple[Callable[[Mismatch], Experiments], ...] = (
     layers.activations,
 )
 """All of them. Of two that explain the same share, the earlier one is reported."""
+FITTED = (results.heads, results.class_orders, results.output_scalings, inputs.fitted_line)
+"""Those that cost little: they act on the results, or are computed from the two outputs."""
 _MAX_CAUSES = 3
 _MIN_EXPLAINED_ALONE = 0.9
 """A change that does not move the first mismatch must explain this share of its error."""
@@ -54,8 +57,10 @@ _MIN_EXPLAINED = 0.5
 """Any change must explain this share of the error at the first mismatch."""
 _TOLERANCE_FACTOR = 10.0
 """By how much an experiment may exceed the tolerance: a change multiplies rounding errors."""
-_MAX_AT_ONCE, _MAX_LAYER_RUNS = 1000, 6000
-"""How many pairs of experiments are tried at most, and how many layers they may run."""
+_MAX_LAYER_RUNS, _MAX_EXAMPLE_RUNS = 6000, 120_000
+"""How many layers all pairs of experiments may run, or if that is more, layers times examples."""
+_BEST = 4
+"""This many experiments, those that come nearest, are paired with every other one."""
 _MIN_ERROR_OF_TWO = 0.01
 """Two faults at once are looked for if outputs differ by this share of their mean size."""
 _RANKS = (4, 8, 24)
@@ -104,12 +109,16 @@ class Cause:
 
 
 class _Result(NamedTuple):
-    """An experiment's new pairs, the index of the first that differs, and what it explains."""
+    """An experiment's new pairs, the index of the first that differs, and what it explains.
+
+    ``distances`` is how far the first mismatch is from the other side, by several measures.
+    """
 
     experiment: Experiment
     pairs: list[Pair]
     first: int
     explained: float
+    distances: tuple[float, ...]
 
 
 def find_causes(
@@ -169,43 +178,56 @@ def _two_at_once(mismatch: Mismatch, atol: float, rtol: float) -> list[_Result]:
     """Two experiments after which the first mismatch is gone; empty if no pair does that."""
     best: list[_Result] = []
     seen: set[frozenset[str]] = set()
-    for base, changed, experiment in _pairs_to_try(
-        mismatch, _ranked(_results(mismatch, atol, rtol))
-    ):
+    base, runs = None, 0
+    most = max(_MAX_LAYER_RUNS, _MAX_EXAMPLE_RUNS // max(len(mismatch.rerun.x), 1))
+    for first, changed, experiment in _pairs_to_try(mismatch, atol, rtol):
+        if first is not base:
+            base, runs = first, runs + mismatch.depth
         both = {base.experiment.cause, experiment.cause}
         changes = frozenset((base.experiment.change, experiment.change))
         if len(both) == 1 or changes in seen or (best and both != _causes(best)):
             continue  # of the two causes that were found, only what reaches further
         seen.add(changes)
+        runs += 2 if experiment.cause in RESULTS else mismatch.depth
         show_progress(f"trying two causes at once: {len(seen)} pairs")
         result = _run(changed, experiment, atol, rtol)
         if result and result.first > max(mismatch.first, best[-1].first if best else 0):
             best = [base, result]
             if result.first == len(mismatch.pairs):
                 break
-        if len(seen) >= min(_MAX_AT_ONCE, _MAX_LAYER_RUNS // mismatch.depth):
+        if runs > most:
             break
     show_progress("")
     return best
 
 
 def _pairs_to_try(
-    mismatch: Mismatch, ranked: Sequence[tuple[_Result, int]]
+    mismatch: Mismatch, atol: float, rtol: float
 ) -> Iterator[tuple[_Result, Mismatch, Experiment]]:
     """An experiment's result, the mismatch after it, and a second experiment on that.
 
-    Those that explain most by themselves come first; then all are combined with those on the
-    model's results, which cost little.
+    First all are combined with those that are fitted or act on the model's results, which costs
+    little; then the nearest few with all; then those that come nearest among their cause.
     """
-    for limit in (*_RANKS, len(ranked)):
+    ranked = _ranked(_results(mismatch, atol, rtol))
+    for base, _ in ranked:
+        changed = _after(mismatch, base)
+        yield from ((base, changed, one) for fit in FITTED for one in fit(changed))
+    for base, _ in ranked[:_BEST]:
+        changed = _after(mismatch, base)
+        yield from ((base, changed, one) for one in _experiments(changed))
+    for limit in _RANKS:
         unlikely = {one.experiment.change for one, rank in ranked if rank >= limit}
-        for base in (one for one, rank in ranked if rank < limit):
-            rerun = base.experiment.rerun.remembered()
-            changed = replace(mismatch, rerun=rerun, pairs=base.pairs)
-            for experiment in _experiments(changed):
-                is_likely = experiment.change not in unlikely and limit <= _RANKS[-1]
-                if is_likely or experiment.cause in RESULTS:
-                    yield base, changed, experiment
+        for base, rank in ranked:
+            if rank < limit:
+                changed = _after(mismatch, base)
+                likely = (one for one in _experiments(changed) if one.change not in unlikely)
+                yield from ((base, changed, one) for one in likely)
+
+
+def _after(mismatch: Mismatch, result: _Result) -> Mismatch:
+    """The mismatch that an experiment leaves."""
+    return replace(mismatch, rerun=result.experiment.rerun.remembered(), pairs=result.pairs)
 
 
 def _causes(results: Sequence[_Result]) -> set[str]:
@@ -213,12 +235,15 @@ def _causes(results: Sequence[_Result]) -> set[str]:
 
 
 def _ranked(results: Iterable[_Result]) -> list[tuple[_Result, int]]:
-    """Results with their rank among those of the same cause, the best of each cause first."""
+    """Results, those that come nearest by any measure first, with their rank in their cause."""
+    found = list(results)
+    places = np.argsort(np.argsort([one.distances for one in found], axis=0, kind="stable"), axis=0)
     ranked, counts = [], Counter[str]()
-    for result in sorted(results, key=lambda one: -one.explained):
-        ranked.append((result, counts[result.experiment.cause]))
-        counts[result.experiment.cause] += 1
-    return sorted(ranked, key=lambda pair: pair[1])
+    for place in np.argsort(places.min(axis=1, initial=len(found)), kind="stable"):
+        cause = found[place].experiment.cause
+        ranked.append((found[place], counts[cause]))
+        counts[cause] += 1
+    return ranked
 
 
 def _first_mismatch(pairs: Sequence[Pair], atol: float, rtol: float) -> int:
@@ -276,6 +301,7 @@ def _run(mismatch: Mismatch, experiment: Experiment, atol: float, rtol: float) -
     pairs = list(mismatch.pairs)
     places = {pair.a.name: number for number, pair in enumerate(pairs)}
     first, explained = mismatch.first, 0.0
+    far: tuple[float, ...] = (np.inf, np.inf, np.inf)
     try:
         for output in experiment.rerun.steps():
             place = places.get(output.name, len(pairs))
@@ -286,8 +312,27 @@ def _run(mismatch: Mismatch, experiment: Experiment, atol: float, rtol: float) -
             if place == first:
                 after = mean_error(*pairs[place])
                 explained = max(0.0, 1 - after / mismatch.error) if mismatch.error else 0.0
+                far = (after, *_distances(pairs[place]))
             if place <= first and not _agree(pairs[place], atol, rtol):
-                return _Result(experiment, pairs, place, explained)
+                return _Result(experiment, pairs, place, explained, far)
     except ValueError:
         return None
-    return _Result(experiment, pairs, _first_mismatch(pairs, atol, rtol), explained)
+    return _Result(experiment, pairs, _first_mismatch(pairs, atol, rtol), explained, far)
+
+
+def _distances(pair: Pair) -> tuple[float, float]:
+    """How far two outputs are in size, and in direction alone; probabilities by their logarithms.
+
+    A second fault hides how near the first experiment comes, but seldom from both measures.
+    """
+    a, b = (_spread(one.values.astype(np.float64)) for one in pair)
+    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
+    found = float(np.abs(a - b).mean()), -float((a * b).sum()) / lengths if lengths else 0.0
+    return tuple(one if np.isfinite(one) else np.inf for one in found)  # type: ignore[return-value]
+
+
+def _spread(values: Array) -> Array:
+    if values.ndim == 2 and (values >= 0).all() and np.allclose(values.sum(axis=1), 1, atol=1e-3):
+        values = np.log(np.maximum(values, 1e-30))
+    spread: Array = values - values.mean(axis=-1, keepdims=True)
+    return spread

@@ -10,9 +10,9 @@ Each name is loaded on first use, so that reading a digit does not load the trai
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tinymnist.lazy import lazy_names
+from tinymnist.lazy import lazy_names, upper_room
 
 if TYPE_CHECKING:
     from tinymnist.nn.graph import Graph as Graph
@@ -50,4 +50,11 @@ _NAMES = {
     "training.callbacks": "CSVLogger Callback Checkpoint EarlyStopping LearningRateScheduler "
     "ModelCheckpoint ReduceLROnPlateau",
 }
-__getattr__, __dir__ = lazy_names(__name__, _NAMES)
+_ACTIVATIONS = ("relu", "softmax", "sigmoid", "tanh", "elu", "leaky_relu", "selu", "silu", "swish")
+_find, __dir__ = lazy_names(__name__, _NAMES)
+
+
+def __getattr__(name: str) -> Any:
+    """Public names; and some activations, for ``Dense(10, tf.nn.softmax)``."""
+    is_activation = name in _ACTIVATIONS
+    return getattr(upper_room("activations"), name) if is_activation else _find(name)

@@ -25,6 +25,15 @@ Pads: TypeAlias = tuple[Pair, Pair]
 Padding: TypeAlias = str | int | Sequence[int] | Sequence[Sequence[int]]
 """What callers may pass for ``padding``."""
 
+
+class Eager(np.ndarray[Any, Any]):
+    """An array with the one method of TensorFlow's that scripts call: ``model(x).numpy()``."""
+
+    def numpy(self) -> Array:
+        """The same numbers as a plain array."""
+        return np.asarray(self)
+
+
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 """What a network computes in: float32 for use, float64 as the reference."""
 

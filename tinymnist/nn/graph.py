@@ -487,27 +487,32 @@ class Graph:
         self._propagate(captured[INPUT], captured=captured)
         return captured
 
-    def cast(self, x: Array) -> Array:
+    def cast(self, x: Any) -> Array:
         """Check the shape of examples and convert them to the model's dtype, without scaling.
 
         Args:
-            x: (n, *input_shape); or without a single channel, (n, h, w); or flat, (n, h * w * c).
+            x: (n, *input_shape); or without a single channel, (n, h, w); or flat, (n, h * w * c);
+                or a list that holds such an array alone.
 
         Raises:
             ValueError: for any other shape.
         """
-        given = x = np.asarray(x)
+        is_list = isinstance(x, (list, tuple)) and len(x) == 1
+        given: Array = np.asarray(x)
+        x = given
         if not self.shapes:
             self.build(x.shape)
         shape = self.input_shape
         flat = (math.prod(shape),)
         without_channel = shape[:-1] if shape[-1] == 1 else flat
+        if is_list and given.shape[1:] not in (shape, flat, without_channel):
+            given = x = np.asarray(given[0])  # as Keras takes the inputs of a model
         if given.ndim > 1 and given.shape[1:] in (without_channel, flat):
             x = given.reshape(len(given), *shape)
         if x.shape[1:] != shape:
             wanted = ", ".join(map(str, shape))
             raise ValueError(f"x must be of shape (n, {wanted}). Received: x.shape={given.shape}")
-        return x.astype(self.dtype, copy=False)
+        return np.asarray(x, self.dtype)
 
     def _steps(self, logits: bool, learning: bool = True) -> list[Layer]:
         """The layers to run; with ``logits``, a final softmax is switched off."""

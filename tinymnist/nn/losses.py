@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tinymnist.errors import did_you_mean
-from tinymnist.nn.arrays import Array
+from tinymnist.nn.arrays import Array, Eager
 from tinymnist.nn.functional import log_softmax, sigmoid
 
 
@@ -109,6 +109,10 @@ class Loss:
     fuses_softmax: ClassVar[bool] = False
     """Whether a softmax at the end of the model is left out, as the loss contains it."""
     from_logits: bool = False
+
+    def __call__(self, y_true: Any, y_pred: Any) -> Any:
+        """The mean over all examples."""
+        return np.asarray(loss_values(self, y_true, y_pred).mean()).view(Eager)
 
     def targets(self, y: ArrayLike, classes: int, dtype: Any) -> Array:
         """Bring targets to the form of the outputs, (n, ...)."""

@@ -8,18 +8,19 @@
     model = Model(inputs, Dense(10, activation="softmax")(Flatten()(x)))
 
 It is a Sequential like any other, with a wiring. Parts of models can be used, too:
-``Dense(10)(base.output)``, or ``base(inputs)`` for a whole one.
+``Dense(10)(base.output)``, or ``base(inputs)`` for a whole one. A subclass may have a ``call(self,
+x)`` that calls its layers; it is run once, on a tensor.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinymnist.nn.graph import INPUT
+from tinymnist.nn.graph import INPUT, Input
 from tinymnist.nn.layers import Layer
 from tinymnist.nn.layers.base import Tensor, default_name, free_name
 from tinymnist.nn.sequential import Sequential
@@ -31,6 +32,8 @@ class Model(Sequential):
     Attributes:
         output_names: the layers whose outputs :meth:`predict` returns, if there are several.
     """
+
+    output_names: Sequence[str] = ()
 
     def __init__(
         self, inputs: Any = None, outputs: Any = None, name: str = "functional", **settings: Any
@@ -47,13 +50,13 @@ class Model(Sequential):
         Raises:
             ValueError: if the output does not depend on the input alone, or a layer with weights is
                 used twice.
-            TypeError: for a subclass with a ``call`` method of its own.
         """
         if hasattr(self, "call"):
-            raise TypeError(
-                "a model is made of layers: Sequential([...]) or Model(inputs, outputs). "
-                f"Received: {type(self).__name__} with call()"
-            )
+            super().__init__(name=name, **settings)
+        else:
+            self._wire(inputs, outputs, name, settings)
+
+    def _wire(self, inputs: Any, outputs: Any, name: str, settings: Mapping[str, Any]) -> None:
         start, ends = _one(inputs, "inputs"), _list(outputs)
         order = _in_keras_order(start, ends)
         layers, names = _named(order)
@@ -63,8 +66,24 @@ class Model(Sequential):
         self.output_names = [names[id(end)] for end in ends] if len(ends) > 1 else []
         self.tensors = {names[id(t)]: t for t in (start, *order)}
 
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Wire the layers of a subclass as its ``call`` uses them; see :meth:`Sequential.build`."""
+        if self.shapes or not hasattr(self, "call"):
+            super().build(input_shape)
+            return
+        start = Input(batch_shape=input_shape)
+        self._wire(start, self(start), self.name, {"dtype": self.dtype, "rng": self._seed})
+
+    def __call__(self, x: Any, training: bool = False) -> Any:
+        """The same as of any model; a subclass calls its layers as it says."""
+        if isinstance(x, Tensor) and hasattr(self, "call"):
+            return self.call(x)
+        return super().__call__(x, training)
+
     def predict(self, x: Any, *args: Any, **settings: Any) -> Any:
         """As of any model; with several outputs, a list of arrays."""
+        if not self.shapes and isinstance(x, np.ndarray):
+            self.build(x.shape)
         if not self.output_names:
             return super().predict(x, *args, **settings)
         captured = self.capture(np.asarray(x))
@@ -126,6 +145,11 @@ def _named(order: Sequence[Tensor]) -> tuple[list[Layer], dict[int, str]]:
                 )
             layer = copy.copy(layer)
             layer.name = ""
+        if layer.name in names.values():
+            raise ValueError(
+                "every layer of a model needs a name of its own: Dense(10, name=...). "
+                f"Received: two layers named {layer.name!r}"
+            )
         if not layer.name:
             layer.name = free_name(default_name(layer), taken)
             taken.add(layer.name)

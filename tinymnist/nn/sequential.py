@@ -16,7 +16,7 @@ import numpy as np
 from tinymnist.errors import InputError
 from tinymnist.lazy import upper_room
 from tinymnist.nn import weights
-from tinymnist.nn.arrays import Array, float_dtype
+from tinymnist.nn.arrays import Array, Eager, float_dtype
 from tinymnist.nn.graph import INPUT, Graph, Input, cast_copy
 from tinymnist.nn.layers import Dense, Flatten, Layer
 from tinymnist.nn.layers.base import Tensor, default_name, free_name
@@ -122,7 +122,8 @@ class Sequential(Graph):
     def __call__(self, x: Any, training: bool = False) -> Any:
         """The same as :meth:`predict`; on a tensor, continue from it with all layers."""
         if not isinstance(x, Tensor):
-            return self.predict(x)
+            found = self.predict(x)
+            return found.view(Eager) if isinstance(found, np.ndarray) else found
         tensors = {INPUT: x}
         for layer in self.layers:
             sources = tuple(tensors[source] for source in self.sources[layer.name])
@@ -136,9 +137,12 @@ class Sequential(Graph):
         loss: Any = "sparse_categorical_crossentropy",
         metrics: Any = ("accuracy",),
         *,
+        loss_weights: None = None,
+        weighted_metrics: None = None,
         run_eagerly: bool = False,
         jit_compile: Any = "auto",
         steps_per_execution: int = 1,
+        auto_scale_loss: bool = True,
     ) -> None:
         """Choose how to train.
 
@@ -149,11 +153,15 @@ class Sequential(Graph):
             metrics: "accuracy", "top_k_categorical_accuracy", "mse" ..., which appear in the
                 history under the name that is given here. Without any, a classifier has
                 "accuracy". For others see :mod:`tinymnist.nn.metrics`.
-            run_eagerly, jit_compile, steps_per_execution: accepted as in Keras.
+            loss_weights, weighted_metrics: None, as there is one output.
+            run_eagerly, jit_compile, steps_per_execution, auto_scale_loss: accepted as in Keras.
 
         Raises:
             ValueError: for anything else; or if another model uses the optimizer.
         """
+        if loss_weights or weighted_metrics:
+            found = f"{loss_weights=}, {weighted_metrics=}"
+            raise ValueError(f"loss_weights and weighted_metrics must be None. Received: {found}")
         from tinymnist.nn.losses import get_loss
         from tinymnist.nn.more_optimizers import get_optimizer
         from tinymnist.nn.training.metrics import get_metrics
@@ -376,10 +384,18 @@ class Sequential(Graph):
         """:meth:`predict` on a generator, as Keras had it until 2020."""
         return self.predict(generator, steps=steps)
 
-    def summary(self, print_fn: Callable[[str], object] = print) -> None:
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Any = None,
+        print_fn: Callable[[str], object] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+    ) -> None:
         """Print a table of layers, output shapes, parameters and multiply-adds.
 
-        Inputs are named if they are not the layer above.
+        Inputs are named if they are not the layer above. ``print_fn`` takes the text; the other
+        arguments are accepted as in Keras.
         """
         from tinymnist.reporting.text import table
 
@@ -405,7 +421,7 @@ class Sequential(Graph):
             f"{self.count_params():,} parameters, {learning:,} trainable; "
             f"{total:,} multiply-adds per picture"
         )
-        print_fn("\n".join((title, headings, "-" * len(headings), *lines, totals)))
+        (print_fn or print)("\n".join((title, headings, "-" * len(headings), *lines, totals)))
 
     def _repr_html_(self) -> str | None:
         """The summary, in a notebook."""
@@ -413,7 +429,7 @@ class Sequential(Graph):
 
         tables: list[str] = []
         if self.layers:
-            self.summary(tables.append)
+            self.summary(print_fn=tables.append)
         return f"<pre>{escape(tables[0])}</pre>" if tables else None
 
     def save(self, filepath: str | PathLike[str], overwrite: bool = True) -> None:

@@ -40,7 +40,7 @@ def scalings(mismatch: Mismatch) -> Experiments:
     for slope, shift, name in _LINES:
         change = f"the input inverted and brought {name}"
         yield mismatch.feed(POLARITY, change, negative * slope + shift)
-    yield from _fitted_line(mismatch)
+    yield from fitted_line(mismatch)
     for what, axes in (("each picture", tuple(range(1, x.ndim))), ("the batch", None)):
         deviation = np.maximum(x.std(axis=axes, keepdims=True), 1e-7)
         change = f"the input scaled by mean and deviation of {what}"
@@ -55,13 +55,15 @@ def _inverted(x: Array) -> Array:
     return next(tops, low + high) - x
 
 
-def _fitted_line(mismatch: Mismatch) -> Experiments:
+def fitted_line(mismatch: Mismatch) -> Experiments:
     """The line that fits best, if the output that differs is still linear in the input.
 
     If a layer's output is ``z(x) = L x + z(0)``, then ``z(s x + t) = z(0) + s (z(x) - z(0)) +
     t (z(1) - z(0))``, so s and t are found by least squares. Of a fused ReLU's output, the values
     above 0 equal its input z.
     """
+    if not mismatch.from_start:
+        return
     seen, target = mismatch.pairs[mismatch.first]
     name = f"{seen.layer} before relu" if seen.kind == "relu" else seen.name
     x = mismatch.rerun.x
@@ -81,7 +83,7 @@ def _fitted_line(mismatch: Mismatch) -> Experiments:
 
 
 def _output(rerun: Rerun, name: str) -> Array | None:
-    return next((output.values for output in rerun.run() if output.name == name), None)
+    return next((output.values for output in rerun.steps() if output.name == name), None)
 
 
 def orientations(mismatch: Mismatch) -> Experiments:

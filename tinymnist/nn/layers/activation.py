@@ -51,12 +51,12 @@ ACTIVATIONS: dict[str, Operation] = {
 
 
 def check_activation(name: str | None) -> str:
-    """Check the name of an activation; Keras's ``None`` is "linear".
+    """Check the name of an activation; Keras's ``None`` is "linear", its "swish" is "silu".
 
     Raises:
         ValueError: for an unknown name.
     """
-    chosen = "linear" if name is None else name
+    chosen = {None: "linear", "swish": "silu"}.get(name, name)
     if chosen not in ACTIVATIONS:
         rule = f"activation must be one of {list(ACTIVATIONS)}. Received: {name!r}"
         raise ValueError(f"{rule}{did_you_mean(name, ACTIVATIONS)}")

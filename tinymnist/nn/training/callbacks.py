@@ -11,7 +11,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from inspect import signature
 from os import PathLike
 from typing import Any, ClassVar
@@ -128,12 +128,18 @@ class MonitorCallback(Callback):
 
     def _has_improved(self, value: float) -> bool:
         """Whether the figure is the best so far; if so, it is stored."""
-        rises = self.mode == "max" or (self.mode == "auto" and "acc" in self.monitor)
-        value = -value if rises else value
-        if not value < self.best - abs(self.min_delta):
+        if not self._is_better(value, self.best):
             return False
-        self.best = value
+        self.best = self._cost(value)
         return True
+
+    def _is_better(self, value: float, cost: float) -> bool:
+        return self._cost(value) < cost - abs(self.min_delta)
+
+    def _cost(self, value: float) -> float:
+        """The figure, or its negative if it should rise."""
+        rises = self.mode == "max" or (self.mode == "auto" and "acc" in self.monitor)
+        return -value if rises else value
 
 
 @dataclass(eq=False)
@@ -144,8 +150,10 @@ class EarlyStopping(MonitorCallback):
         monitor, mode, min_delta: as for :class:`MonitorCallback`.
         patience: how many epochs without an improvement end the training.
         verbose: 1 reports on standard error when it stops.
+        baseline: if given, only figures better than this start the wait again.
         restore_best_weights: whether the model ends as it was after the best epoch instead of
             after the last.
+        start_from_epoch: how many epochs to wait before the figure is watched.
     """
 
     monitor: str = "val_loss"
@@ -153,7 +161,9 @@ class EarlyStopping(MonitorCallback):
     patience: int = 0
     verbose: int = 0
     mode: str = "auto"
-    restore_best_weights: bool = field(default=False, kw_only=True)
+    baseline: float | None = None
+    restore_best_weights: bool = False
+    start_from_epoch: int = 0
 
     def reset(self) -> None:
         """Forget the best weights, too."""
@@ -162,11 +172,13 @@ class EarlyStopping(MonitorCallback):
 
     def on_epoch_end(self, training: Training, logs: dict[str, float]) -> None:
         """Compare with the best so far."""
-        if (watched := self._watched(logs)) is None:
+        watched = self._watched(logs)
+        if watched is None or training.position.epoch <= self.start_from_epoch:
             return
         self.waited += 1
         if self._has_improved(logs[watched]):
-            self.waited = 0
+            if self.baseline is None or self._is_better(logs[watched], self._cost(self.baseline)):
+                self.waited = 0
             if self.restore_best_weights:
                 self.best_weights = {n: a.copy() for n, a in training.model.weights.items()}
         elif self.waited >= self.patience and training.position.epoch > 1:
@@ -321,16 +333,41 @@ class LearningRateScheduler(Callback):
 class CSVLogger(Callback):
     """Write the history as a table, completely after every epoch, so that no row is ever cut."""
 
-    def __init__(self, path: str | PathLike[str]) -> None:
-        """Write to ``path``, replacing an existing file."""
-        self.path = path
+    def __init__(
+        self, filename: str | PathLike[str], separator: str = ",", append: bool = False
+    ) -> None:
+        """Write to a file.
+
+        Args:
+            filename: replaced if it exists, unless ``append``.
+            separator: between columns.
+            append: whether what the file holds stays, in front of the new rows.
+        """
+        self.path, self.separator, self.append = filename, separator, append
+        self.before = ""
+
+    def on_train_begin(self, training: Training) -> None:
+        """Read what is to stay."""
+        if self.append and not training.is_resumed and os.path.exists(self.path):
+            with open(self.path, newline="") as file:
+                self.before = file.read()
+
+    def get_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """What stays in front, if anything should."""
+        return ({"before": self.before} if self.append else {}), {}
+
+    def set_state(self, notes: dict[str, Any], arrays: dict[str, Array]) -> None:
+        """Restore it."""
+        self.before = notes.get("before", "")
 
     def on_epoch_end(self, training: Training, logs: dict[str, float]) -> None:
         """One row for each epoch so far."""
         columns = training.history.history
         with whole_file(self.path) as temporary, open(temporary, "w", newline="") as file:
-            table = csv.writer(file)
-            table.writerow(["epoch", *columns])
+            file.write(self.before)
+            table = csv.writer(file, delimiter=self.separator)
+            if not self.before:
+                table.writerow(["epoch", *columns])
             for epoch, row in enumerate(zip(*columns.values(), strict=True), start=1):
                 table.writerow([epoch, *row])
 

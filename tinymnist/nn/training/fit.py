@@ -117,6 +117,7 @@ def fit(
     if source is not None:
         source.seek(training.position.epoch, training.position.batch)
     training.history.interrupted = training.interrupted
+    training.history.params = {"epochs": training.epochs, "steps": training.batches, "verbose": 0}
     return training.history
 
 

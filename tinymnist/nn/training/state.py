@@ -59,6 +59,7 @@ class History:
     Attributes:
         history: the columns ``"loss"``, ``"accuracy"``, ``"val_loss"`` ..., one number per epoch.
         epoch: the numbers of the epochs, from 0.
+        params: how many ``epochs`` and ``steps`` per epoch were asked for, as in Keras.
         interrupted: whether Ctrl-C ended the training early.
     """
 
@@ -66,6 +67,7 @@ class History:
         """Start empty."""
         self.history: dict[str, list[float]] = {}
         self.epoch: list[int] = []
+        self.params: dict[str, Any] = {}
         self.interrupted = False
 
     def append(self, epoch: int, logs: dict[str, float]) -> None:
