@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from tinymnist.errors import InputError
-from tinymnist.imaging.digit.components import Index, Mask, find_components, surrounding_box
-from tinymnist.imaging.digit.filters import maximum
+from tinymnist.imaging.digit.components import Mask, surrounding_box
 from tinymnist.imaging.digit.isolate import NoDigitFound
+from tinymnist.imaging.page.boxes import find_boxes, side_by_side, without_holes
 from tinymnist.imaging.page.ink import dark_on_light, page_ink
 from tinymnist.imaging.page.marks import heights, widths
 from tinymnist.imaging.picture.decode import decode_with_size
@@ -32,14 +32,8 @@ FIELD_SIDE = 3200
 """Pixels on the longer side of a scan; a larger one is reduced before its fields are cut out."""
 _MOST_FIELDS = 1000  # in a file
 _MOST_DIGITS = 100  # in a field
-_MIN_BOX, _MAX_BOX = 12, 0.2  # pixels of a box's shorter side; its share of the page
 _DARKEST = 0.02  # a field's lines and ink are as dark as this share of its pixels, at least
 _MIN_BOXED = 0.7  # the share of a field's width that its boxes cover, if all are found
-_MIN_STRAIGHT = 0.85  # the share of each of a box's sides that is straight
-_MIN_TO_USUAL = 0.6  # boxes lower than this share of the usual height are holes of letters
-_MAX_STEP, _MAX_BETWEEN, _MAX_WIDER = 0.25, 0.3, 1.5
-"""From one box of a comb to the next: how far up or down and aside, in heights, and how much
-wider."""
 _MARGIN = 0.12  # around a field, in heights of its boxes
 _KEYS = {"name", "box", "length", "allow"}
 
@@ -190,7 +184,7 @@ def _without_boxes(part: Array) -> Array:
     """A field (h, w) as displayed, with paper instead of the lines of its boxes."""
     dark = dark_on_light(part)  # a field's lines are as long as its picture, as ruled lines are
     ink: Mask = dark < (np.quantile(dark, _DARKEST) + np.median(dark)) / 2
-    boxes = _enclosed(maximum(ink.astype(np.float32), 1) > 0, most=1.0)
+    boxes = without_holes(find_boxes(ink, most=1.0))
     if len(boxes) == 0 or (widths(boxes).sum() < _MIN_BOXED * part.shape[1]):
         return part  # it has none, or they were not found
     inside = np.zeros(part.shape, bool)
@@ -217,10 +211,10 @@ def propose_fields(source: Any) -> list[Field]:
     digits.
     """
     grey, _ = decode_with_size(source, longest_side=FIELD_SIDE)
-    boxes = _enclosed(maximum(page_ink(grey).mask.astype(np.float32), 1) > 0)
+    boxes = without_holes(find_boxes(page_ink(grey).mask))
     height, width = grey.shape
     fields = []
-    for number, own in enumerate(_side_by_side(boxes), 1):
+    for number, own in enumerate(side_by_side(boxes), 1):
         margin = _MARGIN * float(np.median(heights(own)))  # its lines are read with it
         shares = (surrounding_box(own) + np.array([-1, -1, 1, 1]) * margin) / ([height, width] * 2)
         top, left, bottom, right = np.clip(shares, 0, 1).round(5).tolist()
@@ -233,60 +227,6 @@ def propose_fields(source: Any) -> list[Field]:
             "no boxes found; write a file of fields by hand, see tinymnist read --help"
         )
     return fields
-
-
-def _enclosed(lines: Mask, most: float = _MAX_BOX) -> Index:
-    """The boxes (n, 4) of paper enclosed by lines (h, w) and nearly a rectangle each.
-
-    ``most`` is the largest share of the picture that one may cover.
-    """
-    paper = find_components(~lines)
-    sides = np.stack([heights(paper.boxes), widths(paper.boxes)])
-    fit = (sides.min(0) >= _MIN_BOX) & (sides.prod(0) <= most * lines.size)
-    fit &= (paper.boxes[:, :2] > 0).all(1) & (paper.boxes[:, 2:] < lines.shape).all(1)
-    kept = []
-    for number in np.flatnonzero(fit):
-        top, left, bottom, right = paper.boxes[number]
-        own = paper.labels[top:bottom, left:right] == number
-        edges = own[: len(own) // 8 + 2], own[-(len(own) // 8) - 2 :]
-        sides_of = [edge.any(0).mean() for edge in edges]
-        ends = own[:, : own.shape[1] // 8 + 2], own[:, -(own.shape[1] // 8) - 2 :]
-        sides_of += [end.any(1).mean() for end in ends]
-        if min(sides_of) >= _MIN_STRAIGHT:
-            kept.append(paper.boxes[number])
-    boxes: Index = np.array(kept, np.intp).reshape(-1, 4)
-    holds = (boxes[:, None, :2] < boxes[:, :2]) & (boxes[:, None, 2:] > boxes[:, 2:])
-    boxes = boxes[~np.any(np.all(holds, axis=2), axis=1)]
-    if len(boxes) == 0:
-        return boxes
-    area = heights(boxes) * widths(boxes)  # the holes of letters are small
-    order = np.argsort(heights(boxes))
-    middle = np.searchsorted(np.cumsum(area[order]), area.sum() / 2)
-    usual = heights(boxes)[order][middle]
-    return np.asarray(boxes[heights(boxes) >= _MIN_TO_USUAL * usual])
-
-
-def _side_by_side(boxes: Index) -> list[Index]:
-    """Boxes in groups: those of a comb follow each other with only a line between them."""
-    groups: list[list[Index]] = []
-    for box in boxes[np.argsort(boxes[:, 1], kind="stable")]:
-        tall = box[2] - box[0]
-        for group in groups:
-            last = group[-1]
-            level = max(abs(box[0] - last[0]), abs(box[2] - last[2])) <= _MAX_STEP * tall
-            alike = (
-                (box[3] - box[1])
-                <= _MAX_WIDER * (last[3] - last[1])
-                <= (_MAX_WIDER**2 * (box[3] - box[1]))
-            )
-            if level and alike and -2 <= box[1] - last[3] <= _MAX_BETWEEN * tall:
-                group.append(box)
-                break
-        else:
-            groups.append([box])
-    found = [np.array(group) for group in groups]
-    step = float(np.median([group[0][2] - group[0][0] for group in groups])) if groups else 1.0
-    return sorted(found, key=lambda own: (round(own[0][0] / step), own[0][1]))
 
 
 def as_json(fields: Sequence[Field]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pytest
 from tests.imaging.grids import CELL, MARGIN, digits_of, grid_of, warped
 from tests.imaging.pages import written
 from tinymnist.imaging.digit.filters import average
+from tinymnist.imaging.page.boxes import find_combs
 from tinymnist.imaging.page.cells import cut_cells, find_marks
 from tinymnist.imaging.page.grid import find_grids
 
@@ -87,6 +88,28 @@ class TestFindGrids:
 
     def test_a_row_of_boxes(self) -> None:
         assert grids(grid_of(["0612"])) == [(1, 4)]
+
+    def test_a_comb_of_small_boxes_on_a_large_page(self) -> None:
+        cells, side = 10, 18
+        page = np.zeros((300, 1200), np.float32)
+        end, below = 100 + cells * side, 100 + side
+        for line in range(100, end + 1, side):
+            page[100 : below + 2, line : line + 2] = 1
+        page[100:102, 100 : end + 2] = page[below : below + 2, 100 : end + 2] = 1
+        assert grids(page) == []
+        (comb,) = find_combs(page > 0.5, [])
+        assert (comb.rows, comb.columns) == (1, cells)
+        across = 100.5 + side * np.arange(cells + 1)
+        assert np.abs(comb.corners[..., 1] - across).max() <= 1
+        assert np.abs(comb.corners[..., 0] - np.array([[100.5], [below + 0.5]])).max() <= 1
+        assert len(find_combs(page > 0.5, [comb])) == 1
+
+    def test_letters_with_serifs_are_no_boxes(self) -> None:
+        page = np.zeros((600, 1280), np.float32)
+        for right in range(100, 230, 22):
+            page[200:237, right : right + 3] = 1
+            page[200:203, right - 6 : right + 9] = page[234:237, right - 6 : right + 9] = 1
+        assert grids(page) == []
 
     def test_rows_of_digits_and_ruled_paper_are_no_grids(self) -> None:
         page = written(["1234", "5678"])

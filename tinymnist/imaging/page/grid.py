@@ -18,6 +18,7 @@ from tinymnist.imaging.digit.components import Index, Mask
 from tinymnist.imaging.digit.filters import maximum, shrink
 from tinymnist.imaging.digit.paper import light_taken
 from tinymnist.imaging.page.lines import Lines, find_lines, stretch_of
+from tinymnist.imaging.page.ruling import SHORTEST, Ruling
 from tinymnist.imaging.picture.pixels import Array
 
 Corners = npt.NDArray[np.float64]
@@ -31,18 +32,6 @@ _MIN_SHARE = 0.35  # a line's pixels hold at least this share of its usual darkn
 _MIN_SUPPORT = 0.7  # the share of a side that is inked,
 _MIN_END_SUPPORT = 0.5  # and the same of either of its ends,
 _END = 0.2  # which are this share of a side
-_SHORTEST = 7  # pixels of a cell's side
-_MIN_SPAN = 0.3  # a grid's line borders on cells along this share of its width or height
-_MIN_GAP = 0.35  # lines of a grid nearer than this share of the usual distance are one line
-_MIN_REGULAR = 4  # lines that are enough to say that others are missing
-_MIN_COVERED = 0.3  # where a line's ridge is darker than this share of the usual, it is inked
-_MIN_COVER, _MIN_FILLED, _MIN_BEYOND = 0.55, 0.35, 0.7
-"""The share that is inked of a grid's line, of one missing between others, and of one beyond."""
-_MIN_COVER_ASIDE = 0.99  # or, a few pixels beside where the line should be, this share
-_MIN_LED = 0.7  # the share of the other lines that lead to a grid's first and last line
-_MAX_UNEVEN = 0.8  # of one distance between lines to the next, the smallest ratio in a regular grid
-_MIN_CHAIN = 0.6  # the share of the lines that are regular, so that the others are not the grid's
-_MAX_EXTENDED = 3  # lines beyond the first and the last
 _MIN_FULL = 0.5  # the share of a grid's cells that are found before the others are filled in
 _LOOK = 3  # crossings from a corner at which a cell may end, so that ink within it does no harm
 _MIN_SIDE = 10  # pixels of a cell's sides, in the median,
@@ -52,7 +41,10 @@ _MIN_UNITED = 4  # but fewer cells than this are those of a digit, as in an 8
 _BEYOND, _MIN_ON, _ASIDE = (0.2, 0.6), 0.75, 4
 """Where lines that go on are looked for, in cells beyond the last; the share inked, and how many
 pixels aside."""
-_MAX_ASIDE = 2  # pixels from a curve beyond its line's end to where the line goes on
+_MIN_DRAWN = 0.85  # the share of all cells' sides that is inked,
+_SIDE_INK, _SIDE_ASIDE = 0.4, 0.04
+"""where ink is at least this share of the usual, up to this share of a side, or 2 pixels, aside."""
+_FINE_SIDE = 20  # pixels of a cell's side; if it is shorter, this is seen at the page's full size
 
 
 class Cell(NamedTuple):
@@ -80,6 +72,14 @@ class Lattice:
         """The number of its columns."""
         return len(self.corners[0]) - 1
 
+    def lies_on(self, other: Lattice) -> bool:
+        """Whether much of its frame lies in another's."""
+        (start, end), (start_2, end_2) = (
+            (one.corners.min((0, 1)), one.corners.max((0, 1))) for one in (self, other)
+        )
+        both = (np.minimum(end, end_2) - np.maximum(start, start_2)).clip(0)
+        return float(np.prod(both)) > _MIN_SHARED * float(np.prod(end - start))
+
 
 def find_grids(dark: Array) -> list[Lattice]:
     """Find the grids on a page (h, w) in 0..1 whose lines are darker than its paper."""
@@ -90,13 +90,51 @@ def find_grids(dark: Array) -> list[Lattice]:
     if len(level.at) < 2 or len(upright.at) < 2:
         return []
     crossings = _crossings(level, upright, reach=stretch_of(ink.shape))
-    found = []
+    found: list[Lattice] = []
     groups = _groups(_cells(ink, level, upright, crossings), crossings)
     for group in _united(groups, crossings):
         corners = _lattice(group, level, upright, crossings)
-        if corners is not None:
-            found.append(Lattice(corners * scale + (scale - 1) / 2))
-    return found
+        if corners is None:
+            continue
+        lattice = Lattice(corners * scale + (scale - 1) / 2)
+        is_fine = scale > 1 and _cell_side(corners) < _FINE_SIDE
+        if _is_drawn(*((_around(dark, lattice)) if is_fine else (ink, corners))):
+            found.append(lattice)
+    found.sort(key=lambda one: -one.rows * one.columns)
+    return [one for n, one in enumerate(found) if not any(map(one.lies_on, found[:n]))]
+
+
+def _cell_side(corners: Corners) -> float:
+    """The usual length of a cell's shorter sides."""
+    lengths = [np.linalg.norm(np.diff(corners, axis=axis), axis=-1) for axis in (0, 1)]
+    return float(min(np.median(lengths[0]), np.median(lengths[1])))
+
+
+def _around(dark: Array, lattice: Lattice) -> tuple[Array, Corners]:
+    """The ink of a page around a grid, and where its corners are there."""
+    side = _cell_side(lattice.corners)
+    places = lattice.corners.reshape(-1, 2)
+    start = np.maximum(places.min(0) - side, 0).astype(int)
+    end = (places.max(0) + side).astype(int)
+    area = dark[start[0] : end[0], start[1] : end[1]]
+    return light_taken(area, side / 2 / max(area.shape), 1.0, 0), lattice.corners - start
+
+
+def _is_drawn(ink: Array, corners: Corners) -> bool:
+    """Whether the sides of a grid's cells are inked all the way; strokes of letters are not."""
+    reach = max(2, round(_SIDE_ASIDE * _cell_side(corners)))
+    limits = np.array(ink.shape) - 1
+    sides = []
+    for axis, aside in ((1, [1, 0]), (0, [0, 1])):
+        starts, ends = (np.delete(corners, place, axis).reshape(-1, 1, 2) for place in (-1, 0))
+        count = max(SHORTEST, round(float(np.abs(ends - starts).max())))
+        places = starts + (ends - starts) * ((np.arange(count) + 0.5) / count)[:, None]
+        across = np.arange(-reach, reach + 1)[:, None, None, None] * np.array(aside)
+        down, right = np.moveaxis(np.rint(places + across).astype(int).clip(0, limits), -1, 0)
+        sides.append(ink[down, right].max(0))  # (sides, count)
+    usual = float(np.median(np.concatenate([side.ravel() for side in sides])))
+    shares = [(side > _SIDE_INK * usual).mean(1) for side in sides]
+    return bool(np.concatenate(shares).mean() >= _MIN_DRAWN)
 
 
 @dataclass(frozen=True)
@@ -145,7 +183,7 @@ class _Inked:
     def holds(self, line: int, start: float, end: float) -> bool:
         """Whether a line is inked nearly all the way between two places, also near both."""
         first, last = sorted((round(float(start)), round(float(end))))
-        if last - first < _SHORTEST:
+        if last - first < SHORTEST:
             return False
         part = max(3, round(_END * (last - first)))
         share = self._share
@@ -229,7 +267,10 @@ def _groups(cells: list[Cell], at: _Crossings) -> list[list[Cell]]:
 
 
 def _united(groups: list[list[Cell]], at: _Crossings) -> list[list[Cell]]:
-    """Unite groups that lie on each other: a broken line counts as several, and parts a grid."""
+    """Unite groups that are one grid, of which a broken line counts as several.
+
+    They lie on each other, or one ends where the other begins.
+    """
     groups = sorted(groups, key=lambda cells: -len(cells))
     united: list[list[Cell]] = []
     frames: list[Array] = []
@@ -238,14 +279,37 @@ def _united(groups: list[list[Cell]], at: _Crossings) -> list[list[Cell]]:
         area = float(np.prod(frame[2:] - frame[:2]))
         for number, other in enumerate(frames):
             shared = np.minimum(frame[2:], other[2:]) - np.maximum(frame[:2], other[:2])
-            if np.prod(shared.clip(0)) > _MIN_SHARED * area:
+            is_inside = np.prod(shared.clip(0)) > _MIN_SHARED * area
+            if is_inside or _abut(frame, other, _usual_size(united[number], at) / 2):
                 if len(cells) >= _MIN_UNITED:
                     united[number] = united[number] + cells
+                if not is_inside:
+                    frames[number] = _frame(united[number], at)
                 break
         else:
             united.append(cells)
             frames.append(frame)
     return united
+
+
+def _abut(one: Array, other: Array, limit: Corners) -> bool:
+    """Whether a group ends where another begins, and both reach from here to there beside it.
+
+    ``limit`` (2,), down and right, is how far two lines may differ that are the same.
+    """
+    same = np.abs(one - other).reshape(2, 2) <= limit
+    next_to = (np.abs(one[2:] - other[:2]) <= limit) | (np.abs(other[2:] - one[:2]) <= limit)
+    return bool(any(next_to[axis] and same[:, 1 - axis].all() for axis in (0, 1)))
+
+
+def _usual_size(cells: list[Cell], at: _Crossings) -> Corners:
+    """The height and width of a group's cells, in the median."""
+    top, left, bottom, right = np.array(cells).T
+    tall, wide = (
+        at.down[bottom, left] - at.down[top, left],
+        at.right[top, right] - at.right[top, left],
+    )
+    return np.array([np.median(tall), np.median(wide)])
 
 
 def _frame(cells: list[Cell], at: _Crossings) -> Array:
@@ -269,8 +333,8 @@ def _lattice(cells: list[Cell], level: Lines, upright: Lines, at: _Crossings) ->
     height, width = level.ridge.shape
     if min(bottom, height) <= max(top, 0) or min(right, width) <= max(left, 0):
         return None  # its lines meet outside the picture
-    rows = _Ruling(level, _borders(cells, 0), (left, right))
-    columns = _Ruling(upright, _borders(cells, 1), (top, bottom))
+    rows = Ruling(level, _borders(cells, 0), (left, right))
+    columns = Ruling(upright, _borders(cells, 1), (top, bottom))
     for ruling, other in ((rows, columns), (columns, rows)):
         ruling.merge()
         ruling.regularize()
@@ -289,7 +353,7 @@ def _lattice(cells: list[Cell], level: Lines, upright: Lines, at: _Crossings) ->
     return corners
 
 
-def _goes_on(rows: _Ruling, columns: _Ruling) -> bool:
+def _goes_on(rows: Ruling, columns: Ruling) -> bool:
     """Whether the two lines of a single row of cells both lead on beyond its first or last cell.
 
     Then some of its cells were not found, or strokes of letters in one long box count as lines.
@@ -310,140 +374,3 @@ def _borders(cells: list[Cell], axis: int) -> dict[int, int]:
     lines = np.array([(cell[axis], cell[axis + 2]) for cell in cells])
     numbers, counts = np.unique(lines, return_counts=True)
     return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
-
-
-class _Ruling:
-    """The lines of a grid in one direction, sorted, and what is known of where others may be."""
-
-    def __init__(self, lines: Lines, borders: dict[int, int], span: tuple[int, int]) -> None:
-        self.lines, self.span = lines, span
-        numbers = np.array(list(borders))
-        self.counts = np.array(list(borders.values()), float)
-        kept = self.counts >= _MIN_SPAN * np.median(self.counts)
-        self.at, self.counts = lines.at[numbers[kept]], self.counts[kept]
-        self.usual = float(np.median([np.median(self._darkness(own)) for own in self.at]))
-        covers = np.array([self.cover(own) for own in self.at])
-        kept = covers >= min(_MIN_COVER, np.sort(covers)[-2])  # two are always left
-        self.at, self.counts = self.at[kept], self.counts[kept]
-        order = np.argsort(self._own(self.at).mean(1))
-        self.at, self.counts = self.at[order], self.counts[order]
-
-    def _own(self, at: Array) -> Array:
-        return at[..., max(self.span[0], 0) : self.span[1]]
-
-    def _darkness(self, at: Array) -> Array:
-        """How dark the ridge is along a curve within the span."""
-        columns = np.arange(max(self.span[0], 0), min(self.span[1], self.lines.ridge.shape[1]))
-        rows = np.rint(at[columns]).astype(int)
-        inside = (rows >= 0) & (rows < len(self.lines.ridge))
-        return np.where(
-            inside, self.lines.ridge[np.clip(rows, 0, len(self.lines.ridge) - 1), columns], 0
-        )
-
-    def cover(self, at: Array) -> float:
-        """The share of a curve that is a line, 0..1."""
-        return float(np.mean(self._darkness(at) > _MIN_COVERED * self.usual))
-
-    @property
-    def gaps(self) -> Array:
-        """From each line to the next, in pixels."""
-        return np.diff(self._own(self.at).mean(1))
-
-    def _drop(self, number: int) -> None:
-        self.at = np.delete(self.at, number, 0)
-        self.counts = np.delete(self.counts, number)
-
-    def merge(self) -> None:
-        """Drop lines that cross others, and one of two that are much nearer than usual."""
-        while len(self.at) > 2:
-            least = np.diff(self._own(self.at), axis=0).min(1)
-            usual = float(np.median(self.gaps))
-            number = int(np.argmin(least))
-            if least[number] >= _MIN_GAP * usual:
-                return
-            self._drop(number + int(self.counts[number + 1] < self.counts[number]))
-
-    def regularize(self) -> None:
-        """Keep the longest chain of lines whose distance changes little, if it has most of them."""
-        places = self._own(self.at).mean(1)
-        chains = {(i, j): [i, j] for j in range(len(places)) for i in range(j)}
-        for j, k in sorted(chains):  # by its last line but one
-            for i in range(j):
-                ratio = (places[k] - places[j]) / (places[j] - places[i])
-                if _MAX_UNEVEN < ratio < 1 / _MAX_UNEVEN:
-                    chains[j, k] = max(chains[j, k], [*chains[i, j], k], key=len)
-        longest = max(chains.values(), key=len, default=[])
-        if len(longest) >= max(_MIN_REGULAR, _MIN_CHAIN * len(places)):
-            self.at, self.counts = self.at[longest], self.counts[longest]
-
-    def trim(self, other: _Ruling) -> None:
-        """Drop outer lines to which those of the other direction do not lead."""
-        for last, before in ((0, 1), (-1, -2)):
-            while len(self.at) > 2:
-                start, end = sorted(self._between(last, before))
-                if other.leads(start, end, _MIN_COVER, _MIN_LED, 0) or other.leads(
-                    start, end, _MIN_COVER_ASIDE, _MIN_LED
-                ):
-                    break
-                self._drop(last)
-
-    def _between(self, one: int, other: int) -> tuple[int, int]:
-        """The places of two lines, rounded."""
-        places = self._own(self.at).mean(1)
-        return round(float(places[one])), round(float(places[other]))
-
-    def fill(self) -> None:
-        """Find lines where the gap is a multiple of the usual one."""
-        if len(self.at) < _MIN_REGULAR:
-            return
-        usual = float(np.median(self.gaps))
-        made = [self.at[:1]]
-        for one, other, gap in zip(self.at, self.at[1:], self.gaps, strict=False):
-            several = round(float(gap) / usual)
-            for number in range(1, several):
-                share = number / several
-                at, cover = self._nearest((1 - share) * one + share * other, usual)
-                if cover >= _MIN_FILLED:
-                    made.append(at[None])
-            made.append(other[None])
-        self.at = np.concatenate(made)
-        self.counts = np.ones(len(self.at))
-
-    def extend(self, other: _Ruling) -> None:
-        """Find lines beyond the first and the last, if those of the other direction lead there."""
-        if len(self.at) < _MIN_REGULAR:
-            return
-        for last, before in ((0, 1), (-1, -2)):
-            for _ in range(_MAX_EXTENDED):
-                step = self.at[last] - self.at[before]
-                at, cover = self._nearest(self.at[last] + step, float(np.abs(step).mean()))
-                ends = sorted(float(self._own(line).mean()) for line in (self.at[last], at))
-                start, end = round(ends[0]), round(ends[1])
-                if cover < _MIN_COVER or not other.leads(start, end, _MIN_BEYOND, _MIN_BEYOND):
-                    break
-                self.at = np.concatenate([at[None], self.at] if last == 0 else [self.at, at[None]])
-                other.span = min(other.span[0], start), max(other.span[1], end)
-
-    def leads(
-        self, start: int, end: int, cover: float, share: float, aside: int = _MAX_ASIDE
-    ) -> bool:
-        """Whether a share of the lines is inked, to a share, from one place to another."""
-        there = slice(max(start, 0), end)
-        columns = np.arange(self.lines.ridge.shape[1])[there]
-        if len(columns) < _SHORTEST:
-            return False
-        middle, limit = np.rint(self.at[:, there]).astype(int), len(self.lines.ridge) - 1
-        ridges = [
-            self.lines.ridge[np.clip(middle + off, 0, limit), columns]
-            for off in range(-aside, aside + 1)
-        ]
-        inked = np.max(ridges, axis=0) > _MIN_COVERED * self.usual
-        return bool(np.mean(inked.mean(1) >= cover) >= share)
-
-    def _nearest(self, at: Array, gap: float) -> tuple[Array, float]:
-        """The most inked curve among those moved by up to a quarter of a gap."""
-        reach = max(1, round(gap / 4))
-        ways = [at + shift for shift in range(-reach, reach + 1)]
-        covers = [self.cover(way) - abs(shift) * 1e-3 for shift, way in enumerate(ways, -reach)]
-        best = int(np.argmax(covers))
-        return ways[best], covers[best]

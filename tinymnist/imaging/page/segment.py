@@ -79,7 +79,7 @@ Confidence = Callable[[Array], Array]
 
 
 def segment(
-    grey: Array,
+    grey: Array | PageInk,
     confidence: Confidence | None = None,
     ignored: Mask | None = None,
     shortest: float = 0.0,
@@ -87,7 +87,7 @@ def segment(
     """Find what may be digits on a page.
 
     Args:
-        grey: (h, w) float32 in 0..1 as displayed, of either polarity.
+        grey: (h, w) float32 in 0..1 as displayed, of either polarity; or its ink, if it is known.
         confidence: called with each mark as a whole: one that is surely a digit is not cut, and
             not easily discarded. Without it, no mark looks like a digit.
         ignored: (h, w), where nothing is looked for, as in tables that were read.
@@ -99,7 +99,7 @@ def segment(
     Raises:
         NoDigitFound: if the page is blank, or its marks are not digits.
     """
-    page = page_ink(grey)
+    page = grey if isinstance(grey, PageInk) else page_ink(grey)
     mask = page.mask if ignored is None else page.mask & ~ignored
     parts = find_marks(mask)
     parts = parts.only(np.flatnonzero(find_outlined(parts, page.dark, page.paper)))

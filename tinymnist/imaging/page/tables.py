@@ -10,9 +10,10 @@ from PIL import Image, ImageDraw
 
 from tinymnist.imaging.digit.components import Components, Mask, surrounding_box
 from tinymnist.imaging.digit.isolate import NoDigitFound
+from tinymnist.imaging.page.boxes import find_combs
 from tinymnist.imaging.page.cells import Patch, cut_cells, find_marks
 from tinymnist.imaging.page.grid import Lattice, find_grids
-from tinymnist.imaging.page.ink import PageInk, dark_on_light
+from tinymnist.imaging.page.ink import PageInk, dark_on_light, page_ink
 from tinymnist.imaging.page.lattice import Box, Candidate, Row, joined
 from tinymnist.imaging.page.marks import heights, widths
 from tinymnist.imaging.page.pieces import find_pieces
@@ -43,11 +44,10 @@ _MIN_EMPTY = 4  # empty cells; fewer may be the holes of digits or letters
 _MOST_TRIED = 60  # marks that show whether a grid holds digits
 _BORDER = 0.15  # of a cell, around the grid, that belongs to its lines
 _MIN_BESIDE = 0.6  # digits beside tables are at least this tall, in heights of those in them
-_MIN_ENTRY, _MAX_ENTRY_OFF, _MIN_ENTRY_SURE = 0.3, 0.6, 0.7
+_MIN_ENTRY, _MAX_ENTRY_OFF = 0.3, 0.6
 """In a single box, digits are at least this tall, as a share of the box, and their middles differ
-by at most this, in heights of a digit. In a single row of boxes, too, letters are often written:
-the usual mark looks at least as surely like a digit."""
-_MIN_SURE = 0.5  # a grid is print, or something else, if its usual mark is less surely a digit
+by at most this, in heights of a digit."""
+_MIN_SURE = 0.7  # a grid is print, or something else, if its usual mark is less surely a digit
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,6 @@ def read_table(dark: Array, lattice: Lattice, confidence: Confidence) -> Table |
     marks = find_marks(patches)
     written = [number for number, parts in enumerate(marks) if len(parts.boxes)]
     lines: dict[int, Row] = {}
-    least = _MIN_SURE if lattice.rows > 1 else _MIN_ENTRY_SURE
     if not written and len(patches) < _MIN_EMPTY:
         return None
     if len(patches) == 1 and not _is_entry(marks[0], patches[0]):
@@ -103,7 +102,7 @@ def read_table(dark: Array, lattice: Lattice, confidence: Confidence) -> Table |
         pages = [_ink(patches[number], marks[number]) for number in written]
         rows = [_single(page, parts) for page, parts in zip(pages, own, strict=True)]
         if not _hold_one_digit(own):
-            if not _are_digits(_each_mark(pages, own), confidence, least):
+            if not _are_digits(_each_mark(pages, own), confidence):
                 return None
             rows = [
                 _several(page, parts, typical, confidence)
@@ -112,7 +111,6 @@ def read_table(dark: Array, lattice: Lattice, confidence: Confidence) -> Table |
         elif not _are_digits(
             [one.image for row in rows if row for one in row.candidates],
             confidence,
-            least,
         ):
             return None
         lines = {n: _placed(row, patches[n]) for n, row in zip(written, rows, strict=True) if row}
@@ -156,17 +154,17 @@ def read_page(grey: Array, confidence: Confidence) -> tuple[list[Row], list[Tabl
     Arguments and errors are those of :func:`tinymnist.imaging.page.segment.segment`; if there are
     grids, there may be nothing beside them.
     """
-    dark = dark_on_light(grey)
+    page = page_ink(grey)
     tables = [
         table
-        for one in find_grids(dark)
-        if (table := read_table(dark, one, confidence)) is not None
+        for one in find_combs(page.mask, find_grids(page.dark))
+        if (table := read_table(page.dark, one, confidence)) is not None
     ]
     if not tables:
-        return segment(grey, confidence), []
+        return segment(page, confidence), []
     try:
-        area = table_area(dark.shape, tables)
-        return segment(grey, confidence, area, _MIN_BESIDE * _digit_height(tables)), tables
+        area = table_area(page.mask.shape, tables)
+        return segment(page, confidence, area, _MIN_BESIDE * _digit_height(tables)), tables
     except NoDigitFound:
         return [], tables
 
@@ -205,24 +203,30 @@ def _each_mark(pages: list[PageInk], marks: list[Components]) -> list[Array]:
 
 
 def _is_entry(parts: Components, patch: Patch) -> bool:
-    """Whether a single box holds one row of marks that are not much lower than the box."""
+    """Whether a single box holds one row of marks that are not much lower than the box.
+
+    A mark as large as the box is the box itself: the hole of an 8, for instance.
+    """
     tall = heights(parts.boxes)
     if len(tall) == 0:
         return False
     large = parts.boxes[tall >= _MIN_DIGIT * tall.max()]
     usual = float(np.median(heights(large)))
     off = np.ptp((large[:, 0] + large[:, 2]) / 2)
-    rows, _ = patch.inner
-    return bool(usual >= _MIN_ENTRY * (rows.stop - rows.start) and off <= _MAX_ENTRY_OFF * usual)
+    rows, columns = patch.inner
+    size = rows.stop - rows.start, columns.stop - columns.start
+    if ((large[:, 2:] - large[:, :2]) >= size).all(1).any():
+        return False
+    return bool(usual >= _MIN_ENTRY * size[0] and off <= _MAX_ENTRY_OFF * usual)
 
 
-def _are_digits(images: list[Array], confidence: Confidence, least: float) -> bool:
+def _are_digits(images: list[Array], confidence: Confidence) -> bool:
     """Whether most images (28, 28) look like digits, upright or all turned alike."""
     if not images:
         return False
     some = np.stack(images[:: -(-len(images) // _MOST_TRIED)])
     ways = (np.rot90(some, turns, (1, 2)) for turns in range(4))
-    return any(np.median(confidence(way)) >= least for way in ways)
+    return any(np.median(confidence(way)) >= _MIN_SURE for way in ways)
 
 
 def _digit_height(tables: list[Table]) -> float:
