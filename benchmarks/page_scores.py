@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.page_writing import Box
 from benchmarks.page_writing import Page as Written
 from tinymnist.nn.metrics import calibration_error
-from tinymnist.reader import Page as Read
+from tinymnist.pages import Page as Read
 
 _SAME_PLACE = 0.5
 """Two boxes are on the same digit if their intersection over union is at least this."""

@@ -27,8 +27,8 @@ from tinymnist.data import load_mnist
 from tinymnist.errors import InputError
 from tinymnist.imaging.digit.isolate import NoDigitFound
 from tinymnist.imaging.page.annotate import annotate
+from tinymnist.pages import Page as Read
 from tinymnist.reader import DEFAULT_MODEL, Reader
-from tinymnist.reader import Page as Read
 from tinymnist.reporting.text import percent, table
 
 EXAMPLES = """\

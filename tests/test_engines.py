@@ -12,9 +12,10 @@ import pytest
 
 import tinymnist
 from tests.test_imports import imported_by
+from tinymnist.adapter import Prediction
 from tinymnist.cli import main
 from tinymnist.errors import InputError
-from tinymnist.reader import Prediction, Reader
+from tinymnist.reader import Reader
 
 SAMPLES = sorted(map(str, (Path(tinymnist.__file__).parent / "samples").iterdir()))
 

@@ -16,10 +16,11 @@ from PIL import Image
 import tinymnist
 from tests.test_cli import SAMPLES, assert_refused, run
 from tests.test_labelled_sets import folder_of
+from tinymnist.adapter import Prediction
 from tinymnist.layers import Dense
 from tinymnist.nn.losses import get_loss
 from tinymnist.nn.optimizers import get_optimizer
-from tinymnist.reader import Page, PageDigit, Prediction
+from tinymnist.pages import Page, PageDigit
 
 PHOTO = SAMPLES[4]
 

@@ -11,9 +11,9 @@ import pytest
 
 import tinymnist
 from tests.test_labelled_sets import folder_of
+from tinymnist.adapter import Prediction
 from tinymnist.errors import InputError
 from tinymnist.nn.training.callbacks import EarlyStopping
-from tinymnist.reader import Prediction
 
 SAMPLE = Path(tinymnist.__file__).parent / "samples" / "7-tilted-photo.jpg"
 

@@ -19,7 +19,8 @@ from tinymnist.errors import InputError
 from tinymnist.imaging.page.annotate import upright_picture
 from tinymnist.imaging.picture.decode import decode
 from tinymnist.imaging.synthetic.paint import ink, slope
-from tinymnist.reader import Page, Reader
+from tinymnist.pages import Page
+from tinymnist.reader import Reader
 
 ROWS = ["3504", "826"]
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tinymnist
+from tinymnist.adapter import Prediction
 from tinymnist.cli import main
 from tinymnist.errors import InputError
 from tinymnist.imaging.digit.normalize import normalize
@@ -16,7 +17,7 @@ from tinymnist.imaging.digit.recipes import prepare_all
 from tinymnist.imaging.synthetic.paint import ink
 from tinymnist.nn.layers import Conv2D, Dense, Flatten
 from tinymnist.nn.sequential import Input, Sequential
-from tinymnist.reader import Prediction, Reader
+from tinymnist.reader import Reader
 
 PAPER = np.float32(0.1)
 

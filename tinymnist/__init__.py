@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         regularizers,
         utils,
     )
+    from tinymnist.adapter import Prediction
     from tinymnist.api import compare, convert, diagnose, predict, read
     from tinymnist.augmentation.generator import ImageDataGenerator
     from tinymnist.comparison import assert_model_matches, layer_outputs
@@ -75,7 +76,8 @@ if TYPE_CHECKING:
     from tinymnist.nn.parallel import set_threads
     from tinymnist.nn.sequential import Sequential
     from tinymnist.nn.weights import verify
-    from tinymnist.reader import Page, Prediction, Reader
+    from tinymnist.pages import Page
+    from tinymnist.reader import Reader
     from tinymnist.sources import sample
 
 __all__ = ["ImageDataGenerator", "Input", "InputError", "Page", "Prediction", "Reader"]
@@ -115,7 +117,9 @@ _HOMES = {
     "nn.model": "Model",
     "nn.sequential": "Sequential",
     "nn.weights": "verify",
-    "reader": "Page Prediction Reader",
+    "adapter": "Prediction",
+    "pages": "Page",
+    "reader": "Reader",
     "sources": "sample",
 }
 """The public names of each module; of "" the modules."""

@@ -1,4 +1,4 @@
-"""From pictures in MNIST's form to a network's input, and from its output to probabilities.
+"""From pictures in MNIST's form to a network's input, and from its output to a prediction.
 
 Pictures in MNIST's form are (28, 28, 1), 0..1, white ink on black. Other people's networks take
 them flat, larger, in 0..255 or normalized. A model's ``metadata["preprocessing"]`` says how::
@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,7 @@ from tinymnist.nn.functional import softmax
 from tinymnist.nn.layers import Dropout, Flatten, Reshape
 from tinymnist.nn.metadata import FITS
 from tinymnist.nn.sequential import Sequential
+from tinymnist.reporting.text import percent
 
 SIDE = 28
 SCALINGS: dict[str, tuple[float, float]] = {
@@ -204,6 +207,92 @@ def check_classifier(model: Sequential) -> None:
         what = "a number" if math.prod(outputs) == 1 else "a picture"
         expected = "expected one number per class, so a classifier"
         raise InputError(f"{name} answers with {what}, {outputs}; {expected}")
+
+
+_SURE_OF_DIGIT = 0.5
+"""With less confidence than this, what is on a picture may not be a digit."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Prediction:
+    """What a network makes of one picture. A notebook shows it with the picture.
+
+    Two predictions are equal if their probabilities and class names are; ``int(prediction)`` is
+    the digit.
+
+    Attributes:
+        probabilities: (classes,) float32, summing to 1.
+        class_names: what the classes are called.
+        picture: (28, 28) in 0..1, what the network saw; None if unknown. Of several readings of
+            the picture it is the one that counts most.
+        count: how many digits seem to stand beside each other; with more than one, no answer is
+            more probable than its share of them.
+    """
+
+    probabilities: NDArray[np.float32]
+    class_names: tuple[str, ...]
+    picture: NDArray[np.float32] | None = None
+    count: int = 1
+
+    @property
+    def digit(self) -> int | str:
+        """The most probable class: a number if all classes are digits, else its name."""
+        return self._ranked[0][0]
+
+    @property
+    def confidence(self) -> float:
+        """The probability of :attr:`digit`."""
+        return self._ranked[0][1]
+
+    @property
+    def runner_up(self) -> tuple[int | str, float]:
+        """The second most probable class and its probability."""
+        return self._ranked[1]
+
+    @property
+    def note(self) -> str:
+        """What speaks against the answer, in a few words; empty if nothing does."""
+        if self.count > 1:
+            return "several digits: use tinymnist read"
+        first, confidence = self._ranked[0]
+        is_doubtful = confidence < _SURE_OF_DIGIT and isinstance(first, int)
+        return "may not be a digit" if is_doubtful else ""
+
+    @cached_property
+    def _ranked(self) -> list[tuple[int | str, float]]:
+        """All classes and their probabilities, the most probable first."""
+        kind = int if set(self.class_names) <= set("0123456789") else str
+        order = np.argsort(-self.probabilities, kind="stable").tolist()
+        return [(kind(self.class_names[i]), float(self.probabilities[i])) for i in order]
+
+    def __int__(self) -> int:
+        return int(self.digit)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Prediction):
+            return NotImplemented
+        return self.class_names == other.class_names and np.array_equal(
+            self.probabilities, other.probabilities
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.class_names, self.probabilities.tobytes()))
+
+    def __repr__(self) -> str:
+        return f"Prediction(digit={self.digit!r}, confidence={self.confidence:.4f})"
+
+    def _repr_html_(self) -> str:
+        """The picture as the network saw it, the class, and the most probable other ones."""
+        from html import escape  # none of these is needed to read
+
+        from tinymnist.reporting.figures import to_picture
+        from tinymnist.reporting.html import image
+
+        first, *others = (f"{escape(str(name))} {percent(p)}" for name, p in self._ranked[:3])
+        shown = ""
+        if self.picture is not None:
+            shown = image(to_picture(self.picture, (112, 112)), f"read as {self.digit}") + "<br>"
+        return f"<div>{shown}<b>{first}</b><br><small>{', '.join(others)}</small></div>"
 
 
 _SURE_OF_MARK = 0.6

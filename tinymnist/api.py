@@ -13,18 +13,20 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from tinymnist.adapter import Prediction
 from tinymnist.comparison import ATOL, RTOL
 from tinymnist.data import load_set
 from tinymnist.errors import InputError
 from tinymnist.labelled import Pictures, prepare_set, spread
 from tinymnist.nn.arrays import Array
 from tinymnist.nn.sequential import Sequential
-from tinymnist.reader import DEFAULT_MODEL, Page, Prediction, Reader
+from tinymnist.reader import DEFAULT_MODEL, Reader
 
 if TYPE_CHECKING:
     from tinymnist.comparison import Comparison
     from tinymnist.diagnosis.results import Diagnosis
     from tinymnist.interop.conversion import Conversion
+    from tinymnist.pages import Page
 
 Model = str | PathLike[str] | Sequential
 """The name of a shipped model, a model file of any framework, or a model."""

@@ -84,12 +84,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinymnist.adapter import Prediction
 from tinymnist.errors import InputError
 from tinymnist.files import read_stream
 from tinymnist.imaging.picture.decode import describe, open_binary
 from tinymnist.nn.parallel import single_threaded_blas
 from tinymnist.nn.sequential import Sequential
-from tinymnist.reader import DEFAULT_MODEL, MANY, Prediction, Reader
+from tinymnist.reader import DEFAULT_MODEL, MANY, Reader
 from tinymnist.threads import threads
 
 Found = dict[str, NDArray[Any]]

@@ -13,6 +13,7 @@ import PIL.Image
 from numpy.typing import NDArray
 from PIL import ImageDraw
 
+from tinymnist.adapter import Prediction
 from tinymnist.errors import InputError
 from tinymnist.imaging.digit.components import bounds, find_components
 from tinymnist.imaging.digit.frame import centre_of_mass, stroke_width
@@ -21,7 +22,7 @@ from tinymnist.imaging.digit.normalize import stages
 from tinymnist.imaging.digit.paper import noise_level
 from tinymnist.imaging.picture.decode import decode, describe
 from tinymnist.nn.sequential import Sequential
-from tinymnist.reader import DEFAULT_MODEL, Prediction, Reader
+from tinymnist.reader import DEFAULT_MODEL, Reader
 from tinymnist.reporting.figures import INK, QUIET, to_picture, write
 from tinymnist.reporting.html import image
 

@@ -26,7 +26,8 @@ from tinymnist.imaging.page.ink import dark_on_light, page_ink
 from tinymnist.imaging.page.marks import heights, widths
 from tinymnist.imaging.picture.decode import decode_with_size
 from tinymnist.imaging.picture.pixels import Array
-from tinymnist.reader import PageDigit, Reader
+from tinymnist.pages import PageDigit
+from tinymnist.reader import Reader
 
 FIELD_SIDE = 3200
 """Pixels on the longer side of a scan; a larger one is reduced before its fields are cut out."""

@@ -6,18 +6,18 @@ What it reads is one digit, or a page of them. Both show themselves in notebooks
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import replace
+from functools import partial
 from operator import length_hint
 from os import PathLike
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinymnist.adapter import (
+    Prediction,
     check_classifier,
     mean_by_odds,
     model_input,
@@ -29,264 +29,17 @@ from tinymnist.imaging.digit.recipes import PreparedSet, is_of_this_process, pre
 from tinymnist.imaging.picture.decode import decode_with_size, describe
 from tinymnist.interop import load_model
 from tinymnist.nn.sequential import Sequential
-from tinymnist.reporting.text import percent
 
 if TYPE_CHECKING:
     from tinymnist.imaging.digit.normalize import Readings
-    from tinymnist.imaging.page.lattice import Box, Candidate, Row
-    from tinymnist.imaging.page.tables import Table
+    from tinymnist.imaging.page.lattice import Candidate, Row
+    from tinymnist.pages import Page, ReadRow, View
 
 DEFAULT_MODEL = "mnist-cnn"
 PAGE_SIDE = 1600
 """Pixels on the longer side of a page; a larger one is reduced before digits are searched."""
-SMALL = "small"
-"""Why a mark is skipped that is much smaller than a digit."""
 MANY = 9
 """Pictures that are worth an inference plan, which then reads them twice as fast."""
-_SURE_OF_DIGIT = 0.5
-"""With less confidence than this, what is on a picture may not be a digit."""
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Prediction:
-    """What a network makes of one picture. A notebook shows it with the picture.
-
-    Two predictions are equal if their probabilities and class names are; ``int(prediction)`` is
-    the digit.
-
-    Attributes:
-        probabilities: (classes,) float32, summing to 1.
-        class_names: what the classes are called.
-        picture: (28, 28) in 0..1, what the network saw; None if unknown. Of several readings of
-            the picture it is the one that counts most.
-        count: how many digits seem to stand beside each other; with more than one, no answer is
-            more probable than its share of them.
-    """
-
-    probabilities: NDArray[np.float32]
-    class_names: tuple[str, ...]
-    picture: NDArray[np.float32] | None = None
-    count: int = 1
-
-    @property
-    def digit(self) -> int | str:
-        """The most probable class: a number if all classes are digits, else its name."""
-        return self._ranked[0][0]
-
-    @property
-    def confidence(self) -> float:
-        """The probability of :attr:`digit`."""
-        return self._ranked[0][1]
-
-    @property
-    def runner_up(self) -> tuple[int | str, float]:
-        """The second most probable class and its probability."""
-        return self._ranked[1]
-
-    @property
-    def note(self) -> str:
-        """What speaks against the answer, in a few words; empty if nothing does."""
-        if self.count > 1:
-            return "several digits: use tinymnist read"
-        first, confidence = self._ranked[0]
-        is_doubtful = confidence < _SURE_OF_DIGIT and isinstance(first, int)
-        return "may not be a digit" if is_doubtful else ""
-
-    @cached_property
-    def _ranked(self) -> list[tuple[int | str, float]]:
-        """All classes and their probabilities, the most probable first."""
-        kind = int if set(self.class_names) <= set("0123456789") else str
-        order = np.argsort(-self.probabilities, kind="stable").tolist()
-        return [(kind(self.class_names[i]), float(self.probabilities[i])) for i in order]
-
-    def __int__(self) -> int:
-        return int(self.digit)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Prediction):
-            return NotImplemented
-        return self.class_names == other.class_names and np.array_equal(
-            self.probabilities, other.probabilities
-        )
-
-    def __hash__(self) -> int:
-        return hash((self.class_names, self.probabilities.tobytes()))
-
-    def __repr__(self) -> str:
-        return f"Prediction(digit={self.digit!r}, confidence={self.confidence:.4f})"
-
-    def _repr_html_(self) -> str:
-        """The picture as the network saw it, the class, and the most probable other ones."""
-        from html import escape  # none of these is needed to read
-
-        from tinymnist.reporting.figures import to_picture
-        from tinymnist.reporting.html import image
-
-        first, *others = (f"{escape(str(name))} {percent(p)}" for name, p in self._ranked[:3])
-        shown = ""
-        if self.picture is not None:
-            shown = image(to_picture(self.picture, (112, 112)), f"read as {self.digit}") + "<br>"
-        return f"<div>{shown}<b>{first}</b><br><small>{', '.join(others)}</small></div>"
-
-
-@dataclass(frozen=True, repr=False)
-class PageDigit:
-    """A digit on a page.
-
-    Attributes:
-        prediction: what it is taken for.
-        box: left, top, right, bottom in pixels of the picture as it is seen upright; right and
-            bottom are exclusive.
-    """
-
-    prediction: Prediction
-    box: tuple[int, int, int, int]
-
-    @property
-    def digit(self) -> int | str:
-        """The most probable class."""
-        return self.prediction.digit
-
-    @property
-    def confidence(self) -> float:
-        """Its probability."""
-        return self.prediction.confidence
-
-    def __repr__(self) -> str:
-        return f"PageDigit(digit={self.digit!r}, confidence={self.confidence:.4f}, box={self.box})"
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """Ink in a row of digits that was not read.
-
-    Attributes:
-        box: left, top, right, bottom as in :class:`PageDigit`.
-        why: "sign" for an operator or a parenthesis, "small", "beside other matter" if it looks
-            like a digit among words, or "not surely a digit".
-    """
-
-    box: tuple[int, int, int, int]
-    why: str
-
-
-@dataclass(frozen=True)
-class GridCell:
-    """A cell of a grid.
-
-    Attributes:
-        row, column: from 0, at the upper left.
-        digits: from the left; none if the cell is empty.
-        box: left, top, right, bottom as in :class:`PageDigit`.
-    """
-
-    row: int
-    column: int
-    digits: tuple[PageDigit, ...]
-    box: tuple[int, int, int, int]
-
-    @property
-    def text(self) -> str:
-        """The digits; names longer than one sign have spaces between them."""
-        return _joined(self.digits)
-
-    @property
-    def confidence(self) -> float:
-        """The probability that all digits are right, if their errors are independent."""
-        return math.prod(digit.confidence for digit in self.digits)
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table, a sudoku or boxes of a form.
-
-    Attributes:
-        rows, columns: how many it has.
-        cells: row by row.
-        box: left, top, right, bottom as in :class:`PageDigit`.
-    """
-
-    rows: int
-    columns: int
-    cells: tuple[GridCell, ...]
-    box: tuple[int, int, int, int]
-
-    @property
-    def table(self) -> list[list[str]]:
-        """The cells' text, row by row; empty cells are ``""``."""
-        texts = [cell.text for cell in self.cells]
-        return [texts[i : i + self.columns] for i in range(0, len(texts), self.columns)]
-
-    @property
-    def lines(self) -> list[str]:
-        """Its rows as text in aligned columns, ``.`` for an empty cell."""
-        table = [[text or "." for text in row] for row in self.table]
-        wide = [max(map(len, column)) for column in zip(*table, strict=True)]
-        space = "" if max(wide) == 1 else " "
-        return [space.join(t.rjust(w) for t, w in zip(row, wide, strict=True)) for row in table]
-
-
-@dataclass(frozen=True, repr=False)
-class Page:
-    """What is written on a page. A notebook shows its rows as the network saw them.
-
-    Attributes:
-        rows: from the top, each with its digits from the left; no row is empty. Those in grids are
-            among them.
-        grids: the tables, sudokus and rows of boxes on the page, from the top.
-        lines: the text of each row, and of empty rows of grids, from the top; None takes the rows'.
-        turned: by how many degrees to the left the page was turned to stand upright. Boxes are
-            always on the picture as it came.
-        skipped: what was passed over in the rows, in reading order.
-        marked: as ``lines``, with ``_`` for each skipped mark that is not small.
-    """
-
-    rows: tuple[tuple[PageDigit, ...], ...]
-    grids: tuple[Grid, ...] = ()
-    lines: tuple[str, ...] | None = None
-    turned: int = 0
-    skipped: tuple[Skipped, ...] = ()
-    marked: tuple[str, ...] | None = None
-
-    @property
-    def digits(self) -> tuple[PageDigit, ...]:
-        """All digits in reading order."""
-        return tuple(digit for row in self.rows for digit in row)
-
-    @property
-    def text(self) -> str:
-        """The digits without spaces, the rows joined by newlines.
-
-        Class names longer than one sign, as of a model of your own, have spaces between them. In a
-        grid, cells that may hold several digits stand in aligned columns, with spaces between
-        them; ``.`` is an empty cell.
-        """
-        if self.lines is not None:
-            return "\n".join(self.lines)
-        return "\n".join(_joined(row) for row in self.rows)
-
-    def __repr__(self) -> str:
-        return f"Page({self.text!r})"
-
-    def _repr_html_(self) -> str:
-        """A table of the rows: each digit's picture, class and confidence."""
-        rows = (
-            [f"<td>{digit.prediction._repr_html_()}</td>" for digit in row] for row in self.rows
-        )
-        return f"<table>{''.join('<tr>' + ''.join(row) + '</tr>' for row in rows)}</table>"
-
-
-def _joined(digits: Iterable[PageDigit], passed: Iterable[Skipped] = ()) -> str:
-    """Digits as text; if any class of the model has a name longer than one sign, with spaces.
-
-    What was passed over is ``_``, except small marks.
-    """
-    found = list(digits)
-    are_long = any(len(name) > 1 for digit in found for name in digit.prediction.class_names)
-    marks = [(digit.box, str(digit.digit)) for digit in found]
-    if skipped := [(one.box, "_") for one in passed if one.why != SMALL]:
-        marks = sorted(marks + skipped)
-    return (" " if are_long else "").join(text for _, text in marks)
 
 
 class Reader:
@@ -422,6 +175,7 @@ class Reader:
         """
         from tinymnist.imaging.digit.isolate import NoDigitFound
         from tinymnist.imaging.page.tables import read_upright
+        from tinymnist.pages import View, assemble
 
         def confidence(images: NDArray[np.float32]) -> NDArray[np.float32]:
             return np.asarray(self.probabilities(images[..., None]).max(axis=1))
@@ -432,7 +186,9 @@ class Reader:
         except NoDigitFound as error:
             raise NoDigitFound(f"{describe(source)}: {error}") from None
         shape = grey.shape[::-1] if turns % 2 else grey.shape
-        page = self._page(rows, tables, _View(shape, size, turns))
+        view = View(shape, size, turns)
+        lines = rows + [line for table in tables for line in table.lines]
+        page = assemble(rows, tables, self._read_rows(lines, view), view)
         if not page.rows and not page.grids:
             raise NoDigitFound(f"{describe(source)}: no digit found: no mark looks like one")
         return page
@@ -454,6 +210,7 @@ class Reader:
         """
         from tinymnist.imaging.digit.isolate import NoDigitFound
         from tinymnist.imaging.page.tables import read_line
+        from tinymnist.pages import Page, View, joined
 
         allowed = np.array([not allow or name in allow for name in self.class_names])
         if not allowed.any():
@@ -467,48 +224,13 @@ class Reader:
             row = read_line(grey, confidence)
         except NoDigitFound as error:
             raise NoDigitFound(f"{describe(source)}: {error}") from None
-        found = self._read_rows([row], _View(grey.shape, size, 0), length, allowed)
+        found = self._read_rows([row], View(grey.shape, size, 0), length, allowed)
         digits, passed = found[0]
         if not digits:
             what = "no mark looks like one" if length is None else f"nothing fits length={length}"
             raise NoDigitFound(f"{describe(source)}: no digit found: {what}")
-        text, marked = _joined(digits), _joined(digits, passed)
+        text, marked = joined(digits), joined(digits, passed)
         return Page((digits,), (), (text,), 0, passed, (marked,))
-
-    def _page(self, rows: list[Row], tables: list[Table], view: _View) -> Page:
-        """The likeliest digits of each row and cell, in the order of the page."""
-        lines = [line for table in tables for line in table.lines]
-        read = iter(self._read_rows(rows + lines, view))
-        places: list[_Line] = []
-        for row in rows:
-            digits, passed = next(read)
-            if digits:
-                down = float(np.median([one.box[0] + one.box[2] for one in row.candidates]))
-                places.append(_Line(down, _joined(digits), _joined(digits, passed), digits, passed))
-        grids = []
-        for table in tables:
-            cells = []
-            for cell in table.cells:
-                digits, passed = ((), ()) if cell.line is None else next(read)
-                cells.append(GridCell(cell.row, cell.column, digits, view.box(cell.box)))
-                places.append(_Line(cell.box[0] + cell.box[2], "", "", (), passed))
-            grid = Grid(table.rows, table.columns, tuple(cells), view.box(table.box))
-            grids.append(grid)
-            for number, line in enumerate(grid.lines):
-                own = slice(number * grid.columns, (number + 1) * grid.columns)
-                downs = [cell.box[0] + cell.box[2] for cell in table.cells[own]]
-                row_digits = tuple(digit for cell in cells[own] for digit in cell.digits)
-                places.append(_Line(float(np.median(downs)), line, line, row_digits, ()))
-        places.sort(key=lambda place: place.down)
-        shown = [place for place in places if place.text]
-        return Page(
-            tuple(place.digits for place in places if place.digits),
-            tuple(grids),
-            tuple(place.text for place in shown),
-            90 * view.turns,
-            tuple(one for place in places for one in place.passed),
-            tuple(place.marked for place in shown),
-        )
 
     def read_many(
         self, sources: Iterable[Any], *, workers: int | None = None
@@ -521,19 +243,21 @@ class Reader:
     def _read_rows(
         self,
         rows: list[Row],
-        view: _View,
+        view: View,
         length: int | None = None,
         allowed: NDArray[np.bool_] | None = None,
-    ) -> list[tuple[tuple[PageDigit, ...], tuple[Skipped, ...]]]:
+    ) -> list[ReadRow]:
         """The likeliest digits of each row, and what is passed over.
 
         ``length`` is how many a row has, and ``allowed`` (classes,) says which there may be.
         """
+        from tinymnist.pages import PageDigit, Skipped
+
         images = [candidate.image for row in rows for candidate in row.candidates]
         if not images:
             return [((), ()) for _ in rows]
         predictions = iter(self.predict_prepared(np.stack(images)[..., None]))
-        read = []
+        read: list[ReadRow] = []
         for row in rows:
             own = [self._with_print(next(predictions), one) for one in row.candidates]
             if allowed is not None:
@@ -603,34 +327,3 @@ def _restricted(found: Prediction, allowed: NDArray[np.bool_]) -> Prediction:
     """The prediction if no other classes can occur."""
     kept = np.where(allowed, np.maximum(found.probabilities, np.float32(1e-9)), np.float32(0))
     return Prediction(kept / kept.sum(), found.class_names, found.picture)
-
-
-class _Line(NamedTuple):
-    """A line of a page's text."""
-
-    down: float
-    text: str
-    marked: str  # the same with what was passed over
-    digits: tuple[PageDigit, ...]
-    passed: tuple[Skipped, ...]
-
-
-class _View(NamedTuple):
-    """How the page that was read relates to the picture."""
-
-    shape: tuple[int, ...]  # of the page
-    size: tuple[int, int]  # of the picture
-    turns: int  # quarters of a circle to the left that made the page of the picture
-
-    def box(self, box: Box) -> tuple[int, int, int, int]:
-        """(top, left, bottom, right) on the page to (left, top, right, bottom) on the picture."""
-        height, width = self.size[::-1] if self.turns % 2 else self.size
-        down, right = height / self.shape[0], width / self.shape[1]
-        ends = math.ceil(box[3] * right), math.ceil(box[2] * down)
-        starts = math.floor(box[1] * right), math.floor(box[0] * down)
-        found = (*starts, min(ends[0], width), min(ends[1], height))
-        if self.turns:
-            from tinymnist.imaging.page.turning import turn_back
-
-            return turn_back(found, self.turns, self.size)
-        return found

@@ -10,7 +10,8 @@ from PIL import Image, ImageDraw
 
 from tests.imaging.pages import PITCH, TALL
 from tinymnist.imaging.synthetic.paint import ink
-from tinymnist.reader import Page, Reader
+from tinymnist.pages import Page
+from tinymnist.reader import Reader
 
 HALF = TALL // 2
 

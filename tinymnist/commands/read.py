@@ -30,8 +30,10 @@ from tinymnist.sources import SAMPLES, Inputs, Named
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tinymnist.adapter import Prediction
     from tinymnist.commands.records import ResultFile
-    from tinymnist.reader import Page, Prediction, Reader
+    from tinymnist.pages import Page
+    from tinymnist.reader import Reader
 
 _DOUBTFUL = 0.9
 """Results below this confidence count as doubtful on the progress line, without ``--below``."""

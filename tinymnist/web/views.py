@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinymnist.adapter import model_input
+from tinymnist.adapter import Prediction, model_input
 from tinymnist.errors import InputError
 from tinymnist.explanation import Explanation, explain
 from tinymnist.imaging.digit.components import bounds
@@ -21,7 +21,8 @@ from tinymnist.imaging.digit.normalize import STAGES
 from tinymnist.imaging.digit.recipes import tutorial
 from tinymnist.imaging.picture.decode import decode
 from tinymnist.nn.arrays import Array
-from tinymnist.reader import Page, Prediction, Reader
+from tinymnist.pages import Page
+from tinymnist.reader import Reader
 from tinymnist.reporting.figures import to_picture
 from tinymnist.reporting.html import data_address, png
 from tinymnist.web.describing import maps_of
