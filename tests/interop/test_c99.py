@@ -140,6 +140,13 @@ def test_the_recipe_makes_the_same_forms(lenet5: Compiled) -> None:
     for pen in range(4, 20):  # from lines that are thickened to lines that are thinned
         drawn = 1 - ink(7, (60, 60), height=0.7, pen=pen / 100)
         pictures[f"pen {pen}"] = (drawn * 255 + 0.5).astype(np.uint8)
+    hairline = np.full((2000, 1500), 255, np.uint8)  # which pales when it is reduced
+    hairline[400, 300:900] = hairline[400:1700, 900] = 0
+    pictures |= {"hairline": hairline, "light hairline": 255 - hairline}
+    row = np.hstack([1 - ink(digit, (60, 60), height=0.7, pen=0.1) for digit in (3, 5, 8)])
+    pictures["several digits"] = (row * 255 + 0.5).astype(np.uint8)
+    for number, picture in enumerate(sample(8)):  # in MNIST's form, apart from the polarity
+        pictures[f"inverse {number}"] = (255 - picture * 255 + 0.5).astype(np.uint8)
     for name, grey in pictures.items():
         expected, found = prepare_readings(grey).whole[..., 0], lenet5.readings(grey)
         assert found.shape == expected.shape, name

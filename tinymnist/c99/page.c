@@ -13,9 +13,7 @@
        cc -std=c99 -O2 -DDIGITS_SELFTEST $file -lm -o selftest && ./selftest
 
    Pictures of any size are reduced to at most 384 pixels on a side. The working memory, some 6 MB,
-   is static, so one thread may read at a time. Decode files and colours to grey bytes first. Of
-   what tinymnist does it leaves out: a large picture that is blank when averaged is not reduced
-   again by its extremes, and several digits on a picture do not lower the confidence. */
+   is static, so one thread may read at a time. Decode files and colours to grey bytes first. */
 
 #include <math.h>
 #include <stddef.h>
@@ -66,6 +64,24 @@ void digits_network(const float picture[784], float answer[DIGITS_CLASSES])
 $network
 }
 
+/* The confidence in one of several digits falls to its share of them. */
+static void share_among_marks(float answer[DIGITS_CLASSES])
+{
+    static float found[DIGITS_CLASSES];
+    double highest = 0, even = 1.0 / DIGITS_CLASSES, kept;
+    int count = 0;
+    for (int mark = 0; mark < mark_count; mark++) {
+        float sure = 0;
+        digits_network(marks[mark], found);
+        for (int i = 0; i < DIGITS_CLASSES; i++) sure = fmaxf(sure, found[i]);
+        count += sure >= 0.6f;
+    }
+    for (int i = 0; i < DIGITS_CLASSES; i++) highest = fmax(highest, answer[i]);
+    if (count < 2 || (are_gathered && highest >= 0.9)) return;
+    kept = fmax(highest / count - even, 0) / fmax(highest - even, 1e-6);
+    for (int i = 0; i < DIGITS_CLASSES; i++) answer[i] = (float)(even + kept * (answer[i] - even));
+}
+
 int digits_read(const unsigned char *grey, int width, int height, float answer[DIGITS_CLASSES])
 {
     static float pictures[6][784], found[DIGITS_CLASSES];
@@ -79,8 +95,9 @@ int digits_read(const unsigned char *grey, int width, int height, float answer[D
         for (int i = 0; i < DIGITS_CLASSES; i++) sum[i] += odds * found[i];
         total += odds;
     }
+    for (int i = 0; i < DIGITS_CLASSES && count > 0; i++) answer[i] = (float)(sum[i] / total);
+    if (count > 0 && $of_digits) share_among_marks(answer);
     for (int i = 0; i < DIGITS_CLASSES && count > 0; i++) {
-        answer[i] = (float)(sum[i] / total);
         if (answer[i] > answer[best]) best = i;
     }
     return count > 0 ? best : count;

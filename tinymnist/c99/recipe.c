@@ -43,6 +43,39 @@ static void shrink(const unsigned char *bytes, const float *floats, int *h, int 
     *w = columns;
 }
 
+/* The median of n numbers of which so many have each value; halfway between two if n is even. */
+static double counted_median(const int *counts, int n)
+{
+    int low = 0, high = 0, below = counts[0];
+    while (below <= (n - 1) / 2) below += counts[++low];
+    for (high = low; below <= n / 2;) below += counts[++high];
+    return (low + high) / 2.0;
+}
+
+/* Reduce by the darkest pixels of blocks, so that hairlines do not pale; by the lightest if those
+   stand out more. 0 if the picture is too narrow. */
+static int shrink_to_lines(const unsigned char *bytes, int *h, int *w, float *y)
+{
+    int factor = (at_least(*h, *w) + SIDE - 1) / SIDE, rows = *h / factor, columns = *w / factor;
+    int darkest[256] = {0}, lightest[256] = {0}, n = rows * columns;
+    double sum = 0;
+    for (int i = 0; i < n; i++) {
+        int low = 255, high = 0;
+        for (int k = 0; k < factor * factor; k++) {
+            long row = (long)(i / columns) * factor + k / factor;
+            int value = bytes[row * *w + i % columns * factor + k % factor];
+            low = at_most(low, value), high = at_least(high, value);
+        }
+        darkest[low]++, lightest[high]++, sum += low + high;
+        y[i] = (float)low / 255, smooth[i] = (float)high / 255;
+    }
+    if (n == 0) return 0;
+    sum -= n * (counted_median(darkest, n) + counted_median(lightest, n));
+    if (sum >= 0) memcpy(y, smooth, (size_t)n * sizeof *y);
+    *h = rows, *w = columns;
+    return 1;
+}
+
 /* The smallest box around what is above a level: 0 if there is none. */
 static int bounds(const float *x, int h, int w, float level, int box[4])
 {
@@ -478,16 +511,11 @@ static int rule_pixels(int h, int w, int down, int right, double thickest)
     }
     if (lines == 1 && !runs_through(h, w, down, right)) return 0;
     for (int line = 1; line <= lines; line++) {
-        int counts[SIDE + 1] = {0}, n = 0, low = 0, high = 0, below = 0;
+        int counts[SIDE + 1] = {0}, n = 0;
         for (int i = 0; i < h * w; i++) {
             if (line_of[i] == line && off[i] >= -1 && off[i] <= 1) counts[run[i]]++, n++;
         }
-        for (int k = 0; k <= SIDE; k++) { /* the median, which lies between two if n is even */
-            if (below <= (n - 1) / 2) low = k;
-            if (below <= n / 2) high = k;
-            below += counts[k];
-        }
-        double thickness = (low + high) / 2.0;
+        double thickness = n > 0 ? counted_median(counts, n) : SIDE;
         for (int i = 0; i < h * w; i++) {
             if (line_of[i] != line || run[i] > 1.5 * thickness + 1) continue;
             if (off[i] <= thickness + 1 && -off[i] <= thickness + 1) ruled[i] = 1;
@@ -581,42 +609,6 @@ static void drop_enclosures(int n, int w)
     for (int k = 0; k < 3; k++) {
         if (chosen[k] >= 0 && is_enclosure(chosen[k], n, w)) part[chosen[k]].mass = 0;
     }
-}
-
-/* Drop specks, fragments of the frame, a circle or box around the digit, anything apart from it. */
-static int keep_digit(float *x, int h, int w)
-{
-    int n = find_components(x, h, w, 0), frame = h > 1 ? 2 * w + 2 * (h - 2) : 2 * w, main = 0;
-    double best = -1, total = 0;
-    if (n == 0) return DIGITS_BLANK;
-    if (n > 1) drop_enclosures(n, w);
-    for (int i = 0; i < n; i++) {
-        double score = part[i].mass * pow(1 - (double)part[i].frame / frame, 8);
-        total += part[i].mass;
-        if (score > best) best = score, main = i;
-    }
-    if (n > 100 && part[main].mass < 0.05 * total) return DIGITS_CROWD;
-    Part box = part[main];
-    part[main].kept = 1;
-    for (int changed = 1; changed;) { /* what lies near, or near to what was gathered before */
-        Part around = box;
-        double reach = 0.25 * at_least(box.bottom - box.top, box.right - box.left);
-        changed = 0;
-        for (int i = 0; i < n; i++) {
-            Part *p = part + i;
-            int gap = at_least(at_least(p->top - box.bottom, box.top - p->bottom),
-                               at_least(p->left - box.right, box.left - p->right));
-            if (p->kept || gap > reach || p->mass < 0.02f * part[main].mass) continue;
-            if (p->frame > 0 && part[main].frame == 0) continue;
-            p->kept = changed = 1;
-            around.top = at_most(around.top, p->top), around.left = at_most(around.left, p->left);
-            around.bottom = at_least(around.bottom, p->bottom);
-            around.right = at_least(around.right, p->right);
-        }
-        box = around;
-    }
-    for (int i = 0; i < h * w; i++) x[i] = label[i] >= 0 && part[label[i]].kept ? x[i] : 0;
-    return 0;
 }
 
 /* One number of a line resampled to ``to`` numbers, by a triangle (or a box) as wide as needed. */
@@ -744,6 +736,95 @@ static int fit_and_centre(const float *x, int h, int w, float *picture)
     return 0;
 }
 
+/* Marks beside each other, each as tall as a digit, which may be digits of their own: how many,
+   what they come to, and whether all of them are in the picture as a whole. */
+static int mark_count, are_gathered;
+static float marks[6][784];
+
+/* Whether two parts lie across each other: strokes of one digit. */
+static int overlap(const Part *p, const Part *q)
+{
+    int rows = at_most(p->bottom, q->bottom) - at_least(p->top, q->top);
+    int columns = at_most(p->right, q->right) - at_least(p->left, q->left);
+    int lower = at_most(p->bottom - p->top, q->bottom - q->top);
+    int narrower = at_most(p->right - p->left, q->right - q->left);
+    return rows > 0.25 * lower && columns > 0.25 * narrower;
+}
+
+/* Find such marks in the ink before all but the digit is taken out of it. */
+static void separate_marks(const float *x, int n, int h, int w)
+{
+    static float apart[AREA];
+    int tall[100], group[100], main = -1, count = 0, groups = 0;
+    for (int i = 0; i < n; i++) {
+        if (part[i].frame == 0 && part[i].mass > (main < 0 ? 0 : part[main].mass)) main = i;
+    }
+    for (int i = 0; i < n && main >= 0; i++) {
+        part[i].up = -1; /* its group from here on */
+        if (part[i].frame > 0 || part[i].mass < 0.2f * part[main].mass) continue;
+        if (part[i].bottom - part[i].top < 0.55 * (part[main].bottom - part[main].top)) continue;
+        if (count == 100) return;
+        tall[count] = i, group[count] = count, count++;
+    }
+    for (int a = 0; a < count * count; a++) {
+        int from = group[a % count], to = group[a / count];
+        if (!overlap(part + tall[a / count], part + tall[a % count])) continue;
+        for (int k = 0; k < count; k++) group[k] = group[k] == from ? to : group[k];
+    }
+    for (int k = 0; k < count; k++) part[tall[k]].up = group[k], groups += group[k] == k;
+    are_gathered = 1;
+    for (int g = 0, seen = 0; g < count && seen < 6 && groups > 1; g++) {
+        float most = 0;
+        int held = 0;
+        if (group[g] != g) continue;
+        seen++;
+        for (int i = 0; i < h * w; i++) {
+            int own = label[i] >= 0 && part[label[i]].up == g;
+            apart[i] = own ? x[i] : 0;
+            most = fmaxf(most, apart[i]), held |= own && part[label[i]].kept;
+        }
+        if (most <= 0.5f || fit_and_centre(apart, h, w, marks[mark_count]) < 0) continue;
+        mark_count++, are_gathered &= held;
+    }
+}
+
+/* Drop specks, fragments of the frame, a circle or box around the digit, anything apart from it. */
+static int keep_digit(float *x, int h, int w, int more)
+{
+    int n = find_components(x, h, w, 0), frame = h > 1 ? 2 * w + 2 * (h - 2) : 2 * w, main = 0;
+    double best = -1, total = 0;
+    if (n == 0) return DIGITS_BLANK;
+    if (n > 1) drop_enclosures(n, w);
+    for (int i = 0; i < n; i++) {
+        double score = part[i].mass * pow(1 - (double)part[i].frame / frame, 8);
+        total += part[i].mass;
+        if (score > best) best = score, main = i;
+    }
+    if (n > 100 && part[main].mass < 0.05 * total) return DIGITS_CROWD;
+    Part box = part[main];
+    part[main].kept = 1;
+    for (int changed = 1; changed;) { /* what lies near, or near to what was gathered before */
+        Part around = box;
+        double reach = 0.25 * at_least(box.bottom - box.top, box.right - box.left);
+        changed = 0;
+        for (int i = 0; i < n; i++) {
+            Part *p = part + i;
+            int gap = at_least(at_least(p->top - box.bottom, box.top - p->bottom),
+                               at_least(p->left - box.right, box.left - p->right));
+            if (p->kept || gap > reach || p->mass < 0.02f * part[main].mass) continue;
+            if (p->frame > 0 && part[main].frame == 0) continue;
+            p->kept = changed = 1;
+            around.top = at_most(around.top, p->top), around.left = at_most(around.left, p->left);
+            around.bottom = at_least(around.bottom, p->bottom);
+            around.right = at_least(around.right, p->right);
+        }
+        box = around;
+    }
+    if (more) separate_marks(x, n, h, w);
+    for (int i = 0; i < h * w; i++) x[i] = label[i] >= 0 && part[label[i]].kept ? x[i] : 0;
+    return 0;
+}
+
 /* Take out a box with straight sides that touches or crosses its digit: 1 if there is one. */
 static int erase_box(float *x, int h, int w)
 {
@@ -784,34 +865,34 @@ static int run_stages(int h, int w, int invert, int more, float pictures[][784])
     if ((error = threshold(ink, h, w, denoise(ink, h, w))) < 0) return error;
     memcpy(before, ink, (size_t)(h * w) * sizeof *ink);
     is_ruled = erase_rules(ink, h, w);
-    if ((error = keep_digit(ink, h, w)) < 0) return error;
+    if ((error = keep_digit(ink, h, w, more)) < 0) return error;
     if ((error = fit_and_centre(ink, h, w, pictures[0])) < 0) return error;
-    if (more && is_ruled && keep_digit(before, h, w) == 0) {
+    if (more && is_ruled && keep_digit(before, h, w, 0) == 0) {
         count += fit_and_centre(before, h, w, pictures[count]) == 0;
     }
-    if (more && erase_box(ink, h, w) && keep_digit(ink, h, w) == 0) {
+    if (more && erase_box(ink, h, w) && keep_digit(ink, h, w, 0) == 0) {
         count += fit_and_centre(ink, h, w, pictures[count]) == 0;
     }
     return count;
 }
 
-int digits_readings(const unsigned char *grey, int width, int height, float pictures[6][784])
+/* The reduced picture in all ways in which it may be understood. */
+static int reduced_readings(int h, int w, float pictures[6][784])
 {
     static float coarse[COARSE * COARSE];
-    int h = height, w = width, count;
-    if (!grey || width < 1 || height < 1) return DIGITS_NO_PICTURE;
-    shrink(grey, NULL, &h, &w, SIDE, small);
-    if (is_mnist(small, h, w)) {
-        memcpy(pictures[0], small, 784 * sizeof **pictures);
-        return 1;
-    }
+    int count;
+    mark_count = 0;
     int coarse_h = h, coarse_w = w;
     shrink(NULL, small, &coarse_h, &coarse_w, COARSE, coarse);
     if (is_empty(coarse, coarse_h, coarse_w)) return DIGITS_BLANK;
     double darkness = ink_darkness(coarse, coarse_h, coarse_w);
     int in_doubt = fabs(darkness) < 0.6, is_light = darkness < 0;
     if ((count = run_stages(h, w, is_light, 1, pictures)) < 0) return count;
-    if (in_doubt && run_stages(h, w, !is_light, 0, pictures + count) == 1) count++;
+    for (int i = 0; i < 784 && h == 28 && w == 28; i++) {
+        pictures[count][i] = is_light ? small[i] : 1 - small[i];
+    }
+    if (in_doubt && is_mnist(pictures[count], h, w)) count++;
+    else if (in_doubt && run_stages(h, w, !is_light, 0, pictures + count) == 1) count++;
     if (h == 28 && w == 28) { /* a damaged picture in MNIST's form may be read as it is */
         for (int way = 0; way <= in_doubt; way++, count++) {
             for (int i = 0; i < 784; i++) {
@@ -820,4 +901,20 @@ int digits_readings(const unsigned char *grey, int width, int height, float pict
         }
     }
     return count;
+}
+
+int digits_readings(const unsigned char *grey, int width, int height, float pictures[6][784])
+{
+    int h = height, w = width, count;
+    mark_count = 0;
+    if (!grey || width < 1 || height < 1) return DIGITS_NO_PICTURE;
+    shrink(grey, NULL, &h, &w, SIDE, small);
+    if (is_mnist(small, h, w)) {
+        memcpy(pictures[0], small, 784 * sizeof **pictures);
+        return 1;
+    }
+    count = reduced_readings(h, w, pictures);
+    h = height, w = width;
+    if (count > 0 || at_least(h, w) <= SIDE || !shrink_to_lines(grey, &h, &w, small)) return count;
+    return reduced_readings(h, w, pictures);
 }

@@ -69,6 +69,7 @@ def render(model: Sequential, file: str, *, int8: bool = False) -> str:
         "about": plain(about),
         "classes": classes,
         "class_names": ", ".join(map(_quoted, names)),
+        "of_digits": int(all(name.isdigit() for name in names)),
         "weight": "signed char" if int8 else "float",
         "functions": _called("\n".join(network.lines)),
         "tolerance": 0.1 if int8 else 0.02,
