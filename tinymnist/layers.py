@@ -38,4 +38,6 @@ def Average() -> Callable[[Sequence[Tensor]], Any]:
     return average
 
 
-InputLayer = Input
+def InputLayer(input_shape: Sequence[int] | None = None, *args: Any, **settings: Any) -> Input:
+    """``Input``; the shape has had two names."""
+    return Input(settings.pop("shape", input_shape), *args, **settings)

@@ -31,6 +31,7 @@ from tinymnist.nn.layers import (
 from tinymnist.nn.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
 from tinymnist.nn.optimizers import SGD, Adam
 from tinymnist.nn.sequential import Input, Sequential
+from tinymnist.nn.training.callbacks import ModelCheckpoint
 from tinymnist.nn.weights import save
 
 X, Y = pictures()
@@ -493,3 +494,21 @@ def test_names_that_keras_had_until_2020() -> None:
     np.testing.assert_allclose(model.predict(X), twin.predict(X), rtol=1e-5, atol=1e-7)
     assert model.evaluate_generator(batches(), 1) == pytest.approx(model.evaluate(X, Y))
     np.testing.assert_array_equal(model.predict_classes(X), model.predict(X).argmax(axis=1))
+
+
+def test_words_of_every_keras(tmp_path: Path) -> None:
+    keras: Any = tinymnist.keras
+    adam = keras.optimizers.legacy.Adam(lr=0.1, name="mine", amsgrad=False, ema_momentum=0.99)
+    loss = keras.losses.CategoricalCrossentropy(name="mine", reduction="auto", axis=-1)
+    model = Sequential([keras.layers.InputLayer(input_shape=(4,)), Dense(3)])
+    model.compile(adam, loss)
+    assert adam.learning_rate == 0.1 and model.layers[0].count_params() == 15
+    model.save(tmp_path / "model", save_format="tf", include_optimizer=False)
+    assert same_bytes(keras.models.load_model(tmp_path / "model"), model)
+    for kind, word in (("RMSprop", "centered"), ("Adam", "amsgrad")):
+        with pytest.raises(ValueError, match=f"{word} is not supported"):
+            getattr(keras.optimizers, kind)(**{word: True})
+    with pytest.raises(ValueError, match="reduction must be one of"):
+        keras.losses.MeanSquaredError(reduction="sum")
+    threshold = ModelCheckpoint("x.npz", mode="max", initial_value_threshold=0.9)
+    assert not threshold._has_improved(0.8) and threshold._has_improved(0.95)

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -103,7 +103,29 @@ EPSILON = 1e-7
 """Probabilities are kept this far from 0 and 1 before a logarithm, as in Keras."""
 
 
-class Loss:
+_KERAS_MEANS: dict[str, tuple[Any, ...]] = {
+    "reduction": ("sum_over_batch_size", "mean", "auto"),
+    "axis": (-1,),
+    "dtype": (None, "float32"),
+}
+"""Keras's settings that have one meaning here, and the values that mean it."""
+
+
+class _MadeAsInKeras(type):
+    """Lets people give a loss all of Keras's settings."""
+
+    if not TYPE_CHECKING:  # for whom a loss takes its fields
+
+        def __call__(cls, *args: Any, **settings: Any) -> Any:
+            settings.pop("name", None)
+            for word in _KERAS_MEANS.keys() & settings.keys():
+                if (value := settings.pop(word)) not in _KERAS_MEANS[word]:
+                    rule = f"{word} must be one of {_KERAS_MEANS[word]} here"
+                    raise ValueError(f"{rule}. Received: {word}={value!r}")
+            return super().__call__(*args, **settings)
+
+
+class Loss(metaclass=_MadeAsInKeras):
     """What training minimizes: a number for each example, and its gradient."""
 
     fuses_softmax: ClassVar[bool] = False

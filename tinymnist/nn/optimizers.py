@@ -19,6 +19,10 @@ from tinymnist.errors import did_you_mean
 from tinymnist.nn.arrays import Array, settings_repr
 from tinymnist.nn.schedules import InverseTimeDecay, Schedule, WithoutSteps
 
+_UNUSED = {"amsgrad", "centered", "name", "use_ema", "ema_momentum", "ema_overwrite_frequency"}
+_UNUSED |= {"gradient_accumulation_steps", "loss_scale_factor", "jit_compile"}
+"""Keras's settings that must be off; a name and the momentum of an average that is off may stay."""
+
 
 class _MadeAsInKeras(type):
     """Lets people write settings in the words of every Keras."""
@@ -26,9 +30,9 @@ class _MadeAsInKeras(type):
     if not TYPE_CHECKING:  # for whom an optimizer takes its fields
 
         def __call__(cls, *args: Any, **settings: Any) -> Any:
-            for word in ("amsgrad", "name", "use_ema", "loss_scale_factor", "jit_compile"):
-                if settings.pop(word, None) is True:
-                    raise ValueError(f"{word} is not supported. Received: {word}=True")
+            for word in _UNUSED & settings.keys():
+                if (value := settings.pop(word)) and word not in ("name", "ema_momentum"):
+                    raise ValueError(f"{word} is not supported. Received: {word}={value!r}")
             if "lr" in settings:
                 settings["learning_rate"] = settings.pop("lr")
             if settings.get("weight_decay", 0) is None:

@@ -432,13 +432,20 @@ class Sequential(Graph):
             self.summary(print_fn=tables.append)
         return f"<pre>{escape(tables[0])}</pre>" if tables else None
 
-    def save(self, filepath: str | PathLike[str], overwrite: bool = True) -> None:
+    def save(
+        self,
+        filepath: str | PathLike[str],
+        overwrite: bool = True,
+        include_optimizer: bool = True,
+        save_format: str | None = None,
+    ) -> None:
         """Write the model; the ending of the name chooses the format.
 
         Args:
             filepath: ``.keras``, ``.h5``, ``.onnx``, ``.safetensors`` or ``.py`` for that format;
                 any other name gets tinymnist's own, an .npz with its proof.
             overwrite: False refuses to replace a file.
+            include_optimizer, save_format: accepted as in Keras; an optimizer is not saved.
 
         Raises:
             InputError: if the format cannot hold the model, a package is missing, or the file

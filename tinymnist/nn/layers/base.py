@@ -262,6 +262,10 @@ class Layer(metaclass=_MadeAsInKeras):
         """How many numbers the layer's arrays hold."""
         return sum(array.size for array in self.weights.values())
 
+    def count_params(self) -> int:
+        """The same, as in Keras."""
+        return self.count_parameters
+
     @property
     def learns(self) -> bool:
         """Whether ``fit`` changes the layer."""

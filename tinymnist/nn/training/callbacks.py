@@ -268,6 +268,7 @@ class ModelCheckpoint(MonitorCallback):
         save_best_only: whether to save only models better than all before.
         save_weights_only: whether to write with :meth:`Sequential.save_weights`.
         save_freq: "epoch", as no other is supported.
+        initial_value_threshold: what the figure must improve on to be the best.
 
     Raises:
         InputError: before the training, if a file with this ending could not be written.
@@ -280,6 +281,13 @@ class ModelCheckpoint(MonitorCallback):
     save_weights_only: bool = False
     mode: str = "auto"
     save_freq: str = "epoch"
+    initial_value_threshold: float | None = None
+
+    def reset(self) -> None:
+        """Begin with the threshold."""
+        super().reset()
+        if self.initial_value_threshold is not None:
+            self.best = self._cost(self.initial_value_threshold)
 
     def __post_init__(self) -> None:
         if self.save_freq != "epoch":
