@@ -405,13 +405,13 @@ class Graph:
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size must be at least 1. Received: {batch_size=}")
         x = self.cast(x)
-        if batch_size is None:
-            largest = max(map(math.prod, self.shapes.values()))
-            batch_size = max(1, min(32, _BLOCK_NUMBERS // max(largest, 1)))
         if self.dtype == np.float32 and len(x) and not plain:
             from tinymnist.nn.inference.plan import plan_of  # a reader of one file does without
 
             return plan_of(self, len(x)).predict(x, workers, logits=logits)
+        if batch_size is None:
+            largest = max(map(math.prod, self.shapes.values()))
+            batch_size = max(1, min(32, _BLOCK_NUMBERS // max(largest, 1)))
         # One picture is too little work for BLAS's threads, which would cost more than they save.
         with Workers(workers) as threads, single_threaded_blas():
             outputs = threads.map(
