@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import struct
 import sys
 import tarfile
@@ -205,6 +206,47 @@ def test_what_cannot_be_opened_has_a_record(
     assert_refused(run(capsys, "predict", tmp_path / name), name)
 
 
+def test_a_model_is_not_a_set_of_pictures(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(tmp_path / "m.npz", "w") as archive:
+        archive.writestr("metadata", "{}")
+    assert_refused(run(capsys, "predict", tmp_path / "m.npz"), "holds no pictures")
+
+
+def test_a_list_of_names_is_text(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    assert_refused(run(capsys, "predict", "--files-from", folder / "z.png"), "list of names")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs links and pipes")
+@pytest.mark.parametrize(
+    "command",
+    [
+        "predict PICTURE --out LOOP",
+        "predict PICTURE --sort-into LOOP",
+        "predict PICTURE --resume --out PIPE",
+        "explain PICTURE --out LOOP",
+        "augment LOOP --out new.png",
+        "read PICTURE --fields PIPE",
+        "review LOOP --out new.html",
+        "review PIPE --out new.html",
+        "review / --out new.html",
+        "convert LOOP new.npz",
+        "diagnose LOOP",
+    ],
+)
+def test_links_in_a_loop_and_pipes_are_refused(
+    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path, command: str
+) -> None:
+    places = {"PICTURE": folder / "z.png", "LOOP": tmp_path / "a.png", "PIPE": tmp_path / "b.jsonl"}
+    os.symlink("a.png", places["LOOP"])
+    os.mkfifo(places["PIPE"])
+    words = [
+        places.get(word, tmp_path / word if "new" in word else word) for word in command.split()
+    ]
+    assert_refused(run(capsys, *words), "")
+
+
 def test_a_cut_off_archive_gives_what_it_has(tmp_path: Path) -> None:
     path = tmp_path / "a.tar"
     with tarfile.open(path, "w") as archive:
@@ -254,6 +296,15 @@ class TestResults:
         code, printed, _ = predict(capsys, folder, "--out", out, "--resume")
         assert (code, printed) == (0, [])
         assert out.read_bytes() == whole.read_bytes()
+
+    @pytest.mark.parametrize("content", [b"my notes", b'{"files": 1}', b"\x89PNG"])
+    def test_another_file_is_not_taken_for_a_line_that_was_cut(
+        self, capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path, content: bytes
+    ) -> None:
+        (tmp_path / "notes").write_bytes(content)
+        ran = run(capsys, "predict", folder / "z.png", "--out", tmp_path / "notes", "--resume")
+        assert_refused(ran, "is not a result")
+        assert (tmp_path / "notes").read_bytes() == content
 
     def test_results_of_another_model_are_not_continued(
         self, capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path

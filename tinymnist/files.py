@@ -199,6 +199,22 @@ def parse_json(text: str | bytes, name: str) -> Any:
         raise InputError(f"{name} is not JSON, or is damaged: {limits.reason(error)}") from None
 
 
+def real_path(path: str | os.PathLike[str]) -> Path:
+    """Where a path leads, through all links; a loop of links leads to one of its own.
+
+    ``Path.resolve`` raises a RuntimeError for a loop before Python 3.13.
+
+    Raises:
+        InputError: if it holds a null character.
+    """
+    from pathlib import Path
+
+    try:
+        return Path(os.path.realpath(path))
+    except ValueError as error:
+        raise InputError(f"{os.fspath(path)!r} is not a path: {error}") from None
+
+
 def is_picture(file: str | os.PathLike[str]) -> bool:
     """Whether a file counts as a picture by its suffix."""
     return suffix_of(file) in PICTURE_SUFFIXES

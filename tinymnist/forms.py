@@ -9,7 +9,6 @@ A box is left, top, right, bottom in shares of the picture, or in pixels if one 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from tinymnist import limits
 from tinymnist.errors import InputError
+from tinymnist.files import parse_json, read_bytes
 from tinymnist.imaging.digit.components import Mask, surrounding_box
 from tinymnist.imaging.digit.isolate import NoDigitFound
 from tinymnist.imaging.page.boxes import find_boxes, side_by_side, without_holes
@@ -98,13 +99,7 @@ def expand_digits(allow: str) -> str:
 
 def load_fields(path: str | PathLike[str]) -> list[Field]:
     """Read a file of fields; InputError says what is wrong with it."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            found = json.load(file)
-    except OSError as error:
-        raise InputError(f"{path}: cannot read it: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        raise InputError(f"{path}: expected JSON; see tinymnist read --help") from None
+    found = parse_json(read_bytes(path, limits.TEXT_BYTES), str(path))
     entries = found.get("fields") if isinstance(found, dict) else found
     if not isinstance(entries, list) or not 0 < len(entries) <= _MOST_FIELDS:
         raise InputError(f'{path}: expected {{"fields": [...]}} with 1 to {_MOST_FIELDS:,} fields')

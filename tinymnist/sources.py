@@ -37,6 +37,7 @@ SAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "samples")
 """The folder of sample pictures, which ``benchmarks/samples.py`` painted."""
 MOST_PAGES = 10_000
 """The pages of a TIFF that are read."""
+_NO_LIST = "is not a list of names, one on each line"
 _LONGEST_NAME = 1 << 16  # bytes of a line in a list of names
 PDF_DOTS = 200
 """The pixels per inch in which pages of a PDF are drawn."""
@@ -139,8 +140,8 @@ class Inputs:
     def _listed(self, name: str | os.PathLike[str]) -> Iterator[str]:
         with _standard_input() if name == "-" else _open_list(name) as lines:
             while line := lines.readline(_LONGEST_NAME):
-                if len(line) == _LONGEST_NAME:
-                    raise InputError(f"{name}: is not a list of names, one on each line")
+                if len(line) == _LONGEST_NAME or b"\0" in line:
+                    raise InputError(f"{name}: {_NO_LIST}")
                 if found := line.decode("utf-8", "surrogateescape").rstrip("\r\n"):
                     yield found
 
@@ -181,9 +182,14 @@ def _descriptor() -> int | None:
 
 def _open_list(path: str | os.PathLike[str]) -> IO[bytes]:
     try:
-        return open(path, "rb")
+        file = open(path, "rb")  # noqa: SIM115
+        is_list = b"\0" not in file.peek()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    if not is_list:
+        file.close()
+        raise InputError(f"{path}: {_NO_LIST}")
+    return file
 
 
 @functools.lru_cache(64)
@@ -244,7 +250,10 @@ def _array_of_npz(path: str) -> Any:
         if name is None:
             raise InputError(f"{path}: holds no arrays; expected one named 'images'")
         check_expansion(path, path, sizes.get(name, 0))
-        return arrays[name]
+        found = arrays[name]
+    if not isinstance(found, np.ndarray):  # a file of another kind, such as a description
+        raise InputError(f"{path}: holds no pictures, but {name!r}; expected an array 'images'")
+    return found
 
 
 def _idx(path: str, skipped: Counter[str]) -> Iterator[Named]:

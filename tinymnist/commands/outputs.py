@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 
 from tinymnist.errors import InputError
-from tinymnist.files import PICTURE_SUFFIXES
+from tinymnist.files import PICTURE_SUFFIXES, real_path
 from tinymnist.interop.sniffing import Format, sniff
 
 _MODELS = {
@@ -52,7 +52,7 @@ def check_outputs(outputs: Outputs, inputs: Iterable[str | Path | None] = ()) ->
             or the place of an input, of another output, of a file of another kind, or of something
             that is not a file.
     """
-    taken = {Path(path).resolve() for path in inputs if path is not None}
+    taken = {real_path(path) for path in inputs if path is not None}
     folders = set()
     for option, (kind, paths) in outputs.items():
         for path in [paths] if isinstance(paths, Path) else paths or ():
@@ -63,7 +63,7 @@ def check_outputs(outputs: Outputs, inputs: Iterable[str | Path | None] = ()) ->
                 raise InputError(f"there is no folder {path.parent} to write {path} into")
             if path.exists() and not path.is_file():
                 raise InputError(f"{path} is not a regular file; give {option} another name")
-            real = path.resolve()
+            real = real_path(path)
             is_data = real.suffix.lower() in PICTURE_SUFFIXES or real.name == "labels.csv"
             if real in taken or (is_data and real.exists() and taken.intersection(real.parents)):
                 raise InputError(

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from tinymnist.errors import InputError
-from tinymnist.files import is_picture, temporary_file
+from tinymnist.files import is_picture, real_path, temporary_file
+
+_START = b'{"file": '
 
 
 class ResultFile:
@@ -35,6 +37,8 @@ class ResultFile:
         self.names: set[str] = set()
         if path.suffix.lower() == ".csv":
             raise InputError(f"--out {path}: JSON lines are written; name it .jsonl, or use --csv")
+        if path.exists() and not path.is_file():
+            raise InputError(f"--out {path} exists and is not a regular file; give another name")
         if path.exists() and not resume:
             raise InputError(f"--out {path} exists; use --resume to continue it, or another name")
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
@@ -54,8 +58,8 @@ class ResultFile:
         end = 0
         with open(self.path, "rb") as lines:
             for number, line in enumerate(lines, 1):
-                if not line.endswith(b"\n"):
-                    break
+                if not line.endswith(b"\n") and _START[: len(line)] == line[: len(_START)]:
+                    break  # cut by a kill; anything else is not ours to cut
                 try:
                     record = json.loads(line)
                     self.names.add(str(record["file"]))
@@ -98,9 +102,9 @@ def result_file(path: str | None, resume: bool, by: str = "") -> Iterator[Result
 
 def check_sorted_folder(folder: Path, inputs: Iterable[str]) -> None:
     """Raise an InputError if the copies would lie among the pictures that are still to be read."""
-    real = folder.resolve()
+    real = real_path(folder)
     for name in inputs:
-        place = Path(name).resolve()
+        place = real_path(name)
         if place.is_dir() and real.is_relative_to(place):
             raise InputError(f"--sort-into {folder} lies in {name}; choose a folder outside of it")
 

@@ -47,7 +47,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from tinymnist.web.labels import Labels
 
     records, out = arguments.records, arguments.out
-    path = arguments.labels or (out or records).with_name("labels.csv")
+    path = arguments.labels or (out or records).parent / "labels.csv"
     if out and path.absolute().parent != out.absolute().parent:
         raise InputError(f"{path} must lie beside {out}, as its names start from there")
     check_outputs({"--labels": (Kind.LABELS, path), "--out": (Kind.PAGE, out)}, [records])

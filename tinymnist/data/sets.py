@@ -29,6 +29,7 @@ from tinymnist.files import (
     is_path,
     is_picture,
     read_bytes,
+    real_path,
 )
 from tinymnist.nn.archive import read_npz
 from tinymnist.reporting.text import count, shortened
@@ -200,7 +201,8 @@ def _inside(folder: Path, name: str | None, table: Path) -> Path:
     """The file of this name, which must be inside the folder of the table."""
     path = folder / (name or "").strip()
     with limits.opening(f"{name!r:.200} in {table}", "the name of a file"):
-        is_inside, is_there = path.resolve().is_relative_to(folder.resolve()), path.is_file()
+        is_inside = real_path(path).is_relative_to(real_path(folder))
+        is_there = path.is_file()
     if not (is_inside and is_there):
         problem = "that does not exist" if is_inside else "outside of its folder"
         raise InputError(f"{table}: names a file {problem}: {name!r}")

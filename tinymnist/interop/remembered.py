@@ -41,6 +41,8 @@ def convert_once(
     Raises:
         InputError: as ``convert``.
     """
+    if not str(source):  # the path of it is the current folder
+        raise InputError("the name of the model is empty; expected a shipped model or a file")
     place = None
     with suppress(OSError):
         if key := _key(Path(source), architecture, plan):
@@ -61,7 +63,7 @@ def _key(source: Path, architecture: str | PathLike[str] | None, plan: int | Non
     """A hash of all that the answer depends on; None if that is not known or too much."""
     digest, left = hashlib.sha256(), _MOST_BYTES
     for part in (_FORM, source.name, architecture, plan):
-        digest.update(f"{part}\n".encode())
+        digest.update(f"{part}\n".encode(errors="surrogateescape"))
     described = [Path(architecture)] if architecture and Path(architecture).is_file() else []
     for file in (*_files_of(source), *described):
         left -= (size := file.stat().st_size)
@@ -70,7 +72,7 @@ def _key(source: Path, architecture: str | PathLike[str] | None, plan: int | Non
         data = file.read_bytes()
         if source.suffix == ".onnx" and b"location" in data:
             return None  # its numbers are in other files
-        digest.update(f"{file.name} {size}\n".encode() + data)
+        digest.update(f"{file.name} {size}\n".encode(errors="surrogateescape") + data)
     return digest.hexdigest()[:40]
 
 

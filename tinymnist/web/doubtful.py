@@ -19,7 +19,7 @@ from PIL import Image
 
 from tinymnist.data.sets import DIGITS
 from tinymnist.errors import InputError
-from tinymnist.files import is_picture
+from tinymnist.files import is_picture, open_regular
 from tinymnist.imaging.page.annotate import upright_picture
 from tinymnist.imaging.picture.decode import decode
 from tinymnist.reporting.figures import to_picture
@@ -73,7 +73,7 @@ def read_records(path: str | os.PathLike[str], below: float) -> Doubtful:
     classes: dict[str, None] = {}
     total = 0
     try:
-        with open(path, "rb") as lines:
+        with open_regular(path) as lines:
             for number, line in enumerate(lines, 1):
                 try:
                     record = json.loads(line)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tinymnist.errors import InputError
-from tinymnist.files import is_picture, whole_file
+from tinymnist.files import is_picture, real_path, whole_file
 from tinymnist.web.doubtful import Item, Pictures
 
 
@@ -48,7 +48,7 @@ class Labels:
             entry = path.relative_to(folder).as_posix()
             # A reader of the table strips names, and takes no links that lead out of the folder.
             is_plain = entry == entry.strip() and entry.isprintable()
-            if is_plain and path.resolve().is_relative_to(folder.resolve()):
+            if is_plain and real_path(path).is_relative_to(real_path(folder)):
                 return entry
         name = Path(item.name).name
         stem = re.sub(r"[^\w.-]+", "-", Path(name).stem, flags=re.ASCII).strip("-.") or "picture"

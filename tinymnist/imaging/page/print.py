@@ -74,7 +74,7 @@ def _normalized(ink: Array) -> tuple[Array, float]:
     down = slice(rows.start - _AROUND, rows.stop + _AROUND)
     right = slice(columns.start - _AROUND, columns.stop + _AROUND)
     pixels = resize(wide[down, right], _SHAPE).ravel()
-    pixels -= pixels.mean()
+    pixels = pixels - pixels.mean()  # what Pillow gives may be read-only
     return pixels / np.float32(max(float(np.linalg.norm(pixels)), 1e-6)), aspect
 
 

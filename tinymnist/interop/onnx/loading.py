@@ -16,7 +16,7 @@ import numpy as np
 
 from tinymnist import limits
 from tinymnist.errors import InputError
-from tinymnist.files import read_bytes
+from tinymnist.files import read_bytes, real_path
 from tinymnist.interop.onnx.nodes import Network, Node, Port, sort
 from tinymnist.interop.wire import count_fields
 from tinymnist.nn.arrays import Array
@@ -222,9 +222,9 @@ class _Loader:
 
 def _inside(model: Path, location: str) -> Path:
     """The file of external data; refused if ``..``, an absolute path or a link leads outside."""
-    folder = model.resolve().parent
+    folder = real_path(model).parent
     wanted = folder / location.replace("\\", "/")
-    place = wanted.resolve()
+    place = real_path(wanted)
     if not location or folder not in place.parents or (wanted.exists() and not wanted.is_file()):
         rule = "expected a file beside it, nothing was read"
         raise InputError(f"{model} points to data outside its own folder, {location!r}; {rule}")
