@@ -104,6 +104,10 @@ class TestFindGrids:
         assert np.abs(comb.corners[..., 0] - np.array([[100.5], [below + 0.5]])).max() <= 1
         assert len(find_combs(page > 0.5, [comb])) == 1
 
+    def test_rows_of_boxes_on_each_other_are_not_combs(self) -> None:
+        page = grid_of(["....", "...."], cell=20)
+        assert find_combs(page > 0.5, []) == []
+
     def test_letters_with_serifs_are_no_boxes(self) -> None:
         page = np.zeros((600, 1280), np.float32)
         for right in range(100, 230, 22):

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from tinymnist.imaging.digit.components import Index, Mask, find_components
+from tinymnist.imaging.digit.components import Index, Mask, find_components, surrounding_box
 from tinymnist.imaging.digit.filters import maximum
 from tinymnist.imaging.page.grid import Lattice
 from tinymnist.imaging.page.marks import heights, widths
@@ -32,14 +32,24 @@ def find_combs(mask: Mask, grids: list[Lattice]) -> list[Lattice]:
         mask: (h, w), the page's ink.
         grids: those found by their lines. A single row of cells gives way to a comb there.
     """
+    groups = [own for own in side_by_side(find_boxes(mask)) if len(own) >= _MIN_COMB]
+    frames = np.array([surrounding_box(own) for own in groups]).reshape(-1, 4)
     combs = []
-    for boxes in side_by_side(find_boxes(mask)):
-        if len(boxes) >= _MIN_COMB:
-            comb = _lattice(boxes)
-            if not any(grid.rows > 1 and comb.lies_on(grid) for grid in grids):
-                grids = [grid for grid in grids if not comb.lies_on(grid)]
-                combs.append(comb)
+    for boxes, frame in zip(groups, frames, strict=True):
+        comb = _lattice(boxes)
+        in_table = any(grid.rows > 1 and comb.lies_on(grid) for grid in grids)
+        if not in_table and not _are_stacked(frame, frames).any():
+            grids = [grid for grid in grids if not comb.lies_on(grid)]
+            combs.append(comb)
     return grids + combs
+
+
+def _are_stacked(frame: Index, others: Index) -> Mask:
+    """Which rows of boxes are next to another one, with only a line between: those of a table."""
+    near = _MAX_BETWEEN * (frame[2] - frame[0])
+    below, above = np.abs(others[:, 0] - frame[2]), np.abs(frame[0] - others[:, 2])
+    beside = np.minimum(others[:, 3], frame[3]) > np.maximum(others[:, 1], frame[1])
+    return np.asarray((np.minimum(below, above) <= near) & beside)
 
 
 def _lattice(boxes: Index) -> Lattice:

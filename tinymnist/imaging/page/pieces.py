@@ -38,6 +38,7 @@ class Whole(NamedTuple):
     odd: float  # the cost of a digit with such strokes
     cost: float  # the total cost of taking it for a digit
     sign: str = ""  # what it is, if it is not a digit by its shape
+    image: Array | None = None  # (28, 28), in MNIST's form, if it is known
 
     @property
     def clear(self) -> bool:
@@ -58,6 +59,7 @@ class Pieces:
     odd: Array  # (n,), the cost of a digit with the strokes of its mark
     clear: Mask  # (n,), whether each is a whole mark and clearly a digit
     signs: tuple[str, ...]  # (n,), the signs of their marks, or ""
+    images: tuple[Array | None, ...]  # (n,), in MNIST's form, of those that are known
 
 
 class _Piece(NamedTuple):
@@ -73,6 +75,7 @@ class _Piece(NamedTuple):
     odd: float
     clear: bool
     sign: str
+    image: Array | None
 
 
 def find_pieces(parts: Components, marks: list[Whole], typical: float) -> Pieces:
@@ -92,7 +95,8 @@ def find_pieces(parts: Components, marks: list[Whole], typical: float) -> Pieces
     skips, passes, limits, odd = np.array([piece[4:8] for piece in found], np.float32).T
     cuts = np.array([0.0, *same], np.float32)
     clear, signs = np.array([piece.clear for piece in found]), tuple(p.sign for p in found)
-    return Pieces(labels, boxes, cuts, skips, passes, limits, odd, clear, signs)
+    images = tuple(piece.image for piece in found)
+    return Pieces(labels, boxes, cuts, skips, passes, limits, odd, clear, signs, images)
 
 
 def _cut_mark(parts: Components, mark: Whole, typical: float) -> Iterator[_Piece]:
@@ -103,7 +107,9 @@ def _cut_mark(parts: Components, mark: Whole, typical: float) -> Iterator[_Piece
     discards = discard_costs(mask.shape, typical, mark.sure, mark.bar)
     if mark.sign:
         discards = SKIP_SIGN, SKIP_SIGN
-    for own in _split(mask, typical, whole=bool(mark.sign) or mark.cost <= cut / 2):
+    split = _split(mask, typical, whole=bool(mark.sign) or mark.cost <= cut / 2)
+    image = mark.image if len(split) == 1 else None
+    for own in split:
         rows, columns = bounds(own)
         inside = own[rows, columns]
         if inside.size == 0:
@@ -114,7 +120,7 @@ def _cut_mark(parts: Components, mark: Whole, typical: float) -> Iterator[_Piece
         is_whole = inside.size == mask.size
         limit = min(skip, mark.cost) if is_whole else skip
         yield _Piece(box, inside, mark.number, cut, skip, passing, limit, mark.odd,
-                     is_whole and mark.clear, mark.sign)  # fmt: skip
+                     is_whole and mark.clear, mark.sign, image)  # fmt: skip
 
 
 def _split(mask: Mask, typical: float, whole: bool) -> list[Mask]:

@@ -295,6 +295,7 @@ class Looks(NamedTuple):
     thick: Array  # the cost of a digit with strokes of this width
     bar: Mask  # whether it is a straight stroke
     pens: Array  # the width of its strokes in pixels
+    images: dict[int, Array]  # the marks in MNIST's form, by their numbers
 
     @property
     def clear(self) -> Mask:
@@ -311,6 +312,7 @@ def looks_of(
     sized = (tall >= 0.5 * usual) & (tall <= 2 * usual)
     thick = thick_costs(widths, float(np.median(widths[sized if sized.any() else slice(None)])))
     sure = np.zeros(len(parts.boxes), np.float32)
+    images: dict[int, Array] = {}
     if confidence is not None:
         images = {
             mark: image
@@ -319,7 +321,7 @@ def looks_of(
         }
         if images:
             sure[list(images)] = confidence(np.stack(list(images.values())))
-    return Looks(sure, thick, find_bars(parts, lengths), widths)
+    return Looks(sure, thick, find_bars(parts, lengths), widths, images)
 
 
 def _row_height(tall: Index, usual: float, clear: Mask) -> float:
@@ -342,7 +344,8 @@ def whole_of(mark: int, box: Index, looks: Looks, typical: float, sign: str = ""
     odd = float(looks.thick[mark]) + (slash_cost(box, typical) if bar else 0.0)
     odd += SIGN if sign else 0.0
     shape = shape_cost(box, typical, bool(looks.clear[mark]))
-    return Whole(mark, sure, bar, odd, uncertainty_cost(sure) + shape + odd, sign)
+    cost = uncertainty_cost(sure) + shape + odd
+    return Whole(mark, sure, bar, odd, cost, sign, looks.images.get(mark))
 
 
 def row_of(page: PageInk, pieces: Pieces, typical: float) -> Row:
@@ -378,7 +381,8 @@ def _candidate(
     cost += GAP * _gaps(boxes, pieces.cuts[first:last]) / typical
     if last - first > 1 and cost >= pieces.limits[first:last].sum():
         return None
-    image = image_of(page, box, pieces.labels, first, last)
+    image = pieces.images[first] if last - first == 1 else None
+    image = image_of(page, box, pieces.labels, first, last) if image is None else image
     if image is None:
         return None
     top, left, bottom, right = map(int, box)

@@ -47,7 +47,9 @@ _MIN_BESIDE = 0.6  # digits beside tables are at least this tall, in heights of 
 _MIN_ENTRY, _MAX_ENTRY_OFF = 0.3, 0.6
 """In a single box, digits are at least this tall, as a share of the box, and their middles differ
 by at most this, in heights of a digit."""
-_MIN_SURE = 0.7  # a grid is print, or something else, if its usual mark is less surely a digit
+_MIN_SURE, _MIN_ROW_SURE = 0.6, 0.7
+"""A grid is print, or something else, if its usual mark is less surely a digit. In a single row of
+boxes, letters are often written."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ def read_table(dark: Array, lattice: Lattice, confidence: Confidence) -> Table |
         return None
     if len(patches) == 1 and not _is_entry(marks[0], patches[0]):
         return None
+    least = _MIN_SURE if lattice.rows > 1 else _MIN_ROW_SURE
     if written:
         own = [marks[number] for number in written]
         spans = np.stack([surrounding_box(parts.boxes) for parts in own])
@@ -102,7 +105,7 @@ def read_table(dark: Array, lattice: Lattice, confidence: Confidence) -> Table |
         pages = [_ink(patches[number], marks[number]) for number in written]
         rows = [_single(page, parts) for page, parts in zip(pages, own, strict=True)]
         if not _hold_one_digit(own):
-            if not _are_digits(_each_mark(pages, own), confidence):
+            if not _are_digits(_each_mark(pages, own), confidence, least):
                 return None
             rows = [
                 _several(page, parts, typical, confidence)
@@ -111,6 +114,7 @@ def read_table(dark: Array, lattice: Lattice, confidence: Confidence) -> Table |
         elif not _are_digits(
             [one.image for row in rows if row for one in row.candidates],
             confidence,
+            least,
         ):
             return None
         lines = {n: _placed(row, patches[n]) for n, row in zip(written, rows, strict=True) if row}
@@ -220,13 +224,13 @@ def _is_entry(parts: Components, patch: Patch) -> bool:
     return bool(usual >= _MIN_ENTRY * size[0] and off <= _MAX_ENTRY_OFF * usual)
 
 
-def _are_digits(images: list[Array], confidence: Confidence) -> bool:
+def _are_digits(images: list[Array], confidence: Confidence, least: float) -> bool:
     """Whether most images (28, 28) look like digits, upright or all turned alike."""
     if not images:
         return False
     some = np.stack(images[:: -(-len(images) // _MOST_TRIED)])
     ways = (np.rot90(some, turns, (1, 2)) for turns in range(4))
-    return any(np.median(confidence(way)) >= _MIN_SURE for way in ways)
+    return any(np.median(confidence(way)) >= least for way in ways)
 
 
 def _digit_height(tables: list[Table]) -> float:
