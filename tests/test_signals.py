@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import signal
@@ -11,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+import tinymnist
+from tinymnist.cli import main
 from tinymnist.web.endpoints import SAMPLES
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX signals and shells")
@@ -80,3 +84,17 @@ def test_a_closed_stdin_is_no_picture() -> None:
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and done.stderr.startswith("tinymnist: -")
+
+
+def test_a_message_that_cannot_be_written_does_not_stop_the_work(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sys, "stderr", Full())
+    file = tinymnist.sample("7-tilted-photo.jpg")
+    assert main(["predict", "nowhere.png"]) == 2
+    assert main(["predict", "--model", "mlp", "nowhere.png", file]) == 1
+    assert file in capsys.readouterr().out

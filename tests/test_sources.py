@@ -226,6 +226,7 @@ def test_a_list_of_names_is_text(capsys: pytest.CaptureFixture[str], folder: Pat
         "predict PICTURE --sort-into LOOP",
         "predict PICTURE --resume --out PIPE",
         "explain PICTURE --out LOOP",
+        "compare mlp mlp --report LOOP",
         "augment LOOP --out new.png",
         "read PICTURE --fields PIPE",
         "review LOOP --out new.html",

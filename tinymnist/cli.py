@@ -81,7 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except OSError as error:
-        warn(f"{error.filename}: {error.strerror}" if error.filename else error)
+        what = error.strerror or error
+        warn(f"{error.filename}: {what}" if error.filename else what)
         return BAD_INPUT
     except MemoryError as error:
         reason = f" ({error})" if str(error) else ""

@@ -147,8 +147,12 @@ def print_json(record: Mapping[str, Any]) -> None:
 
 
 def warn(message: object) -> None:
-    """One line on standard error, whatever characters a file's name may hold."""
-    say(f"tinymnist: {' '.join(str(message).splitlines())}", sys.stderr)
+    """One line on standard error, whatever characters a file's name may hold.
+
+    If it cannot be written (a full disk), the work goes on without it.
+    """
+    with suppress(OSError):
+        say(f"tinymnist: {' '.join(str(message).splitlines())}", sys.stderr)
 
 
 class Counter:

@@ -64,6 +64,8 @@ def check_outputs(outputs: Outputs, inputs: Iterable[str | Path | None] = ()) ->
             if path.exists() and not path.is_file():
                 raise InputError(f"{path} is not a regular file; give {option} another name")
             real = real_path(path)
+            if real.is_symlink():  # all others have been followed
+                raise InputError(f"{path} is one of several links in a loop; give {option} another")
             is_data = real.suffix.lower() in PICTURE_SUFFIXES or real.name == "labels.csv"
             if real in taken or (is_data and real.exists() and taken.intersection(real.parents)):
                 raise InputError(
