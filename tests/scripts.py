@@ -307,6 +307,7 @@ result = [image, model.predict(image)]
 """,
     "quickstart": """
 import tensorflow as tf
+tf.random.set_seed(1)
 mnist = tf.keras.datasets.mnist
 (x_train, y_train), (x_test, y_test) = mnist.load_data()
 x_train, x_test = x_train / 255.0, x_test / 255.0

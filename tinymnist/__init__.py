@@ -37,6 +37,7 @@ Words that mean one thing throughout the package:
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from tinymnist.lazy import lazy_names
@@ -130,5 +131,7 @@ _find, __dir__ = lazy_names(__name__, _HOMES, _RENAMED)
 
 
 def __getattr__(name: str) -> Any:
-    """Public names; and ``keras``, for ``import tinymnist as tf`` and ``tf.keras.layers``."""
+    """Public names; and for ``import tinymnist as tf``: ``tf.keras``, ``tf.random.set_seed``."""
+    if name == "random":
+        return SimpleNamespace(set_seed=_find("utils").set_random_seed)
     return sys.modules[__name__] if name == "keras" else _find(name)
