@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
-from tinymnist import limits
 from tinymnist.errors import InputError
+from tinymnist.limits import check_text, enter, reason
 
 if TYPE_CHECKING:  # its import takes time, and reading one picture does without
     from pathlib import Path
@@ -158,12 +158,12 @@ def read_bytes(path: str | os.PathLike[str], most: int | None = None) -> bytes:
             size = os.fstat(file.fileno()).st_size
             if most is not None and size > most:
                 raise InputError(f"{path} has {size:,} bytes; expected at most {most:,}")
-            limits.enter(path, size)
+            enter(path, size)
             return file.read(size)
     except (OSError, ValueError) as error:  # the latter for a name with a zero byte
         if isinstance(error, InputError):
             raise
-        raise InputError(f"cannot read {path}: {limits.reason(error)}") from None
+        raise InputError(f"cannot read {path}: {reason(error)}") from None
 
 
 def read_stream(stream: IO[bytes], name: str) -> bytes:
@@ -192,11 +192,11 @@ def parse_json(text: str | bytes, name: str) -> Any:
     """
     import json  # most readers of pictures do without
 
-    limits.check_text(len(text), name)
+    check_text(len(text), name)
     try:
         return json.loads(text if isinstance(text, str) else text.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{name} is not JSON, or is damaged: {limits.reason(error)}") from None
+        raise InputError(f"{name} is not JSON, or is damaged: {reason(error)}") from None
 
 
 def real_path(path: str | os.PathLike[str]) -> Path:

@@ -15,11 +15,11 @@ import numpy as np
 
 from tinymnist.errors import InputError
 from tinymnist.lazy import upper_room
-from tinymnist.nn import weights
 from tinymnist.nn.arrays import Array, Eager, float_dtype
 from tinymnist.nn.graph import INPUT, Graph, Input, cast_copy
 from tinymnist.nn.layers import Dense, Flatten, Layer
 from tinymnist.nn.layers.base import Tensor, default_name, free_name
+from tinymnist.nn.weights import is_foreign, read, save
 
 if TYPE_CHECKING:  # what only a training needs is imported when one begins
     from os import PathLike
@@ -453,15 +453,15 @@ class Sequential(Graph):
         """
         if not overwrite and os.path.exists(filepath):
             raise InputError(f"{filepath} is there already; expected a new name, or overwrite=True")
-        if not weights.is_foreign(filepath):
-            weights.save(self, filepath)
+        if not is_foreign(filepath):
+            save(self, filepath)
             return
         try:
             upper_room("interop").export(self, filepath)
         except InputError as error:
             kept = _free_path(os.path.splitext(filepath)[0])
             try:
-                weights.save(self, kept)
+                save(self, kept)
             except InputError:  # neither can be written there
                 raise error from None
             advice = f"the model is kept in {kept}: `tinymnist export {kept} {filepath}`"
@@ -590,4 +590,4 @@ def _free_path(stem: str) -> str:
 
 def load_model(model: str | PathLike[str]) -> Sequential:
     """Read a weights file, or a shipped model by name; see :func:`tinymnist.nn.weights.read`."""
-    return weights.read(model, Sequential)
+    return read(model, Sequential)
