@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from tests.imaging.pages import TALL, written
 from tinymnist.imaging.digit.components import find_components
+from tinymnist.imaging.digit.isolate import NoDigitFound
 from tinymnist.imaging.page.marks import (
     find_bars,
     find_marks,
@@ -70,3 +72,14 @@ def test_a_straight_stroke_is_a_bar_and_a_bent_one_is_none() -> None:
     page[10:50, 100:104] = page[46:50, 100:130] = True  # an L
     parts = find_components(page)
     assert find_bars(parts, stroke_measures(parts)[0]).tolist() == [True, True, False]
+
+
+def test_too_many_marks_are_refused_and_specks_are_not() -> None:
+    page = np.zeros((560, 1120), bool)
+    for down in range(12):
+        page[1 + down : 560 : 14, 1:1120:14] = True  # 40 x 80 bars
+    with pytest.raises(NoDigitFound, match="3,000 marks"):
+        find_marks(page)
+    page[:, 280:] = False
+    page[::4, 300::4] = True  # 28,700 specks
+    assert len(find_marks(page).boxes) == 800

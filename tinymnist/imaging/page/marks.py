@@ -18,9 +18,12 @@ from tinymnist.imaging.digit.components import (
     surrounding_box,
     vertical_runs,
 )
+from tinymnist.imaging.digit.isolate import NoDigitFound
 from tinymnist.imaging.picture.pixels import Array
 
-_MAX_MARKS = 3000  # only this many marks, the largest, are considered
+_MAX_MARKS = 3000  # a page with more marks is refused, unless they are
+_MIN_COUNTED = 0.3  # smaller than this, in heights of a digit: then the largest are considered;
+_GRAIN = 10  # if a digit is less than this many pixels high, they are the grain of a noisy picture
 _MIN_SIZE = 0.08  # smaller marks, in heights of a digit, are dust; so are single pixels
 _MIN_COVER = 0.8  # marks that cover this share of the page's width are lines,
 _MIN_COVER_ALONG = 0.98  # as are those that cover this share of its height;
@@ -77,13 +80,19 @@ def find_marks(mask: Mask, typical: float | None = None) -> Components:
     """Find the marks in a page's ink (h, w), without dust, frames, lines and leftovers of its edge.
 
     There are none if there is only dust. ``typical`` is the height of a digit, in pixels, by which
-    strokes and lines differ in length; None takes the page's.
+    strokes and lines differ in length; None takes the page's. NoDigitFound is raised if there are
+    too many marks, so that none of them is left out without a word.
     """
     parts = find_components(mask)
     if typical is None:
         typical = typical_height(parts.boxes[~_hold_others(parts.boxes)], mask.shape)
     parts = _remove_lines(parts, typical)
-    largest = np.argsort(-_sizes(parts.boxes), kind="stable")[:_MAX_MARKS]
+    sizes = _sizes(parts.boxes)
+    if typical >= _GRAIN and np.count_nonzero(sizes >= _MIN_COUNTED * typical) > _MAX_MARKS:
+        raise NoDigitFound(
+            f"no digit found: more than {_MAX_MARKS:,} marks; read the page in parts"
+        )
+    largest = np.argsort(-sizes, kind="stable")[:_MAX_MARKS]
     parts = parts.only(np.sort(largest))
     dropped = _frames(parts) | _lines_and_leftovers(parts.boxes, mask.shape)
     parts = parts.only(np.flatnonzero(~dropped))
