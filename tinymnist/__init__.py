@@ -127,11 +127,14 @@ _HOMES = {
 _RENAMED = {"prepare": "prepare_image"}
 """A name of version 0.1, kept for one version more."""
 
-_find, __dir__ = lazy_names(__name__, _HOMES, _RENAMED)
 
-
-def __getattr__(name: str) -> Any:
-    """Public names; and for ``import tinymnist as tf``: ``tf.keras``, ``tf.random.set_seed``."""
+def _of_tensorflow(name: str) -> Any:
+    """For ``import tinymnist as tf``: ``tf.keras`` and ``tf.random.set_seed``."""
     if name == "random":
-        return SimpleNamespace(set_seed=_find("utils").set_random_seed)
-    return sys.modules[__name__] if name == "keras" else _find(name)
+        return SimpleNamespace(set_seed=__getattr__("utils").set_random_seed)
+    return sys.modules[__name__]
+
+
+__getattr__, __dir__ = lazy_names(
+    __name__, _HOMES, _RENAMED, dict.fromkeys(("keras", "random"), _of_tensorflow)
+)

@@ -20,7 +20,10 @@ def upper_room(name: str) -> ModuleType:
 
 
 def lazy_names(
-    package: str, homes: Mapping[str, str], renamed: Mapping[str, str] | None = None
+    package: str,
+    homes: Mapping[str, str],
+    renamed: Mapping[str, str] | None = None,
+    others: Mapping[str, Callable[[str], Any]] | None = None,
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """The ``__getattr__`` and ``__dir__`` of a package (PEP 562).
 
@@ -29,12 +32,13 @@ def lazy_names(
         homes: the names of each module, which is relative to the package, separated by spaces; ""
             for names of modules.
         renamed: today's name by an old one, which warns.
+        others: by further names, functions that give what the name stands for.
 
     Raises:
         AttributeError: from ``__getattr__``, for any other name.
     """
     home = {name: module for module, names in homes.items() for name in names.split()}
-    old = renamed or {}
+    old, made = renamed or {}, others or {}
 
     def __getattr__(name: str) -> Any:
         if name in old:
@@ -42,6 +46,8 @@ def lazy_names(
             warnings.warn(message, DeprecationWarning, stacklevel=2)
             name = old[name]
         if name not in home:
+            if name in made:
+                return made[name](name)
             # Given the module, Python looks for a similar name if it has to print the error.
             rule = f"module {package!r} has no attribute {name!r}"
             raise AttributeError(rule, name=name, obj=sys.modules[package])

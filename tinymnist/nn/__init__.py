@@ -51,10 +51,11 @@ _NAMES = {
     "ModelCheckpoint ReduceLROnPlateau",
 }
 _ACTIVATIONS = ("relu", "softmax", "sigmoid", "tanh", "elu", "leaky_relu", "selu", "silu", "swish")
-_find, __dir__ = lazy_names(__name__, _NAMES)
 
 
-def __getattr__(name: str) -> Any:
-    """Public names; and some activations, for ``Dense(10, tf.nn.softmax)``."""
-    is_activation = name in _ACTIVATIONS
-    return getattr(upper_room("activations"), name) if is_activation else _find(name)
+def _activation(name: str) -> Any:
+    """Some activations, for ``Dense(10, tf.nn.softmax)``."""
+    return getattr(upper_room("activations"), name)
+
+
+__getattr__, __dir__ = lazy_names(__name__, _NAMES, others=dict.fromkeys(_ACTIVATIONS, _activation))
