@@ -267,10 +267,7 @@ def _groups(cells: list[Cell], at: _Crossings) -> list[list[Cell]]:
 
 
 def _united(groups: list[list[Cell]], at: _Crossings) -> list[list[Cell]]:
-    """Unite groups that are one grid, of which a broken line counts as several.
-
-    They lie on each other, or one ends where the other begins.
-    """
+    """Unite groups that lie on each other: a broken line counts as several, and parts a grid."""
     groups = sorted(groups, key=lambda cells: -len(cells))
     united: list[list[Cell]] = []
     frames: list[Array] = []
@@ -279,37 +276,14 @@ def _united(groups: list[list[Cell]], at: _Crossings) -> list[list[Cell]]:
         area = float(np.prod(frame[2:] - frame[:2]))
         for number, other in enumerate(frames):
             shared = np.minimum(frame[2:], other[2:]) - np.maximum(frame[:2], other[:2])
-            is_inside = np.prod(shared.clip(0)) > _MIN_SHARED * area
-            if is_inside or _abut(frame, other, _usual_size(united[number], at) / 2):
+            if np.prod(shared.clip(0)) > _MIN_SHARED * area:
                 if len(cells) >= _MIN_UNITED:
                     united[number] = united[number] + cells
-                if not is_inside:
-                    frames[number] = _frame(united[number], at)
                 break
         else:
             united.append(cells)
             frames.append(frame)
     return united
-
-
-def _abut(one: Array, other: Array, limit: Corners) -> bool:
-    """Whether a group ends where another begins, and both reach from here to there beside it.
-
-    ``limit`` (2,), down and right, is how far two lines may differ that are the same.
-    """
-    same = np.abs(one - other).reshape(2, 2) <= limit
-    next_to = (np.abs(one[2:] - other[:2]) <= limit) | (np.abs(other[2:] - one[:2]) <= limit)
-    return bool(any(next_to[axis] and same[:, 1 - axis].all() for axis in (0, 1)))
-
-
-def _usual_size(cells: list[Cell], at: _Crossings) -> Corners:
-    """The height and width of a group's cells, in the median."""
-    top, left, bottom, right = np.array(cells).T
-    tall, wide = (
-        at.down[bottom, left] - at.down[top, left],
-        at.right[top, right] - at.right[top, left],
-    )
-    return np.array([np.median(tall), np.median(wide)])
 
 
 def _frame(cells: list[Cell], at: _Crossings) -> Array:

@@ -13,10 +13,9 @@ from tinymnist.imaging.digit.components import Index
 from tinymnist.imaging.page.lines import Lines
 from tinymnist.imaging.picture.pixels import Array
 
-MIN_GAP = 0.35
-"""Lines of a grid nearer than this share of the usual distance are one line."""
 SHORTEST = 7
 """Pixels of a cell's side."""
+_MIN_GAP = 0.35  # lines nearer than this share of the usual distance are one line
 _MIN_SPAN = 0.3  # a grid's line borders on cells along this share of its width or height
 _MIN_REGULAR = 4  # lines that are enough to say that others are missing
 _MIN_COVERED = 0.3  # where a line's ridge is darker than this share of the usual, it is inked
@@ -94,7 +93,7 @@ class Ruling:
             least = np.diff(self._own(self.at), axis=0).min(1)
             usual = float(np.median(self.gaps))
             number = int(np.argmin(least))
-            if least[number] >= MIN_GAP * usual:
+            if least[number] >= _MIN_GAP * usual:
                 return
             self._drop(number + int(self.counts[number + 1] < self.counts[number]))
 

@@ -47,7 +47,7 @@ _MIN_BESIDE = 0.6  # digits beside tables are at least this tall, in heights of 
 _MIN_ENTRY, _MAX_ENTRY_OFF = 0.3, 0.6
 """In a single box, digits are at least this tall, as a share of the box, and their middles differ
 by at most this, in heights of a digit."""
-_MIN_SURE, _MIN_ROW_SURE = 0.6, 0.7
+_MIN_SURE, _MIN_ROW_SURE = 0.5, 0.7
 """A grid is print, or something else, if its usual mark is less surely a digit. In a single row of
 boxes, letters are often written."""
 
@@ -158,14 +158,16 @@ def read_page(grey: Array, confidence: Confidence) -> tuple[list[Row], list[Tabl
     Arguments and errors are those of :func:`tinymnist.imaging.page.segment.segment`; if there are
     grids, there may be nothing beside them.
     """
-    page = page_ink(grey)
-    tables = [
-        table
-        for one in find_combs(page.mask, find_grids(page.dark))
-        if (table := read_table(page.dark, one, confidence)) is not None
-    ]
+    dark = dark_on_light(grey)
+    grids, page = find_grids(dark), None
+    with suppress(NoDigitFound):  # a grid's lines may be fainter than the ink that is looked for
+        page = page_ink(grey)
+        grids = find_combs(page.mask, grids)
+    tables = [table for one in grids if (table := read_table(dark, one, confidence)) is not None]
     if not tables:
-        return segment(page, confidence), []
+        return segment(grey if page is None else page, confidence), []
+    if page is None:
+        return [], tables
     try:
         area = table_area(page.mask.shape, tables)
         return segment(page, confidence, area, _MIN_BESIDE * _digit_height(tables)), tables
