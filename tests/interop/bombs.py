@@ -313,6 +313,13 @@ def json_pads_then_pools(folder: Path) -> Path:
 
 
 @bomb("json")
+def json_dilated_beyond_its_picture(folder: Path) -> Path:
+    """Few outputs, but their padding would take exabytes."""
+    wide = layer("Conv2D", filters=1, kernel_size=3, padding="same", dilation_rate=1 << 32)
+    return described(folder, sequential(wide, layer("Flatten")))
+
+
+@bomb("json")
 def json_numbers_without_end(folder: Path) -> Path:
     return described(folder, sequential(layer("Flatten"), layer("Dense", units=1e999)))
 

@@ -41,16 +41,20 @@ def check_size(model: Graph, path: Any) -> None:
     """Refuse a model that takes too much memory or work for one example.
 
     Raises:
-        InputError: when a layer's output has more than :data:`tinymnist.limits.OUTPUT_NUMBERS`, or
-            all layers multiply more than the limits allow.
+        InputError: when a layer's output or padded input has more numbers than
+            :data:`tinymnist.limits.OUTPUT_NUMBERS`, or all layers multiply more than the limits allow.
     """
-    for name, shape in model.shapes.items():
-        if math.prod(shape) > limits.OUTPUT_NUMBERS:
-            limit = f"expected at most {limits.OUTPUT_NUMBERS:,} (limits.OUTPUT_NUMBERS)"
-            raise InputError(f"{path}: {name} gives {shape} numbers for one example; {limit}")
+    taken = dict(model.shapes)
     for layer in model.layers:
         shapes = [model.shapes[source] for source in model.sources[layer.name]]
         limits.work(layer.multiply_adds(*shapes) // limits.MULTIPLY_ADDS_PER_STEP, str(path))
+        if windows := getattr(layer, "windows", None):
+            (h, w, c), pads = shapes[0], windows(shapes[0]).pads
+            taken[f"the padding of {layer.name}"] = (h + sum(pads[0]), w + sum(pads[1]), c)
+    for name, shape in taken.items():
+        if math.prod(shape) > limits.OUTPUT_NUMBERS:
+            limit = f"expected at most {limits.OUTPUT_NUMBERS:,} (limits.OUTPUT_NUMBERS)"
+            raise InputError(f"{path}: {name} gives {shape} numbers for one example; {limit}")
 
 
 def check_finite(arrays: Mapping[str, Array], path: Any) -> None:
