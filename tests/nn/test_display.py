@@ -94,7 +94,7 @@ def test_a_model_says_what_it_is() -> None:
 def test_a_notebook_shows_the_summary() -> None:
     lines: list[str] = []
     model = network()
-    model.summary(lines.append)
+    model.summary(print_fn=lines.append)
     html = model._repr_html_()
     assert html is not None and ElementTree.fromstring(html).text == lines[0]
 

@@ -42,7 +42,8 @@ def check_size(model: Graph, path: Any) -> None:
 
     Raises:
         InputError: when a layer's output or padded input has more numbers than
-            :data:`tinymnist.limits.OUTPUT_NUMBERS`, or all layers multiply more than the limits allow.
+            :data:`tinymnist.limits.OUTPUT_NUMBERS`, or all layers multiply more than the limits
+            allow.
     """
     taken = dict(model.shapes)
     for layer in model.layers:
