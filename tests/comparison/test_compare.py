@@ -16,7 +16,7 @@ import pytest
 
 import tinymnist
 from tinymnist.cli import main
-from tinymnist.comparison import Side, assert_model_matches, compare, layer_outputs
+from tinymnist.comparison import Side, assert_model_matches, compare, layer_outputs, search_cause
 from tinymnist.comparison.causes import CAUSES
 from tinymnist.comparison.matching import match
 from tinymnist.comparison.measuring import difference, measure
@@ -269,6 +269,14 @@ def damaged() -> Iterator[tuple[str, dict[str, Array]]]:
     yield "dropout active", {"y": dropped["four"]}
 
 
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search that finds no pair of causes ends early."""
+    monkeypatch.setattr(search_cause, "_MAX_LAYER_RUNS", 200)
+    monkeypatch.setattr(search_cause, "_MAX_EXAMPLE_RUNS", 200)
+
+
+@pytest.mark.usefixtures("brief")
 @pytest.mark.parametrize(("cause", "outputs"), list(damaged()))
 def test_the_cause_is_named_and_explains_everything(cause: str, outputs: dict[str, Any]) -> None:
     outputs.pop("input", None)
@@ -323,6 +331,7 @@ def test_a_softmax_is_found_behind_layers_that_only_move_numbers(behind: Layer) 
         assert (found.causes[0].cause, found.causes[0].change) == ("softmax", words)
 
 
+@pytest.mark.usefixtures("brief")
 def test_if_the_layers_explain_nothing_the_last_output_is_searched() -> None:
     """As where the other side's layers have the right shapes, but compute something else."""
     model, x = small(), pictures()
@@ -344,6 +353,7 @@ def test_other_weights_are_not_explained_away() -> None:
     assert comparison.explanation is None
 
 
+@pytest.mark.usefixtures("brief")
 def test_experiments_leave_the_model_alone() -> None:
     model, x = small(), pictures()
     before = {name: array.copy() for name, array in model.weights.items()}
