@@ -236,10 +236,11 @@ def _causes(results: Sequence[_Result]) -> set[str]:
 
 def _ranked(results: Iterable[_Result]) -> list[tuple[_Result, int]]:
     """Results, those that come nearest by any measure first, with their rank in their cause."""
-    found = list(results)
+    if not (found := list(results)):
+        return []
     places = np.argsort(np.argsort([one.distances for one in found], axis=0, kind="stable"), axis=0)
     ranked, counts = [], Counter[str]()
-    for place in np.argsort(places.min(axis=1, initial=len(found)), kind="stable"):
+    for place in np.argsort(places.min(axis=1), kind="stable"):
         cause = found[place].experiment.cause
         ranked.append((found[place], counts[cause]))
         counts[cause] += 1
