@@ -362,6 +362,16 @@ def test_experiments_leave_the_model_alone() -> None:
     assert len(EXPERIMENTS) == len(set(EXPERIMENTS))
 
 
+def test_a_layer_that_no_experiment_changes_stays_unexplained() -> None:
+    layers = [L.Dense(6, activation="relu"), L.Dropout(0.5, name="dropout"), L.Dense(3)]
+    model, x = Sequential(layers, input_shape=(5,), rng=1), RNG(2).random((4, 5), np.float32)
+    outputs = model.capture(x)
+    outputs["dropout"] = outputs["dropout"][::-1]
+    comparison = compare(side(model, x), captured(outputs))
+    assert comparison.first_mismatch and comparison.first_mismatch.a == "dropout"
+    assert comparison.explanation is None
+
+
 # --- what kind of difference it is -----------------------------------------------------------
 
 
