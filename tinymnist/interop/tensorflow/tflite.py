@@ -26,11 +26,9 @@ from tinymnist.nn.sequential import Sequential
 _DTYPES = {0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 6: "?", 7: "<i2", 9: "i1", 10: "<f8"}
 """TensorFlow Lite's numbers of types."""
 _INT4 = 17
-_CONCAT, _CONV, _DEPTHWISE, _DENSE, _SOFTMAX = 2, 3, 4, 9, 25
-_RESHAPES = (22, 43, 70)
-"""Reshape, Squeeze, ExpandDims: the tensors state the shape."""
+_CONCAT, _CONV, _DEPTHWISE, _DEQUANTIZE, _DENSE, _SOFTMAX = 2, 3, 4, 6, 9, 25
 _OPERATIONS = {
-    0: "Add", 1: "AvgPool", _CONCAT: "ConcatV2", _CONV: "_FusedConv2D", 6: "Identity",
+    0: "Add", 1: "AvgPool", _CONCAT: "ConcatV2", _CONV: "_FusedConv2D", _DEQUANTIZE: "Identity",
     _DEPTHWISE: "FusedDepthwiseConv2dNative", _DENSE: "_FusedMatMul", 14: "Sigmoid", 17: "MaxPool",
     18: "Mul", 19: "Relu", 21: "Relu6", 22: "Reshape", _SOFTMAX: "Softmax", 28: "Tanh", 34: "Pad",
     37: "BatchToSpaceND", 38: "SpaceToBatchND", 39: "Transpose", 40: "Mean", 41: "Sub",
@@ -59,6 +57,7 @@ class _Graph:
         self.graph, self._buffers = graphs[0], self.model.tables(4)
         self.tensors = self.graph.tables(0)
         self.nodes: dict[str, Node] = {}
+        self.widened: dict[int, Array] = {}
         codes = self.model.tables(1)
         self.codes = [max(c.number(0, "<b"), c.number(3, "<i")) for c in codes]
 
@@ -88,6 +87,8 @@ class _Graph:
 
     def value(self, tensor: int) -> Array | None:
         """What a constant stands for, in floats or whole numbers; None if it is computed."""
+        if tensor in self.widened:
+            return self.widened[tensor]
         table = self.tensors[tensor]
         number = table.number(2, "<I")
         buffers = self._buffers[number : number + 1]
@@ -141,6 +142,9 @@ def _add(graph: _Graph, operator: Table) -> None:
     ins, outs = operator.numbers(1).tolist(), operator.numbers(2).tolist()
     if code in _SHAPES:
         return
+    if code == _DEQUANTIZE and (value := graph.value(ins[0])) is not None:
+        graph.widened[outs[0]] = value  # a constant of 16 bits
+        return
     if code not in _OPERATIONS or len(outs) != 1:
         raise InputError(f"{graph.path} uses operation {code} of TensorFlow Lite, with no layer")
     options, field, name = operator.table(4), _FUSED_FIELD.get(code), graph.name(outs[0])
@@ -159,9 +163,8 @@ def _add(graph: _Graph, operator: Table) -> None:
         if code == _DENSE and len(graph.shape(outs[0])) == 1:  # it flattens what it takes
             rows = graph.constant(f"{name}/rows", np.array([-1, kernel.shape[1]]))
             names[0] = graph.put("Reshape", f"{name}/flat", [names[0], rows])
-    elif code in _RESHAPES:
-        shape = np.array([-1, *graph.shape(outs[0])])
-        names = [names[0], graph.constant(f"{name}/shape", shape)]
+    elif _OPERATIONS[code] == "Reshape":  # or Squeeze, ExpandDims: the tensors state the shape
+        names[1:] = [graph.constant(f"{name}/shape", np.array([-1, *graph.shape(outs[0])]))]
     elif code == _CONCAT:
         names.append(graph.constant(f"{name}/axis", np.array(settings["axis"])))
     before = f"{name}/before" if fused else name
