@@ -13,10 +13,17 @@ from typing import IO
 
 from tinymnist import limits
 from tinymnist.errors import InputError
-from tinymnist.files import MOST_BYTES, is_expected, is_hidden, is_picture, read_stream, suffix_of
+from tinymnist.files import (
+    MOST_BYTES,
+    TAR,
+    ZIP,
+    is_expected,
+    is_hidden,
+    is_picture,
+    read_stream,
+    suffix_of,
+)
 
-ZIP = (".zip",)
-TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 TABLE = "labels.csv"
 _MOST_EXPANSION, _ALWAYS_EXPANDED = 200, 1 << 29
 """Archives that expand more than this many times are read up to this many bytes only."""

@@ -25,6 +25,9 @@ PICTURE_SUFFIXES = frozenset(
     )
 )
 """The suffixes of files that count as pictures."""
+ZIP = (".zip",)
+TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+"""The suffixes of archives of pictures."""
 MOST_BYTES = 1 << 28
 """The largest picture in an archive, and the most that is read from a stream."""
 NOT_REGULAR = "is not a regular file; pipe it into - instead"

@@ -20,6 +20,8 @@ from typing import IO, Any
 
 from tinymnist.errors import InputError
 from tinymnist.files import (
+    TAR,
+    ZIP,
     describe_skipped,
     is_expected,
     is_picture,
@@ -122,7 +124,7 @@ class Inputs:
             with suppress(InputError, OSError):
                 if os.path.isdir(argument):
                     names = [file for file in walk(argument) if is_picture(file)]
-                elif argument.lower().endswith(".zip"):
+                elif argument.lower().endswith(ZIP):
                     from tinymnist.archives import zip_names
 
                     require_regular(argument)
@@ -370,7 +372,7 @@ def _pdf_scale(width: float, height: float) -> float:
 
 
 _OPENERS: dict[tuple[str, ...], Callable[[str, Counter[str]], Iterator[Named]]] = {
-    (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz"): _archive,
+    (*ZIP, *TAR): _archive,
     (".npz", ".npy"): _arrays,
     ("-ubyte", "-ubyte.gz", ".idx", ".idx.gz"): _idx,
     (".tif", ".tiff"): _tiff,

@@ -111,14 +111,14 @@ class Cause:
 class _Result(NamedTuple):
     """An experiment's new pairs, the index of the first that differs, and what it explains.
 
-    ``distances`` is how far the first mismatch is from the other side, by several measures.
+    ``nearest`` is what became of the first mismatch; None if the experiment did not reach it.
     """
 
     experiment: Experiment
     pairs: list[Pair]
     first: int
     explained: float
-    distances: tuple[float, ...]
+    nearest: Pair | None
 
 
 def find_causes(
@@ -238,7 +238,8 @@ def _ranked(results: Iterable[_Result]) -> list[tuple[_Result, int]]:
     """Results, those that come nearest by any measure first, with their rank in their cause."""
     if not (found := list(results)):
         return []
-    places = np.argsort(np.argsort([one.distances for one in found], axis=0, kind="stable"), axis=0)
+    distances = [_distances(one.nearest) for one in found]
+    places = np.argsort(np.argsort(distances, axis=0, kind="stable"), axis=0)
     ranked, counts = [], Counter[str]()
     for place in np.argsort(places.min(axis=1), kind="stable"):
         cause = found[place].experiment.cause
@@ -302,7 +303,7 @@ def _run(mismatch: Mismatch, experiment: Experiment, atol: float, rtol: float) -
     pairs = list(mismatch.pairs)
     places = {pair.a.name: number for number, pair in enumerate(pairs)}
     first, explained = mismatch.first, 0.0
-    far: tuple[float, ...] = (np.inf, np.inf, np.inf)
+    nearest: Pair | None = None
     try:
         for output in experiment.rerun.steps():
             place = places.get(output.name, len(pairs))
@@ -311,25 +312,28 @@ def _run(mismatch: Mismatch, experiment: Experiment, atol: float, rtol: float) -
             if output.values.shape == pairs[place].b.values.shape:
                 pairs[place] = Pair(output, pairs[place].b)
             if place == first:
-                after = mean_error(*pairs[place])
+                nearest, after = pairs[place], mean_error(*pairs[place])
                 explained = max(0.0, 1 - after / mismatch.error) if mismatch.error else 0.0
-                far = (after, *_distances(pairs[place]))
             if place <= first and not _agree(pairs[place], atol, rtol):
-                return _Result(experiment, pairs, place, explained, far)
+                return _Result(experiment, pairs, place, explained, nearest)
     except ValueError:
         return None
-    return _Result(experiment, pairs, _first_mismatch(pairs, atol, rtol), explained, far)
+    return _Result(experiment, pairs, _first_mismatch(pairs, atol, rtol), explained, nearest)
 
 
-def _distances(pair: Pair) -> tuple[float, float]:
-    """How far two outputs are in size, and in direction alone; probabilities by their logarithms.
+def _distances(pair: Pair | None) -> tuple[float, ...]:
+    """How far two outputs are: in the mean, in size, and in direction alone.
+
+    For the last two, probabilities are compared by their logarithms. Without outputs, infinitely.
 
     A second fault hides how near the first experiment comes, but seldom from both measures.
     """
+    if pair is None:
+        return np.inf, np.inf, np.inf
     a, b = (_spread(one.values.astype(np.float64)) for one in pair)
     lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
     found = float(np.abs(a - b).mean()), -float((a * b).sum()) / lengths if lengths else 0.0
-    return tuple(one if np.isfinite(one) else np.inf for one in found)  # type: ignore[return-value]
+    return mean_error(*pair), *(one if np.isfinite(one) else np.inf for one in found)
 
 
 def _spread(values: Array) -> Array:

@@ -477,9 +477,9 @@ class Graph:
         """
         caches: list[Any] = []
         y = self._propagate(self.cast(x), caches=caches, learning=False)  # each layer by itself
-        every = {INPUT, *self.sources}
-        found, _ = self._carry_back(dy_for(y), self.layers, caches, every, keep=True)
-        return {name: found[name] for name in (INPUT, *self.sources) if name in found}
+        names = (INPUT, *self.sources)
+        found, _ = self._carry_back(dy_for(y), self.layers, caches, names, keep=True)
+        return {name: found[name] for name in names if name in found}
 
     def capture(self, x: Array) -> dict[str, Array]:
         """Every layer's output by the layer's name, in order; the input comes first."""

@@ -98,7 +98,7 @@ def find_grids(dark: Array) -> list[Lattice]:
             continue
         lattice = Lattice(corners * scale + (scale - 1) / 2)
         is_fine = scale > 1 and _cell_side(corners) < _FINE_SIDE
-        if _is_drawn(*((_around(dark, lattice)) if is_fine else (ink, corners))):
+        if _is_drawn(*(_around(dark, lattice) if is_fine else (ink, corners))):
             found.append(lattice)
     found.sort(key=lambda one: -one.rows * one.columns)
     return [one for n, one in enumerate(found) if not any(map(one.lies_on, found[:n]))]
