@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ COMMANDS: dict[str, list[str]] = {
 }
 
 
+@cache
 def draw(digit: int) -> np.ndarray:
     """Dark ink on light paper, (60, 60) uint8."""
     return (255 - 255 * ink(digit, (60, 60), height=0.7, pen=0.12)).astype(np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -48,17 +49,22 @@ RERUN = ("explain", "augment photo", "compare", "convert", "train history")
 """Quick ones, one for each kind of output."""
 
 
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("originals")
+    folder_of(folder / "set", (3, 7))
+    folder_of(folder / "csv", (3, 7))
+    (folder / "csv/labels.csv").write_text("file,label\n3/0.png,3\n7/0.png,7\n")
+    (folder / "photo.jpg").write_bytes(SAMPLE.read_bytes())
+    tinymnist.load_model("mlp").save(folder / "m.npz")
+    np.savez(folder / "n.npz", images=np.zeros((4, 28, 28)), labels=np.array([3, 7, 3, 7]))
+    return folder
+
+
 @pytest.fixture
-def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def files(originals: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """What the names in WRITERS stand for; the current folder is a new one."""
-    monkeypatch.chdir(tmp_path)
-    folder_of(Path("set"), (3, 7))
-    Path("photo.jpg").write_bytes(SAMPLE.read_bytes())
-    folder_of(Path("csv"), (3, 7))
-    Path("csv/labels.csv").write_text("file,label\n3/0.png,3\n7/0.png,7\n")
-    model = tinymnist.load_model("mlp")
-    model.save("m.npz")
-    np.savez("n.npz", images=np.zeros((4, 28, 28)), labels=np.array([3, 7, 3, 7]))
+    monkeypatch.chdir(shutil.copytree(originals, tmp_path / "new"))
     return {
         "PHOTO": "photo.jpg",
         "PICTURE": "set/3/0.png",

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,12 @@ QUICK = FineTuning(epochs=4)
 
 def painted(digits: Sequence[int], each: int, seed: int = 0) -> tuple[Array, Array]:
     """Digits in several pens and slants: (n, 28, 28, 1), and their numbers in ``digits``."""
+    x, y = _painted(tuple(digits), each, seed)
+    return x.copy(), y.copy()
+
+
+@cache
+def _painted(digits: tuple[int, ...], each: int, seed: int) -> tuple[Array, Array]:
     rng = np.random.default_rng(seed)
     pictures = [
         ink(digit, (28, 28), height=0.72, pen=rng.uniform(0.1, 0.2), slant=rng.normal(0, 0.1),

@@ -157,6 +157,12 @@ def layer_case(request: pytest.FixtureRequest) -> LayerCase:
 
 
 @pytest.fixture
+def one_press(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training that is broken off does not wait for a second Ctrl-C."""
+    monkeypatch.setattr("tinymnist.nn.training.fit.ONE_PRESS_SECONDS", 0.0)
+
+
+@pytest.fixture
 def covered_layers() -> set[str]:
     """The classes that the cases cover."""
     return {type(example.make()).__name__ for example in LAYER_CASES}

@@ -18,6 +18,7 @@ from tinymnist.nn.sequential import Sequential
 from tinymnist.nn.training.callbacks import Checkpoint
 from tinymnist.nn.weights import content_hash
 
+pytestmark = pytest.mark.usefixtures("one_press")
 X, Y = pictures()
 NEVER = (99, 0)
 

@@ -355,6 +355,7 @@ def interrupted_at(path: Any, where: Any, optimizer: str = "adam", resume: Any =
     return trained(model=model, epochs=3, augment=shifted, callbacks=callbacks, resume=resume)
 
 
+@pytest.mark.usefixtures("one_press")
 @pytest.mark.parametrize("optimizer", optimizers())
 @pytest.mark.parametrize("where", [(0, 1), (1, 2), (1, 4)])
 def test_a_resumed_training_ends_in_the_same_bytes(

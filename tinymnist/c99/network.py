@@ -212,7 +212,7 @@ def affine(layer: L.BatchNormalization) -> tuple[Array, Array]:
 def number(value: Any) -> str:
     """A float literal with the shortest text that gives the same float32."""
     text = str(np.float32(value))
-    return f"{text}f" if re.search(r"[.e]", text) else f"{text}.0f"
+    return f"{text}f" if "." in text or "e" in text else f"{text}.0f"
 
 
 def shape(sides: Shape) -> str:

@@ -97,8 +97,8 @@ def _drawn(digit: str, font: ImageFont.FreeTypeFont) -> list[Array]:
     side = round(2 * _FONT_SIZE * scale)
     drawn = []
     for bold in _BOLD:
-        thick = picture.filter(ImageFilter.MaxFilter(2 * round(bold * (bottom - top) / 2) + 1))
-        small = thick.resize((side, side), Image.Resampling.BOX)
+        thick = maximum(np.asarray(picture), round(bold * (bottom - top) / 2))
+        small = Image.fromarray(thick).resize((side, side), Image.Resampling.BOX)
         blurred = [small.filter(ImageFilter.GaussianBlur(blur)) for blur in _BLURS]
         drawn += [np.asarray(one, np.float32) / np.float32(255) for one in blurred]
     return drawn

@@ -72,14 +72,8 @@ def joined(texts: Iterable[str]) -> str:
 def imports(text: str, modules: Sequence[ModuleType]) -> str:
     """The import statements that a file needs, of those in modules, as isort orders them."""
     origins = {name: ("", name) for name in ("base64", "json", "math", "sys", "zlib")}
-    for module in modules:
-        for node in ast.parse(inspect.getsource(module)).body:
-            origin = getattr(node, "module", "")
-            if origin == "__future__" or origin.startswith("tinymnist"):
-                continue
-            for alias in getattr(node, "names", ()):
-                name = alias.name if alias.asname is None else f"{alias.name} as {alias.asname}"
-                origins.setdefault(alias.asname or alias.name, (origin, name))
+    for module in reversed(modules):
+        origins |= _imported(module)
     plain, members = set[str](), dict[str, set[str]]()
     for name in used_names(text) & origins.keys():
         module_name, imported = origins[name]
@@ -93,6 +87,20 @@ def imports(text: str, modules: Sequence[ModuleType]) -> str:
     is_ours = re.compile(r"(?:import|from) (?:numpy|PIL)\b").match
     ours, others = [x for x in lines if is_ours(x)], [x for x in lines if not is_ours(x)]
     return "\n".join([*others, "", *ours])
+
+
+@cache
+def _imported(module: ModuleType) -> dict[str, tuple[str, str]]:
+    """The module and the text behind each name that a module imports from outside the package."""
+    found = dict[str, tuple[str, str]]()
+    for node in ast.parse(inspect.getsource(module)).body:
+        origin = getattr(node, "module", "")
+        if origin == "__future__" or origin.startswith("tinymnist"):
+            continue
+        for alias in getattr(node, "names", ()):
+            name = alias.name if alias.asname is None else f"{alias.name} as {alias.asname}"
+            found.setdefault(alias.asname or alias.name, (origin, name))
+    return found
 
 
 @cache
