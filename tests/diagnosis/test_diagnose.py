@@ -44,14 +44,14 @@ def reader() -> Reader:
 def digits(reader: Reader) -> Digits:
     """(images in MNIST's form, labels), all of which the network reads right."""
     images, labels = [], []
-    for slant in (0.0, 0.1, 0.2):
+    for slant in (0.0, 0.15):
         for digit in range(10):
             written = ink(digit, (120, 120), height=0.6, pen=0.12, slant=slant)
             images.append(recipe.normalize(written))
             labels.append(digit)
     stacked, known = np.stack(images), np.array(labels)
     right = reader.probabilities(stacked[..., None]).argmax(1) == known
-    assert right.sum() >= 20
+    assert right.sum() >= 15
     return stacked[right], known[right]
 
 

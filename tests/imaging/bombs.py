@@ -249,8 +249,8 @@ def tiff_that_leads_to_itself(folder: Path) -> Path:
 
 
 @bomb
-def tiff_of_3000_pages(folder: Path) -> Path:
-    return written(folder / "a.tif", tiff(*[grey_page(8, 8)] * 3000))
+def tiff_of_1000_pages(folder: Path) -> Path:
+    return written(folder / "a.tif", tiff(*[grey_page(8, 8)] * 1000))
 
 
 @bomb
@@ -273,9 +273,9 @@ def zip_with_a_gigabyte_of_zeros(folder: Path) -> Path:
 
 
 @bomb
-def zip_of_20000_pictures(folder: Path) -> Path:
+def zip_of_5000_pictures(folder: Path) -> Path:
     with zipfile.ZipFile(folder / "a.zip", "w") as archive:
-        for number in range(20_000):
+        for number in range(5_000):
             archive.writestr(f"{number}.png", b"")
     return folder / "a.zip"
 
@@ -414,7 +414,7 @@ def page_of_a_checkerboard(folder: Path) -> Path:
 
 @bomb
 def page_of_noise(folder: Path) -> Path:
-    return page(folder, np.random.default_rng(0).random((300, 300)) < 0.2)
+    return page(folder, np.random.default_rng(0).random((240, 240)) < 0.2)
 
 
 @bomb

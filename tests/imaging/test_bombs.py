@@ -19,8 +19,8 @@ SAID = {
     "tar_cut_in_a_header": "cut off",
     "tar_with_a_damaged_header": "cut off",
     "tiff_whose_second_page_is_large": "2 listed",
-    "tiff_of_3000_pages": "3000 listed",
-    "zip_of_20000_pictures": "20000 listed",
+    "tiff_of_1000_pages": "1000 listed",
+    "zip_of_5000_pictures": "5000 listed",
 }
 """What must be said about what is left out, or how many there are."""
 
