@@ -71,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     warnings.simplefilter("ignore")
+    sys.dont_write_bytecode = True  # a module imported late would count as a deed of its input
     from benchmarks.mutations.kinds import damaged
     from benchmarks.mutations.registry import all_kinds
 
