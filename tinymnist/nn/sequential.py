@@ -239,7 +239,7 @@ class Sequential(Graph):
                 of batches has its own seed. None draws from the model's own: every ``fit`` gets
                 other random numbers, the same in every run of the program.
             micro_batch_size: how many examples a thread carries through the network at a time.
-                None takes half a batch, within 16 to 32; the whole batch if a layer mixes the
+                None takes half a batch, within 16 to 64; the whole batch if a layer mixes the
                 examples (batch normalization); and a batch of up to 32 if the gradients are most
                 of the work (Dense layers on many features). A number for a model with batch
                 normalization gives "ghost" batch normalization (Hoffer et al., 2017,

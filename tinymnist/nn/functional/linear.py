@@ -291,7 +291,7 @@ def _split_rows(rows: Array, kernel: Array, groups: int) -> Array:
 # R is kh*kw times as large as the pictures. As a whole it would leave the processor's cache, so it
 # is made, used and forgotten in bands: a few rows of windows, of all pictures.
 
-_BAND_BYTES = 1 << 19  # of R and Y: what a core's own cache holds
+_BAND_BYTES = 3 << 18  # of R and Y: about what a core's own cache holds
 _LONG_STRETCH = 8  # numbers
 
 

@@ -149,13 +149,16 @@ def max_pool2d_backward(dy: Array, cache: tuple[Array, Array, Windows]) -> Array
     x, y, windows = cache
     padded = pad2d(x, windows.pads, -np.inf)
     dx = np.zeros_like(padded)
+    overlap = any(size > step for size, step in zip(windows.kernel, windows.strides, strict=True))
     rest = np.empty_like(y)  # the gradients whose pixel has not been found yet
     rest[...] = dy
     *others, last = tap_slices(windows)
     for rows, columns in others:
-        taken = (padded[:, rows, columns] == y) * rest
+        won, pixels = padded[:, rows, columns] == y, dx[:, rows, columns]
+        taken = np.multiply(rest, won, out=None if overlap else pixels)
         rest -= taken
-        dx[:, rows, columns] += taken  # not "=", since windows may overlap
+        if overlap:  # a pixel may win twice
+            pixels += taken
     dx[:, last[0], last[1]] += rest
     return crop2d(dx, windows.pads)
 

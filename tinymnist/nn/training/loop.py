@@ -25,7 +25,7 @@ from tinymnist.nn.training.frozen import Stages
 from tinymnist.nn.training.metrics import sums_of
 from tinymnist.nn.training.state import Training
 
-MICRO_BATCH_SIZES = (16, 32)
+MICRO_BATCH_SIZES = (16, 64)
 """The fewest and the most examples that a thread carries through the network at a time: few enough
 to stay in its cache, and enough to keep Python's own share of the work small."""
 
