@@ -17,6 +17,7 @@ import tinymnist
 from tests.test_cli import SAMPLES, assert_refused, run
 from tests.test_labelled_sets import folder_of
 from tinymnist.adapter import Prediction
+from tinymnist.errors import InputError
 from tinymnist.layers import Dense
 from tinymnist.nn.losses import get_loss
 from tinymnist.nn.optimizers import get_optimizer
@@ -41,6 +42,18 @@ def test_what_was_meant_is_named(
     capsys: pytest.CaptureFixture[str], arguments: list[str], meant: str
 ) -> None:
     assert_refused(run(capsys, *arguments), f"did you mean {meant}?")
+
+
+def test_pictures_may_stand_on_both_sides_of_an_option(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "predict", SAMPLES[0], "--model", "mlp", "--json", SAMPLES[1])
+    assert (
+        code == 0 and [Path(json.loads(line)["file"]) for line in out.splitlines()] == SAMPLES[:2]
+    )
+
+
+def test_a_null_character_is_no_name() -> None:
+    with pytest.raises(InputError, match="expected the name of a file"):
+        tinymnist.load_model("mlp").save("a\0b.npz")
 
 
 def test_the_names_of_keras_are_suggested_too() -> None:

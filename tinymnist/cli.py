@@ -62,7 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     _escape_what_cannot_be_printed()
     try:
         given = list(sys.argv[1:] if argv is None else argv) or ["predict"]
-        arguments = _parser(given).parse_args(given)
+        parser = _parser(given)
+        arguments, left = parser.parse_known_args(given)
+        if left:  # pictures on both sides of an option, or what nobody knows
+            arguments = parser.named.parse_intermixed_args(given[1:])
         if arguments.threads is not None or THREADS_VARIABLE in os.environ:
             _limit_threads(arguments.threads)
         with warnings.catch_warnings():
@@ -120,21 +123,21 @@ def _columns() -> int:
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, with what was probably meant.
 
-    ``options`` are those of the command that was named.
+    ``named`` is the parser of the command that was named.
     """
 
-    options: Sequence[str] = ()
+    named: _Parser
 
     def error(self, message: str) -> NoReturn:
         hint = ""
         if wrong := re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message):
             hint = did_you_mean(wrong[1], [name.strip(" '") for name in wrong[2].split(",")])
         elif wrong := re.search(r"unrecognized arguments: (-[^\s=]+)", message):
-            hint = did_you_mean(wrong[1], self.options)
+            hint = did_you_mean(wrong[1], [*self._option_string_actions])
         raise InputError(f"{message}{hint}; see {self.prog} --help")
 
 
-def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+def _parser(argv: Sequence[str]) -> _Parser:
     # Given the width and the name of the program, argparse imports and formats less.
     formatter = partial(argparse.RawDescriptionHelpFormatter, width=_columns() - 2)
     parser = _Parser(
@@ -159,7 +162,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
             module = importlib.import_module(f"tinymnist.commands.{_FILES.get(name, name)}")
             subparser.epilog, run = getattr(module, f"add_{name}")(subparser)
             subparser.set_defaults(run=run)
-            parser.options = [*subparser._option_string_actions]
+            parser.named = subparser
             what = "cores to use at most; default: all, or $TINYMNIST_THREADS of them"
             subparser.add_argument("--threads", type=COUNT, metavar="N", help=what)
     return parser

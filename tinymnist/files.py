@@ -54,7 +54,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     from pathlib import Path
 
     target = Path(path)
-    if not target.name:
+    if not target.name or "\0" in target.name:
         raise InputError(f"cannot write {str(path)!r}: expected the name of a file")
     try:
         if target.exists() and not target.is_file():  # renaming would replace a device
