@@ -246,6 +246,7 @@ def test_pickles() -> None:
         (lambda: Sequential([Input((4,)), "relu"]), "a model is made of layers"),  # type: ignore[list-item]
         (lambda: Sequential([Dense(2, name="a"), Dense(2, name="a")], input_shape=(2,)),
          "every layer needs a name of its own"),
+        (lambda: Sequential([Input((2,)), Dense(2, name=-1.5)]), r"its own. Received: name=-1\.5"),  # type: ignore[arg-type]
         (lambda: small().set_weights({}), "weights must be named as the model's own"),
         (lambda: small().compile("adam", metrics=["hinge"]), "Received: 'hinge'"),
     ],

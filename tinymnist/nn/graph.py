@@ -152,7 +152,7 @@ class Graph:
         else:
             previous = self.layers[-1].name if self.layers else INPUT
             name = layer.name = layer.name or free_name(default_name(layer), self.shapes)
-            if name in self.shapes:
+            if not isinstance(name, str) or name in self.shapes:
                 raise ValueError(f"every layer needs a name of its own. Received: {name=}")
             sources = self._wiring.get(name, (previous,))
             if missing := set(sources).difference(self.shapes):
