@@ -170,6 +170,10 @@ HONEST = {
         "class must be one",
     ),
     "an unknown setting": (lambda m, a: m["layers"][1].update(x=1), "Conv2D cannot be made"),
+    "a layer's name that is a number": (
+        lambda m, a: m["layers"][1].update(name=1e308),
+        "name must be a text",
+    ),
     "a layer that is no object": (lambda m, a: m.update(layers=[3]), "a list of objects"),
     "another shape": (
         lambda m, a: a.update({"weights/a/kernel": np.zeros((3, 3, 2, 3), np.float32)}),

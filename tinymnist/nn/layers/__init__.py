@@ -76,6 +76,9 @@ def layer_from_config(config: dict[str, Any]) -> Layer:
         ValueError: for an unknown class or setting.
     """
     settings = dict(config)
+    for key, of, rule in (("name", str, "a text"), ("trainable", bool, "true or false")):
+        if not isinstance(settings.get(key, of()), of):
+            raise ValueError(f"{key} must be {rule}. Received: {key}={settings[key]!r}")
     name = settings.pop("class", None)
     kind = _USUAL.get(name) or __getattr__("LAYERS").get(name)
     if kind is None:
