@@ -105,21 +105,17 @@ def without_holes(boxes: Index) -> Index:
 def side_by_side(boxes: Index) -> list[Index]:
     """Boxes in groups: those of a comb follow each other with only a line between them."""
     groups: list[list[Index]] = []
+    last = np.empty_like(boxes)  # of each group
     for box in boxes[np.argsort(boxes[:, 1], kind="stable")]:
-        tall = box[2] - box[0]
-        for group in groups:
-            last = group[-1]
-            level = max(abs(box[0] - last[0]), abs(box[2] - last[2])) <= _MAX_STEP * tall
-            alike = (
-                (box[3] - box[1])
-                <= _MAX_WIDER * (last[3] - last[1])
-                <= (_MAX_WIDER**2 * (box[3] - box[1]))
-            )
-            if level and alike and -2 <= box[1] - last[3] <= _MAX_BETWEEN * tall:
-                group.append(box)
-                break
-        else:
-            groups.append([box])
+        (tall, wide), ends = box[2:] - box[:2], last[: len(groups)]
+        wider = _MAX_WIDER * widths(ends)
+        fits = (abs(ends[:, ::2] - box[::2]) <= _MAX_STEP * tall).all(1)  # their tops and bottoms
+        fits &= (wide <= wider) & (wider <= _MAX_WIDER**2 * wide)
+        fits &= (box[1] - ends[:, 3] >= -2) & (box[1] - ends[:, 3] <= _MAX_BETWEEN * tall)
+        number = int(fits.argmax()) if fits.any() else len(groups)
+        groups += [[]] if number == len(groups) else []
+        groups[number].append(box)
+        last[number] = box
     found = [np.array(group) for group in groups]
     step = float(np.median([group[0][2] - group[0][0] for group in groups])) if groups else 1.0
     return sorted(found, key=lambda own: (round(own[0][0] / step), own[0][1]))
