@@ -355,6 +355,29 @@ with open('log.csv') as file:
     rows = list(csv.DictReader(file, delimiter=';'))
 result = [history, [float(row['loss']) for row in rows], model.predict(x_test / 255.0)]
 """,
+    "a dataset, and layers in place of others": """
+import tensorflow as tf
+from tensorflow.keras import layers
+(x_train, y_train), (x_test, y_test) = tf.keras.datasets.mnist.load_data()
+train = tf.data.Dataset.from_tensor_slices((x_train[..., None].astype('float32'), y_train))
+train = train.skip(4).take(33).cache().batch(16).prefetch(tf.data.AUTOTUNE)
+model = tf.keras.Sequential([
+    layers.Lambda(lambda x: (x / 255 - 0.1307) / 0.3081, input_shape=(28, 28, 1)),
+    layers.SeparableConv2D(4, 3, depth_multiplier=2, activation='relu', name='separable'),
+    layers.SpatialDropout2D(DROP),
+    layers.GaussianNoise(DROP),
+    layers.MaxPooling2D(4),
+    layers.Flatten(),
+    layers.Dense(10, activation='softmax'),
+])
+model.compile(optimizer='adam', loss='sparse_categorical_crossentropy', metrics=['accuracy'])
+history = model.fit(train, epochs=2, verbose=0)
+sizes = [len(labels.numpy()) for pictures, labels in train]
+order = [int(n) for n in tf.data.Dataset.from_tensor_slices([3, 1, 2]).shuffle(1).repeat(2)]
+result = [history.history, model.evaluate(train, verbose=0), sizes, len(train), order,
+          model.weights[0].numpy(), model.layers[-1].weights[-1].numpy(),
+          model.predict(x_test[..., None].astype('float32'), verbose=0)]
+""",
     "a copy": VECTORS + """
 from keras.models import clone_model, save_model, load_model
 first = Sequential([Dense(8, activation='relu', input_shape=(784,)), Dense(10, activation='softmax')])

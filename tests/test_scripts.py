@@ -27,7 +27,7 @@ def with_changed_imports(script: str) -> str:
     script = script.replace("keras.src.legacy.preprocessing", "tinymnist.preprocessing")
     script = re.sub(r"^import keras$", "import tinymnist as keras", script, flags=re.M)
     script = re.sub(r"^import tensorflow as tf$", "import tinymnist as tf", script, flags=re.M)
-    return re.sub(r"^(\s*)from keras\b", r"\1from tinymnist", script, flags=re.M)
+    return re.sub(r"^(\s*)from (?:tensorflow\.)?keras\b", r"\1from tinymnist", script, flags=re.M)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -47,7 +47,8 @@ PUBLIC = {
     "AveragePooling2D GlobalAveragePooling2D GlobalMaxPooling2D Dropout BatchNormalization "
     "Activation LeakyReLU ReLU ELU PReLU Softmax Add Concatenate Multiply Reshape Permute "
     "ZeroPadding2D Rescaling Normalization LayerNormalization Average add average "
-    "concatenate multiply",
+    "concatenate multiply SeparableConv2D SpatialDropout2D GaussianNoise Lambda",
+    "data": "Dataset AUTOTUNE",
     "optimizers": "SGD RMSprop Adam AdamW Adagrad Adadelta Adamax Nadam Lion get schedules",
     "losses": "CategoricalCrossentropy SparseCategoricalCrossentropy BinaryCrossentropy Huber "
     "MeanSquaredError MeanAbsoluteError categorical_crossentropy mse mae mean_squared_error "

@@ -100,7 +100,7 @@ __all__ += ["initializers", "limits", "make_predict_fn", "metrics", "models", "r
 __version__ = "0.2.0"
 
 _HOMES = {
-    "": "activations backend callbacks constraints datasets initializers layers limits losses "
+    "": "activations backend callbacks constraints data datasets initializers layers limits losses "
     "metrics models optimizers preprocessing regularizers utils",
     "api": "compare convert diagnose predict read",
     "augmentation.generator": "ImageDataGenerator",
@@ -132,9 +132,12 @@ def _of_tensorflow(name: str) -> Any:
     """For ``import tinymnist as tf``: ``tf.keras`` and ``tf.random.set_seed``."""
     if name == "random":
         return SimpleNamespace(set_seed=__getattr__("utils").set_random_seed)
+    if name == "GradientTape":
+        rule = "no tape is kept here: write model.train_on_batch(x, y), or see nn/plain_training.py"
+        raise AttributeError(f"{rule}, a loop to copy. Received: tf.GradientTape")
     return sys.modules[__name__]
 
 
 __getattr__, __dir__ = lazy_names(
-    __name__, _HOMES, _RENAMED, dict.fromkeys(("keras", "random"), _of_tensorflow)
+    __name__, _HOMES, _RENAMED, dict.fromkeys(("GradientTape", "keras", "random"), _of_tensorflow)
 )

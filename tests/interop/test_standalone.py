@@ -51,7 +51,8 @@ def run(text: str) -> dict[str, Any]:
 
 
 def test_every_layer_and_every_activation_is_known() -> None:
-    assert set(CALLS) == set(LAYERS) - ONLY_READ
+    like_dropout = {name for name in LAYERS if issubclass(LAYERS[name], L.Dropout)} - {"Dropout"}
+    assert set(CALLS) == set(LAYERS) - ONLY_READ - like_dropout
     assert set(ACTIVATIONS) == set(L.ACTIVATIONS)
 
 

@@ -12,6 +12,9 @@ from tinymnist.files import pictures_in as pictures_in
 from tinymnist.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from tinymnist.data.dataset import AUTOTUNE as AUTOTUNE
+    from tinymnist.data.dataset import Dataset as Dataset
     from tinymnist.data.download import download_mnist as download_mnist
 
-__getattr__, _ = lazy_names(__name__, {"download": "download_mnist"})  # it imports http, urllib
+_RARE = {"dataset": "AUTOTUNE Dataset", "download": "download_mnist"}  # which imports http
+__getattr__, _ = lazy_names(__name__, _RARE)

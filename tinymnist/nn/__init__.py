@@ -39,7 +39,7 @@ _NAMES = {
     "graph": "Graph Input",
     "layers": "Activation Add AveragePooling2D AvgPool2D BatchNormalization Concatenate Conv2D "
     "Conv2DTranspose Dense DepthwiseConv2D Dropout ELU Flatten GELU GRU GlobalAveragePooling2D "
-    "GlobalMaxPooling2D LSTM SimpleRNN UpSampling2D "
+    "GaussianNoise GlobalMaxPooling2D LSTM SimpleRNN SpatialDropout2D UpSampling2D "
     "Layer LayerNormalization LeakyReLU MaxPool2D MaxPooling2D Multiply Normalization PReLU "
     "Permute ReLU Rescaling Reshape Softmax ZeroPadding2D",
     "losses": "CategoricalCrossentropy SparseCategoricalCrossentropy to_categorical",

@@ -34,6 +34,15 @@ class Eager(np.ndarray[Any, Any]):
         return np.asarray(self)
 
 
+class Named(dict[str, Array]):
+    """Arrays by name, and as scripts for Keras have them, by number: ``model.weights[0]``."""
+
+    def __missing__(self, key: Any) -> Array:
+        if not isinstance(key, (int, np.integer)):
+            raise KeyError(key)
+        return [*self.values()][key].view(Eager)
+
+
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 """What a network computes in: float32 for use, float64 as the reference."""
 

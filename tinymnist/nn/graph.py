@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinymnist.errors import did_you_mean
-from tinymnist.nn.arrays import Array, Shape, float_dtype
+from tinymnist.nn.arrays import Array, Named, Shape, float_dtype
 from tinymnist.nn.layers import Layer, Softmax
 from tinymnist.nn.layers.activation import without_activation
 from tinymnist.nn.layers.base import Tensor, by_name, default_name, free_name
@@ -332,15 +332,15 @@ class Graph:
         return {name: sources for (name, sources), last in both if sources != (last,)}
 
     @property
-    def weights(self) -> dict[str, Array]:
+    def weights(self) -> Named:
         """Every array of the model by ``"layer/array"``."""
-        return {f"{la.name}/{key}": a for la in self.layers for key, a in la.weights.items()}
+        return Named({f"{la.name}/{k}": a for la in self.layers for k, a in la.weights.items()})
 
     @property
-    def trainable_weights(self) -> dict[str, Array]:
+    def trainable_weights(self) -> Named:
         """The arrays that ``fit`` moves along their gradients."""
         moved = {f"{la.name}/{key}" for la in self.layers if la.learns for key in la.parameters}
-        return {name: array for name, array in self.weights.items() if name in moved}
+        return Named({name: array for name, array in self.weights.items() if name in moved})
 
     def count_params(self) -> int:
         """How many numbers all arrays hold together."""

@@ -21,10 +21,8 @@ HANDLERS: dict[str, Callable[[Call], Tensor]] = {
 """What converts each class of layers."""
 _NEEDS = {
     "Lambda": "its author's Python code, which a reader of files should not run",
-    "SlicingOpLambda": "the TensorFlow function that it wraps",
-    "TensorFlowOpLayer": "the TensorFlow operation that it wraps",
-    "MultiHeadAttention": "attention",
-    "Attention": "attention",
+    **dict.fromkeys(("SlicingOpLambda", "TensorFlowOpLayer"), "the operation that it wraps"),
+    **dict.fromkeys(("Attention", "MultiHeadAttention"), "attention"),
     "Embedding": "a table of words",
     "TimeDistributed": "a layer applied along an axis of time",
     **dict.fromkeys(("ConvLSTM2D", "RNN"), "a recurrent cell of another kind"),

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from tinymnist.errors import InputError
 from tinymnist.files import parse_json
 from tinymnist.nn.arrays import Array, Shape
+from tinymnist.nn.layers.keras_words import RENAMED
 
 Source: TypeAlias = tuple[str, int]
 """One output: the layer's name, and which of its calls, counted from 0."""
@@ -22,13 +23,10 @@ _MOST_LAYERS = 10_000
 _MOST_NESTING = 20
 _MODELS = ("Sequential", "Functional")
 _CLASSES = {
-    "AtrousConvolution2D": "Conv2D",
+    **dict.fromkeys(("AtrousConvolution2D", "Convolution2D"), "Conv2D"),
+    **dict.fromkeys(("Convolution2DTranspose", "Deconvolution2D"), "Conv2DTranspose"),
+    **{f"BatchNormalizationV{version}": "BatchNormalization" for version in (1, 2)},
     "AvgPool2D": "AveragePooling2D",
-    "BatchNormalizationV1": "BatchNormalization",
-    "BatchNormalizationV2": "BatchNormalization",
-    "Convolution2D": "Conv2D",
-    "Convolution2DTranspose": "Conv2DTranspose",
-    "Deconvolution2D": "Conv2DTranspose",
     "GlobalAvgPool2D": "GlobalAveragePooling2D",
     "GlobalMaxPool2D": "GlobalMaxPooling2D",
     "MaxPool2D": "MaxPooling2D",
@@ -36,16 +34,7 @@ _CLASSES = {
     "SeparableConvolution2D": "SeparableConv2D",
     "SyncBatchNormalization": "BatchNormalization",
 }
-_SETTINGS = {
-    "atrous_rate": "dilation_rate",
-    "bias": "use_bias",
-    "border_mode": "padding",
-    "dim_ordering": "data_format",
-    "nb_filter": "filters",
-    "output_dim": "units",
-    "p": "rate",
-    "subsample": "strides",
-}
+_SETTINGS = {**RENAMED, "atrous_rate": "dilation_rate", "dim_ordering": "data_format"}
 _FORMATS = {"th": "channels_first", "tf": "channels_last"}
 _MERGES = {"sum": "Add", "mul": "Multiply", "ave": "Average", "max": "Maximum",
            "concat": "Concatenate"}  # fmt: skip

@@ -82,13 +82,14 @@ _ELEMENTWISE: dict[str, Callable[[dict[str, Any]], layers.Layer]] = {
     "LeakyReLU": lambda s: layers.LeakyReLU(_number(s.get("negative_slope", s.get("alpha", 0.3)))),
     "ELU": lambda s: layers.ELU(_number(s.get("alpha", 1.0))),
     "Dropout": lambda s: _dropout(float(s.get("rate") or 0), s.get("noise_shape")),
+    "GaussianNoise": lambda s: layers.GaussianNoise(_number(s.get("stddev", 0))),
+    "SpatialDropout2D": lambda s: layers.SpatialDropout2D(_number(s.get("rate", 0))),
     # These do nothing in inference, and have no counterpart for training.
     **dict.fromkeys(
         (
-            *("ActivityRegularization", "AlphaDropout", "GaussianDropout", "GaussianNoise"),
-            *("SpatialDropout1D", "SpatialDropout2D", "RandomBrightness", "RandomContrast"),
-            *("RandomFlip", "RandomHeight", "RandomRotation", "RandomTranslation"),
-            *("RandomWidth", "RandomZoom"),
+            *("ActivityRegularization", "AlphaDropout", "GaussianDropout", "SpatialDropout1D"),
+            *("RandomBrightness", "RandomContrast", "RandomFlip", "RandomHeight"),
+            *("RandomRotation", "RandomTranslation", "RandomWidth", "RandomZoom"),
         ),
         lambda _: layers.Activation("linear"),
     ),

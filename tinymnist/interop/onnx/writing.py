@@ -76,9 +76,10 @@ def _graph_of(model: Sequential, channels_first: bool) -> Any:
     e = Emitter(dict(model.shapes), model.dtype)
     e.tensors[INPUT, channels_first] = INPUT
     for layer in model.layers:
-        if type(layer) not in EMISSIONS:
+        emitted = L.Dropout if isinstance(layer, L.Dropout) else type(layer)
+        if emitted not in EMISSIONS:
             raise InputError(f"{layer.name} is a {type(layer).__name__}, not written as ONNX here")
-        EMISSIONS[type(layer)](e, layer, *model.sources[layer.name])
+        EMISSIONS[emitted](e, layer, *model.sources[layer.name])
     output = e.get(model.layers[-1].name) if model.layers else e.node("Identity", [INPUT], "output")
     kind = helper.np_dtype_to_tensor_dtype(model.dtype)
     sides = model.input_shape[-1:] + model.input_shape[:-1] if channels_first else model.input_shape

@@ -61,7 +61,7 @@ def network_code(model: Sequential) -> tuple[list[str], set[str]]:
         if not calls:
             lines += [f"    x = {xs[0]}"] if xs != ["x"] else []
             is_dropout = isinstance(layer, L.Dropout)
-            idle = "drops numbers in training only" if is_dropout else "hands on what it gets"
+            idle = "changes numbers in training only" if is_dropout else "hands on what it gets"
             lines.append(f"    # {source.harmless(name)}: {idle}")
         for call in calls:
             shape = f"  # (n, {source.sides(model.shapes[name])})" if call is calls[-1] else ""
@@ -104,7 +104,8 @@ def _statement(call: Call, layer: str, xs: list[str], comment: str) -> list[str]
 
 def calls_of(layer: L.Layer, input_shape: Shape) -> list[Call]:
     """The calls that compute a layer; none for a layer that does nothing in inference."""
-    kind, activation = type(layer).__name__, getattr(layer, "activation", "linear")
+    kind = "Dropout" if isinstance(layer, L.Dropout) else type(layer).__name__
+    activation = getattr(layer, "activation", "linear")
     for what, known in ((kind, CALLS), (activation, ACTIVATIONS)):
         if what not in known:
             raise InputError(

@@ -43,9 +43,14 @@ from tinymnist.nn.layers.learned import (
 
 if TYPE_CHECKING:
     from tinymnist.nn.layers.growing import Conv2DTranspose, UpSampling2D
+    from tinymnist.nn.layers.noise import GaussianNoise, SpatialDropout2D
     from tinymnist.nn.layers.recurrent import GRU, LSTM, SimpleRNN
 
-_RARE = {"growing": "Conv2DTranspose UpSampling2D", "recurrent": "GRU LSTM SimpleRNN"}
+_RARE = {
+    "growing": "Conv2DTranspose UpSampling2D",
+    "noise": "GaussianNoise SpatialDropout2D",
+    "recurrent": "GRU LSTM SimpleRNN",
+}
 """Layers that few digit readers have, by module: imported when one is named."""
 _USUAL: dict[str, type[Layer]] = {
     name: kind
@@ -100,6 +105,7 @@ __all__ = [
     "BatchNormalization", "LayerNormalization", "Normalization", "Rescaling",
     "AveragePooling2D", "AvgPool2D", "MaxPooling2D", "MaxPool2D",
     "GlobalAveragePooling2D", "GlobalAvgPool2D", "GlobalMaxPooling2D", "GlobalMaxPool2D",
-    "Dropout", "Flatten", "Permute", "Reshape", "ZeroPadding2D",
+    "Dropout", "GaussianNoise", "SpatialDropout2D",
+    "Flatten", "Permute", "Reshape", "ZeroPadding2D",
     "Add", "Concatenate", "Multiply",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from tinymnist.nn.arrays import Array, Shape, settings_repr
+from tinymnist.nn.arrays import Array, Named, Shape, settings_repr
 
 Operation: TypeAlias = tuple[Callable[..., tuple[Array, Any]], Callable[[Array, Any], Any]]
 """A pair of ``functional``: ``f(x) -> y, cache`` and ``f_backward(dy, cache) -> dx``."""
@@ -143,10 +143,10 @@ class Layer(metaclass=_MadeAsInKeras):
         return 0
 
     @property
-    def weights(self) -> dict[str, Array]:
+    def weights(self) -> Named:
         """Every array of the layer by name: parameters, then statistics."""
         own, names = vars(self), (*self.parameters, *self.statistics)
-        return {name: own[name] for name in names if own.get(name) is not None}
+        return Named({name: own[name] for name in names if own.get(name) is not None})
 
     def set_weights(self, weights: Mapping[str, Array] | Sequence[Array]) -> None:
         """Set all arrays to copies in the layer's dtype.

@@ -270,11 +270,16 @@ class Dropout(Layer):
     def forward(
         self, *xs: Array, training: bool = False, rng: np.random.Generator | None = None
     ) -> tuple[Array, Any]:
-        if not training or self.rate == 0:
+        if not training or not self.draws:
             return xs[0], None
         if rng is None:
-            raise ValueError(f"{self.name or 'Dropout'} needs rng in training. Received: rng=None")
-        return F.dropout(xs[0], self.rate, rng)
+            kind = type(self).__name__
+            raise ValueError(f"{self.name or kind} needs rng in training. Received: rng=None")
+        return self.disturb(xs[0], rng)
+
+    def disturb(self, x: Array, rng: np.random.Generator) -> tuple[Array, Any]:
+        """The output in training, and what the gradient is multiplied by; None for 1."""
+        return F.dropout(x, self.rate, rng)
 
     def backward(self, dy: Array, cache: Any, *, need_dx: bool = True) -> Gradients:
         return (dy if cache is None else F.dropout_backward(dy, cache),), {}
