@@ -87,7 +87,7 @@ def how_much(trial: Trial) -> list[str]:
     said = []
     if trial.curve is not None:
         share = percent(trial.kept, 0)
-        said.append(f"{share} of the change is kept: so the held-out pictures are read best.")
+        said.append(f"{share} of the change is kept: how much is chosen on the held-out pictures.")
     if before is not None and after is not None and after <= before:
         said.append("Fewer of them are doubtful, but no more are right.")
     return said

@@ -3,13 +3,13 @@
 A few pictures can also do harm: a network learns their accidents. On the line between the base's
 weights and the fine-tuned ones, a point in the middle often reads better than both ends (Wortsman
 et al., "Robust fine-tuning of zero-shot models", 2022). The models that are trained to measure show
-which one: how much of the change to keep. If none is surely better than the base, the base stays.
+how much of the change to keep: about half where they say little, more or less where they say much.
+If none of them gains anything, the base stays.
 """
 
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -38,8 +38,6 @@ SHARES = np.linspace(0, 1, 11)
 """Shares of the change that may be kept: 0 is the base, 1 the fine-tuned model."""
 SURE = 0.9
 """A probability of the true class that counts as certain; a higher one is only more confident."""
-MIN_GAIN = 1.2
-"""The standard errors that a gain must exceed, or the base stays; a single picture's gain has 1."""
 
 Labels = NDArray[np.int64]
 
@@ -146,7 +144,7 @@ def attempt(
     pictures, which is kept. With more, a tenth of every class is held out for measuring and a tenth
     for early stopping, and the one model is kept. Models learn from the first reading of every
     picture, and are measured as :class:`~tinymnist.reader.Reader` reads, by all readings. If the
-    base's head stays, :func:`best_share` says how much of the change is kept.
+    base's head stays, :func:`share_to_keep` says how much of the change is kept.
 
     Args:
         pictures: (n, 28, 28, 1) in MNIST's form, or pictures after a recipe.
@@ -210,7 +208,7 @@ def attempt(
     best, curve = 0, None
     if chooses and measuring:
         errors = expected_errors(p[:, held, truth[held]])
-        best, curve = best_share(errors), errors.mean(axis=1)
+        best, curve = share_to_keep(errors), errors.mean(axis=1)
     kept = float(shares[best]) if measuring or not chooses else 1 - AVERAGE
     if kept == 0:
         model = start_from(base, class_names).model
@@ -243,15 +241,21 @@ def expected_errors(right: NDArray[np.float32]) -> NDArray[np.float64]:
     return 1 - np.minimum(right.astype(np.float64) / SURE, 1)
 
 
-def best_share(errors: NDArray[np.float64]) -> int:
-    """The number of the share with the smallest mean error; 0 if it is hardly better than the base.
+def share_to_keep(errors: NDArray[np.float64]) -> int:
+    """The number of the share to keep: 0, the base, if no other has a smaller mean error.
+
+    Taking the share with the smallest error would trust a few pictures too much. So every share
+    gets the weight exp(-e), where e is the number of pictures that are expected to be misread, and
+    the mean is kept: a Gibbs posterior (Catoni, "PAC-Bayesian supervised classification", 2007).
 
     Args:
         errors: (k, n) by share and picture; the first row is the base's.
     """
-    best = int(errors.mean(axis=1).argmin())
-    gain = errors[0] - errors[best]
-    return best if gain.mean() > MIN_GAIN * gain.std() / math.sqrt(gain.size) else 0
+    misread = errors.sum(axis=1)
+    if misread.argmin() == 0:
+        return 0
+    weights = np.exp(misread.min() - misread)
+    return round(float(weights @ np.arange(len(errors)) / weights.sum()))
 
 
 def _between(base: Sequential, model: Sequential, share: float) -> Sequential:
