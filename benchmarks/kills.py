@@ -297,7 +297,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     rng = random.Random(arguments.seed)
     wrong: list[str] = []
-    killed = left = 0
+    killed = left = rounds = 0
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         make_set(place / "set")
@@ -305,7 +305,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.commands or arguments.learning:
             with redirect_stdout(io.StringIO()):
                 alone = {program: left_alone(program, place) for program in LEARNING}
-        for number in range(arguments.count):
+        while killed < arguments.count:  # a command may end before it is killed
+            number, rounds = rounds, rounds + 1
             program = [*PROGRAMS][number % len(PROGRAMS)]
             if number < arguments.commands:
                 saved, _ = alone.get(program, (b"", 0))
@@ -318,18 +319,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             wrong += found
             killed += was_killed
             left += bool(litter(place))
-            if (number + 1) % 100 == 0:
-                print(f"{number + 1:,} rounds, {len(wrong)} faults", file=sys.stderr)
+            if rounds % 100 == 0:
+                print(f"{killed:,} kills, {len(wrong)} faults", file=sys.stderr)
         for folder in {file.parent for file in place.rglob("*.tmp")}:
             subprocess.run([sys.executable, "-c", NEXT, str(folder / "next")], check=True)
         wrong += [f"{name} stays" for name in litter(place)]
     if arguments.json:
-        print(
-            json.dumps({"rounds": arguments.count, "killed": killed, "left": left, "wrong": wrong})
-        )
+        print(json.dumps({"rounds": rounds, "killed": killed, "left": left, "wrong": wrong}))
     else:
         print(
-            f"{arguments.count:,} rounds, {killed:,} kills, {left:,} left a temporary file, "
+            f"{rounds:,} rounds, {killed:,} kills, {left:,} left a temporary file, "
             f"{len(wrong)} faults"
         )
         print("\n".join(wrong))

@@ -252,6 +252,7 @@ def test_known_classes_are_measured_with_one_picture_each(base: Sequential) -> N
         ([0.2, 0.6, 0.4] * 20, [0.9, 0.9, 0.9] * 20, 1.0),
         ([0.91, 0.92, 0.93], [0.99, 1.0, 1.0], 0.0),  # only more confident
         ([0.9, 0.9, 0.8], [0.4, 0.9, 0.9], 0.0),
+        ([0.9, 0.9, 0.85], [0.9, 0.9, 0.9], 0.0),  # next to nothing
         ([0.3, 0.4, 0.5, 1e-3], [0.8, 0.9, 0.9, 1e-9], 0.6),  # a hopeless picture
     ],
 )

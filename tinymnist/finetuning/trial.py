@@ -38,6 +38,8 @@ SHARES = np.linspace(0, 1, 11)
 """Shares of the change that may be kept: 0 is the base, 1 the fine-tuned model."""
 SURE = 0.9
 """A probability of the true class that counts as certain; a higher one is only more confident."""
+MIN_GAIN = 0.1
+"""The base stays unless this many fewer of all held-out pictures can be expected to be misread."""
 
 Labels = NDArray[np.int64]
 
@@ -242,7 +244,7 @@ def expected_errors(right: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def share_to_keep(errors: NDArray[np.float64]) -> int:
-    """The number of the share to keep: 0, the base, if no other has a smaller mean error.
+    """The number of the share to keep: 0, the base, if the others gain next to nothing.
 
     Taking the share with the smallest error would trust a few pictures too much. So every share
     gets the weight exp(-e), where e is the number of pictures that are expected to be misread, and
@@ -252,7 +254,7 @@ def share_to_keep(errors: NDArray[np.float64]) -> int:
         errors: (k, n) by share and picture; the first row is the base's.
     """
     misread = errors.sum(axis=1)
-    if misread.argmin() == 0:
+    if misread[0] - misread.min() < MIN_GAIN:
         return 0
     weights = np.exp(misread.min() - misread)
     return round(float(weights @ np.arange(len(errors)) / weights.sum()))
