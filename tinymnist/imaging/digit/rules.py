@@ -158,26 +158,30 @@ def _find_lines(
     numbers of the pixels near it, and by how many rows they are off it.
     """
     height, width = shape
-    middle = columns - width // 2
     reach = int(np.ceil(abs(_SLOPES).max() * width / 2)) + 2
-    at = np.empty((len(_SLOPES), len(rows)), np.int32)  # row by row, as there may be a million
-    for own, slope in zip(at, _SLOPES, strict=True):
-        own[:] = np.rint(rows - slope * middle) + reach
-    votes = np.stack([np.bincount(row, minlength=height + 2 * reach) for row in at])
-    free = np.ones(len(rows), bool)
+    climbs = _SLOPES[:, None] * (np.arange(width) - width // 2)
+    shifts = reach - np.rint(climbs).astype(np.intp)  # (slopes, w)
+
+    def vote(some: Index) -> Index:
+        down, right = rows[some], columns[some]
+        own = [np.bincount(down + shift[right], minlength=height + 2 * reach) for shift in shifts]
+        return np.stack(own)
+
+    free = np.arange(len(rows))
+    votes = vote(free)
     lines: list[tuple[Index, Index]] = []
     band = 1 + int(thickest)
     for _ in range(height // 4):
         slope, place = np.unravel_index(np.argmax(votes), votes.shape)
-        line = np.flatnonzero(free & (abs(at[slope] - place) <= band))
-        if 3 * votes[slope, place] < _MIN_COVER * width or len(line) == 0:
+        if 3 * votes[slope, place] < _MIN_COVER * width:
             break
-        off = at[slope, line] - place
-        if len(np.unique(columns[line[abs(off) <= 1]])) >= _MIN_COVER * width:
+        off = rows[free] + shifts[slope][columns[free]] - place
+        near = np.abs(off) <= band
+        line, off = free[near], off[near]
+        if len(np.unique(columns[line[np.abs(off) <= 1]])) >= _MIN_COVER * width:
             lines.append((line, off))
-        free[line] = False
-        for counts, places in zip(votes, at, strict=True):
-            np.subtract(counts, np.bincount(places[line], minlength=len(counts)), out=counts)
+        free = free[~near]
+        votes -= vote(line)
     return lines
 
 

@@ -159,15 +159,20 @@ def read_page(grey: Array, confidence: Confidence) -> tuple[list[Row], list[Tabl
     grids, there may be nothing beside them.
     """
     dark = dark_on_light(grey)
-    grids, page = find_grids(dark), None
-    with suppress(NoDigitFound):  # a grid's lines may be fainter than the ink that is looked for
+    grids = find_grids(dark)
+    page: PageInk | NoDigitFound
+    try:
         page = page_ink(grey)
         grids = find_combs(page.mask, grids)
+    except NoDigitFound as error:  # a grid's lines may be fainter than the ink that is looked for
+        page = error
     tables = [table for one in grids if (table := read_table(dark, one, confidence)) is not None]
-    if not tables:
-        return segment(grey if page is None else page, confidence), []
-    if page is None:
+    if isinstance(page, NoDigitFound):
+        if not tables:
+            raise page
         return [], tables
+    if not tables:
+        return segment(page, confidence), []
     try:
         area = table_area(page.mask.shape, tables)
         return segment(page, confidence, area, _MIN_BESIDE * _digit_height(tables)), tables
