@@ -68,7 +68,7 @@ def test_cut_off_anywhere(
 
 def test_a_pickle_that_calls_the_system(convert: Any, tmp_path: Path) -> None:
     trap = b"cos\nsystem\n(S'touch " + str(tmp_path / "owned").encode() + b"'\ntR."
-    assert "tinymnist does not read" in convert(b"\x80\x02" + trap)
+    assert "it calls os.system" in convert(b"\x80\x02" + trap)
     with zipfile.ZipFile(tmp_path / "source", "w") as archive:
         archive.writestr("m/data.pkl", b"\x80\x02" + trap)
     assert "os.system" in convert((tmp_path / "source").read_bytes())

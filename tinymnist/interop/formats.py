@@ -97,10 +97,6 @@ def provenance(metadata: Mapping[str, Any]) -> str:
     return f"{source.get('format', 'unknown')}{framework}{opset}, {source.get('file', '?')}"
 
 
-_SAVE_FOR_TORCH = (
-    "save its arrays as PyTorch names them: `torch.save({'fc1.weight': torch.tensor(W1.T), "
-    "'fc1.bias': torch.tensor(b1), ...}, 'weights.pt')`"
-)
 ADVICE = {
     Format.CHECKPOINT: (
         "build the model in Keras, then `model.load_weights(CHECKPOINT); model.save('model.h5')`"
@@ -111,12 +107,12 @@ ADVICE = {
     ),
     Format.CAFFE: "convert it and its .prototxt to ONNX, with caffe2onnx for instance",
     Format.CAFFE_TEXT: "convert it and its .caffemodel to ONNX, with caffe2onnx for instance",
-    Format.PICKLE: (
-        "unpickling would run any code in it. If you trust it, load it in Python and "
-        + _SAVE_FOR_TORCH
-    ),
     Format.TORCH_TAR: "open it with PyTorch and save it again: `torch.save(torch.load(FILE), NEW)`",
-    Format.ARRAYS: f"it has no manifest that defines layers; {_SAVE_FOR_TORCH}",
+    Format.ARRAYS: (
+        "it has no manifest that defines layers; save its arrays as PyTorch names them: "
+        "`torch.save({'fc1.weight': torch.tensor(W1.T), 'fc1.bias': torch.tensor(b1), ...}, "
+        "'weights.pt')`"
+    ),
     Format.BROKEN_HDF5: "its bytes are lost; get the file again, in binary mode",
     Format.LFS_POINTER: "get the file itself: `git lfs pull`",
     Format.HTML: "download the file itself, the raw one",

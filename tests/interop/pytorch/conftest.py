@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import struct
 import zipfile
 from dataclasses import dataclass
@@ -109,6 +110,18 @@ def zipped() -> Any:
     def make(value: Any, **settings: Any) -> Any:
         writer = Writer()
         return zip_of(writer.dump(value), writer.storages, **settings)
+
+    return make
+
+
+@pytest.fixture
+def pickled() -> Any:
+    """``pickled(state)``: the same arrays as people pickle them without PyTorch."""
+
+    def make(state: Any) -> Any:
+        names = ("W1", "b1", "W2", "b2")
+        arrays = {name: array.T for name, array in zip(names, state.values(), strict=False)}
+        return pickle.dumps(arrays, protocol=2)
 
     return make
 

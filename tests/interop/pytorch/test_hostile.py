@@ -119,7 +119,7 @@ def test_tensors_of_invalid_sizes(change: Any, message: str, opened: Any, opcode
     assert message in refused(opened, opcodes["zip_of"](writer.dump(value), writer.storages))
 
 
-@pytest.mark.parametrize("kind", ["zipped", "legacy"])
+@pytest.mark.parametrize("kind", ["zipped", "legacy", "pickled"])
 def test_truncated_at_every_hundredth(
     kind: Any, opened: Any, mlp: Any, request: pytest.FixtureRequest
 ) -> None:
@@ -128,7 +128,7 @@ def test_truncated_at_every_hundredth(
         refused(opened, data[: len(data) * percent // 100])
 
 
-@pytest.mark.parametrize("kind", ["zipped", "legacy"])
+@pytest.mark.parametrize("kind", ["zipped", "legacy", "pickled"])
 def test_damaged_bytes_are_refused_or_do_no_harm(
     kind: Any, opened: Any, mlp: Any, request: pytest.FixtureRequest
 ) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -154,3 +155,17 @@ def test_networks_written_by_hand(zipped: Any, saved: Any) -> None:
     hidden = np.maximum(x.reshape(2, -1) @ state["W1"] + state["b1"], 0)
     found = open_model(saved(zipped(state))).predict(x)
     assert found == pytest.approx(hidden @ state["W2"] + state["b2"], rel=1e-4, abs=1e-4)
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_pickled_arrays_are_weights(protocol: int, mlp: Any, saved: Any) -> None:
+    """As a book and its readers keep them: matrices (in, out), in any order and of any float."""
+    arrays: dict[str, Any] = {}
+    for number, (kernel, bias) in enumerate(zip(*[iter(mlp.values())] * 2, strict=True), 1):
+        arrays[f"b{number}"] = bias.astype("f8")
+        arrays[f"W{number}"] = kernel.T if number == 1 else np.ascontiguousarray(kernel.T)
+    found = open_model(saved(pickle.dumps(arrays, protocol))).get_weights()
+    for array, expected in zip(found, mlp.values(), strict=True):
+        assert np.array_equal(array, expected.T)
+    with pytest.raises(InputError, match=r"in place of an array of floats; expected NumPy's"):
+        open_model(saved(pickle.dumps({"W1": np.array(["a"])}, protocol)))

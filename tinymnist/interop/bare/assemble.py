@@ -24,13 +24,10 @@ from tinymnist.nn.layers.base import Layer, default_name, free_name
 from tinymnist.nn.sequential import Sequential
 
 _KINDS: dict[type[Layer], str] = {
-    layers.Conv2D: "conv",
-    layers.DepthwiseConv2D: "conv",
-    layers.Dense: "dense",
-    layers.BatchNormalization: "norm",
-    layers.LayerNormalization: "layernorm",
+    layers.Conv2D: "conv", layers.DepthwiseConv2D: "conv", layers.Dense: "dense",
+    layers.BatchNormalization: "norm", layers.LayerNormalization: "layernorm",
     layers.PReLU: "prelu",
-}
+}  # fmt: skip
 _MOST_LAYER_OUTPUTS = 1 << 26
 FeatureOrder = Array | None
 """For each of our features, its position in the other framework; None if nothing differs."""

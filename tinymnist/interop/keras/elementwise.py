@@ -15,12 +15,8 @@ from tinymnist.nn import layers
 
 OVER_THE_LAST_AXIS = ("softmax", "log_softmax")
 _LAYERS_AS_ACTIVATIONS = ("LeakyReLU", "ELU", "ReLU", "Softmax", "ThresholdedReLU")
-_TODAYS_FUNCTIONS = {
-    "swish": "silu",
-    "hard_swish": "hard_silu",
-    "softmax_v2": "softmax",
-    "log_softmax_v2": "log_softmax",
-}
+_TODAYS_FUNCTIONS = {"swish": "silu", "hard_swish": "hard_silu", "softmax_v2": "softmax",
+                     "log_softmax_v2": "log_softmax"}  # fmt: skip
 _OLD_HARD_SIGMOID = 1.2
 """Keras 1 and 2 had ``clip(0.2 x + 0.5)``; Keras 3's ``clip(x / 6 + 0.5)`` equals it at 1.2 x."""
 

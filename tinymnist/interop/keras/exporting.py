@@ -28,15 +28,11 @@ _PLAIN: dict[str, tuple[str, ...]] = {
     "Activation": ("activation",),
     "Dense": ("units", "activation", "use_bias"),
     **dict.fromkeys(("Dropout", "SpatialDropout2D"), ("rate",)),
-    "GaussianNoise": ("stddev",),
-    "ELU": ("alpha",),
-    "LayerNormalization": ("epsilon",),
-    "LeakyReLU": ("negative_slope",),
-    "PReLU": ("shared_axes",),
-    "Permute": ("dims",),
+    "GaussianNoise": ("stddev",), "ELU": ("alpha",), "LayerNormalization": ("epsilon",),
+    "LeakyReLU": ("negative_slope",), "PReLU": ("shared_axes",), "Permute": ("dims",),
     "Rescaling": ("scale", "offset"),
     "ReLU": ("max_value", "negative_slope", "threshold"),
-}
+}  # fmt: skip
 """Layers with the same name in Keras, and the settings that stay the same."""
 _NEVER_NEGATIVE = ("relu", "relu6", "sigmoid", "softmax", "softplus", "exponential", "hard_sigmoid")
 

@@ -14,10 +14,8 @@ from tinymnist.nn.arrays import Array
 
 _KINDS: dict[str, type[layers.SimpleRNN] | type[layers.LSTM] | type[layers.GRU]] = {
     "SimpleRNN": layers.SimpleRNN,
-    "LSTM": layers.LSTM,
-    "GRU": layers.GRU,
-    "CuDNNLSTM": layers.LSTM,
-    "CuDNNGRU": layers.GRU,
+    **dict.fromkeys(("LSTM", "CuDNNLSTM"), layers.LSTM),
+    **dict.fromkeys(("GRU", "CuDNNGRU"), layers.GRU),
 }
 _OLD_HARD_SIGMOID = 1.2
 """Keras 1 and 2 had ``clip(0.2 x + 0.5)``; Keras 3's ``clip(x / 6 + 0.5)`` equals it at 1.2 x."""

@@ -280,19 +280,11 @@ def _zero_padding(call: Call) -> Tensor:
 
 
 HANDLERS: dict[str, Callable[[Call], Tensor]] = {
-    "Dense": _dense,
-    "Conv2D": _conv2d,
-    "Conv2DTranspose": _conv2d_transpose,
-    "DepthwiseConv2D": _depthwise_conv2d,
-    "SeparableConv2D": _separable_conv2d,
-    "MaxPooling2D": _pooling,
-    "AveragePooling2D": _pooling,
-    "GlobalMaxPooling2D": _global_pooling,
-    "GlobalAveragePooling2D": _global_pooling,
-    "Flatten": _flatten,
-    "Reshape": _reshape,
-    "Permute": _permute,
-    "UpSampling2D": _up_sampling,
-    "ZeroPadding2D": _zero_padding,
-}
+    "Dense": _dense, "Flatten": _flatten, "Reshape": _reshape, "Permute": _permute,
+    "Conv2D": _conv2d, "Conv2DTranspose": _conv2d_transpose,
+    "DepthwiseConv2D": _depthwise_conv2d, "SeparableConv2D": _separable_conv2d,
+    "UpSampling2D": _up_sampling, "ZeroPadding2D": _zero_padding,
+    **{f"{kind}Pooling2D": _pooling for kind in ("Max", "Average")},
+    **{f"Global{kind}Pooling2D": _global_pooling for kind in ("Max", "Average")},
+}  # fmt: skip
 """What converts each class of these layers."""

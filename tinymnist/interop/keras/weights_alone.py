@@ -135,12 +135,8 @@ def _are_old_kernels(stored: Sequence[StoredLayer]) -> bool:
 
 
 _KINDS: dict[tuple[int, ...], Kind] = {
-    (4,): "conv",
-    (4, 1): "conv",
-    (2,): "dense",
-    (2, 1): "dense",
-    (1, 1, 1, 1): "norm",
-}
+    (4,): "conv", (4, 1): "conv", (2,): "dense", (2, 1): "dense", (1, 1, 1, 1): "norm",
+}  # fmt: skip
 """The kind of a layer by the number of axes of each of its arrays."""
 
 

@@ -182,21 +182,21 @@ def _by_axes(mapper: Mapper, view: View) -> View:
     return View(mapper.laid_out(view, groups), joined(groups), view.axes, view.batch)
 
 
+_COMPARED = {"And": np.logical_and, "Equal": np.equal, "Greater": np.greater, "Less": np.less,
+             "LessOrEqual": np.less_equal, "Or": np.logical_or}  # fmt: skip
+_CALCULATED: dict[str, Callable[..., Array]] = {
+    "Add": np.add,
+    "Div": _divide,
+    "Mul": np.multiply,
+    "Sub": np.subtract,
+}
 ARITHMETIC: dict[str, Operation] = {
-    "Add": Operation(_binary(np.add), _map_arithmetic),
-    "And": Operation(_binary(np.logical_and)),
+    **{op: Operation(_binary(function)) for op, function in _COMPARED.items()},
+    **{op: Operation(_binary(f), _map_arithmetic) for op, f in _CALCULATED.items()},
     "DequantizeLinear": Operation(_dequantize),
-    "Div": Operation(_binary(_divide), _map_arithmetic),
-    "Equal": Operation(_binary(np.equal)),
-    "Greater": Operation(_binary(np.greater)),
-    "Less": Operation(_binary(np.less)),
-    "LessOrEqual": Operation(_binary(np.less_equal)),
     "Max": Operation(_many(np.maximum)),
     "Min": Operation(_many(np.minimum)),
-    "Mul": Operation(_binary(np.multiply), _map_arithmetic),
-    "Or": Operation(_binary(np.logical_or)),
     "Pow": Operation(_binary(lambda x, y: np.power(x, y).astype(x.dtype)), _map_power),
-    "Sub": Operation(_binary(np.subtract), _map_arithmetic),
     "Sum": Operation(_many(np.add), _map_arithmetic),
 }
 """Every such operation by ONNX's name."""

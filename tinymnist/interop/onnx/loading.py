@@ -31,12 +31,9 @@ _NESTED: dict[str, dict[int, str]] = {
     "graph": {1: "node", 5: "leaf", 11: "value", 12: "value", 13: "value"},
     "node": {5: "attribute"},
     "attribute": {5: "leaf", 6: "graph", 10: "leaf", 11: "graph"},
-    "value": {2: "type"},
-    "type": {1: "tensor type"},
-    "tensor type": {2: "shape"},
-    "shape": {},
-    "leaf": {},
-}
+    "value": {2: "type"}, "type": {1: "tensor type"}, "tensor type": {2: "shape"},
+    "shape": {}, "leaf": {},
+}  # fmt: skip
 """The fields that are messages with fields to count, by the kind of the message around them."""
 
 

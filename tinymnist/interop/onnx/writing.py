@@ -230,24 +230,19 @@ def _merge(e: Emitter, layer: L.Layer, *sources: str) -> None:
 
 
 EMISSIONS: dict[type[L.Layer], LayerEmission] = {
+    **dict.fromkeys((L.Add, L.Concatenate, L.Multiply), _merge),
+    **dict.fromkeys((L.AveragePooling2D, L.MaxPooling2D), _pooling),
+    **dict.fromkeys((L.Conv2D, L.DepthwiseConv2D), _convolution),
+    **dict.fromkeys((L.GlobalAveragePooling2D, L.GlobalMaxPooling2D), _global_pooling),
+    **dict.fromkeys((L.Flatten, L.Reshape), _reshape),
     L.Activation: _elementwise(lambda layer: ACTIVATIONS[layer.activation]),
-    L.Add: _merge,
-    L.AveragePooling2D: _pooling,
     L.BatchNormalization: _batch_normalization,
-    L.Concatenate: _merge,
-    L.Conv2D: _convolution,
     L.Dense: lambda e, layer, x: _product(e, layer, x, "Gemm"),
-    L.DepthwiseConv2D: _convolution,
     L.Dropout: _elementwise(_dropout),
     L.ELU: _elementwise(lambda layer: simple("Elu", alpha=layer.alpha)),
-    L.Flatten: _reshape,
     L.GELU: _elementwise(lambda layer: gelu(layer.approximate)),
-    L.GlobalAveragePooling2D: _global_pooling,
-    L.GlobalMaxPooling2D: _global_pooling,
     L.LayerNormalization: _layer_normalization,
     L.LeakyReLU: _elementwise(lambda layer: simple("LeakyRelu", alpha=layer.negative_slope)),
-    L.MaxPooling2D: _pooling,
-    L.Multiply: _merge,
     L.Normalization: _normalization,
     L.PReLU: _prelu,
     L.Permute: lambda e, layer, x: e.finish(
@@ -257,7 +252,6 @@ EMISSIONS: dict[type[L.Layer], LayerEmission] = {
         lambda layer: general_relu(layer.max_value, layer.negative_slope, layer.threshold)
     ),
     L.Rescaling: lambda e, layer, x: _affine(e, layer, x, Mul=layer.scale, Add=layer.offset),
-    L.Reshape: _reshape,
     L.Softmax: _elementwise(lambda layer: ACTIVATIONS["softmax"]),
     L.ZeroPadding2D: _zero_padding,
 }

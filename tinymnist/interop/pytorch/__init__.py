@@ -2,7 +2,8 @@
 
 ``containers`` opens the zip (or the older file), runs its pickle on ``machine``, which knows
 containers and the ``tensors`` of a fixed table alone, and finds the state_dict in the result;
-``modules`` turns its tensors into blocks of weights, and layers back into tensors.
+``modules`` turns its tensors into blocks of weights, and layers back into tensors. ``pickled``
+reads NumPy's arrays from a pickle in the same way.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ __all__ = ["read", "read_tensors"]
 
 
 def read(path: str | PathLike[str], architecture: str | PathLike[str] | None = None) -> Candidates:
-    """Read a file that ``torch.save`` or ``torch.jit.save`` wrote.
+    """Read a file that ``torch.save`` or ``torch.jit.save`` wrote, or a pickle of NumPy's arrays.
 
     Args:
         path: a state_dict, a checkpoint that contains one, or a pickled or scripted module.
@@ -29,6 +30,6 @@ def read(path: str | PathLike[str], architecture: str | PathLike[str] | None = N
         InputError: when the file is damaged or hostile, or holds a layer that cannot be mapped.
     """
     tensors, version = read_tensors(path)
-    source = f"PyTorch state_dict ({version}), {Path(path).name}"
+    source = f"{version}, {Path(path).name}"
     blocks = blocks_of(tensors, path)
     return from_blocks(blocks, path, source, architecture=architecture, channels_first=True)

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from tinymnist import limits
 from tinymnist.files import read_bytes
 from tinymnist.interop.pytorch.machine import Instance, Machine, Refused, brief
+from tinymnist.interop.pytorch.pickled import read_pickle
 from tinymnist.interop.pytorch.tensors import KNOWN, Storage, Tensor, storage_of
 from tinymnist.nn.arrays import Array
 
@@ -70,9 +71,12 @@ def read_tensors(path: str | PathLike[str]) -> tuple[dict[str, Array], str]:
     """
     with limits.opening(path, "a PyTorch file"):
         data = read_bytes(path)
+        if data[:1] == b"\x80" and data[2:3] != b"\x8a":  # the legacy form begins with a number
+            return read_pickle(data), "pickle of arrays"
         contents = _load_zip(data) if data[:2] == b"PK" else _load_legacy(data)
         tensors = _named_tensors(contents.root, contents.machine)
-        return {name: contents.array(t) for name, t in tensors.items()}, contents.version
+        version = f"PyTorch state_dict ({contents.version})"
+        return {name: contents.array(t) for name, t in tensors.items()}, version
 
 
 def _load_zip(data: bytes) -> _Contents:

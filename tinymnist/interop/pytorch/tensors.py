@@ -20,17 +20,10 @@ from tinymnist.interop.pytorch.machine import Known, Name, Refused, brief
 from tinymnist.nn.arrays import Array
 
 DTYPES = {
-    "DoubleStorage": "f8",
-    "FloatStorage": "f4",
-    "HalfStorage": "f2",
-    "BFloat16Storage": "bf16",
-    "LongStorage": "i8",
-    "IntStorage": "i4",
-    "ShortStorage": "i2",
-    "CharStorage": "i1",
-    "ByteStorage": "u1",
-    "BoolStorage": "?",
-}
+    "DoubleStorage": "f8", "FloatStorage": "f4", "HalfStorage": "f2", "BFloat16Storage": "bf16",
+    "LongStorage": "i8", "IntStorage": "i4", "ShortStorage": "i2", "CharStorage": "i1",
+    "ByteStorage": "u1", "BoolStorage": "?",
+}  # fmt: skip
 """PyTorch's classes of storages as NumPy's type codes; NumPy lacks bfloat16."""
 MOST_DIMENSIONS = 8
 
@@ -143,10 +136,8 @@ def _nothing(*_: Any) -> None:
 
 
 KNOWN: dict[tuple[str, str], Callable[..., Any]] = {
-    ("collections", "OrderedDict"): _ordered,
-    ("collections", "Counter"): _ordered,
-    ("torch._utils", "_rebuild_tensor"): _rebuild,
-    ("torch._utils", "_rebuild_tensor_v2"): _rebuild,
+    **{("collections", name): _ordered for name in ("OrderedDict", "Counter")},
+    **{("torch._utils", f"_rebuild_tensor{version}"): _rebuild for version in ("", "_v2")},
     ("torch._utils", "_rebuild_parameter"): _first,
     ("torch._utils", "_rebuild_parameter_with_state"): _first,
     ("torch._tensor", "_rebuild_from_type_v2"): _rebuild_subclass,
@@ -156,15 +147,12 @@ KNOWN: dict[tuple[str, str], Callable[..., Any]] = {
     ("torch", "Size"): _sequence,
     ("torch", "device"): _nothing,
     ("torch.nn.parameter", "Parameter"): _first,
-    ("__builtin__", "set"): _sequence,
-    ("builtins", "set"): _sequence,
+    **dict.fromkeys((("__builtin__", "set"), ("builtins", "set")), _sequence),
     **{("torch.jit._pickle", f"build_{kind}list"): _sequence
        for kind in ("int", "bool", "double", "tensor")},
     ("torch.jit._pickle", "restore_type_tag"): _first,
-    ("numpy.core.multiarray", "scalar"): _nothing,
-    ("numpy._core.multiarray", "scalar"): _nothing,
-    ("numpy", "dtype"): _nothing,
-    ("_codecs", "encode"): _nothing,
+    **{("numpy" + core, "scalar"): _nothing for core in (".core.multiarray", "._core.multiarray")},
+    **dict.fromkeys((("numpy", "dtype"), ("_codecs", "encode")), _nothing),
     **{("torch", name): partial(_first, dtype) for name, dtype in DTYPES.items()},
     **{("torch", name): _nothing
        for name in ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8",

@@ -153,32 +153,24 @@ def _plain(function: str, *settings: str) -> CallOf:
     return call
 
 
+_SAME = ("Add", "Concatenate", "Dense", "Flatten", "Multiply", "PReLU", "Softmax")
 CALLS: dict[str, CallOf] = {
-    "Activation": lambda layer, shape: None,
-    "Add": _plain("add"),
-    "AveragePooling2D": _pooling("average_pool"),
+    **dict.fromkeys(("Activation", "Dropout"), lambda layer, shape: None),
+    **{kind: _plain(kind.lower()) for kind in _SAME},
+    **dict.fromkeys(("Conv2D", "DepthwiseConv2D"), _convolution),
+    **{f"{kind}Pooling2D": _pooling(f"{kind.lower()}_pool") for kind in ("Average", "Max")},
+    **{f"Global{kind}Pooling2D": _plain(f"global_{kind.lower()}_pool")
+       for kind in ("Average", "Max")},
     "BatchNormalization": _plain("batch_normalization", "epsilon"),
-    "Concatenate": _plain("concatenate"),
-    "Conv2D": _convolution,
-    "Dense": _plain("dense"),
-    "DepthwiseConv2D": _convolution,
-    "Dropout": lambda layer, shape: None,
     "ELU": _plain("elu", "alpha"),
-    "Flatten": _plain("flatten"),
     "GELU": lambda layer, shape: Call("gelu_tanh" if layer.approximate else "gelu"),
-    "GlobalAveragePooling2D": _plain("global_average_pool"),
-    "GlobalMaxPooling2D": _plain("global_max_pool"),
     "LayerNormalization": _plain("layer_normalization", "epsilon"),
     "LeakyReLU": _plain("leaky_relu", "negative_slope"),
-    "MaxPooling2D": _pooling("max_pool"),
-    "Multiply": _plain("multiply"),
     "Normalization": _plain("normalization", "mean", "variance"),
-    "PReLU": _plain("prelu"),
     "Permute": lambda layer, shape: Call("permute", settings={"axes": tuple(layer.dims)}),
     "ReLU": _relu,
     "Rescaling": _plain("rescaling", "scale", "offset"),
     "Reshape": lambda layer, shape: Call("reshape", settings={"shape": layer.output_shape(shape)}),
-    "Softmax": _plain("softmax"),
     "ZeroPadding2D": lambda layer, shape: Call("pad", settings={"pads": layer.pads()}),
-}
+}  # fmt: skip
 """How each class of layer is called, by the name of the class."""

@@ -25,21 +25,8 @@ from tinymnist.interop.standalone import source
 from tinymnist.nn.sequential import Sequential
 
 MODULES = (
-    *(
-        errors,
-        memory,
-        otsu,
-        pixels,
-        formats,
-        decode,
-        components,
-        filters,
-        paper,
-        isolate,
-        rules,
-        frame,
-    ),
-    *(normalize, recipes, adapter),
+    *(errors, memory, otsu, pixels, formats, decode, components, filters, paper, isolate, rules),
+    *(frame, normalize, recipes, adapter),
 )
 """What reads pictures, each module before those that import it."""
 _FOLDER = Path(__file__).parent
