@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tests.imaging.grids import CELL, MARGIN, digits_of, grid_of
 from tests.imaging.pages import written
+from tinymnist.imaging.digit.isolate import NoDigitFound
 from tinymnist.imaging.page.grid import find_grids
 from tinymnist.reader import Reader
 
@@ -59,3 +60,14 @@ def test_numbers_by_hand_on_a_page_of_print(size: int, number: str) -> None:
         draw.text((20, 10 + 25 * line), (2 * words)[line * 3 :][:55], 255, font)
     page_read = Reader().read(1 - np.asarray(page, np.float32) / 255)
     assert page_read.text == number
+
+
+def test_a_table_of_words_is_not_read() -> None:
+    words = ["2P", "(+2P)", "-1P", "X", "4P", "0P", "Result", "2 P"]
+    page = Image.fromarray(np.uint8(255 * grid_of(["...."] * 2, cell=100)))
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(26)
+    for number, word in enumerate(words):
+        place = MARGIN + 100 * (number % 4) + 50, MARGIN + 100 * (number // 4) + 50
+        draw.text(place, word, 255, font, "mm")
+    with pytest.raises(NoDigitFound):
+        Reader().read(1 - np.asarray(page, np.float32) / 255)

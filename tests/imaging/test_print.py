@@ -42,6 +42,14 @@ def test_blur_is_measured_and_undone() -> None:
     assert sharpen(printed("8", blurred=0.5), mask) is not sharp
 
 
+def test_the_holes_of_a_small_8_are_open() -> None:
+    ink = printed("8", size=18, blurred=1.2)
+    mask = ink > 0.35 * ink.max()
+    assert not is_blurred(ink, mask)
+    sharp = sharpen(ink, mask)
+    assert np.ptp(sharp[mask]) > 1.2 * np.ptp(ink[mask] / ink.max())
+
+
 def test_sharp_ink_stays() -> None:
     ink = digits_of(["8"], (120, 120))
     assert sharpen(ink, ink > 0.35) is ink

@@ -1,4 +1,4 @@
-"""Blurred ink made sharp, so that the holes of a small 8 out of focus are open again.
+"""Blurred ink made sharp, so that the holes of a small 8 are open again.
 
 A stroke's edge that is blurred by a Gaussian of standard deviation s climbs by at most its height
 over s times the root of 2 pi, which shows s. Wiener's filter (N. Wiener, "Extrapolation,
@@ -16,9 +16,10 @@ from tinymnist.imaging.digit.components import Mask
 from tinymnist.imaging.picture.pixels import Array
 
 _FULL, _STEEPEST = 0.95, 0.97  # quantiles of ink and of its slope, safe from single pixels
-_MIN_BLUR = 1.8  # pixels; less does no harm
-_ROUNDED = 1.2  # blur also rounds strokes thinner than itself, which lowers their slope less
-_NOISE = 0.01  # power of the noise over that of the ink
+_MIN_BLUR = 0.9  # pixels; a step from one pixel to the next measures 0.8
+_OUT_OF_FOCUS = 1.8  # pixels; print is compared with blurred models from here on
+_ROUNDED = 1.25  # blur also rounds strokes thinner than itself, which lowers their slope less
+_NOISE = 0.007  # power of the noise over that of the ink
 
 
 def blur(ink: Array, mask: Mask) -> float:
@@ -33,8 +34,8 @@ def blur(ink: Array, mask: Mask) -> float:
 
 
 def is_blurred(ink: Array, mask: Mask) -> bool:
-    """Whether ink (h, w) within a mask is blurred enough to do harm."""
-    return blur(ink, mask) >= _MIN_BLUR
+    """Whether ink (h, w) within a mask is so blurred that sharpening may not bring it back."""
+    return blur(ink, mask) >= _OUT_OF_FOCUS
 
 
 def sharpen(ink: Array, mask: Mask) -> Array:

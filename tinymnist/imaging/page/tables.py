@@ -47,9 +47,7 @@ _MIN_BESIDE = 0.6  # digits beside tables are at least this tall, in heights of 
 _MIN_ENTRY, _MAX_ENTRY_OFF = 0.3, 0.6
 """In a single box, digits are at least this tall, as a share of the box, and their middles differ
 by at most this, in heights of a digit."""
-_MIN_SURE, _MIN_ROW_SURE = 0.5, 0.7
-"""A grid is print, or something else, if its usual mark is less surely a digit. In a single row of
-boxes, letters are often written."""
+_MIN_SURE = 0.7  # a grid is print, or something else, if its usual mark is less surely a digit
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,6 @@ def read_table(dark: Array, lattice: Lattice, confidence: Confidence) -> Table |
         return None
     if len(patches) == 1 and not _is_entry(marks[0], patches[0]):
         return None
-    least = _MIN_SURE if lattice.rows > 1 else _MIN_ROW_SURE
     if written:
         own = [marks[number] for number in written]
         spans = np.stack([surrounding_box(parts.boxes) for parts in own])
@@ -105,16 +102,16 @@ def read_table(dark: Array, lattice: Lattice, confidence: Confidence) -> Table |
         pages = [_ink(patches[number], marks[number]) for number in written]
         rows = [_single(page, parts) for page, parts in zip(pages, own, strict=True)]
         if not _hold_one_digit(own):
-            if not _are_digits(_each_mark(pages, own), confidence, least):
+            if not _are_digits(_each_mark(pages, own), confidence):
                 return None
             rows = [
                 _several(page, parts, typical, confidence)
                 for page, parts in zip(pages, own, strict=True)
             ]
         elif not _are_digits(
-            [one.image for row in rows if row for one in row.candidates],
+            [one.image for row in rows if row for one in row.candidates if one.printed is None],
             confidence,
-            least,
+            sum(one.printed is not None for row in rows if row for one in row.candidates),
         ):
             return None
         lines = {n: _placed(row, patches[n]) for n, row in zip(written, rows, strict=True) if row}
@@ -135,7 +132,7 @@ def read_upright(grey: Array, confidence: Confidence) -> tuple[list[Row], list[T
     """
     rows, tables = read_page(grey, confidence)
     cells = whole_marks(max((table.lines for table in tables), key=len, default=[]))
-    own = cells if len(cells) >= ENOUGH_MARKS else whole_marks(rows)
+    own = cells if len(cells) >= (ENOUGH_MARKS if rows else 1) else whole_marks(rows)
     likely = likelihoods(own, confidence)
     if own is cells and (turns := best_turn(likely, len(own))):
         return *read_page(np.ascontiguousarray(np.rot90(grey, turns)), confidence), turns
@@ -231,13 +228,17 @@ def _is_entry(parts: Components, patch: Patch) -> bool:
     return bool(usual >= _MIN_ENTRY * size[0] and off <= _MAX_ENTRY_OFF * usual)
 
 
-def _are_digits(images: list[Array], confidence: Confidence, least: float) -> bool:
-    """Whether most images (28, 28) look like digits, upright or all turned alike."""
+def _are_digits(images: list[Array], confidence: Confidence, printed: int = 0) -> bool:
+    """Whether most images (28, 28) look like digits, upright or all turned alike.
+
+    As many others as ``printed`` resemble printed digits.
+    """
     if not images:
-        return False
+        return printed > 0
     some = np.stack(images[:: -(-len(images) // _MOST_TRIED)])
+    others = np.ones(printed * len(some) // len(images))
     ways = (np.rot90(some, turns, (1, 2)) for turns in range(4))
-    return any(np.median(confidence(way)) >= least for way in ways)
+    return any(np.median([*confidence(way), *others]) >= _MIN_SURE for way in ways)
 
 
 def _digit_height(tables: list[Table]) -> float:
