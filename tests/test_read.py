@@ -14,7 +14,8 @@ from PIL import Image
 
 from benchmarks.samples import photograph, tint, to_image
 from tests.imaging.grids import CELL, MARGIN, grid_of
-from tests.test_cli import run
+from tests.test_cli import assert_refused, run
+from tinymnist import limits
 from tinymnist.errors import InputError
 from tinymnist.imaging.page.annotate import upright_picture
 from tinymnist.imaging.picture.decode import decode
@@ -274,6 +275,24 @@ class TestGrids:
         assert [cell["text"] for cell in grid["cells"][:3]] == ["3", "", "5"]
         with Image.open(out) as drawn:
             assert (np.asarray(drawn)[..., 2] > np.asarray(drawn)[..., 0]).sum() > 500  # blue cells
+
+    def test_csv(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+        """One picture's grid is a table of its own; of several pictures, each has a row."""
+        path = tmp_path / "grid.png"
+        to_image(1 - grid_of(self.TABLE)).save(path)
+        code, printed, _ = run(capsys, "read", path, "--csv")
+        assert (code, printed) == (0, "3,,5\n,8,2\n,,\n")
+        code, printed, _ = run(capsys, "read", path, path, "--csv")
+        assert code == 0 and printed.count("3.5/.82/...") == 2 and printed.startswith("file,")
+
+
+def test_work_is_limited(
+    capsys: pytest.CaptureFixture[str], picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "PAGE_STEPS", 3000)
+    assert_refused(run(capsys, "read", picture), "takes too much work (limits.PAGE_STEPS=3,000)")
+    code, printed, _ = run(capsys, "read", picture, picture, "--workers", 1)
+    assert code == 2 and printed == ""
 
 
 def test_the_curves_of_a_thin_digit_are_not_a_grid() -> None:

@@ -36,6 +36,9 @@ GROWTH = 16
 """How many times the size of its files it may unpack to beyond that."""
 STEPS = 2_000_000
 """Steps of work, of about a microsecond each: a field, a node, an operation of a pickle."""
+PAGE_STEPS = 6_000_000
+"""The same for a page that is read: what it holds decides, so that a page is refused everywhere or
+nowhere."""
 MULTIPLY_ADDS_PER_STEP = 10_000
 OUTPUT_NUMBERS = 1 << 24
 """The most numbers that a layer may give for one example."""
@@ -84,6 +87,16 @@ def opening(path: str | PathLike[str] | None, kind: str) -> Iterator[None]:
             _left.reset(token)
 
 
+@contextmanager
+def reading_page() -> Iterator[None]:
+    """Give the reading of one page its own budget of steps, :data:`PAGE_STEPS`."""
+    token = _left.set({**_full(), "steps": PAGE_STEPS, "pages": 1})
+    try:
+        yield
+    finally:
+        _left.reset(token)
+
+
 def _damaged(path: Any, kind: str, error: Exception) -> InputError:
     return InputError(f"{path} cannot be read as {kind}: {reason(error)}")
 
@@ -122,7 +135,8 @@ def work(steps: int, what: str = "it") -> None:
     if (left := _left.get()) is not None:
         left["steps"] -= steps
         if left["steps"] < 0:
-            raise InputError(f"{what[:200]} takes too much work (limits.STEPS={STEPS:,})")
+            limit = f"PAGE_STEPS={PAGE_STEPS:,}" if "pages" in left else f"STEPS={STEPS:,}"
+            raise InputError(f"{what[:200]} takes too much work (limits.{limit})")
 
 
 def check_text(size: int, name: str) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from tinymnist import limits
 from tinymnist.adapter import (
     Prediction,
     check_classifier,
@@ -167,11 +168,13 @@ class Reader:
             combined, count = share_among_marks(combined, marks, found.is_gathered)
         return replace(first, probabilities=combined, count=count)
 
+    @limits.reading_page()
     def read(self, source: Any) -> Page:
         """Read a page with any number of digits in any number of rows.
 
         A page is always brought to MNIST's form, whatever the reader's recipe. All its digits go
-        through the network at once. The source and errors are as for :meth:`predict`.
+        through the network at once. The source and errors are as for :meth:`predict`; a page that
+        takes too much work is refused, see :data:`tinymnist.limits.PAGE_STEPS`.
         """
         from tinymnist.imaging.digit.isolate import NoDigitFound
         from tinymnist.imaging.page.tables import read_upright
@@ -193,6 +196,7 @@ class Reader:
             raise NoDigitFound(f"{describe(source)}: no digit found: no mark looks like one")
         return page
 
+    @limits.reading_page()
     def read_line(self, source: Any, length: int | None = None, allow: str = "") -> Page:
         """Read a picture that holds one row and nothing else, such as a field of a form.
 

@@ -59,6 +59,7 @@ class _Kind(NamedTuple):
     row: Callable[[Any], tuple[object, ...]]
     text: Callable[[str, Any], str]
     by: Callable[[], str]
+    grids: Callable[[Any], list[list[list[str]]]] = lambda found: []
 
 
 def add_predict(parser: argparse.ArgumentParser) -> Declared:
@@ -115,6 +116,7 @@ def add_read(parser: argparse.ArgumentParser) -> Declared:
 examples:
   tinymnist read letter.jpg                            all digits, one row per line
   tinymnist read scans/ --fields form.json --csv       named places of a form, a column for each
+  tinymnist read table.png --csv > table.csv           a table, cell by cell
   tinymnist read code.png --length 4 --allow 0-5       the likeliest string that fits
   tinymnist read sum.png --show-skipped                12_7_5 for 12 + 7 = 5
   tinymnist read scans/ --json > digits.jsonl          with confidences and boxes, for machines
@@ -135,7 +137,8 @@ def _add_result_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     what = "read what this file names too, one on each line; - for standard input"
     add("--files-from", metavar="LIST", help=what)
-    add("--csv", action="store_true", help="print a table of comma-separated values")
+    what = "print a table of comma-separated values; read: of one picture with grids, their cells"
+    add("--csv", action="store_true", help=what)
     what = "also write a line of JSON for every input, failures included, as soon as it is read"
     add("--out", metavar="FILE.jsonl", help=what)
     add("--resume", action="store_true", help="continue --out, without what is in it")
@@ -252,6 +255,7 @@ def _read(arguments: argparse.Namespace) -> int:
         lambda page: (page.text.replace("\n", "/"), len(page.digits), round(least(page), 6)),
         text,
         partial(_describe, "read", reader),
+        lambda page: [grid.table for grid in page.grids],
     )
 
     def draw(name: str, source: Any, page: Page) -> None:
@@ -383,6 +387,7 @@ class _Results:
         self.failures: list[str] = []
         self.counter: Counter | None = None
         self._named = 0
+        self._is_alone = False  # whether there is only one picture
         self._on_terminal = sys.stdout is not None and sys.stdout.isatty()
         self._waiting: deque[Named] = deque()
         self._columns: tuple[object, ...] = ("file", *kind.columns, "error")
@@ -399,6 +404,7 @@ class _Results:
         stream = iter(inputs)
         is_list = not (isinstance(inputs, Inputs) and inputs.has_list)
         first = list(islice(stream, MANY if is_list else 0))
+        self._is_alone = len(first) == 1
         sources: Iterable[Any] = self._sources(chain(first, stream))
         if is_list and len(first) < MANY:
             sources = list(sources)
@@ -457,8 +463,11 @@ class _Results:
             if is_wanted and arguments.json:
                 print_json(record)
             elif is_wanted and arguments.csv:
-                cells = ("",) * len(self.kind.columns) if error else self.kind.row(found)
-                self._print_row((name, *cells, error))
+                if self._is_alone and not error and (grids := self.kind.grids(found)):
+                    self._print_grids(grids)
+                else:
+                    cells = ("",) * len(self.kind.columns) if error else self.kind.row(found)
+                    self._print_row((name, *cells, error))
             elif is_wanted and not error:
                 say(self.kind.text(printable(name), found))
         if self.counter is not None:
@@ -472,6 +481,13 @@ class _Results:
             self._named += 1
             with self.counter.aside() if self.counter else nullcontext():
                 warn(line)
+
+    def _print_grids(self, grids: list[list[list[str]]]) -> None:
+        """Print the cells of a page's grids, with an empty line between two grids."""
+        self._columns = ()  # their columns have no names
+        for number, grid in enumerate(grids):
+            for row in [[], *grid] if number else grid:
+                self._print_row(tuple(row))
 
     def _print_row(self, row: tuple[object, ...]) -> None:
         import csv

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinymnist import limits
 from tinymnist.imaging.digit.components import Index, Mask, bounds, touches_frame, vertical_runs
 from tinymnist.imaging.digit.filters import maximum
 from tinymnist.imaging.picture.pixels import Array
@@ -167,6 +168,7 @@ def _find_lines(
         own = [np.bincount(down + shift[right], minlength=height + 2 * reach) for shift in shifts]
         return np.stack(own)
 
+    limits.work(len(rows) // 2, "finding lines")
     free = np.arange(len(rows))
     votes = vote(free)
     lines: list[tuple[Index, Index]] = []
@@ -175,6 +177,7 @@ def _find_lines(
         slope, place = np.unravel_index(np.argmax(votes), votes.shape)
         if 3 * votes[slope, place] < _MIN_COVER * width:
             break
+        limits.work(500 + len(free) // 30, "finding lines")
         off = rows[free] + shifts[slope][columns[free]] - place
         near = np.abs(off) <= band
         line, off = free[near], off[near]

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinymnist import limits
 from tinymnist.imaging.digit.components import (
     Components,
     Index,
@@ -393,6 +394,7 @@ def image_of(page: PageInk, box: Index, labels: Index, first: int, last: int) ->
     """Bring labels ``first`` to ``last``, exclusive, to MNIST's form; None if no ink is left."""
     top, left, bottom, right = box
     own = labels[top:bottom, left:right]
+    limits.work(500 + own.size // 20, "reading all marks of the page")
     inside = page.flat[top:bottom, left:right] * ((own >= first) & (own < last))
     try:
         return centre(fit_box(threshold(split_at_otsu(np.pad(inside, 2)))))
