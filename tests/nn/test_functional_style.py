@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tinymnist import layers as L
+from tinymnist import regularizers
 from tinymnist.models import Model, Sequential
 from tinymnist.nn.layers.base import Layer
 
@@ -183,3 +184,14 @@ def test_unknown_words_are_refused_with_the_known_ones() -> None:
 def test_a_threshold_itself_is_below_it() -> None:
     x = np.array([[4.9, 5.0, 5.1]], np.float32)
     np.testing.assert_array_equal(L.ReLU(threshold=5)(x), np.array([[0, 0, 5.1]], np.float32))
+
+
+def test_a_layer_that_draws_is_called_in_training_on_arrays_alone() -> None:
+    x = np.ones((50, 20), np.float32)
+    found = L_.Dropout(0.5)(x, training=True)
+    assert set(np.unique(found)) == {0, 2}
+    assert np.array_equal(L_.Dropout(0.5)(x), x)
+    with pytest.raises(ValueError, match=r"Received: training=True"):
+        L_.GaussianNoise(0.1)(L.Input((20,)), training=True)
+    model = Model(tensor := L.Input((4, 4, 1)), L_.GlobalAveragePooling2D(keepdims=False)(tensor))
+    assert list(model.trainable_variables) == [] and regularizers.l2(l=0.5)["l2"] == 0.5

@@ -342,6 +342,8 @@ class Graph:
         moved = {f"{la.name}/{key}" for la in self.layers if la.learns for key in la.parameters}
         return Named({name: array for name, array in self.weights.items() if name in moved})
 
+    trainable_variables = trainable_weights
+
     def count_params(self) -> int:
         """How many numbers all arrays hold together."""
         return sum(layer.count_parameters for layer in self.layers)

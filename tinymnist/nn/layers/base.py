@@ -192,10 +192,14 @@ class Layer(metaclass=_MadeAsInKeras):
             A tensor, of which :class:`tinymnist.models.Model` makes a model; or an array.
 
         Raises:
-            ValueError: if the layer cannot take such inputs.
+            ValueError: if the layer cannot take such inputs, or would have to draw in inference.
         """
         given = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+        draws = training and self.draws
         if given and all(isinstance(tensor, Tensor) for tensor in given):
+            if draws:
+                kind = type(self).__name__
+                raise ValueError(f"in a model, {kind} draws in fit alone. Received: training=True")
             shape = self.output_shape(*(tensor.shape for tensor in given))
             self.__dict__["_tensor"] = Tensor(shape, self, tuple(given))
             return vars(self)["_tensor"]
@@ -203,11 +207,11 @@ class Layer(metaclass=_MadeAsInKeras):
         xs = [x if x.dtype.kind == "f" else x.astype(np.float32) for x in xs]
         shapes = [x.shape[1:] for x in xs]
         self.output_shape(*shapes)
-        if not self.is_built:
-            from tinymnist.nn.randomness import next_generator
+        from tinymnist.nn.randomness import next_generator
 
+        if not self.is_built:
             self.build(*shapes, rng=next_generator(), dtype=xs[0].dtype)
-        return self.forward(*xs, training=training)[0]
+        return self.forward(*xs, training=training, rng=next_generator() if draws else None)[0]
 
     @property
     def output(self) -> Tensor:

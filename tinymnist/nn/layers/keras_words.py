@@ -52,6 +52,7 @@ ONLY: dict[str, tuple[Any, ...]] = {
     "dim_ordering": (None, "tf", "channels_last"),
     "dtype": (None, "float32"),
     "autocast": (True, None),
+    "keepdims": (False,),
     "activity_regularizer": (None,),
     "gamma_initializer": ("ones", "one", None),
     "beta_initializer": ("zeros", "zero", None),
