@@ -71,3 +71,9 @@ def test_a_table_of_words_is_not_read() -> None:
         draw.text(place, word, 255, font, "mm")
     with pytest.raises(NoDigitFound):
         Reader().read(1 - np.asarray(page, np.float32) / 255)
+
+
+def test_a_stroke_cut_by_the_edge_is_no_row_of_its_own() -> None:
+    page = Image.fromarray(np.uint8(255 * np.roll(written(["842"]), 40, axis=0)))
+    ImageDraw.Draw(page).line((250, 0, 240, 40), fill=255, width=5)
+    assert Reader().read(1 - np.asarray(page, np.float32) / 255).text == "842"

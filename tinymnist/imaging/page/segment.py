@@ -120,7 +120,10 @@ def segment(
         usual = typical_height(parts.boxes, page.mask.shape)
         looks = looks_of(page, parts, usual, confidence)
     rows: list[Row] = []
-    for marks in find_rows(parts.boxes, usual, looks.clear):
+    found = find_rows(parts.boxes, usual, looks.clear)
+    for marks in found:
+        if len(found) > 1 and _is_rest(parts, marks, looks.bar):
+            continue
         typical = _row_height(heights(parts.boxes[marks]), usual, looks.clear[marks])
         rows.append(_row_of_marks(page, parts, marks, looks, typical))
         if sum(len(row.candidates) for row in rows) > _MAX_CANDIDATES:
@@ -158,6 +161,13 @@ def _row_of_marks(
         for mark, sign in zip(marks, signs, strict=True)
     ]
     return row_of(page, find_pieces(parts, wholes, typical), typical)
+
+
+def _is_rest(parts: Components, marks: Index, bars: Mask) -> bool:
+    """Whether a row is a straight stroke cut by the page's edge: of a line or a slash."""
+    first, last = parts.boxes[marks[0], :2], parts.boxes[marks[0], 2:]
+    is_cut = (first == 0).any() or (last == parts.labels.shape).any()
+    return bool(len(marks) == 1 and bars[marks[0]] and is_cut)
 
 
 def _is_print(parts: Components, looks: Looks, usual: float) -> bool:
