@@ -131,14 +131,14 @@ def _join(n: int, upper: Index, lower: Index) -> Index:
     """Number the groups of n things that the pairs connect, by their smallest members."""
     root = np.arange(n)
     while True:
-        a, b = root[upper], root[lower]
-        if (a == b).all():
+        a, b = root.take(upper), root.take(lower)
+        if np.count_nonzero(a != b) == 0:  # quicker than ``(a == b).all()``, as below
             is_first = root == np.arange(n)
             number: Index = is_first.cumsum() - 1
             return number[root]
         np.minimum.at(root, np.maximum(a, b), np.minimum(a, b))
-        while ((further := root[root]) != root).any():
-            root = further
+        while np.count_nonzero((further := root.take(root)) != root):
+            root = further.take(further)
 
 
 def _boxes(starts: Index, ends: Index, component: Index, row: int) -> Index:
