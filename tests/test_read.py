@@ -286,6 +286,13 @@ class TestGrids:
         assert code == 0 and printed.count("3.5/.82/...") == 2 and printed.startswith("file,")
 
 
+def test_a_line_with_print_below_it(reader: Any) -> None:
+    page = written(["350"])
+    small = written(["004"], size=(130, 180), tall=24)[40:100]
+    page[150:210, 40:220] = np.maximum(page[150:210, 40:220], small)
+    assert reader.read_line(1 - page).text == "350"
+
+
 def test_work_is_limited(
     capsys: pytest.CaptureFixture[str], picture: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -147,8 +147,28 @@ def segment_line(grey: Array, confidence: Confidence) -> Row:
         usual = float(np.median(tall[looks.clear]))  # what is taller is a rest of the field's lines
     marks = np.argsort(_middles(parts.boxes)[1], kind="stable")[:_MANY]
     marks = marks[tall[marks] <= _MAX_DIGIT * usual]
+    marks = _without_words(parts.boxes, marks, find_rows(parts.boxes, usual, looks.clear))
     typical = _row_height(tall[marks], usual, looks.clear[marks])
     return _row_of_marks(page, parts, marks, looks, typical)
+
+
+def _without_words(boxes: Index, marks: Index, rows: list[Index]) -> Index:
+    """The marks of a line without words printed above or below what is written.
+
+    Those are rows of several marks that lie wholly above or below the tallest row. Parts of one row
+    that climbs lie beside each other.
+    """
+    if len(rows) < 2:
+        return marks
+    top, left, bottom, right = surrounding_box(
+        boxes[max(rows, key=lambda row: float(np.square(heights(boxes[row])).sum()))]
+    )
+    for row in rows:
+        first = surrounding_box(boxes[row])
+        aside = first[1] >= right or first[3] <= left
+        if len(row) > 1 and not aside and (first[0] >= bottom or first[2] <= top):
+            marks = marks[~np.isin(marks, row)]
+    return marks
 
 
 def _row_of_marks(
