@@ -204,7 +204,8 @@ def _ridges(padded: Array) -> Array:
     """How much darker each pixel is than both neighbours in some direction; lighter is negative.
 
     The picture (h, w) is in a margin as wide as the largest distance. The result is (d, h, w), for
-    each distance. Few small buffers, written again and again, stay in a core's nearest cache.
+    each distance. The buffers are few and small, as glibc may request those above 128 KiB from the
+    system every time.
     """
     margin, row = max(_RIDGE_DISTANCES), padded.shape[1]
     line, middle = padded.ravel(), max(_RIDGE_DISTANCES) * (padded.shape[1] + 1)
