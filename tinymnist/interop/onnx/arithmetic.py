@@ -194,8 +194,7 @@ ARITHMETIC: dict[str, Operation] = {
     **{op: Operation(_binary(function)) for op, function in _COMPARED.items()},
     **{op: Operation(_binary(f), _map_arithmetic) for op, f in _CALCULATED.items()},
     "DequantizeLinear": Operation(_dequantize),
-    "Max": Operation(_many(np.maximum)),
-    "Min": Operation(_many(np.minimum)),
+    **{op: Operation(_many(f)) for op, f in (("Max", np.maximum), ("Min", np.minimum))},
     "Pow": Operation(_binary(lambda x, y: np.power(x, y).astype(x.dtype)), _map_power),
     "Sum": Operation(_many(np.add), _map_arithmetic),
 }
