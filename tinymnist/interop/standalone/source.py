@@ -34,7 +34,7 @@ def _definitions(module: ModuleType) -> dict[str, tuple[str, frozenset[str]]]:
         if isinstance(node, ast.Expr) and name:  # what a constant means
             found[name] = (f"{found[name][0]}\n{own}", found[name][1])
         elif isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)):
-            own = re.sub(r"(?m)^ +from tinymnist\..* import .*\n+", "", own)
+            own = re.sub(r"(?m)^ +(from tinymnist\..* import .*\n+|limits\..*\n)", "", own)
             stored = (n.id for n in ast.walk(node) if isinstance(n, ast.Name))
             name = getattr(node, "name", None) or next(stored)
             found[name] = (own, frozenset(used_names(own) - {name}))
