@@ -18,12 +18,14 @@ from tinymnist.imaging.digit.isolate import NoDigitFound
 from tinymnist.imaging.picture.pixels import Array
 from tinymnist.imaging.synthetic.lettering import lettering, turned
 from tinymnist.imaging.synthetic.paint import clouds, curve, pen_stroke
+from tinymnist.imaging.synthetic.scenes import render_and_renormalize
 
 _LETTERS = "ABCDEFGHJKLMNPQRTUVWXYacdefhijkmnprtuvwxy"
 _SIGNS = "#%&*+@=$?!<>()-^~{}[]"
 """Without those that can be read as a digit: I, l, O, S, Z, b, g, q, / and |."""
 _IN_WORDS = _LETTERS + "IlOoSsZzbgq0123456789"
 _SHARE_OF_NUMBERS = 0.3  # of words
+_SHARE_RENDERED = 0.5  # of what the recipe could not take for a picture of one digit
 
 
 def negative_example(digits: Array, rng: np.random.Generator) -> Array:
@@ -31,8 +33,12 @@ def negative_example(digits: Array, rng: np.random.Generator) -> Array:
 
     It is in MNIST's form too, except for inverted pictures.
     """
-    kind = rng.choice(len(KINDS), p=list(KINDS.values()))
-    return list(KINDS)[kind](digits, rng)
+    kind = list(KINDS)[rng.choice(len(KINDS), p=list(KINDS.values()))]
+    made = kind(digits, rng)
+    can_render = kind not in _WITH_DIGITS and made.max() > 0.5
+    if can_render and rng.random() < _SHARE_RENDERED:
+        return render_and_renormalize(made, rng)
+    return made
 
 
 def inverted(digits: Array, rng: np.random.Generator) -> Array:
@@ -122,16 +128,17 @@ def shape(digits: Array, rng: np.random.Generator) -> Array:
 
 
 KINDS = {
-    inverted: 0.12,
-    pair: 0.22,
+    inverted: 0.1,
+    pair: 0.2,
     scribble: 0.06,
     scrawl: 0.08,
-    blot: 0.06,
-    letter: 0.28,
+    blot: 0.05,
+    letter: 0.3,
     word: 0.12,
-    shape: 0.06,
+    shape: 0.09,
 }
 """Every kind and its probability: functions of the digits and the generator."""
+_WITH_DIGITS = {inverted, pair, word}
 
 
 def _formed(ink: Array) -> Array:

@@ -8,6 +8,7 @@ MNIST's 60,000 digits by American writers include few of these.
 from __future__ import annotations
 
 import numpy as np
+from PIL import Image
 
 from tinymnist.imaging.digit.components import bounds
 from tinymnist.imaging.digit.frame import SIDE, centre, fit_box, stroke_width
@@ -16,7 +17,7 @@ from tinymnist.imaging.synthetic.paint import curve, pen_stroke
 
 _FLAG_DROPS = (18.0, 68.0)  # degrees by which a flag falls to the left, below the level
 _FLAG_LENGTHS = (0.2, 0.75)
-_LEVEL_FLAG = (28.0, 0.5)  # a flatter flag that is longer than this makes a 7
+_LEVEL_FLAG = (24.0, 0.55)  # a flatter flag that is longer than this makes a 7
 _FOOT_LENGTHS = (0.3, 0.8)
 _FOOT_SHARE = 0.3  # the fraction of ones that also get a foot
 _MARGIN = 14  # pixels around a digit for strokes that leave its frame
@@ -105,6 +106,26 @@ def with_bar(seven: Array, rng: np.random.Generator) -> Array:
     tilt = rng.uniform(-0.3, 0.15) * half  # the right end is rather up than down
     reach = np.array([tilt, half])
     return _with_lines(seven, [[middle - reach, middle + reach]], _pen_of(seven, rng))
+
+
+def steep_seven(seven: Array, rng: np.random.Generator) -> Array:
+    """Straighten the stem of a 7 and narrow it: (28, 28) in MNIST's form, and again so.
+
+    Such 7s fill narrow boxes; between them and ones with a long flag only the angle decides.
+    """
+    ink = seven[bounds(seven > 0.3)]
+    height, width = ink.shape
+    narrower, upright = rng.uniform(0.55, 1.0), rng.uniform(0, 0.45)
+    image = Image.fromarray(np.uint8(np.clip(ink, 0, 1) * 255))
+    room = round(upright * height) + 2
+    matrix = (1, upright, -upright * height / 2 - room, 0, 1, 0)  # the top to the left
+    straight = image.transform(
+        (width + 2 * room, height), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
+    )
+    wide = max(4, round(narrower * straight.width))
+    small = straight.resize((wide, height), Image.Resampling.BILINEAR)
+    narrowed = np.asarray(small, np.float32)
+    return centre(fit_box(narrowed / narrowed.max()))  # resampling has made it paler
 
 
 def low_four(rng: np.random.Generator) -> Array:

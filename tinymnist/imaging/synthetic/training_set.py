@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tinymnist.errors import InputError
 from tinymnist.imaging.picture.pixels import Array
+from tinymnist.imaging.synthetic.hands import HANDS, written
 from tinymnist.imaging.synthetic.lettering import printed_digit
 from tinymnist.imaging.synthetic.negatives import negative_example
 from tinymnist.imaging.synthetic.scenes import render_and_renormalize
@@ -18,6 +19,7 @@ from tinymnist.imaging.synthetic.styles import (
     drawn_seven,
     european_one,
     low_four,
+    steep_seven,
     with_bar,
     with_flag,
 )
@@ -30,9 +32,10 @@ _DRAWN: list[tuple[Callable[[np.random.Generator], Array], int, float]] = [
     (european_one, 1, 1 / 10),
     (drawn_seven, 7, 1 / 20),
     *((partial(printed_digit, digit), digit, 1 / 200) for digit in range(10)),
+    *((partial(written, digit), digit, 1 / 100) for digit in HANDS),
 ]
 """Digits drawn from scratch: how, which digit, and how many per digit of the input."""
-_NEGATIVES = 0.4  # negative examples per digit of the input
+_NEGATIVES = 0.5  # negative examples per digit of the input
 _MATERIAL = 2000  # negative examples are made from this many digits
 Task = Callable[[Array, np.random.Generator], Array]
 
@@ -40,9 +43,8 @@ Task = Callable[[Array, np.random.Generator], Array]
 def count_new(labels: NDArray[np.int64], times: int) -> int:
     """The number of pictures that :func:`training_set` adds to digits with these labels."""
     ones, sevens = (int((labels == digit).sum()) for digit in (1, 7))
-    styled = (
-        ones + -(-sevens // _BARRED) + sum(round(share * len(labels)) for _, _, share in _DRAWN)
-    )
+    drawn = sum(round(share * len(labels)) for _, _, share in _DRAWN)
+    styled = ones + sevens + -(-sevens // _BARRED) + drawn
     return styled + times * (len(labels) + styled) + round(_NEGATIVES * len(labels))
 
 
@@ -72,7 +74,7 @@ def training_set(
         the digit, or the same for every class if it is a negative example.
     """
     plain = images[..., 0]
-    ones, sevens = plain[labels == 1], plain[labels == 7][::_BARRED]
+    ones, sevens = plain[labels == 1], plain[labels == 7]
     draw_negative = partial(negative_example, plain[:_MATERIAL])
 
     def run(*jobs: tuple[Task, Array, tuple[int, ...]]) -> list[Array]:
@@ -94,7 +96,8 @@ def training_set(
 
     changed: list[tuple[Task, Array, tuple[int, ...]]] = [
         (with_flag, ones, (0,)),
-        (with_bar, sevens, (1,)),
+        (with_bar, sevens[::_BARRED], (1,)),
+        (steep_seven, sevens, (5,)),
     ]
     drawn: list[tuple[Task, Array, tuple[int, ...]]] = [
         (partial(_drawn, draw), _blank(share, plain), (2, number))
@@ -106,7 +109,7 @@ def training_set(
         *((render_and_renormalize, written, (3, time)) for time in range(times)),
         (partial(_drawn, draw_negative), _blank(_NEGATIVES, plain), (4,)),
     )
-    classes_of = [1, 7, *(digit for _, digit, _ in _DRAWN)]
+    classes_of = [1, 7, 7, *(digit for _, digit, _ in _DRAWN)]
     repeated = np.repeat(classes_of, [len(made) for made in styled])
     digits = np.concatenate([labels, repeated])
     one_hot = np.eye(classes, dtype=np.float32)[np.tile(digits, 1 + times)]
