@@ -20,17 +20,20 @@ from tinymnist.imaging.picture.pixels import Array
 from tinymnist.imaging.synthetic.paint import clouds, pen_stroke, slope
 
 _SIDES = (20, 120)  # the shortest and tallest digit, in pixels
-_SHARE_OF_BITMAPS = 0.2
+SHARE_OF_BITMAPS = 0.2
 _SHARE_OF_FINE_PENS = 0.3
 _STRETCH = 0.25  # digits are drawn up to exp(0.25) times wider or narrower
 
 
-def render_and_renormalize(digit: Array, rng: np.random.Generator) -> Array:
+def render_and_renormalize(
+    digit: Array, rng: np.random.Generator, *, share_of_bitmaps: float = SHARE_OF_BITMAPS
+) -> Array:
     """Render a digit (28, 28) into a picture, and bring the picture to MNIST's form again.
 
-    The digit itself is returned if the recipe finds none in the picture.
+    ``share_of_bitmaps`` of the pictures are by :func:`bitmap`, the others by :func:`scene`. The
+    digit itself is returned if the recipe finds none in the picture.
     """
-    picture = bitmap(digit, rng) if rng.random() < _SHARE_OF_BITMAPS else scene(digit, rng)
+    picture = bitmap(digit, rng) if rng.random() < share_of_bitmaps else scene(digit, rng)
     try:
         return normalize(picture)
     except NoDigitFound:

@@ -20,6 +20,7 @@ _FLAG_LENGTHS = (0.2, 0.75)
 _LEVEL_FLAG = (24.0, 0.55)  # a flatter flag that is longer than this makes a 7
 _FOOT_LENGTHS = (0.3, 0.8)
 _FOOT_SHARE = 0.3  # the fraction of ones that also get a foot
+_SHARE_OF_BARS = 0.25  # of steep sevens
 _MARGIN = 14  # pixels around a digit for strokes that leave its frame
 
 Line = list[Array]
@@ -111,9 +112,11 @@ def with_bar(seven: Array, rng: np.random.Generator) -> Array:
 def steep_seven(seven: Array, rng: np.random.Generator) -> Array:
     """Straighten the stem of a 7 and narrow it: (28, 28) in MNIST's form, and again so.
 
-    Such 7s fill narrow boxes; between them and ones with a long flag only the angle decides.
+    Such 7s fill narrow boxes, and some are crossed. Between them and ones with a long flag only
+    the angle decides.
     """
-    ink = seven[bounds(seven > 0.3)]
+    whole = with_bar(seven, rng) if rng.random() < _SHARE_OF_BARS else seven
+    ink = whole[bounds(whole > 0.3)]
     height, width = ink.shape
     narrower, upright = rng.uniform(0.55, 1.0), rng.uniform(0, 0.45)
     image = Image.fromarray(np.uint8(np.clip(ink, 0, 1) * 255))

@@ -14,7 +14,7 @@ from tinymnist.imaging.picture.pixels import Array
 from tinymnist.imaging.synthetic.hands import HANDS, written
 from tinymnist.imaging.synthetic.lettering import printed_digit
 from tinymnist.imaging.synthetic.negatives import negative_example
-from tinymnist.imaging.synthetic.scenes import render_and_renormalize
+from tinymnist.imaging.synthetic.scenes import SHARE_OF_BITMAPS, render_and_renormalize
 from tinymnist.imaging.synthetic.styles import (
     drawn_seven,
     european_one,
@@ -35,6 +35,9 @@ _DRAWN: list[tuple[Callable[[np.random.Generator], Array], int, float]] = [
     *((partial(written, digit), digit, 1 / 100) for digit in HANDS),
 ]
 """Digits drawn from scratch: how, which digit, and how many per digit of the input."""
+_SHARES_OF_BITMAPS: dict[object, float] = {with_flag: 0.0, european_one: 0.0, steep_seven: 0.7}
+"""How many of a style become small bitmaps, where that is not :data:`.scenes.SHARE_OF_BITMAPS`. In
+a dozen pixels a 1 with a level flag and a steep 7 are the same; what is that small is a 7."""
 _NEGATIVES = 0.5  # negative examples per digit of the input
 _MATERIAL = 2000  # negative examples are made from this many digits
 Task = Callable[[Array, np.random.Generator], Array]
@@ -104,9 +107,15 @@ def training_set(
         for number, (draw, _, share) in enumerate(_DRAWN)
     ]
     styled = run(*changed, *drawn)
-    written = np.concatenate([plain, *styled])
+    styles = [None, *(style for style, _, _ in changed), *(draw for draw, _, _ in _DRAWN)]
+    bitmaps = [_SHARES_OF_BITMAPS.get(style, SHARE_OF_BITMAPS) for style in styles]
+    render = [partial(render_and_renormalize, share_of_bitmaps=share) for share in bitmaps]
     *rendered, negatives = run(
-        *((render_and_renormalize, written, (3, time)) for time in range(times)),
+        *(
+            (task, digits, (3, time, number))
+            for time in range(times)
+            for number, (task, digits) in enumerate(zip(render, [plain, *styled], strict=True))
+        ),
         (partial(_drawn, draw_negative), _blank(_NEGATIVES, plain), (4,)),
     )
     classes_of = [1, 7, 7, *(digit for _, digit, _ in _DRAWN)]
@@ -114,7 +123,7 @@ def training_set(
     digits = np.concatenate([labels, repeated])
     one_hot = np.eye(classes, dtype=np.float32)[np.tile(digits, 1 + times)]
     uniform = np.full((len(negatives), classes), 1 / classes, np.float32)
-    made = np.concatenate([written, *rendered, negatives])[..., None]
+    made = np.concatenate([plain, *styled, *rendered, negatives])[..., None]
     return made, np.concatenate([one_hot, uniform])
 
 
