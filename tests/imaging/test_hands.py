@@ -37,5 +37,4 @@ def test_a_steep_seven_is_narrower_and_still_has_its_bar() -> None:
     widths = [np.ptp(np.flatnonzero((one > 0.3).any(0))) for one in made]
     before = np.ptp(np.flatnonzero((seven > 0.3).any(0)))
     assert np.median(widths) < before
-    for one in made:  # the bar is the widest place
-        assert (one > 0.3).sum(1).argmax() < 14
+    assert all((one[:10] > 0.3).sum(1).max() >= 4 for one in made)  # the stem is thinner

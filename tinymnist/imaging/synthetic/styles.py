@@ -15,9 +15,9 @@ from tinymnist.imaging.digit.frame import SIDE, centre, fit_box, stroke_width
 from tinymnist.imaging.picture.pixels import Array
 from tinymnist.imaging.synthetic.paint import curve, pen_stroke
 
-_FLAG_DROPS = (18.0, 68.0)  # degrees by which a flag falls to the left, below the level
+_FLAG_DROPS = (20.0, 68.0)  # degrees by which a flag falls to the left, below the level
 _FLAG_LENGTHS = (0.2, 0.75)
-_LEVEL_FLAG = (24.0, 0.55)  # a flatter flag that is longer than this makes a 7
+_LEVEL_FLAG = (28.0, 0.5)  # a flatter flag that is longer than this makes a 7
 _FOOT_LENGTHS = (0.3, 0.8)
 _FOOT_SHARE = 0.3  # the fraction of ones that also get a foot
 _SHARE_OF_BARS = 0.25  # of steep sevens
