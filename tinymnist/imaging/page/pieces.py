@@ -131,13 +131,18 @@ def _split(mask: Mask, typical: float, whole: bool) -> list[Mask]:
     width = mask.shape[1]
     if width <= _CUT_FROM * typical or whole:
         return [mask]
-    apart = max(1, round(_MIN_CUT_DISTANCE * typical))
-    most = min(_MAX_CUTS, _MIN_CUTS + int(_CUTS_PER_HEIGHT * width / typical))
     side = np.zeros(mask.shape, np.intp)
-    seams = find_cuts(mask, max(1, round(_MIN_CUT_MARGIN * typical)), apart, most)
+    seams = seams_of(mask, typical)
     for seam in seams:
         side += np.arange(width) >= seam[:, None]
     return [mask & (side == number) for number in range(len(seams) + 1)]
+
+
+def seams_of(mask: Mask, typical: float) -> list[Index]:
+    """The seams (h,) along which a mark (h, w) may be cut; a digit is ``typical`` pixels high."""
+    apart = max(1, round(_MIN_CUT_DISTANCE * typical))
+    most = min(_MAX_CUTS, _MIN_CUTS + int(_CUTS_PER_HEIGHT * mask.shape[1] / typical))
+    return find_cuts(mask, max(1, round(_MIN_CUT_MARGIN * typical)), apart, most)
 
 
 def find_cuts(mask: Mask, margin: int, apart: int, most: int) -> list[Index]:

@@ -22,6 +22,7 @@ from tinymnist.imaging.synthetic.paint import clouds, pen_stroke, slope
 _SIDES = (20, 120)  # the shortest and tallest digit, in pixels
 SHARE_OF_BITMAPS = 0.2
 _SHARE_OF_FINE_PENS = 0.3
+_SHARE_OF_BROKEN = 0.2
 _STRETCH = 0.25  # digits are drawn up to exp(0.25) times wider or narrower
 
 
@@ -51,6 +52,8 @@ def scene(digit: Array, rng: np.random.Generator) -> Array:
     if rng.random() < 0.15:  # the pen runs dry
         grain = clouds(ink.shape, max(4, ink.shape[0] // 4), rng)
         ink = ink * (grain > -rng.uniform(1.0, 2.5))
+    if rng.random() < _SHARE_OF_BROKEN:
+        ink = _broken(ink, rng)
     for share, dirt in ((0.3, _dust), (0.15, _rules), (0.15, _neighbour)):
         if rng.random() < share:
             ink = np.maximum(ink, dirt(ink.shape, rng))
@@ -98,6 +101,16 @@ def _written(digit: Array, rng: np.random.Generator) -> Array:
         width = stroke_width(ink) * np.exp(rng.uniform(-0.5, 0.7))
         ink = with_stroke_width(ink, width, width)
     return np.asarray(ink if ink.max() > 0.5 else large, np.float32)
+
+
+def _broken(ink: Array, rng: np.random.Generator) -> Array:
+    """Strokes with one to three gaps, where a pen skipped or a threshold was too high."""
+    down, right = np.indices(ink.shape)
+    spots = np.argwhere(ink > 0.5)
+    for spot in spots[rng.integers(len(spots), size=rng.integers(1, 4))]:
+        apart = np.hypot(down - spot[0], right - spot[1])
+        ink = ink * np.clip(apart - rng.uniform(0.015, 0.06) * ink.shape[0], 0, 1)
+    return np.asarray(ink, np.float32)
 
 
 def _dust(shape: tuple[int, ...], rng: np.random.Generator) -> Array:

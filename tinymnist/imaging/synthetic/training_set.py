@@ -23,10 +23,12 @@ from tinymnist.imaging.synthetic.styles import (
     with_bar,
     with_flag,
 )
+from tinymnist.imaging.synthetic.touching import cut_from_neighbour
 from tinymnist.processes import map_in_order
 
 _CHUNK = 500  # pictures per task of a process; the random numbers depend on it
 _BARRED = 3  # one of this many sevens is crossed
+_CUT = 3  # one of this many digits is also cut from a neighbour
 _DRAWN: list[tuple[Callable[[np.random.Generator], Array], int, float]] = [
     (low_four, 4, 1 / 30),
     (european_one, 1, 1 / 10),
@@ -47,7 +49,7 @@ def count_new(labels: NDArray[np.int64], times: int) -> int:
     """The number of pictures that :func:`training_set` adds to digits with these labels."""
     ones, sevens = (int((labels == digit).sum()) for digit in (1, 7))
     drawn = sum(round(share * len(labels)) for _, _, share in _DRAWN)
-    styled = ones + sevens + -(-sevens // _BARRED) + drawn
+    styled = ones + sevens + -(-sevens // _BARRED) + -(-len(labels) // _CUT) + drawn
     return styled + times * (len(labels) + styled) + round(_NEGATIVES * len(labels))
 
 
@@ -101,6 +103,7 @@ def training_set(
         (with_flag, ones, (0,)),
         (with_bar, sevens[::_BARRED], (1,)),
         (steep_seven, sevens, (5,)),
+        (partial(cut_from_neighbour, plain[:_MATERIAL]), plain[::_CUT], (6,)),
     ]
     drawn: list[tuple[Task, Array, tuple[int, ...]]] = [
         (partial(_drawn, draw), _blank(share, plain), (2, number))
@@ -118,9 +121,10 @@ def training_set(
         ),
         (partial(_drawn, draw_negative), _blank(_NEGATIVES, plain), (4,)),
     )
-    classes_of = [1, 7, 7, *(digit for _, digit, _ in _DRAWN)]
-    repeated = np.repeat(classes_of, [len(made) for made in styled])
-    digits = np.concatenate([labels, repeated])
+    classes_of = [digit for _, digit, _ in _DRAWN]
+    repeated = np.repeat(classes_of, [len(made) for made in styled[len(changed) :]])
+    written_on = [labels[labels == 1], labels[labels == 7][::_BARRED], labels[labels == 7]]
+    digits = np.concatenate([labels, *written_on, labels[::_CUT], repeated])
     one_hot = np.eye(classes, dtype=np.float32)[np.tile(digits, 1 + times)]
     uniform = np.full((len(negatives), classes), 1 / classes, np.float32)
     made = np.concatenate([plain, *styled, *rendered, negatives])[..., None]
