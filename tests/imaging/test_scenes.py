@@ -136,12 +136,13 @@ def test_the_wider_set_does_not_depend_on_the_number_of_processes() -> None:
     again, _ = training_set(images, labels, seed=3, times=2, workers=2)
     np.testing.assert_array_equal(more, again)
     np.testing.assert_array_equal(more[:4], images)
-    digits = [0, 1, 1, 7, 1, 1, 7, 7]  # and two ones with flags, a crossed and a steep seven
+    # and two ones with flags, a crossed and a steep seven, and two cut from a neighbour
+    digits = [0, 1, 1, 7, 1, 1, 7, 7, 0, 7]
     assert truth.argmax(1)[:-2].tolist() == digits * 3  # plain, and painted twice
     np.testing.assert_array_equal(truth[:-2].max(1), 1)
     np.testing.assert_allclose(truth[-2:], 0.1)  # two pictures without a digit
-    assert more.shape == (26, 28, 28, 1) and truth.shape == (26, 10)
-    assert sum(done) == count_new(labels, 2) == 4 + 2 * 8 + 2
+    assert more.shape == (32, 28, 28, 1) and truth.shape == (32, 10)
+    assert sum(done) == count_new(labels, 2) == 6 + 2 * 10 + 2
 
 
 def test_elastic_maps_bend() -> None:

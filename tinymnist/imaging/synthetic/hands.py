@@ -38,6 +38,10 @@ HANDS: dict[int, list[list[Stroke]]] = {
         [_ZERO, [(0.28, 0.5), (0.32, 0.5)]],
         [_ZERO, [(0.02, 0.5), (0.3, 0.5), (0.58, 0.5)]],
         [_loop(0.3, 0.5, 0.3, 0.5, gap=0.08)],
+        [_loop(0.45, 0.5, 0.45, 0.5)],
+    ],
+    1: [
+        [[(0.0, 0.0), (0.0, 0.5), (0.0, 1.0)]],
     ],
     2: [
         [[(0.0, 0.0), (0.6, 0.0)], [(0.6, 0.0), (0.3, 0.5), (0.0, 1.0)], [(0.0, 1.0), (0.6, 1.0)]],
@@ -90,7 +94,7 @@ HANDS: dict[int, list[list[Stroke]]] = {
          [(0.55, 0.05), (0.5, 0.5), (0.45, 1.0)]],
     ],
 }  # fmt: skip
-"""Ways to write each digit. A 1 and a 7 differ only by angles, so :mod:`.styles` draws them."""
+"""Ways to write each digit. A 1 with a flag and a 7 differ by angles: :mod:`.styles` draws them."""
 
 
 def written(digit: int, rng: np.random.Generator) -> Array:
@@ -100,7 +104,7 @@ def written(digit: int, rng: np.random.Generator) -> Array:
     wide, lean = np.exp(rng.normal(0, 0.2)), rng.normal(0.1, 0.12)
     is_straight, is_dotted = rng.random() < _SHARE_OF_STRAIGHT, rng.random() < _SHARE_OF_DOTTED
     width = wide * np.ptp([right for stroke in strokes for right, _ in stroke])
-    thickest = min(2.2, 0.25 * _SCALE * width)  # a slim 8 keeps its holes
+    thickest = min(2.2, 0.25 * _SCALE * width) if width else 2.2  # a slim 8 keeps its holes
     radius = rng.uniform(0.7, 1.3) if is_dotted else rng.uniform(0.5, max(0.6, thickest))
     canvas = np.zeros((int(_SCALE * 1.2) + 2 * _MARGIN, 2 * SIDE + 2 * _MARGIN), np.float32)
     for stroke in strokes:
