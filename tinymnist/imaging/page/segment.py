@@ -42,13 +42,14 @@ from tinymnist.imaging.page.marks import (
     heights,
     stroke_measures,
     typical_height,
+    widths,
 )
 from tinymnist.imaging.page.pieces import Pieces, Whole, find_pieces
 from tinymnist.imaging.page.signs import find_signs
 from tinymnist.imaging.picture.otsu import split_at_otsu
 from tinymnist.imaging.picture.pixels import Array
 
-_MAX_PIECES = 8  # in a candidate
+_MAX_MARKS_JOINED = 8  # in a candidate
 _MAX_WIDTH, _MAX_HEIGHT = 1.5, 1.7  # of several pieces together, in heights of a digit
 _MIN_PIXELS = 5  # the least height of a digit
 _CROWD, _GRAIN = 200, 10
@@ -61,6 +62,8 @@ _MIN_LEVEL, _MAX_LETTER_GAP = 0.3, 1.2
 """and its marks share at least this of their height with the next, which is at most this far, in
 heights."""
 _MAX_CANDIDATES = 12_000  # on a page; three thousand digits have about this many
+_MAX_DENSE = 30
+"""Marks in doubt are cut in more places if all of them on the page are this wide, in heights."""
 _FEW_CLEAR = 3  # digits that are clear and enough to say how tall those of their row are
 _PRIOR_MARKS = 2
 """The typical height of the whole page weighs as much as this many marks of a row."""
@@ -180,7 +183,9 @@ def _row_of_marks(
         whole_of(int(mark), parts.boxes[mark], looks, typical, sign)
         for mark, sign in zip(marks, signs, strict=True)
     ]
-    return row_of(page, find_pieces(parts, wholes, typical), typical)
+    doubtful = widths(parts.boxes[~looks.clear]).sum() / typical
+    pieces = find_pieces(parts, wholes, typical, dense=bool(doubtful <= _MAX_DENSE))
+    return row_of(page, pieces, typical)
 
 
 def _is_rest(parts: Components, marks: Index, bars: Mask) -> bool:
@@ -338,10 +343,10 @@ def looks_of(
     page: PageInk, parts: Components, usual: float, confidence: Confidence | None
 ) -> Looks:
     """How each mark looks as a whole; ``usual`` is the height of a digit on the page in pixels."""
-    lengths, widths = stroke_measures(parts)
+    lengths, pens = stroke_measures(parts)
     tall = heights(parts.boxes)
     sized = (tall >= 0.5 * usual) & (tall <= 2 * usual)
-    thick = thick_costs(widths, float(np.median(widths[sized if sized.any() else slice(None)])))
+    thick = thick_costs(pens, float(np.median(pens[sized if sized.any() else slice(None)])))
     sure = np.zeros(len(parts.boxes), np.float32)
     images: dict[int, Array] = {}
     if confidence is not None:
@@ -352,7 +357,7 @@ def looks_of(
         }
         if images:
             sure[list(images)] = confidence(np.stack(list(images.values())))
-    return Looks(sure, thick, find_bars(parts, lengths), widths, images)
+    return Looks(sure, thick, find_bars(parts, lengths), pens, images)
 
 
 def _row_height(tall: Index, usual: float, clear: Mask) -> float:
@@ -384,7 +389,7 @@ def row_of(page: PageInk, pieces: Pieces, typical: float) -> Row:
     candidates = [
         candidate
         for first in range(len(pieces.boxes))
-        for last in range(first + 1, min(first + _MAX_PIECES, len(pieces.boxes)) + 1)
+        for last in range(first + 1, _reach(pieces, first, typical) + 1)
         if (candidate := _candidate(page, pieces, typical, first, last)) is not None
     ]
     ends = np.maximum.accumulate(pieces.boxes[:, 3])
@@ -398,12 +403,22 @@ def row_of(page: PageInk, pieces: Pieces, typical: float) -> Row:
     return Row(candidates, pieces.skips, pieces.cuts, pieces.passes, switches, marks, typical)
 
 
+def _reach(pieces: Pieces, first: int, typical: float) -> int:
+    """Where the longest run ends that begins at a piece and may be a digit."""
+    ends = np.maximum.accumulate(pieces.boxes[first + 1 :, 3])
+    near = np.searchsorted(ends, pieces.boxes[first, 1] + _MAX_WIDTH * typical, side="right")
+    marks = np.cumsum(pieces.cuts[first + 1 :] == 0)
+    return first + 1 + min(int(near), int(np.searchsorted(marks, _MAX_MARKS_JOINED)))
+
+
 def _candidate(
     page: PageInk, pieces: Pieces, typical: float, first: int, last: int
 ) -> Candidate | None:
     """The candidate of a run of pieces; None if it cannot be the cheapest, or no ink is left."""
     boxes = pieces.boxes[first:last]
-    box = surrounding_box(boxes)
+    if (cut_out := pieces.cut_out(first, last)) is None:
+        return None
+    box, own = cut_out
     tall, wide = (box[2:] - box[:2]) / typical
     if last - first > 1 and (wide > _MAX_WIDTH or tall > _MAX_HEIGHT):
         return None
@@ -413,7 +428,7 @@ def _candidate(
     if last - first > 1 and cost >= pieces.limits[first:last].sum():
         return None
     image = pieces.images[first] if last - first == 1 else None
-    image = image_of(page, box, pieces.labels, first, last) if image is None else image
+    image = _in_mnists_form(page, box, own) if image is None else image
     if image is None:
         return None
     top, left, bottom, right = map(int, box)
@@ -424,8 +439,14 @@ def image_of(page: PageInk, box: Index, labels: Index, first: int, last: int) ->
     """Bring labels ``first`` to ``last``, exclusive, to MNIST's form; None if no ink is left."""
     top, left, bottom, right = box
     own = labels[top:bottom, left:right]
+    return _in_mnists_form(page, box, (own >= first) & (own < last))
+
+
+def _in_mnists_form(page: PageInk, box: Index, own: Mask) -> Array | None:
+    """Bring the ink of a box (4,) where a mask is True to MNIST's form; None if there is none."""
+    top, left, bottom, right = box
     limits.work(500 + own.size // 20, "reading all marks of the page")
-    inside = page.flat[top:bottom, left:right] * ((own >= first) & (own < last))
+    inside = page.flat[top:bottom, left:right] * own
     try:
         return centre(fit_box(threshold(split_at_otsu(np.pad(inside, 2)))))
     except NoDigitFound:
