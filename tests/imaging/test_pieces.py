@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinymnist.imaging.digit.components import find_components
-from tinymnist.imaging.page.pieces import Whole, find_cuts, find_pieces
+from tinymnist.imaging.page.pieces import Whole, find_cuts, find_pieces, seams_of
 from tinymnist.imaging.synthetic.paint import ink
 
 TALL = 54
@@ -87,3 +87,23 @@ def test_seams_stay_apart_and_off_the_sides() -> None:
     assert min(middles) >= 8 and max(middles) < 42
     assert min(np.diff(middles)) >= 10
     assert all(crossed(mask, cut) == 11 for cut in cuts)
+
+
+def test_parts_of_a_mark_lie_between_any_two_of_its_seams() -> None:
+    page = np.zeros((90, 200), np.float32)
+    for digit, middle in ((6, 0.3), (0, 0.43)):  # their round sides lie along each other
+        drawn = ink(digit, page.shape, height=0.6, pen=0.12, centre=(middle, 0.5))
+        np.maximum(page, drawn, out=page)
+    parts = find_components(page > 0.5)
+    assert len(parts.boxes) == 1
+    doubtful = [Whole(0, sure=0.3, bar=False, odd=0, cost=9.0)]
+    few, many = (find_pieces(parts, doubtful, TALL, dense=dense) for dense in (False, True))
+    assert len(many.boxes) > len(few.boxes) > 2
+    total = (parts.labels == 0).sum()
+    last = len(many.boxes)
+    assert many.is_one_mark(0, last) and not many.is_one_mark(1, last)
+    for cut in range(1, last):
+        left, right = many.cut_out(0, cut), many.cut_out(cut, last)
+        assert left is not None and right is not None
+        assert left[1].sum() + right[1].sum() == total
+    assert len(seams_of(many.labels[16:74, 45:103] >= 0, TALL, dense=True)) > len(few.boxes)

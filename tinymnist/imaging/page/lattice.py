@@ -37,7 +37,7 @@ UNSURE = 6.3
 GAP = 12.7
 """To join pieces, per height of the gap between them."""
 _MIN_SURENESS = 1e-9  # lower probabilities count as this
-_CUT, _CUT_NARROW = 1.0, 6.0
+_CUT, _CUT_NARROW = 1.5, 12.0
 """To cut a mark in two, and per height that it is narrower than high: few such are two digits."""
 _WIDE, _WIDE_FROM = 2.4, 0.6  # per width beyond the second
 _HEIGHT, _HEIGHT_CLEAR, _HEIGHT_FREE = 7.0, 3.0, 0.35

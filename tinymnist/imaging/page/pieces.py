@@ -21,15 +21,18 @@ from tinymnist.imaging.digit.components import Components, Index, Mask, bounds, 
 from tinymnist.imaging.page.lattice import CLEAR, SKIP_SIGN, cut_cost, discard_costs
 from tinymnist.imaging.picture.pixels import Array
 
-_CUT_FROM = 0.45  # marks wider than this, in heights of a digit, may be several digits
+_CUT_FROM = 0.6  # marks wider than this, in heights of a digit, may be several digits
 _MIN_CUT_DISTANCE, _MIN_CUT_MARGIN = 0.18, 0.12
 """Between two cuts, and from a cut to the mark's sides, in heights of a digit."""
 _MIN_CUTS, _CUTS_PER_HEIGHT, _MAX_CUTS = 2, 3.0, 40
 """The number of cuts is the first, plus the second for each height of a digit that a mark is wide,
 up to the third."""
 _ASLANT = 0.2
-_DENSE_FROM = 0.85  # marks at least this wide are rather two digits than one written oddly
-_DENSE_ASLANT = (0.2, 0.5, 1.5)  # if there are few marks to cut, all these are tried,
+_DENSE_FROM, _DENSE_SURE = 0.85, 0.8
+"""If there are few marks to cut, those at least this wide, in heights of a digit, of which the
+reader is less sure than this are cut in more places: they are rather two digits than one written
+oddly."""
+_DENSE_ASLANT = (0.2, 0.5, 1.5)  # all these prices are tried there,
 _DENSE_DISTANCE, _DENSE_CUTS = 0.08, 2  # with cuts this close to each other, and so many times more
 _SAME_CUT = 0.01  # cuts that give less ink than this to another side are the same
 
@@ -70,10 +73,16 @@ class Pieces:
     passes: Array  # (n,), and among other matter
     limits: Array  # (n,), an upper limit of what each can cost
     odd: Array  # (n,), the cost of a digit with the strokes of its mark
-    clear: Mask  # (n,), whether each is a whole mark and clearly a digit
+    clear: Mask  # (n,), whether the mark of each is clearly a digit
     signs: tuple[str, ...]  # (n,), the signs of their marks, or ""
     images: tuple[Array | None, ...]  # (n,), in MNIST's form, of those that are known
     seams: tuple[Seam | None, ...]  # (n,), where each is cut from the one before; None at a mark
+
+    def is_one_mark(self, first: int, last: int) -> bool:
+        """Whether a run of pieces is a mark as a whole."""
+        own = self.owners[first:last] == self.owners[first]
+        before = first > 0 and self.owners[first - 1] == self.owners[first]
+        return bool(own.all() and not before and self.owners[last] != self.owners[first])
 
     def cut_out(self, first: int, last: int) -> tuple[Index, Mask] | None:
         """The box (4,) of a run of pieces and its ink within; None if its seams cross.
@@ -159,6 +168,7 @@ def _cut_mark(parts: Components, mark: Whole, typical: float, dense: bool) -> It
         discards = SKIP_SIGN, SKIP_SIGN
     # Taking it for a digit may cost less than cutting off a bit and skipping that.
     stays = bool(mark.sign) or mark.cost <= cut / 2 or mask.shape[1] <= _CUT_FROM * typical
+    dense = dense and mask.shape[1] >= _DENSE_FROM * typical and mark.sure < _DENSE_SURE
     seams = [] if stays else seams_of(mask, typical, dense=dense)
     side = np.zeros(mask.shape, np.intp)
     for columns in seams:
@@ -177,7 +187,7 @@ def _cut_mark(parts: Components, mark: Whole, typical: float, dense: bool) -> It
         is_whole = inside.size == mask.size
         limit = min(skip, mark.cost) if is_whole else skip
         yield _Piece(box, inside, mark.number, cut, skip, passing, limit, mark.odd,
-                     is_whole and mark.clear, mark.sign, image, seam)  # fmt: skip
+                     mark.clear, mark.sign, image, seam)  # fmt: skip
         seam = Seam(whole_box, left + seams[number]) if number < len(seams) else None
 
 
@@ -185,7 +195,7 @@ def seams_of(mask: Mask, typical: float, *, dense: bool = False) -> list[Index]:
     """The seams (h,) along which a mark (h, w) may be cut; a digit is ``typical`` pixels high."""
     most = min(_MAX_CUTS, _MIN_CUTS + int(_CUTS_PER_HEIGHT * mask.shape[1] / typical))
     margin, apart = _MIN_CUT_MARGIN * typical, _MIN_CUT_DISTANCE * typical
-    if not dense or mask.shape[1] < _DENSE_FROM * typical:
+    if not dense:
         return find_cuts(mask, max(1, round(margin)), max(1, round(apart)), most)
     apart = max(1, round(_DENSE_DISTANCE * typical))
     found: list[Index] = []

@@ -422,7 +422,7 @@ def _candidate(
     tall, wide = (box[2:] - box[:2]) / typical
     if last - first > 1 and (wide > _MAX_WIDTH or tall > _MAX_HEIGHT):
         return None
-    clear = last - first == 1 and bool(pieces.clear[first])
+    clear = pieces.is_one_mark(first, last) and bool(pieces.clear[first])
     cost = shape_cost(box, typical, clear) + float(pieces.odd[first:last].max())
     cost += GAP * _gaps(boxes, pieces.cuts[first:last]) / typical
     if last - first > 1 and cost >= pieces.limits[first:last].sum():
