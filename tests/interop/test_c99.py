@@ -111,7 +111,7 @@ def test_the_network_is_the_same_on_the_shipped_pictures(lenet5: Compiled) -> No
 @needs_gcc
 @pytest.mark.parametrize("int8", [False, True])
 def test_batch_normalization_is_folded(tmp_path: Path, int8: bool) -> None:
-    model, pictures = tinymnist.load_model("mnist-cnn"), sample(12)
+    model, pictures = tinymnist.load_model("mnist-cnn"), sample(12) / np.float32(255)
     expected = model.predict(pictures[..., None])
     found = Compiled(model, tmp_path, int8=int8).network(pictures)
     assert (found.argmax(axis=1) == expected.argmax(axis=1)).all()

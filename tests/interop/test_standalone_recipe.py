@@ -343,4 +343,5 @@ def test_other_peoples_pictures_are_read_as_predict_reads_them(folder: str) -> N
                 names["read"](picture)
             assert str(found.value) == str(error)
         else:
-            assert np.abs(names["read"](picture) - expected).max() <= 1e-6
+            # Other BLAS kernels add in another order: up to 3.4e-6 where two classes are as likely.
+            assert np.abs(names["read"](picture) - expected).max() <= 1e-5

@@ -33,7 +33,10 @@ _DENSE_FROM, _DENSE_SURE = 0.85, 0.8
 reader is less sure than this are cut in more places: they are rather two digits than one written
 oddly."""
 _DENSE_ASLANT = (0.2, 0.5, 1.5)  # all these prices are tried there,
-_DENSE_DISTANCE, _DENSE_CUTS = 0.08, 2  # with cuts this close to each other, and so many times more
+_DENSE_DISTANCE, _DENSE_CUTS = (
+    0.08,
+    2,
+)  # with cuts this close to each other, and this many times more
 _SAME_CUT = 0.01  # cuts that give less ink than this to another side are the same
 
 
