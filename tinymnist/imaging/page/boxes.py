@@ -18,9 +18,9 @@ from tinymnist.imaging.page.marks import heights, widths
 _MIN_BOX, _MAX_BOX = 12, 0.2  # pixels of a box's shorter side; its share of the page
 _MIN_STRAIGHT = 0.85  # the share of each of a box's sides that is straight
 _MIN_TO_USUAL = 0.6  # boxes lower than this share of the usual height are holes of letters
-_MAX_STEP, _MAX_BETWEEN, _MAX_WIDER = 0.25, 0.3, 1.5
+_MAX_STEP, _MAX_BETWEEN, _MAX_WIDER = 0.25, 0.3, 3.0
 """From one box of a comb to the next: how far up or down and aside, in heights, and how much
-wider."""
+wider or narrower, as the box of a 1 may be drawn."""
 _MOST_BOXES = 1000  # the largest count
 _MIN_COMB = 3  # boxes of a comb
 

@@ -15,7 +15,8 @@ from tinymnist.imaging.page.cells import Patch, cut_cells, find_marks
 from tinymnist.imaging.page.grid import Lattice, find_grids
 from tinymnist.imaging.page.ink import PageInk, dark_on_light, page_ink
 from tinymnist.imaging.page.lattice import Box, Candidate, Row, joined
-from tinymnist.imaging.page.marks import heights, widths
+from tinymnist.imaging.page.marks import find_marks as find_digits
+from tinymnist.imaging.page.marks import heights, typical_height, widths
 from tinymnist.imaging.page.pieces import find_pieces
 from tinymnist.imaging.page.print import compare_with_print
 from tinymnist.imaging.page.segment import (
@@ -47,6 +48,10 @@ _MIN_BESIDE = 0.6  # digits beside tables are at least this tall, in heights of 
 _MIN_ENTRY, _MAX_ENTRY_OFF = 0.3, 0.6
 """In a single box, digits are at least this tall, as a share of the box, and their middles differ
 by at most this, in heights of a digit."""
+_MIN_SQUARES, _SUDOKU = 40, (9, 9)
+"""Squared paper has at least this many squares; as many as a sudoku are rather that."""
+_MAX_ROOM, _CROSSING = 2.0, 0.8
+"""They begin this near to the page's edges, in squares; digits on them are this tall."""
 _MIN_SURE = 0.7  # a grid is print, or something else, if its usual mark is less surely a digit
 
 
@@ -160,6 +165,7 @@ def read_page(grey: Array, confidence: Confidence) -> tuple[list[Row], list[Tabl
     page: PageInk | NoDigitFound
     try:
         page = page_ink(grey)
+        grids = [one for one in grids if not _is_squared_paper(one, page.mask)]
         grids = find_combs(page.mask, grids)
     except NoDigitFound as error:  # a grid's lines may be fainter than the ink that is looked for
         page = error
@@ -175,6 +181,22 @@ def read_page(grey: Array, confidence: Confidence) -> tuple[list[Row], list[Tabl
         return segment(page, confidence, area, _MIN_BESIDE * _digit_height(tables)), tables
     except NoDigitFound:
         return [], tables
+
+
+def _is_squared_paper(lattice: Lattice, mask: Mask) -> bool:
+    """Whether a grid is the squares of the paper, which fill the page, and which digits cross.
+
+    ``mask`` (h, w) is the ink of the page, without ruled lines.
+    """
+    size = lattice.rows, lattice.columns
+    if size[0] * size[1] < _MIN_SQUARES or size == _SUDOKU:
+        return False
+    first, last = lattice.corners.min((0, 1)), lattice.corners.max((0, 1))
+    pitch = (last - first) / size
+    room = np.stack([first, np.array(mask.shape) - last]) / pitch
+    marks = find_digits(mask)
+    usual = typical_height(marks.boxes, mask.shape)
+    return bool((room < _MAX_ROOM).all() and usual > _CROSSING * pitch[0])
 
 
 def read_line(grey: Array, confidence: Confidence) -> Row:
