@@ -19,7 +19,7 @@ _WIDEST_STROKE = 0.55  # of a cell's shorter side; what is wider is a tinted cel
 _CORE = 0.2  # of the shorter side, from the cell's lines to where only writing is expected
 _BAND = 0.14  # of the shorter side, on both sides of where a line should be
 _MIN_LINE = 0.6  # the share of a row of pixels that a line covers
-_FULL, _SOME = 0.97, 0.5  # quantiles of a cell's ink: what is written there, and the paper
+_FULL = 0.97  # the quantile of the ink in a cell's middle that is what is written there
 _MIN_INK = 0.06  # writing takes away at least this share of the light,
 _MIN_TO_MOST = 0.18  # and this share of what the darkest cells' writing takes;
 _DARKEST = 0.9  # they are at this quantile of all cells
@@ -105,8 +105,12 @@ def _core(patch: Patch) -> Array:
 
 def _written(patch: Patch) -> float:
     """How much darker than its paper the darkest part of a cell's middle is."""
-    full, paper = np.quantile(_core(patch), (_FULL, _SOME))
-    return float(full - paper)
+    return float(np.quantile(_core(patch), _FULL)) - _paper(patch)
+
+
+def _paper(patch: Patch) -> float:
+    """The ink of a cell's paper; a bold digit fills more than half of the middle, not of all."""
+    return float(min(np.median(_core(patch)), np.median(patch.ink[patch.inner])))
 
 
 def _no_marks(patch: Patch) -> Components:
@@ -115,7 +119,7 @@ def _no_marks(patch: Patch) -> Components:
 
 def _marks(patch: Patch, ink: float) -> Components:
     """The marks in a cell of whose middle the darkest part is ``ink`` darker than paper."""
-    paper = float(np.median(_core(patch)))
+    paper = _paper(patch)
     mask = patch.ink > paper + _EDGE * ink
     mask &= ~_lines(mask, patch.inner)
     parts = find_components(mask)
