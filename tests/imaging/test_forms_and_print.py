@@ -12,6 +12,7 @@ from tests.imaging.grids import CELL, MARGIN, digits_of, grid_of
 from tests.imaging.pages import written
 from tinymnist.imaging.digit.isolate import NoDigitFound
 from tinymnist.imaging.page.grid import find_grids
+from tinymnist.imaging.synthetic.paint import ink
 from tinymnist.reader import Reader
 
 
@@ -77,3 +78,42 @@ def test_a_stroke_cut_by_the_edge_is_no_row_of_its_own() -> None:
     page = Image.fromarray(np.uint8(255 * np.roll(written(["842"]), 40, axis=0)))
     ImageDraw.Draw(page).line((250, 0, 240, 40), fill=255, width=5)
     assert Reader().read(1 - np.asarray(page, np.float32) / 255).text == "842"
+
+
+def comb(text: str, pens: Any, widths: Any) -> Any:
+    """Digits in boxes beside each other, dark on light, each by its own pen."""
+    canvas = np.zeros((110, sum(widths) + 2 * MARGIN), np.float32)
+    page = Image.fromarray(np.uint8(canvas))
+    draw, left = ImageDraw.Draw(page), MARGIN
+    for width in widths:
+        draw.rectangle((left, 30, left + width, 80), outline=255, width=2)
+        left += width
+    ink_of = np.asarray(page, np.float32) / 255
+    left = MARGIN
+    for digit, pen, width in zip(text, pens, widths, strict=True):
+        place = ink_of[30:80, left : left + width]
+        np.maximum(place, ink(int(digit), place.shape, height=0.6, pen=pen), out=place)
+        left += width
+    return 1 - ink_of
+
+
+def test_a_comb_with_a_narrow_box_for_a_1_is_one_row() -> None:
+    page = Reader().read(comb("73148", [0.1] * 5, [48, 48, 22, 48, 48]))
+    assert page.text == "73148"
+    assert [(grid.rows, grid.columns) for grid in page.grids] == [(1, 5)]
+
+
+def test_a_bold_digit_is_not_the_paper_of_its_box() -> None:
+    page = Reader().read(comb("6583", [0.1, 0.1, 0.3, 0.1], [40] * 4))
+    assert page.text == "6583"
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.03])
+def test_squared_paper_is_not_a_table(slope: float) -> None:
+    rows = written(["7301942", "5832617"])
+    down, right = np.indices(rows.shape)
+    squares = np.zeros(rows.shape, np.float32)
+    for along in (down + slope * right, right - slope * down):
+        squares[along % 24 < 1.5] = 0.45
+    page = Reader().read(1 - np.maximum(rows, squares))
+    assert page.text.split() == ["7301942", "5832617"] and page.grids == ()

@@ -48,10 +48,11 @@ _MIN_BESIDE = 0.6  # digits beside tables are at least this tall, in heights of 
 _MIN_ENTRY, _MAX_ENTRY_OFF = 0.3, 0.6
 """In a single box, digits are at least this tall, as a share of the box, and their middles differ
 by at most this, in heights of a digit."""
-_MIN_SQUARES, _SUDOKU = 40, (9, 9)
+_MIN_SQUARES, _MANY_SQUARES, _SUDOKU = 16, 40, (9, 9)
 """Squared paper has at least this many squares; as many as a sudoku are rather that."""
-_MAX_ROOM, _CROSSING = 2.0, 0.8
-"""They begin this near to the page's edges, in squares; digits on them are this tall."""
+_MAX_ROOM, _CROSSING, _CROSSING_MANY = 3.0, 1.0, 0.8
+"""They begin at most this far from the page's edges, in squares, and digits on them are this tall,
+or only this if the squares are many."""
 _MIN_SURE = 0.7  # a grid is print, or something else, if its usual mark is less surely a digit
 
 
@@ -196,7 +197,8 @@ def _is_squared_paper(lattice: Lattice, mask: Mask) -> bool:
     room = np.stack([first, np.array(mask.shape) - last]) / pitch
     marks = find_digits(mask)
     usual = typical_height(marks.boxes, mask.shape)
-    return bool((room < _MAX_ROOM).all() and usual > _CROSSING * pitch[0])
+    crossing = _CROSSING if size[0] * size[1] < _MANY_SQUARES else _CROSSING_MANY
+    return bool((room < _MAX_ROOM).all() and usual > crossing * pitch[0])
 
 
 def read_line(grey: Array, confidence: Confidence) -> Row:
