@@ -190,8 +190,9 @@ def test_other_peoples_models(shared_folder: Path) -> None:
     """Probabilities of digits agree to 1e-6 with the plain layers or with float64.
 
     Not always with both: in one model the two float32 results lie on either side of float64's, in
-    another the plain layers themselves are off by more. Outputs above 1 count relative to them. On
-    some processors the plain layers' long sums are off by more than 1e-6: then at most twice that.
+    another the plain layers themselves are off by more. Outputs above 1 count relative to them. The
+    rounding of a float32 sum grows with the root of the number of its terms: where a Dense adds
+    20,000, some processors' BLAS is off by 3e-6.
     """
     pytest.importorskip("h5py")  # most of the files are Keras's
     x, checked = digits()[::5], 0
@@ -208,8 +209,9 @@ def test_other_peoples_models(shared_folder: Path) -> None:
         for n in (1, 20):
             found, plain = model.predict(x[:n]), model.predict(x[:n], plain=True)
             error = min(abs(found - plain).max(), abs(found - exact[:n]).max())
-            rounding = max(1e-6 * max(1, abs(plain).max()), 2 * abs(plain - exact[:n]).max())
-            assert error <= rounding, f"{path}: {error}"
+            terms = max((len(w) for w in model.weights.values() if w.ndim == 2), default=0)
+            rounding = 1e-6 * max(1, (terms / 1000) ** 0.5)
+            assert error <= rounding * max(1, abs(plain).max()), f"{path}: {error}"
         checked += 1
     assert checked > 30
 
